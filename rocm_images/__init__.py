@@ -1,0 +1,1 @@
+"""The program behind build.py: one module for each step from matrix.yaml to tested images."""

@@ -1,0 +1,274 @@
+"""The command line: what the verbs of build.py are called, take and print.
+
+Modules that take long to import (docker, jinja2, rich) are imported by the verbs that use them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode, InputError, RocmImagesError
+
+if TYPE_CHECKING:
+    from rocm_images.matrix import Matrix
+    from rocm_images.plan import Cell
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_VERB = "build"
+
+
+class _Verbs(click.Group):
+    """A group in which options without a verb belong to `build`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = [DEFAULT_VERB, *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        build = self.commands[DEFAULT_VERB]
+        with formatter.section("Options of `build`, the verb when none is given"):
+            records = [param.get_help_record(ctx) for param in build.get_params(ctx)]
+            formatter.write_dl([record for record in records if record])
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl(
+                [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
+            )
+
+
+_matrix_option = click.option(
+    "--matrix",
+    "matrix_path",
+    type=click.Path(path_type=Path),
+    default=PROJECT / "matrix.yaml",
+    show_default="matrix.yaml beside build.py",
+    help="The matrix file.",
+)
+_arch_option = click.option(
+    "--arch", "archs", multiple=True, metavar="ARCH", help="Only this arch; may be repeated."
+)
+_base_option = click.option(
+    "--base", "bases", multiple=True, metavar="BASE", help="Only this base; may be repeated."
+)
+_rehearse_option = click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Use stand-ins where the real thing needs a GPU or Docker Hub: docs/rehearsal.md.",
+)
+_jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=2,
+    show_default=True,
+    help="Cells that are worked on at once.",
+)
+
+
+def _load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
+    from rocm_images.matrix_file import load
+    from rocm_images.plan import cells_of
+
+    matrix = load(matrix_path)
+    return matrix, cells_of(matrix)
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def main() -> None:
+    """Build, test and publish SGLang images for AMD GPUs from matrix.yaml.
+
+    `build.py --arch 942` builds every cell of that arch and smoke-tests each image.
+    """
+
+
+@main.command()
+@_matrix_option
+@_arch_option
+@_base_option
+@_jobs_option
+@click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
+@click.option(
+    "--context",
+    "contexts",
+    multiple=True,
+    metavar="NAME=SOURCE",
+    help="Replace a base image or a source (sglang-src, aiter-src, rustup-src) by a directory, "
+    "a git address, docker-image://... or oci-layout://...; may be repeated.",
+)
+@click.option(
+    "--max-jobs",
+    type=click.IntRange(1, 4096),
+    help="Compile jobs of one cell at once (the build argument MAX_JOBS).",
+)
+@click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
+@_rehearse_option
+def build(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    jobs: int,
+    builder: str | None,
+    contexts: tuple[str, ...],
+    max_jobs: int | None,
+    no_smoke: bool,
+    rehearse: bool,
+) -> None:
+    """Build the chosen cells and smoke-test each image."""
+    from rocm_images.run import build_and_test
+    from rocm_images.selection import select
+
+    matrix, cells = _load(matrix_path)
+    code = build_and_test(
+        matrix_path,
+        matrix,
+        select(cells, archs, bases),
+        jobs=jobs,
+        builder=builder,
+        contexts=contexts,
+        build_args={"MAX_JOBS": str(max_jobs)} if max_jobs else {},
+        smoke=not no_smoke,
+        rehearse=rehearse,
+    )
+    sys.exit(code)
+
+
+@main.command()
+@_matrix_option
+@_arch_option
+@_base_option
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+def plan(matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_json: bool) -> None:
+    """Show the cells: base, tags, and the all-reduce default with the reason for it."""
+    from rocm_images.selection import select
+    from rocm_images.text_table import text_table
+
+    _, cells = _load(matrix_path)
+    chosen = select(cells, archs, bases)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([cell.as_json() for cell in chosen], indent=2))
+        return
+    rows = [
+        (
+            cell.name,
+            cell.gfx,
+            cell.base_image,
+            " ".join(cell.tags),
+            f"{cell.all_reduce} ({cell.all_reduce_reason})",
+        )
+        for cell in chosen
+    ]
+    click.echo(text_table(("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE"), rows))
+
+
+@main.command()
+@_matrix_option
+@click.argument("cell")
+def explain(matrix_path: Path, cell: str) -> None:
+    """Show every setting and pin of one CELL, why it is there, and its references."""
+    from rocm_images.explain import explain as explanation
+    from rocm_images.selection import cell_named
+
+    matrix, cells = _load(matrix_path)
+    click.echo(explanation(matrix, cell_named(cells, cell)))
+
+
+@main.command()
+@_matrix_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for <cell>/Dockerfile and docker-bake.json.  "
+    "[default: images/ beside the matrix, and the bake file beside it]",
+)
+@click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 5.")
+def render(matrix_path: Path, output: Path | None, check: bool) -> None:
+    """Write the Dockerfile of every cell, and docker-bake.json."""
+    from rocm_images import render as rendering
+    from rocm_images.errors import RenderDrift
+
+    matrix, cells = _load(matrix_path)
+    folder = output or matrix_path.parent / "images"
+    bake = (output or matrix_path.parent) / "docker-bake.json"
+    files = rendering.rendered_files(matrix, cells, folder, bake)
+    stale = rendering.stale_files(folder, files)
+    if check:
+        difference = rendering.differences(files, stale)
+        if difference:
+            click.echo(difference, nl=False)
+            raise RenderDrift(
+                f"{folder} is not what {matrix_path.name} and the templates render to: "
+                "run `python build.py render` and commit the result"
+            )
+        return
+    for path in rendering.write(files, stale):
+        click.echo(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
+
+
+@main.command()
+@_matrix_option
+@_arch_option
+@_base_option
+@_jobs_option
+@click.option(
+    "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
+)
+@_rehearse_option
+def smoke(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    jobs: int,
+    image: str | None,
+    rehearse: bool,
+) -> None:
+    """Test images that the engine already has, from inside."""
+    from rocm_images.run import test_images
+    from rocm_images.selection import select
+
+    matrix, cells = _load(matrix_path)
+    if image and (archs or bases):
+        raise InputError("--image names one image: leave out --arch and --base")
+    chosen = () if image else select(cells, archs, bases)
+    code = test_images(
+        matrix_path, matrix, cells, chosen, image=image, jobs=jobs, rehearse=rehearse
+    )
+    sys.exit(code)
+
+
+def run() -> NoReturn:
+    """Run the command line; every failure ends in one sentence and its own exit code."""
+    # `kill` and a CI's cancel button are to stop the children exactly as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main(standalone_mode=False, prog_name="build.py")
+        sys.exit(ExitCode.DONE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        print("build.py: interrupted", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+    except RocmImagesError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `build.py plan | head`: the reader has enough. Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

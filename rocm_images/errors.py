@@ -1,0 +1,84 @@
+"""Every way in which the program fails, each with its own exit code and a sentence to act on."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of build.py; the README's table is checked against this class."""
+
+    DONE = 0
+    BUILD_FAILED = 1
+    BAD_INPUT = 2
+    ENGINE_UNUSABLE = 3
+    SMOKE_FAILED = 4
+    RENDER_DRIFT = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
+    ExitCode.DONE: "everything asked for was done",
+    ExitCode.BUILD_FAILED: "at least one cell failed to build; the others were finished",
+    ExitCode.BAD_INPUT: "bad input: matrix.yaml, an option, or a name that does not exist",
+    ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx or a Python package is missing or too old",
+    ExitCode.SMOKE_FAILED: "every cell was built, at least one failed its smoke test",
+    ExitCode.RENDER_DRIFT: "render --check: the committed files are not what would be rendered",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
+}
+
+
+class RocmImagesError(Exception):
+    """A failure with a sentence for the user; build.py prints it and exits with `exit_code`."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class InputError(RocmImagesError):
+    """Something the user wrote (an option, a name, a file) cannot be used."""
+
+
+class EngineError(RocmImagesError):
+    """The Docker Engine, buildx or a package that the program needs is missing or too old."""
+
+    exit_code = ExitCode.ENGINE_UNUSABLE
+
+
+class BuildFailed(RocmImagesError):
+    """At least one cell, or something a cell is built from, did not build."""
+
+    exit_code = ExitCode.BUILD_FAILED
+
+
+class SmokeFailed(RocmImagesError):
+    """At least one image failed its smoke test."""
+
+    exit_code = ExitCode.SMOKE_FAILED
+
+
+class RenderDrift(RocmImagesError):
+    """Committed files differ from what the matrix and the templates render to."""
+
+    exit_code = ExitCode.RENDER_DRIFT
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a file; `line` and `column` count from 1."""
+
+    line: int
+    column: int
+    sentence: str
+
+
+class MatrixError(InputError):
+    """All problems found in one matrix file, each as `FILE:LINE:COL: sentence`."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__(
+            "\n".join(f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems)
+        )

@@ -1,0 +1,157 @@
+"""The types of matrix.yaml's texts: each says what it accepts, and in a sentence what it does not.
+
+Everything that reaches a Dockerfile, a tag or a label passes through one of these, so that no
+text can break out of the instruction, the comment or the name that it is written in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator
+
+# The official grammar of an image reference, without its rarely used corners.
+# https://pkg.go.dev/github.com/distribution/reference
+_PATH_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_REPOSITORY = (
+    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?\.[a-zA-Z0-9.-]*[a-zA-Z0-9]|localhost|"
+    rf"\[[0-9a-fA-F:]+\]|[a-zA-Z0-9.-]+(?=:\d))(?::\d+)?/)?{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
+)
+_IMAGE = re.compile(rf"({_REPOSITORY})(?::([\w][\w.-]{{0,127}}))?(?:@(sha256:[0-9a-f]{{64}}))?")
+
+
+def _pattern(pattern: str, sentence: str) -> AfterValidator:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} {sentence}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _version(value: str) -> str:
+    try:
+        Version(value)
+    except InvalidVersion:
+        raise ValueError(f"{value!r} is not a version: write one like 7.2.0 (PEP 440)") from None
+    return value
+
+
+def _release(value: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)+", value):
+        raise ValueError(f"{value!r} is not a release: write numbers and dots, like 7.2.0")
+    return value
+
+
+def _range(value: str) -> str:
+    try:
+        specifiers = SpecifierSet(value)
+    except InvalidSpecifier:
+        specifiers = SpecifierSet()
+    if not list(specifiers):
+        raise ValueError(
+            f'{value!r} is not a version range: write one like "<7.2.1" or ">=7.1,<7.2.1" (PEP 440)'
+        )
+    return value
+
+
+def _image(value: str) -> str:
+    match = _IMAGE.fullmatch(value)
+    if not match:
+        raise ValueError(f"{value!r} is not an image reference: write NAME:TAG or NAME@sha256:...")
+    if not (match[2] or match[3]):
+        raise ValueError(f"{value!r} has neither tag nor digest: write NAME:TAG")
+    if match[2] == "latest" and not match[3]:
+        raise ValueError(f"{value!r} is a moving target: name a tag other than latest")
+    return value
+
+
+def _repository(value: str) -> str:
+    if not re.fullmatch(_REPOSITORY, value):
+        raise ValueError(f"{value!r} is not an image name: write one like sglang-rocm, no tag")
+    return value
+
+
+def _one_line(value: str) -> str:
+    """Folds a text to one printable line, so that no text can end a comment it is written in."""
+    folded = " ".join(value.split())
+    if not folded or not folded.isprintable():
+        raise ValueError("write a text of printable characters here")
+    return folded
+
+
+def environment_value(value: str) -> str:
+    """Returns the value when it cannot break out of a quoted ENV or LABEL instruction."""
+    for character, name in (
+        ("\n", "a line break"),
+        ("\r", "a line break"),
+        ('"', "a double quote"),
+        ("'", "a single quote"),
+        ("`", "a backquote"),
+        ("$", "a dollar sign"),
+        ("\\", "a backslash"),
+    ):
+        if character in value:
+            raise ValueError(f"{value!r} holds {name}, which could break out of ENV: remove it")
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds a character that cannot be printed: remove it")
+    return value
+
+
+VersionText = Annotated[str, AfterValidator(_version)]
+ReleaseText = Annotated[str, AfterValidator(_version), AfterValidator(_release)]
+RangeText = Annotated[str, AfterValidator(_range)]
+ImageText = Annotated[str, AfterValidator(_image)]
+RepositoryText = Annotated[str, AfterValidator(_repository)]
+Sentence = Annotated[str, AfterValidator(_one_line)]
+LabelText = Annotated[str, AfterValidator(_one_line), AfterValidator(environment_value)]
+EnvironmentValue = Annotated[str, AfterValidator(environment_value)]
+# AITER trusts GPU_ARCHS over the GPU that it finds, so it must never stay in an image;
+# PATH and the loader's variables belong to the base image.
+_RESERVED_NAMES = ("GPU_ARCHS", "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH")
+
+
+def _not_reserved(value: str) -> str:
+    if value in _RESERVED_NAMES:
+        raise ValueError(f"{value} must not be set in an image: the recipe or the base decides it")
+    return value
+
+
+EnvironmentName = Annotated[
+    str,
+    _pattern(
+        r"[A-Z_][A-Z0-9_]{0,127}",
+        "is not a name for an environment variable: use A to Z, 0 to 9 and _",
+    ),
+    AfterValidator(_not_reserved),
+]
+ArchName = Annotated[str, _pattern(r"[0-9a-f]{3,5}", "is not an arch: write its gfx number")]
+GfxName = Annotated[str, _pattern(r"gfx[0-9a-f]{3,5}", "is not a gfx name: write gfx942, say")]
+Word = Annotated[
+    str, _pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*", "is not a name: use a to z, 0 to 9 and -")
+]
+Url = Annotated[
+    str,
+    _pattern(
+        r"https://[\w.-]+(?::\d+)?(?:/[\w.~+%@-]*)*",
+        "is not a plain https address: no quotes, spaces, queries or fragments",
+    ),
+]
+Reference = Annotated[
+    str,
+    _pattern(
+        r"https://[\w./#?=&%~+-]+|[\w.-]+(?:/[\w.-]+)?#\d+|[\w./-]+@[0-9a-f]{7,40}",
+        "is not a reference: write an https address, owner/repository#number or repository#number",
+    ),
+]
+GitRef = Annotated[
+    str,
+    _pattern(r"(?!.*\.\.)[A-Za-z0-9][\w./+-]{0,127}", "is not a git tag, branch or commit"),
+]
+SpdxText = Annotated[str, _pattern(r"[\w.() +-]+", "is not an SPDX licence expression")]
+Sha256 = Annotated[str, _pattern(r"[0-9a-f]{64}", "is not a SHA-256 digest of 64 hex digits")]

@@ -1,0 +1,36 @@
+"""The labels of an image: OCI's own, and ours under one prefix."""
+
+from __future__ import annotations
+
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell
+
+PREFIX = "rocm-serving-images."
+# Set by the rehearsal's base image, inherited by every image that is built on it.
+STAND_IN = PREFIX + "stand-in"
+
+
+def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
+    """The labels that the Dockerfile of a cell sets, sorted by name."""
+    image, sources = matrix.image, matrix.sources
+    labels = {
+        "org.opencontainers.image.title": f"{image.title} ({cell.family}, ROCm {cell.rocm})",
+        "org.opencontainers.image.description": (
+            f"SGLang {sources.sglang.version} for {', '.join(cell.gpus)} on ROCm {cell.rocm}"
+        ),
+        "org.opencontainers.image.source": image.source,
+        "org.opencontainers.image.documentation": f"{image.source}#readme",
+        "org.opencontainers.image.licenses": image.licenses,
+        "org.opencontainers.image.version": cell.tags[0],
+        "org.opencontainers.image.base.name": cell.base_image,
+        PREFIX + "cell": cell.name,
+        PREFIX + "arch": cell.arch,
+        PREFIX + "gfx": cell.gfx,
+        PREFIX + "family": cell.family,
+        PREFIX + "rocm": cell.rocm,
+        PREFIX + "sglang": sources.sglang.version,
+        PREFIX + "aiter": sources.aiter.ref,
+        PREFIX + "all-reduce": cell.all_reduce,
+        PREFIX + "advisories": " ".join(advisory.id for advisory in cell.advisories),
+    }
+    return dict(sorted(labels.items()))

@@ -1,0 +1,142 @@
+"""The schema of matrix.yaml: what is built, from what, with which settings, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rocm_images.field_types import (
+    ArchName,
+    EnvironmentName,
+    EnvironmentValue,
+    GfxName,
+    GitRef,
+    ImageText,
+    LabelText,
+    RangeText,
+    Reference,
+    ReleaseText,
+    RepositoryText,
+    Sentence,
+    Sha256,
+    SpdxText,
+    Url,
+    VersionText,
+    Word,
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Image(_Model):
+    """How the images are named and described."""
+
+    repository: RepositoryText
+    title: LabelText
+    source: Url
+    licenses: SpdxText
+
+
+class Arch(_Model):
+    """One GPU architecture. `family` ends the tag; `gpus` are the marketing names."""
+
+    gfx: GfxName
+    family: Word
+    gpus: Annotated[tuple[LabelText, ...], Field(min_length=1)]
+
+
+class Base(_Model):
+    """One ROCm base image; its version is its key in `bases`."""
+
+    image: ImageText
+    recommended: bool = False
+
+
+class Source(_Model):
+    """One source tree, by git. `version` is what the built package must report."""
+
+    git: Url
+    ref: GitRef
+    version: VersionText
+    why: Sentence
+
+
+class Rustup(_Model):
+    """Rust's installer, by https address and digest, and the toolchain that it installs."""
+
+    url: Url
+    sha256: Sha256
+    version: VersionText
+    toolchain: ReleaseText
+    why: Sentence
+
+
+class Package(_Model):
+    """One pinned Python package, installed from `index` (a PEP 503 address)."""
+
+    version: VersionText
+    index: Url
+    why: Sentence
+    references: tuple[Reference, ...] = ()
+
+
+class Setting(_Model):
+    """The value of one environment variable in every image, and why it is set."""
+
+    value: EnvironmentValue
+    why: Sentence
+    references: tuple[Reference, ...] = ()
+
+
+class Affected(_Model):
+    """Version ranges (PEP 440) that must all hold for an advisory to apply; none: always."""
+
+    rocm: RangeText | None = None
+    sglang: RangeText | None = None
+    aiter: RangeText | None = None
+    archs: tuple[ArchName, ...] = ()
+
+
+class Advisory(_Model):
+    """A known problem and the settings that mitigate it where its ranges match."""
+
+    id: Word
+    component: Sentence
+    affected: Affected
+    symptom: Sentence
+    set: dict[EnvironmentName, EnvironmentValue] = {}
+    why: Sentence
+    fixed_in: Sentence | None = None
+    references: Annotated[tuple[Reference, ...], Field(min_length=1)]
+
+
+class Exclusion(_Model):
+    """Cells that are not built: those of this arch and this base (either may be left out)."""
+
+    arch: str | None = None
+    base: str | None = None
+    why: Sentence
+
+
+class Sources(_Model):
+    """What every image is built from. Each is a stage that a named context can replace."""
+
+    sglang: Source
+    aiter: Source
+    rustup: Rustup
+
+
+class Matrix(_Model):
+    """The whole of matrix.yaml."""
+
+    image: Image
+    archs: Annotated[dict[ArchName, Arch], Field(min_length=1)]
+    bases: Annotated[dict[ReleaseText, Base], Field(min_length=1)]
+    sources: Sources
+    packages: dict[Word, Package] = {}
+    env: dict[EnvironmentName, Setting] = {}
+    advisories: tuple[Advisory, ...] = ()
+    exclude: tuple[Exclusion, ...] = ()

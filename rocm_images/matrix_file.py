@@ -1,0 +1,188 @@
+"""Loads a matrix file and reports every problem in it as `FILE:LINE:COL: sentence`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from packaging.version import Version
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rocm_images import advisories, located_yaml
+from rocm_images.errors import InputError, MatrixError, Problem
+from rocm_images.located_yaml import Document, KeyPath
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell, cells_of
+from rocm_images.selection import closest
+
+
+def load(path: Path) -> Matrix:
+    """Read and validate a matrix file.
+
+    Raises:
+        InputError: the file cannot be read.
+        MatrixError: the file can be read and something in it is wrong; it lists every problem.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot read it ({error.strerror}): name an existing file with --matrix"
+        ) from None
+    try:
+        document = located_yaml.parse(raw)
+    except located_yaml.YamlProblems as error:
+        raise MatrixError(path, error.problems) from None
+    try:
+        matrix = Matrix.model_validate(document.data)
+    except ValidationError as error:
+        raise MatrixError(
+            path, [_problem(document, details) for details in error.errors()]
+        ) from None
+    problems = [
+        Problem(*document.position(where, key=True), sentence) for where, sentence in _check(matrix)
+    ]
+    if problems:
+        raise MatrixError(path, problems)
+    return matrix
+
+
+_WRONG_TYPES = {
+    "model_type": "a mapping (lines of `key: value`)",
+    "model_attributes_type": "a mapping (lines of `key: value`)",
+    "dict_type": "a mapping (lines of `key: value`)",
+    "tuple_type": "a list (lines that begin with `- `)",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+
+
+def _problem(document: Document, details: ErrorDetails) -> Problem:
+    """One sentence, with its position, for one error that pydantic found."""
+    where = tuple(part for part in details["loc"] if part != "[key]")
+    name = where[-1] if where else "the file"
+    kind = details["type"]
+    on_key = kind == "extra_forbidden" or details["loc"][-1:] == ("[key]",)
+    if kind == "extra_forbidden":
+        known = _fields_at(where[:-1])
+        sentence = f"unknown key {name!r}: {closest(str(name), known)}"
+    elif kind == "missing":
+        sentence = f"the key {name!r} is missing here: add it"
+    elif kind == "too_short":
+        sentence = f"{name!r} is empty: add at least one entry"
+    elif kind in _WRONG_TYPES:
+        sentence = f"{name!r} must be {_WRONG_TYPES[kind]}"
+    else:
+        sentence = details["msg"].removeprefix("Value error, ")
+    return Problem(*document.position(where, key=on_key), sentence)
+
+
+def _fields_at(path: KeyPath) -> list[str]:
+    """The keys that the schema knows in the mapping at `path`."""
+    annotation: Any = Matrix
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(part)].annotation
+        elif get_origin(annotation) in (dict, tuple):
+            annotation = [a for a in get_args(annotation) if a is not Ellipsis][-1]
+        for inner in get_args(annotation):
+            # Optional[...] and Annotated[...] wrap the model that is looked for.
+            if (
+                isinstance(inner, type)
+                and issubclass(inner, BaseModel)
+                and get_origin(annotation) not in (dict, tuple)
+            ):
+                annotation = inner
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [info.alias or name for name, info in annotation.model_fields.items()]
+    return []
+
+
+def _check(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    """Problems that no single value shows: the path of the key to blame, and a sentence."""
+    yield from _check_names(matrix)
+    exclusions = list(_check_exclusions(matrix))
+    yield from exclusions
+    if exclusions:
+        return
+    cells = cells_of(matrix)
+    if not cells:
+        yield ("exclude",), "every cell is excluded: nothing is left to build"
+    yield from _check_tags(cells)
+    yield from _check_advisories(matrix, cells)
+
+
+def _check_names(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    for first, second in combinations(matrix.bases, 2):
+        if Version(first) == Version(second):
+            yield ("bases", second), f"{second} is the same version as {first}: keep one"
+    recommended = [name for name, base in matrix.bases.items() if base.recommended]
+    for name in recommended[1:]:
+        sentence = f"{name} and {recommended[0]} are both recommended: choose one"
+        yield ("bases", name, "recommended"), sentence
+    seen: dict[str, str] = {}
+    for index, advisory in enumerate(matrix.advisories):
+        if advisory.id in seen:
+            yield ("advisories", index, "id"), f"the advisory {advisory.id!r} stands here twice"
+        seen[advisory.id] = advisory.id
+        for position, arch in enumerate(advisory.affected.archs):
+            if arch not in matrix.archs:
+                sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
+                yield ("advisories", index, "affected", "archs", position), sentence
+
+
+def _check_exclusions(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    taken: set[tuple[str, str]] = set()
+    for index, entry in enumerate(matrix.exclude):
+        unknown = False
+        for key, name, known in (
+            ("arch", entry.arch, list(matrix.archs)),
+            ("base", entry.base, list(matrix.bases)),
+        ):
+            if name is not None and name not in known:
+                unknown = True
+                sentence = f"excludes nothing: unknown {key} {name!r}, {closest(name, known)}"
+                yield ("exclude", index, key), sentence
+        if entry.arch is None and entry.base is None:
+            yield ("exclude", index), "excludes nothing: name an arch, a base, or both"
+        elif not unknown:
+            here = {
+                (arch, base)
+                for arch in matrix.archs
+                for base in matrix.bases
+                if entry.arch in (None, arch) and entry.base in (None, base)
+            }
+            if here <= taken:
+                yield ("exclude", index), "excludes nothing: earlier entries exclude these cells"
+            taken |= here
+
+
+def _check_tags(cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
+    owners: dict[str, Cell] = {}
+    for cell in cells:
+        for tag in cell.tags:
+            other = owners.setdefault(tag, cell)
+            if other is not cell:
+                where = ("archs", cell.arch) if cell.rocm == other.rocm else ("bases", cell.rocm)
+                yield where, f"{cell.name} and {other.name} would both be tagged {tag}"
+        if len(cell.tags[0]) > 128:
+            yield ("archs", cell.arch), f"the tag {cell.tags[0]} is longer than 128 characters"
+
+
+def _check_advisories(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
+    index_of = {advisory.id: index for index, advisory in enumerate(matrix.advisories)}
+    reported: set[tuple[str, str, str]] = set()
+    for cell in cells:
+        for first, second, variable in advisories.conflicts(cell.advisories):
+            if (first.id, second.id, variable) in reported:
+                continue
+            reported.add((first.id, second.id, variable))
+            yield (
+                ("advisories", index_of[second.id], "set", variable),
+                f"for {cell.name} the advisories {first.id!r} and {second.id!r} set {variable} to "
+                f"{first.set[variable]!r} and {second.set[variable]!r}: make their ranges disjoint",
+            )

@@ -1,0 +1,162 @@
+"""Renders cells to Dockerfiles and a bake file, and compares them with what is committed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rocm_images.errors import InputError
+from rocm_images.labels import labels_of
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell
+
+PROJECT = Path(__file__).resolve().parent.parent
+TEMPLATES = PROJECT / "templates"
+ROOTFS = PROJECT / "images" / "rootfs"
+# A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
+MARK = "# Rendered by `build.py render`"
+
+
+def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
+    """The Dockerfile of each cell, as text."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        # Nothing is HTML here; every text is validated by the matrix's types instead.
+        autoescape=False,
+    )
+    template = environment.get_template("Dockerfile.j2")
+    for cell in cells:
+        text = template.render(
+            cell=cell,
+            sources=matrix.sources,
+            packages=matrix.packages,
+            labels=labels_of(matrix, cell),
+            image_json=_image_json(matrix, cell),
+        )
+        yield cell, text.rstrip("\n") + "\n"
+
+
+def _image_json(matrix: Matrix, cell: Cell) -> str:
+    """What the programs inside the image know about it, as JSON."""
+    facts = {
+        "cell": cell.name,
+        "gfx": cell.gfx,
+        "gpus": list(cell.gpus),
+        "rocm": cell.rocm,
+        "sglang": matrix.sources.sglang.version,
+        "aiter": matrix.sources.aiter.version,
+        "packages": {name: package.version for name, package in matrix.packages.items()},
+        "env": cell.env,
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
+    """docker-bake.json: a target for each cell, a group for each arch, each base, and all.
+
+    Args:
+        cells: the cells to list.
+        dockerfiles: path of the folder that holds <cell>/Dockerfile, relative to the bake file.
+        rootfs: path of the build context, relative to the bake file.
+    """
+    # Bake's names allow no dot.
+    targets = {cell.name.replace(".", "_"): cell for cell in cells}
+    groups: dict[str, list[str]] = {"default": list(targets)}
+    for target, cell in targets.items():
+        groups.setdefault(cell.arch, []).append(target)
+        groups.setdefault(f"rocm{cell.rocm.replace('.', '_')}", []).append(target)
+    document = {
+        "group": {name: {"targets": members} for name, members in groups.items()},
+        "target": {
+            target: {
+                "context": rootfs,
+                "dockerfile": os.path.relpath(f"{dockerfiles}/{cell.name}/Dockerfile", rootfs),
+                "tags": [cell.reference(tag) for tag in cell.tags],
+            }
+            for target, cell in targets.items()
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def rendered_files(
+    matrix: Matrix, cells: Iterable[Cell], output: Path, bake: Path
+) -> dict[Path, str]:
+    """Every file that `render` writes, by its path.
+
+    `output` receives <cell>/Dockerfile; `bake` is the path of the bake file.
+    """
+    cells = tuple(cells)
+    files = {output / cell.name / "Dockerfile": text for cell, text in render(matrix, cells)}
+    files[bake] = bake_file(
+        cells, os.path.relpath(output, bake.parent), os.path.relpath(ROOTFS, bake.parent)
+    )
+    return files
+
+
+def stale_files(output: Path, expected: Mapping[Path, str]) -> list[Path]:
+    """Dockerfiles that we rendered below `output` for cells that no longer exist."""
+    found = sorted(output.glob("*/Dockerfile")) if output.is_dir() else []
+    return [path for path in found if path not in expected and _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return len(lines) > 1 and lines[1].startswith(MARK)
+
+
+def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
+    """Write the files that differ, remove stale ones, and return the paths that changed.
+
+    Raises:
+        InputError: a file cannot be written or removed; it is named.
+    """
+    changed = []
+    try:
+        for path, text in files.items():
+            if not path.exists() or path.read_bytes() != text.encode():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(text.encode())
+                changed.append(path)
+        for path in stale:
+            path.unlink()
+            changed.append(path)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot write the rendered files ({error.strerror}): "
+            "name a folder that you can write to with --output"
+        ) from None
+    return changed
+
+
+def differences(files: Mapping[Path, str], stale: Iterable[Path]) -> str:
+    """A unified diff from what is on disk to what would be rendered; empty when they agree."""
+    chunks: list[str] = []
+    expected: dict[Path, str] = {**files, **dict.fromkeys(stale, "")}
+    for path, text in sorted(expected.items()):
+        try:
+            present = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            present = ""
+        if present != text:
+            chunks += difflib.unified_diff(
+                present.splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                f"{path} (on disk)",
+                f"{path} (rendered)",
+            )
+    return "".join(chunks)

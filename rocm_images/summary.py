@@ -1,0 +1,121 @@
+"""What became of every cell: a table for people, build/summary.json for machines."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rocm_images.errors import ExitCode
+from rocm_images.plan import Cell
+from rocm_images.text_table import text_table
+
+
+class Result(str, enum.Enum):
+    """How a cell ended."""
+
+    DONE = "done"
+    BUILD_FAILED = "build failed"
+    SMOKE_FAILED = "smoke test failed"
+    INTERRUPTED = "interrupted"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """What became of one cell. `size` is in bytes; empty texts mean that nothing is known."""
+
+    cell: str
+    result: Result
+    reference: str = ""
+    image_id: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    smoke: str = "not run"
+    detail: str = ""
+    tail: tuple[str, ...] = ()
+    log: str = ""
+
+    @classmethod
+    def of(cls, cell: Cell, result: Result, *, reference: str = "", detail: str = "") -> CellReport:
+        """The report of a cell of which no more is known."""
+        return cls(cell.name, result, reference=reference, detail=detail)
+
+    def of_image(self, image_id: str, size: int) -> CellReport:
+        """The same report with the image that was built."""
+        return replace(self, image_id=image_id, size=size)
+
+    def tested(self, smoke: str) -> CellReport:
+        """The same report with the outcome of the smoke test."""
+        return replace(self, smoke=smoke)
+
+    def after(self, seconds: float) -> CellReport:
+        """The same report with the time that it took."""
+        return replace(self, seconds=round(seconds, 1))
+
+    def failed(self, result: Result, *, detail: str, tail: Sequence[str], log: Path) -> CellReport:
+        """The same report with what went wrong and where to read more."""
+        return replace(self, result=result, detail=detail, tail=tuple(tail), log=str(log))
+
+
+def exit_code(reports: Sequence[CellReport]) -> ExitCode:
+    """The exit code of a run: an interruption first, then build failures, then smoke failures."""
+    results = {report.result for report in reports}
+    if Result.INTERRUPTED in results:
+        return ExitCode.INTERRUPTED
+    if Result.BUILD_FAILED in results:
+        return ExitCode.BUILD_FAILED
+    if Result.SMOKE_FAILED in results:
+        return ExitCode.SMOKE_FAILED
+    return ExitCode.DONE
+
+
+def summary_table(reports: Sequence[CellReport]) -> str:
+    """One line for each cell."""
+    rows = [
+        (
+            report.cell,
+            report.reference or "-",
+            report.image_id.removeprefix("sha256:")[:12] or "-",
+            _megabytes(report.size),
+            f"{report.seconds:.1f}",
+            report.smoke,
+            str(report.result),
+        )
+        for report in reports
+    ]
+    return text_table(("CELL", "TAG", "IMAGE", "SIZE", "SECONDS", "SMOKE TEST", "RESULT"), rows)
+
+
+def failures(reports: Sequence[CellReport]) -> str:
+    """For each cell that failed: the failing step, the end of its log, and where the rest is."""
+    chunks = []
+    for report in reports:
+        if report.result in (Result.BUILD_FAILED, Result.SMOKE_FAILED):
+            lines = [f"{report.cell}: {report.result}: {report.detail}"]
+            lines += [f"    {line}" for line in report.tail]
+            if report.log:
+                lines.append(f"  full log: {report.log}")
+            chunks.append("\n".join(lines))
+    return "\n\n".join(chunks)
+
+
+def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
+    """Write the reports as JSON, whole or not at all."""
+    document = {
+        "schema": 1,
+        "exit_code": int(exit_code(reports)),
+        "cells": [{**asdict(report), "result": str(report.result)} for report in reports],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size else "-"

@@ -1,0 +1,94 @@
+"""A small matrix that tests change one line of, and the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocm_images.matrix import Matrix
+from rocm_images.matrix_file import load
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+SMALL = """\
+image:
+  repository: sglang-rocm
+  title: SGLang for AMD GPUs
+  source: https://example.org/images
+  licenses: Apache-2.0
+archs:
+  942:
+    gfx: gfx942
+    family: mi30x
+    gpus: [AMD Instinct MI300X]
+  950:
+    gfx: gfx950
+    family: mi35x
+    gpus: [AMD Instinct MI350X]
+bases:
+  7.2.0:
+    image: rocm/pytorch:rocm7.2
+  7.2.2:
+    image: rocm/pytorch:rocm7.2.2
+    recommended: true
+sources:
+  sglang:
+    git: https://example.org/sglang.git
+    ref: v0.5.21
+    version: 0.5.21
+    why: a reason
+  aiter:
+    git: https://example.org/aiter.git
+    ref: c16d44b93a528b2a4bfd6d8d3409116d465872a9
+    version: 0.1.19
+    why: a reason
+  rustup:
+    url: https://example.org/rustup-init
+    sha256: 20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
+    version: 1.28.2
+    toolchain: 1.90.0
+    why: a reason
+env:
+  SGLANG_USE_AITER_AR:
+    value: 1
+    why: a reason
+advisories:
+  - id: hip-event-query
+    component: HIP runtime
+    affected:
+      rocm: "<7.2.1"
+    symptom: a crash
+    set:
+      SGLANG_USE_AITER_AR: 0
+    why: a reason
+    fixed_in: ROCm 7.2.1
+    references: [sgl-project/sglang#23581]
+"""
+
+
+@pytest.fixture
+def matrix_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the small matrix with texts replaced; returns its path."""
+
+    def write(*replacements: tuple[str, str]) -> Path:
+        text = SMALL
+        for old, new in replacements:
+            assert text.count(old) >= 1, f"{old!r} is not in the small matrix"
+            text = text.replace(old, new, 1)
+        path = tmp_path / "matrix.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def small_matrix(matrix_file: Callable[..., Path]) -> Matrix:
+    return load(matrix_file())
+
+
+@pytest.fixture(scope="session")
+def project_matrix() -> Matrix:
+    return load(PROJECT / "matrix.yaml")

@@ -1,0 +1,93 @@
+"""Plain BuildKit progress is read for the step at work and for what failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packaging.version import Version
+
+from rocm_images.buildx import BuildRequest, PlainProgress, command
+from rocm_images.engine import Engine
+
+# Printed by buildx 0.13.1 on Docker 26.1.
+FAILED = """\
+#0 building with "default" instance using docker driver
+#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+#5 [context aiter-src] load from client
+#5 DONE 0.0s
+#6 [base 1/2] RUN one
+#6 CACHED
+#7 [aiter 1/1] RUN --mount=type=bind,from=aiter-src,target=/src   cd /src  && make
+#7 0.101 compiling
+#7 0.202 kernel.cpp:3: error
+#7 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
+------
+ > [aiter 1/1] RUN cd /src && make:
+0.202 kernel.cpp:3: error
+------
+ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2
+"""
+
+
+def feed(text: str) -> tuple[PlainProgress, list[str]]:
+    progress, steps = PlainProgress(), []
+    for line in text.splitlines():
+        if progress.feed(line):
+            steps.append(progress.step)
+    return progress, steps
+
+
+def engine(*, has_bridge: bool = True) -> Engine:
+    version = Version("26.1")
+    return Engine("unix:///s", version, ("docker", "buildx"), version, {}, has_bridge)
+
+
+def request(**changes: object) -> BuildRequest:
+    values: dict[str, object] = {
+        "dockerfile": Path("d/Dockerfile"),
+        "directory": Path("rootfs"),
+        "references": ("a:1", "a:2"),
+        "contexts": {"aiter-src": "/checkout"},
+        "labels": {"l": "v"},
+        "log": Path("log"),
+        "iid_file": Path("iid"),
+        **changes,
+    }
+    return BuildRequest(**values)  # type: ignore[arg-type]
+
+
+def test_the_failing_step_and_the_end_of_its_output_are_found() -> None:
+    progress, _ = feed(FAILED)
+    assert progress.failed_step == "[aiter 1/1] RUN cd /src && make"
+    assert progress.error.endswith("exit code: 2")
+    assert progress.tail() == ["compiling", "kernel.cpp:3: error"]
+
+
+def test_only_steps_that_do_work_are_shown() -> None:
+    _, steps = feed(FAILED)
+    assert steps == ["[aiter 1/1] RUN cd /src && make"]
+
+
+def test_an_error_before_any_step_is_kept() -> None:
+    progress, _ = feed("ERROR: failed to read dockerfile: no such file\n")
+    assert progress.error == "failed to read dockerfile: no such file"
+    assert progress.tail() == ["ERROR: failed to read dockerfile: no such file"]
+
+
+def test_every_tag_context_and_label_is_passed() -> None:
+    words = command(engine(), request())
+    assert words[:2] == ["docker", "buildx"]
+    for word in ("--tag=a:1", "--tag=a:2", "--build-context=aiter-src=/checkout", "--label=l=v"):
+        assert word in words
+    assert words[-1] == "rootfs"
+
+
+def test_a_builder_of_its_own_loads_its_image() -> None:
+    assert {"--builder=remote", "--load"} <= set(command(engine(), request(builder="remote")))
+    assert "--load" not in command(engine(), request())
+
+
+def test_an_engine_without_a_bridge_builds_on_the_hosts_network() -> None:
+    assert "--network=host" in command(engine(has_bridge=False), request())
+    assert "--network=host" not in command(engine(), request())

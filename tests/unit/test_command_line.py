@@ -1,0 +1,146 @@
+"""The program as people start it: answers, exit codes, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+MatrixFile = Callable[..., Path]
+
+
+def build_py(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "build.py"), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_names_every_verb_and_the_options_of_build() -> None:
+    answer = build_py("--help")
+    assert answer.returncode == 0
+    for word in ("plan", "explain", "render", "smoke", "--rehearse", "--jobs", "Exit codes"):
+        assert word in answer.stdout
+
+
+def test_plan_json_describes_each_cell() -> None:
+    cells = json.loads(build_py("plan", "--json", "--arch", "942").stdout)
+    assert [cell["cell"] for cell in cells] == ["942-rocm7.2.0", "942-rocm7.2.2"]
+    assert cells[0]["gfx"] == "gfx942"
+    assert cells[0]["family"] == "mi30x"
+    assert cells[0]["rocm"] == "7.2.0"
+    assert cells[0]["base_image"].startswith("rocm/pytorch:rocm7.2_")
+    assert cells[0]["tags"] == ["v0.5.21-rocm720-mi30x"]
+    assert cells[0]["env"]["SGLANG_USE_AITER_AR"] == "0"
+    assert cells[0]["advisories"] == ["hip-event-query"]
+    assert cells[0]["dockerfile"] == "images/942-rocm7.2.0/Dockerfile"
+
+
+def test_plan_shows_the_reason_of_the_all_reduce_default() -> None:
+    lines = build_py("plan").stdout.splitlines()
+    assert len(lines) == 5
+    assert "sglang (hip-event-query (ROCm <7.2.1))" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--arch", "943"], "did you mean '942'"),
+        (["plan", "--base", "7.2.1"], "unknown base '7.2.1'"),
+        (["explain", "942"], "unknown cell '942'"),
+        (["plan", "--matrix", "/nonexistent/m.yaml"], "name an existing file"),
+        (["--jobs", "0"], "0 is not in the range"),
+        (["--arhc", "942"], "--arch"),
+        (["bild"], "No such command"),
+        (["--context", "aiter"], "is not NAME=SOURCE"),
+        (["--context", "aiter-source=."], "did you mean 'aiter-src'"),
+        (["--context", "aiter-src=/nonexistent"], "is no folder"),
+        (["--context", "aiter-src=.", "--context", "aiter-src=."], "given twice"),
+        (["smoke", "--image", "x:1", "--arch", "942"], "leave out --arch"),
+    ],
+)
+def test_bad_input_is_answered_with_a_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str
+) -> None:
+    answer = build_py(*arguments)
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == 2
+
+
+def test_a_bad_matrix_is_answered_with_its_place(matrix_file: MatrixFile) -> None:
+    path = matrix_file(("gfx: gfx942", "gfx: rtx"))
+    answer = build_py("plan", "--matrix", str(path))
+    assert f"{path}:8:10: 'rtx' is not a gfx name" in answer.stderr
+    assert answer.returncode == 2
+
+
+@pytest.mark.parametrize("verb", [["--arch", "942"], ["smoke"]])
+def test_without_an_engine_it_says_what_to_install(verb: list[str], tmp_path: Path) -> None:
+    answer = build_py(*verb, DOCKER_HOST=f"unix://{tmp_path}/absent.sock")
+    assert "no Docker Engine answers" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == 3
+
+
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-S", str(PROJECT / "build.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "make environment" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == 3
+
+
+def test_render_check_passes_and_fails_with_its_own_code(matrix_file: MatrixFile) -> None:
+    path = matrix_file()
+    assert build_py("render", "--matrix", str(path), "--check").returncode == 5
+    assert build_py("render", "--matrix", str(path)).returncode == 0
+    assert build_py("render", "--matrix", str(path), "--check").returncode == 0
+    dockerfile = path.parent / "images" / "942-rocm7.2.0" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + "RUN something\n")
+    answer = build_py("render", "--matrix", str(path), "--check")
+    assert "-RUN something" in answer.stdout
+    assert answer.returncode == 5
+
+
+def test_render_writes_elsewhere_when_told_to(tmp_path: Path) -> None:
+    answer = build_py("render", "--output", str(tmp_path / "out"))
+    assert answer.returncode == 0
+    assert (tmp_path / "out" / "950-rocm7.2.2" / "Dockerfile").is_file()
+    assert (tmp_path / "out" / "docker-bake.json").is_file()
+
+
+def test_a_reader_that_stops_early_gets_no_traceback() -> None:
+    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json | head -n 1"
+    answer = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert answer.stdout == "[\n"
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize("heavy", ["docker", "jinja2", "rich", "requests"])
+@pytest.mark.parametrize("verb", [["--help"], ["plan"]])
+def test_quick_verbs_import_nothing_heavy(verb: list[str], heavy: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-X", "importtime", str(PROJECT / "build.py"), *verb],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in answer.stderr.splitlines()}
+    assert heavy not in imported

@@ -1,0 +1,74 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rocm_images.command_line import main
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+README = (PROJECT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every build.py command of the README, continuation lines joined, comments removed."""
+    blocks = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.split("#  ")[0] for line in lines if "build.py" in line]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_build_command_of_the_readme_is_understood(command: str) -> None:
+    words = shlex.split(command, comments=True)
+    arguments = words[words.index("build.py") + 1 :]
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else "build"
+    verb = main.commands[name]
+    # Parsing alone: the commands that need an engine are run by tests/pipeline.
+    verb.make_context(name, arguments[1:] if name in arguments else arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan"], ["explain", "942-rocm7.2.0"], ["render", "--check"]]
+)
+def test_the_readmes_commands_without_an_engine_work(arguments: list[str]) -> None:
+    assert " ".join(arguments) in README
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+
+
+def test_the_readme_lists_the_tag_and_default_of_every_image(project_matrix: Matrix) -> None:
+    for cell in cells_of(project_matrix):
+        row = next(
+            line for line in README.splitlines() if f"`{cell.reference(cell.tags[0])}`" in line
+        )
+        assert all(tag in row for tag in cell.tags)
+        assert f"SGLANG_USE_AITER_AR={cell.env['SGLANG_USE_AITER_AR']}" in row
+
+
+def test_every_dependency_has_its_line() -> None:
+    text = (PROJECT / "docs" / "dependencies.md").read_text()
+    for file in ("requirements.in", "requirements-dev.in"):
+        for line in (PROJECT / file).read_text().splitlines():
+            name = re.split(r"[<>=]", line)[0].strip()
+            if name and not name.startswith(("#", "-")):
+                assert name in text or name.split("-")[0] + "-*" in text, name
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", README))))
+def test_every_make_target_of_the_readme_exists(target: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--silent", target, f"PYTHON={sys.executable}"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,200 @@
+"""Every mistake in a matrix is reported where it stands, in a sentence, with exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocm_images.errors import ExitCode, InputError, MatrixError
+from rocm_images.matrix_file import load
+
+MatrixFile = Callable[..., Path]
+
+# (what is replaced, by what, line, column, part of the sentence)
+ONE_MISTAKE = {
+    "an unknown key": ("    recommended: true", "    recomended: true", 20, 5, "'recommended'"),
+    "an unknown key at the top": ("archs:", "arches: {}\narchs:", 6, 1, "did you mean 'archs'"),
+    "an unknown key deep inside": ("    symptom:", "    sympton:", 47, 5, "'symptom'"),
+    "a key that stands twice": ("    gfx: gfx942", "    gfx: gfx942\n    gfx: x", 9, 5, "twice"),
+    "a mapping where a text is due": ("family: mi30x", "family: {a: b}", 9, 13, "must be a text"),
+    "a text where a list is due": ("[AMD Instinct MI300X]", "MI300X", 10, 11, "must be a list"),
+    "a text where a mapping is due": ("bases:\n", "bases: x\nbasis:\n", 15, 8, "must be a mapping"),
+    "neither true nor false": ("recommended: true", "recommended: maybe", 20, 18, "true or false"),
+    "a value that is missing": ("family: mi30x", "family:", 9, 12, "must be a text"),
+    "a key that is missing": ("    family: mi30x\n", "", 8, 5, "'family' is missing"),
+    "a base that is no version": ("  7.2.0:", "  seven:", 16, 3, "not a version"),
+    "a base that is no release": ("  7.2.0:", "  7.2.0rc1:", 16, 3, "not a release"),
+    "a package version that is none": ("version: 0.1.19", "version: new", 30, 14, "not a version"),
+    "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 46, 13, "not a version range"),
+    "an empty range": ('"<7.2.1"', '""', 46, 13, "not a version range"),
+    "a commit with a space": ("ref: v0.5.21", "ref: v0 5", 24, 10, "not a git tag"),
+    "a digest that is too short": ("20a06e", "20", 34, 13, "not a SHA-256"),
+    "an image that is no reference": ("rocm/pytorch:rocm7.2\n", "Rocm:x y\n", 17, 12, "reference"),
+    "an image without a tag": ("rocm/pytorch:rocm7.2\n", "rocm/pytorch\n", 17, 12, "neither tag"),
+    "an image at latest": ("rocm7.2\n", "latest\n", 17, 12, "moving target"),
+    "a repository with a tag": ("repository: sglang-rocm", "repository: a:b", 2, 15, "image name"),
+    "an address that is not https": ("https://example.org/images", "http://x", 4, 11, "https"),
+    "a reference that is none": ("[sgl-project/sglang#23581]", "[somewhere]", 52, 18, "reference"),
+    "no reference": ("[sgl-project/sglang#23581]", "[]", 52, 17, "'references' is empty"),
+    "a lower-case variable": ("  SGLANG_USE_AITER_AR:\n", "  sglang:\n", 39, 3, "not a name"),
+    "a variable of the build": ("  SGLANG_USE_AITER_AR:\n", "  GPU_ARCHS:\n", 39, 3, "GPU_ARCHS"),
+    "an unknown arch in an advisory": (
+        'rocm: "<7.2.1"',
+        'rocm: "<7.2.1"\n      archs: [943]',
+        47,
+        15,
+        "did you mean '942'",
+    ),
+    "no arch": ("archs:\n", "archs: {}\nexclude:\n", 6, 8, "empty"),
+    "an exclude of nothing": (
+        "env:\n",
+        "exclude:\n  - {arch: 942, base: 7.2.1, why: x}\nenv:\n",
+        39,
+        17,
+        "excludes nothing: unknown base '7.2.1'",
+    ),
+    "an exclude of no cell": ("env:\n", "exclude: [{why: x}]\nenv:\n", 38, 11, "excludes nothing"),
+    "an exclude of what is excluded": (
+        "env:\n",
+        "exclude:\n  - {arch: 942, why: x}\n  - {arch: 942, base: 7.2.0, why: x}\nenv:\n",
+        40,
+        5,
+        "earlier entries",
+    ),
+    "an exclude of everything": (
+        "env:\n",
+        "exclude: [{arch: 942, why: x}, {arch: 950, why: x}]\nenv:\n",
+        38,
+        1,
+        "nothing is left",
+    ),
+    "the same base twice": ("  7.2.2:", "  7.2.0.0:", 18, 3, "same version"),
+    "two recommended bases": (
+        "rocm/pytorch:rocm7.2\n",
+        "rocm/pytorch:rocm7.2\n    recommended: true\n",
+        21,
+        5,
+        "both recommended",
+    ),
+    "two archs with one tag": ("family: mi35x", "family: mi30x", 11, 3, "both be tagged"),
+    "an advisory that stands twice": (
+        "advisories:\n",
+        "advisories:\n  - {id: hip-event-query, component: c, affected: {}, symptom: s, why: w,"
+        " references: [a/b#1]}\n",
+        44,
+        5,
+        "stands here twice",
+    ),
+    "advisories that disagree": (
+        "advisories:\n",
+        "advisories:\n  - id: other\n    component: c\n    affected: {rocm: '<8'}\n    symptom: s\n"
+        "    set: {SGLANG_USE_AITER_AR: 1}\n    why: w\n    references: [a/b#1]\n",
+        56,
+        7,
+        "set SGLANG_USE_AITER_AR to '1' and '0'",
+    ),
+    "a tag that would run code": ("value: 1", "value: !!python/name:os.x 1", 40, 12, "YAML tag"),
+    "a tag on a key": ("family: mi30x", "!!binary family: mi30x", 9, 5, "tag"),
+    "an alias that is not defined": ("gfx942", "*nothing", 8, 10, "nothing"),
+    "a second document": ("env:\n", "---\nenv:\n", 38, 1, "second YAML document"),
+    "a bracket that is not closed": ("[AMD Instinct MI300X]", "[AMD", 11, 6, "not valid YAML"),
+    "a character that YAML forbids": ("title: SGLang", "title: \x00SGLang", 3, 10, "U+0000"),
+    "values nested too deep": ("value: 1", "value: " + "[" * 40 + "]" * 40, 40, 42, "nested"),
+}
+
+
+@pytest.mark.parametrize("mistake", ONE_MISTAKE.values(), ids=ONE_MISTAKE)
+def test_a_mistake_is_reported_where_it_stands(
+    matrix_file: MatrixFile, mistake: tuple[str, str, int, int, str]
+) -> None:
+    old, new, line, column, sentence = mistake
+    path = matrix_file((old, new))
+    with pytest.raises(MatrixError) as caught:
+        load(path)
+    problems = {(p.line, p.column): p.sentence for p in caught.value.problems}
+    assert (line, column) in problems, str(caught.value)
+    assert sentence in problems[line, column]
+    assert f"{path}:{line}:{column}: " in str(caught.value)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['"a\\nb"', '"a\\"b"', "a'b", "a$b", "a\\b", "a`b", '"a\\0b"', '"a\\tb"', '"a\\u2028b"'],
+)
+@pytest.mark.parametrize("place", ["value: 1", "SGLANG_USE_AITER_AR: 0"])
+def test_no_value_can_break_out_of_env(matrix_file: MatrixFile, place: str, value: str) -> None:
+    name = place.split(":")[0]
+    with pytest.raises(MatrixError) as caught:
+        load(matrix_file((place, f"{name}: {value}")))
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("text", ['"why\\0"', '"\\e[2J"', '"\\u202e"'])
+def test_no_text_can_break_out_of_a_comment(matrix_file: MatrixFile, text: str) -> None:
+    with pytest.raises(MatrixError):
+        load(matrix_file(("why: a reason", f"why: {text}")))
+
+
+def test_several_problems_are_reported_together(matrix_file: MatrixFile) -> None:
+    path = matrix_file(("gfx: gfx942", "gfx: rtx"), ("value: 1", "value: a$b"), ("0.1.19", "new"))
+    with pytest.raises(MatrixError) as caught:
+        load(path)
+    assert [problem.line for problem in caught.value.problems] == [8, 30, 40]
+
+
+def test_an_alias_that_expands_without_bound_is_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, 12):
+        members = ", ".join([f"*a{level - 1}"] * 10)
+        lines.append(f"a{level}: &a{level} [{members}]")
+    path = tmp_path / "matrix.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(MatrixError, match="expands to more than"):
+        load(path)
+
+
+def test_a_file_that_is_not_utf8_is_refused_at_its_byte(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.yaml"
+    path.write_bytes(b"image:\n  title: caf\xe9\n")
+    with pytest.raises(MatrixError, match=r":2:13: byte 0xe9 is not UTF-8"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "just a text", "- a list"])
+def test_a_file_without_a_matrix_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "matrix.yaml"
+    path.write_text(text)
+    with pytest.raises(MatrixError):
+        load(path)
+
+
+def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        load(tmp_path / "absent.yaml")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="directory"):
+        load(tmp_path)
+
+
+def test_a_scalar_stays_the_text_that_was_written(matrix_file: MatrixFile) -> None:
+    matrix = load(matrix_file(("value: 1", "value: 1.10"), ("mi30x", "no"), ("7.2.0:", "7.20:")))
+    assert matrix.env["SGLANG_USE_AITER_AR"].value == "1.10"
+    assert matrix.archs["942"].family == "no"
+    assert "7.20" in matrix.bases
+
+
+def test_an_alias_stands_for_what_it_names(matrix_file: MatrixFile) -> None:
+    matrix = load(
+        matrix_file(("[AMD Instinct MI300X]", "&gpus [A, B]"), ("[AMD Instinct MI350X]", "*gpus"))
+    )
+    assert matrix.archs["950"].gpus == ("A", "B")
+
+
+def test_a_range_that_matches_no_base_is_knowledge_for_later(matrix_file: MatrixFile) -> None:
+    matrix = load(matrix_file(("<7.2.1", "<6.0")))
+    assert matrix.advisories[0].affected.rocm == "<6.0"

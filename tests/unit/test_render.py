@@ -1,0 +1,139 @@
+"""Dockerfiles are rendered from the matrix alone, and drift is found both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocm_images.errors import InputError
+from rocm_images.matrix import Matrix
+from rocm_images.matrix_file import load
+from rocm_images.plan import cells_of
+from rocm_images.render import differences, render, rendered_files, stale_files, write
+
+MatrixFile = Callable[..., Path]
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def dockerfiles(matrix: Matrix) -> dict[str, str]:
+    return {cell.name: text for cell, text in render(matrix, cells_of(matrix))}
+
+
+def files_in(folder: Path, matrix: Matrix) -> dict[Path, str]:
+    return rendered_files(matrix, cells_of(matrix), folder, folder / "docker-bake.json")
+
+
+def test_the_all_reduce_default_is_set_and_its_advisory_named(project_matrix: Matrix) -> None:
+    texts = dockerfiles(project_matrix)
+    assert 'SGLANG_USE_AITER_AR="0"' in texts["942-rocm7.2.0"]
+    assert "set by the advisory hip-event-query" in texts["942-rocm7.2.0"]
+    assert 'SGLANG_USE_AITER_AR="1"' in texts["942-rocm7.2.2"]
+    assert "hip-event-query" not in texts["942-rocm7.2.2"]
+
+
+def test_two_archs_of_a_base_share_every_line_up_to_the_first_compile(
+    project_matrix: Matrix,
+) -> None:
+    texts = dockerfiles(project_matrix)
+    for rocm in ("7.2.0", "7.2.2"):
+        shared = [
+            texts[f"{arch}-rocm{rocm}"].split("# ---- base")[1].split("# ---- aiter")[0]
+            for arch in ("942", "950")
+        ]
+        assert shared[0] == shared[1]
+
+
+def test_a_dockerfile_does_not_know_how_it_is_built(project_matrix: Matrix) -> None:
+    for text in dockerfiles(project_matrix).values():
+        assert "rehears" not in text.lower()
+        assert "\nFROM rocm/pytorch:" in text
+
+
+@pytest.mark.parametrize("label", ["org.opencontainers.image.version", "rocm-serving-images.gfx"])
+def test_every_dockerfile_carries_labels(project_matrix: Matrix, label: str) -> None:
+    for text in dockerfiles(project_matrix).values():
+        assert f'{label}="' in text
+
+
+def test_the_committed_files_are_what_the_matrix_renders_to(project_matrix: Matrix) -> None:
+    cells = cells_of(project_matrix)
+    files = rendered_files(project_matrix, cells, PROJECT / "images", PROJECT / "docker-bake.json")
+    stale = stale_files(PROJECT / "images", files)
+    assert differences(files, stale) == ""
+
+
+def test_rendering_twice_changes_nothing(project_matrix: Matrix, tmp_path: Path) -> None:
+    files = files_in(tmp_path, project_matrix)
+    assert len(write(files, [])) == 5
+    assert write(files, []) == []
+    assert differences(files, []) == ""
+
+
+def test_a_changed_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) -> None:
+    files = files_in(tmp_path, project_matrix)
+    write(files, [])
+    changed = tmp_path / "942-rocm7.2.0" / "Dockerfile"
+    changed.write_text(changed.read_text().replace('AITER_AR="0"', 'AITER_AR="1"'))
+    difference = differences(files, [])
+    assert '-    SGLANG_USE_AITER_AR="1"' in difference
+    assert '+    SGLANG_USE_AITER_AR="0"' in difference
+
+
+def test_a_missing_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) -> None:
+    files = files_in(tmp_path, project_matrix)
+    write(files, [])
+    (tmp_path / "docker-bake.json").unlink()
+    assert "docker-bake.json" in differences(files, [])
+
+
+def test_a_cell_that_left_the_matrix_leaves_nothing_behind(
+    project_matrix: Matrix, tmp_path: Path
+) -> None:
+    write(files_in(tmp_path, project_matrix), [])
+    remaining = [cell for cell in cells_of(project_matrix) if cell.arch == "942"]
+    files = rendered_files(project_matrix, remaining, tmp_path, tmp_path / "docker-bake.json")
+    stale = stale_files(tmp_path, files)
+    assert "950-rocm7.2.0" in differences(files, stale)
+    write(files, stale)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "942-rocm7.2.0",
+        "942-rocm7.2.2",
+        "docker-bake.json",
+    ]
+
+
+def test_a_dockerfile_that_is_not_ours_is_never_removed(
+    project_matrix: Matrix, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs" / "Dockerfile"
+    theirs.parent.mkdir()
+    theirs.write_text("FROM scratch\n# Rendered by hand\n")
+    assert stale_files(tmp_path, files_in(tmp_path, project_matrix)) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(project_matrix: Matrix, tmp_path: Path) -> None:
+    (tmp_path / "942-rocm7.2.0").write_text("a file in the way")
+    with pytest.raises(InputError, match=r"942-rocm7\.2\.0.*--output"):
+        write(files_in(tmp_path, project_matrix), [])
+
+
+def test_the_bake_file_has_a_target_for_each_cell_and_groups(project_matrix: Matrix) -> None:
+    bake = json.loads((PROJECT / "docker-bake.json").read_text())
+    assert set(bake["target"]) == {
+        "942-rocm7_2_0",
+        "942-rocm7_2_2",
+        "950-rocm7_2_0",
+        "950-rocm7_2_2",
+    }
+    assert bake["group"]["942"]["targets"] == ["942-rocm7_2_0", "942-rocm7_2_2"]
+    assert bake["group"]["rocm7_2_0"]["targets"] == ["942-rocm7_2_0", "950-rocm7_2_0"]
+
+
+def test_a_text_from_the_matrix_cannot_end_the_comment_it_is_in(matrix_file: MatrixFile) -> None:
+    folded = '"first\\n  RUN second"'
+    matrix = load(matrix_file(("value: 1\n    why: a reason", f"value: 1\n    why: {folded}")))
+    text = dockerfiles(matrix)["942-rocm7.2.2"]
+    assert "# SGLANG_USE_AITER_AR: first RUN second\n" in text

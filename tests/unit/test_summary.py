@@ -1,0 +1,101 @@
+"""The exit code follows from the worst thing that happened, and the summary says all of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
+from rocm_images.smoke import read_outcome
+from rocm_images.summary import (
+    CellReport,
+    Result,
+    exit_code,
+    failures,
+    summary_table,
+    write_summary,
+)
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        ([Result.DONE, Result.DONE], 0),
+        ([Result.DONE, Result.BUILD_FAILED], 1),
+        ([Result.DONE, Result.SMOKE_FAILED], 4),
+        ([Result.SMOKE_FAILED, Result.BUILD_FAILED], 1),
+        ([Result.DONE, Result.INTERRUPTED, Result.BUILD_FAILED], 130),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst_result(results: list[Result], code: int) -> None:
+    assert exit_code([CellReport("c", result) for result in results]) == code
+
+
+def test_every_exit_code_has_its_own_number_and_a_meaning() -> None:
+    assert len({int(code) for code in ExitCode}) == len(ExitCode)
+    assert set(EXIT_CODE_MEANINGS) == set(ExitCode)
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    readme = (PROJECT / "README.md").read_text()
+    for code, meaning in EXIT_CODE_MEANINGS.items():
+        assert f"| {int(code)} | {meaning} |" in readme
+
+
+def test_a_failure_is_shown_with_its_step_its_log_and_its_end() -> None:
+    report = CellReport("942", Result.DONE).failed(
+        Result.BUILD_FAILED,
+        detail="[aiter 1/1] RUN make: exit code: 2",
+        tail=["error"],
+        log=Path("l"),
+    )
+    text = failures([report, CellReport("950", Result.DONE)])
+    assert text == "942: build failed: [aiter 1/1] RUN make: exit code: 2\n    error\n  full log: l"
+
+
+def test_the_summary_is_written_for_machines(tmp_path: Path) -> None:
+    report = CellReport("942", Result.DONE, "a:1", "sha256:00", 5_000_000, 1.5, "2 of 2")
+    write_summary(tmp_path / "build" / "summary.json", [report])
+    document = json.loads((tmp_path / "build" / "summary.json").read_text())
+    assert document["exit_code"] == 0
+    assert document["cells"][0]["result"] == "done"
+    assert document["cells"][0]["image_id"] == "sha256:00"
+    assert "5 MB" in summary_table([report])
+
+
+def outcome(tmp_path: Path, cases: str, status: int) -> tuple[bool, str]:
+    results = tmp_path / "results.xml"
+    results.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    read = read_outcome(results, status, tmp_path / "log")
+    return read.ok, "; ".join([str(read), *read.failed])
+
+
+PASSED = '<testcase name="a"/>'
+
+
+def test_tests_that_passed_are_counted(tmp_path: Path) -> None:
+    assert outcome(tmp_path, PASSED + PASSED, 0) == (True, "2 of 2 tests passed")
+
+
+def test_a_failed_test_is_named_with_its_message(tmp_path: Path) -> None:
+    failed = '<testcase name="b"><failure message="1 != 2&#10;more"/></testcase>'
+    assert outcome(tmp_path, PASSED + failed, 1) == (False, "1 of 2 tests passed; b: 1 != 2")
+
+
+def test_a_skipped_test_does_not_count_as_passed(tmp_path: Path) -> None:
+    skipped = '<testcase name="b"><skipped message="no GPU"/></testcase>'
+    assert outcome(tmp_path, PASSED + skipped, 0)[0] is False
+
+
+def test_no_test_at_all_is_a_failure(tmp_path: Path) -> None:
+    assert outcome(tmp_path, "", 5)[0] is False
+
+
+def test_a_run_that_died_without_results_is_a_failure(tmp_path: Path) -> None:
+    read = read_outcome(tmp_path / "absent.xml", -9, tmp_path / "log")
+    assert not read.ok
+    assert "status -9" in read.failed[0]
