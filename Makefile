@@ -1,0 +1,45 @@
+# What people type. Everything is made below this folder: .venv, .cache, build.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.PHONY: environment rehearse test lint unit pipeline lock engine-stop clean
+
+rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
+	$(VENV)/python build.py --arch 942 --rehearse
+
+test: lint unit pipeline ## Everything that CI checks
+
+environment: .venv/.made-from-requirements
+
+.venv/.made-from-requirements: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 3; }
+	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+lint: environment
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/python build.py render --check
+
+unit: environment
+	$(VENV)/pytest -q tests/unit
+
+pipeline: environment ## On a real engine; starts a private one where none answers
+	$(VENV)/pytest -q tests/pipeline
+
+lock: environment ## Pin the newest versions of what requirements*.in ask for
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
+
+engine-stop: ## Stop the private engine, if it runs; its images stay
+	$(PYTHON) rehearsal/engine.py stop
+
+clean: engine-stop ## Remove everything that was made
+	rm -rf .venv .cache build

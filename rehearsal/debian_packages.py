@@ -1,0 +1,174 @@
+"""Unpacks packages of the distribution into a folder of the project, without installing them.
+
+apt downloads and verifies them by the host's own configuration and keys; nothing on the host is
+installed, upgraded or started. Debian 12's own Docker packages are too old, so there the ones of
+Debian 13 are taken from the same mirror; but its runc needs a newer C library, so that one is
+Debian 12's.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocm_images.errors import EngineError
+
+_DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Which packages hold the engine on one distribution, by the suite they are taken from."""
+
+    codename: str
+    packages: dict[str, tuple[str, ...]]
+    """Suite -> packages. The suite "" stands for the host's own sources."""
+
+
+_DISTRIBUTIONS = {
+    ("debian", "12"): Distribution(
+        "bookworm",
+        {
+            "trixie": ("docker.io", "docker-cli", "docker-buildx", "containerd"),
+            "bookworm": ("runc", "tini", "mmdebstrap"),
+        },
+    ),
+    ("debian", "13"): Distribution(
+        "trixie",
+        {
+            "": (
+                *("docker.io", "docker-cli", "docker-buildx", "containerd", "runc", "tini"),
+                "mmdebstrap",
+            )
+        },
+    ),
+    ("ubuntu", "22.04"): Distribution(
+        "jammy", {"": ("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap")}
+    ),
+    ("ubuntu", "24.04"): Distribution(
+        "noble", {"": ("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap")}
+    ),
+}
+
+
+def distribution() -> Distribution:
+    """This host's distribution.
+
+    Raises:
+        EngineError: it is not one whose packages are known, or its package tools are missing.
+    """
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    found = _DISTRIBUTIONS.get((release.get("ID", ""), release.get("VERSION_ID", "")))
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if found is None or missing:
+        name = release.get("PRETTY_NAME", platform.system())
+        raise EngineError(
+            f"no private engine can be set up on {name}"
+            + (f" ({' and '.join(missing)} not found)" if missing else "")
+            + ": this is known for Debian 12 and 13, Ubuntu 22.04 and 24.04. Install Docker Engine "
+            "23 or later with buildx and start it; the rehearsal then uses that one"
+        )
+    return found
+
+
+def unpack(folder: Path, host: Distribution) -> Path:
+    """Download and unpack the packages of `host` below `folder`, once; returns their root.
+
+    Raises:
+        EngineError: apt cannot fetch them, or a package does not fit this host.
+    """
+    root, finished = folder / "root", folder / "unpacked"
+    wanted = " ".join(f"{s}:{p}" for s, ps in host.packages.items() for p in ps)
+    if finished.is_file() and finished.read_text() == wanted:
+        return root
+    shutil.rmtree(folder, ignore_errors=True)
+    archives = folder / "archives"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (folder / part).mkdir(parents=True)
+    archives.mkdir()
+    environment = {**os.environ, "APT_CONFIG": str(_apt_configuration(folder, host))}
+    _apt(["update", "--quiet"], environment, archives)
+    names = [f"{p}/{s}" if s else p for s, ps in host.packages.items() for p in ps]
+    _apt(["download", "--quiet", *names], environment, archives)
+    root.mkdir()
+    for archive in sorted(archives.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
+    shutil.rmtree(archives)
+    _check_libraries(root)
+    finished.write_text(wanted)
+    return root
+
+
+def mirror(codename: str) -> str:
+    """The address from which this host takes its own packages.
+
+    Raises:
+        EngineError: apt has no such source.
+    """
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    for line in targets.splitlines():
+        address, _, rest = line.partition(" ")
+        if rest == f"{codename} main":
+            return address.rstrip("/")
+    raise EngineError(f"apt has no source for {codename} main: add one, so packages can be fetched")
+
+
+def _apt_configuration(folder: Path, host: Distribution) -> Path:
+    """An apt configuration that keeps its state in `folder`; proxies stay the host's."""
+    lines = [
+        f'Dir::State::lists "{folder}/lists";',
+        f'Dir::Cache "{folder}/cache";',
+        'Dir::Etc::preferences "/dev/null";',
+        'Dir::Etc::preferencesparts "/dev/null";',
+        # The folder belongs to root, so apt's download user could not write there.
+        'APT::Sandbox::User "root";',
+    ]
+    suites = [suite for suite in host.packages if suite]
+    if suites:
+        address = mirror(host.codename)
+        sources = folder / "sources.list"
+        sources.write_text(
+            "".join(f"deb [signed-by={_DEBIAN_KEYS}] {address} {suite} main\n" for suite in suites)
+        )
+        lines += [f'Dir::Etc::sourcelist "{sources}";', 'Dir::Etc::sourceparts "/dev/null";']
+    configuration = folder / "apt.conf"
+    configuration.write_text("\n".join(lines) + "\n")
+    return configuration
+
+
+def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+    done = subprocess.run(
+        ["apt-get", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        complaint = "; ".join(line for line in done.stderr.splitlines() if line.startswith("E:"))
+        raise EngineError(
+            f"apt-get {arguments[0]} failed ({complaint or done.returncode}): check that this "
+            "machine reaches its package mirror"
+        )
+
+
+def _check_libraries(root: Path) -> None:
+    """A package of another release can need a newer C library than the host has."""
+    for program in (root / "usr/sbin/dockerd", root / "usr/sbin/runc", root / "usr/bin/containerd"):
+        found = program if program.exists() else root / "usr/bin" / program.name
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise EngineError(f"{found.name} does not run on this host: {answer.stderr.strip()}")

@@ -1,0 +1,218 @@
+"""Prepares a rehearsal: the engine, a stand-in base for each ROCm version, stand-in sources.
+
+Everything is made once and reused: an image is named by a digest of what it is made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rehearsal import debian_packages
+from rehearsal.engine import PROJECT, PrivateEngine
+from rocm_images import buildx, engine
+from rocm_images.children import Children
+from rocm_images.engine import Engine
+from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.labels import PREFIX, STAND_IN
+
+if TYPE_CHECKING:
+    import docker
+
+    from rocm_images.matrix import Matrix
+    from rocm_images.plan import Cell
+
+FOLDER = Path(__file__).resolve().parent
+REPOSITORY = "rocm-serving-images-rehearsal"
+TAG_SUFFIX = "-rehearsal"
+_DEBIAN_IMAGE = ("debian", "bookworm-slim")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a rehearsed run uses in place of the real things."""
+
+    engine: Engine
+    bases: Mapping[str, str]
+    """ROCm version -> reference of its stand-in base image."""
+    tag_suffix: str = TAG_SUFFIX
+    labels: Mapping[str, str] = field(
+        default_factory=lambda: {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
+    )
+
+    def contexts(self, cell: Cell) -> dict[str, str]:
+        """The named contexts that replace a cell's base and sources by stand-ins."""
+        sources = FOLDER / "sources"
+        return {
+            cell.base_image: f"docker-image://{self.bases[cell.rocm]}",
+            "sglang-src": str(sources / "sglang"),
+            "aiter-src": str(sources / "aiter"),
+            "rustup-src": str(sources / "rustup"),
+        }
+
+
+def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Rehearsal:
+    """Make whatever the rehearsal of these cells needs and does not have yet.
+
+    Raises:
+        EngineError: no engine answers and none can be started.
+        BuildFailed: a stand-in base does not build.
+    """
+    found = _engine()
+    client = found.client()
+    try:
+        versions = dict.fromkeys(cell.rocm for cell in cells)
+        bases = {rocm: _base(found, client, matrix, rocm) for rocm in versions}
+    finally:
+        client.close()
+    return Rehearsal(found, bases)
+
+
+def _engine() -> Engine:
+    """An engine that already answers, else the private one."""
+    try:
+        return engine.connect()
+    except EngineError:
+        private = PrivateEngine()
+        if private.pid() is None:
+            _say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
+        private.start()
+        return engine.connect({**os.environ, **private.environment()})
+
+
+def _say(text: str) -> None:
+    print(f"rehearsal  {text}", file=sys.stderr, flush=True)
+
+
+def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> str:
+    """The stand-in base of one ROCm version, built unless the engine has it."""
+    packages = " ".join(f"{name}=={pin.version}" for name, pin in matrix.packages.items())
+    digest = _digest(FOLDER / "base", packages, rocm)
+    reference = f"{REPOSITORY}/base:rocm{rocm}-{digest}"
+    if _has(client, reference):
+        return reference
+    _say(f"making the stand-in base for ROCm {rocm}")
+    cache = PrivateEngine().cache
+    logs = PROJECT / "build" / "logs"
+    request = buildx.BuildRequest(
+        dockerfile=FOLDER / "base" / "Dockerfile",
+        directory=FOLDER / "base",
+        references=(reference,),
+        contexts={
+            "root": f"docker-image://{_root(client)}",
+            "wheelhouse": str(_wheelhouse(cache / "wheelhouse")),
+        },
+        labels={},
+        log=logs / f"rehearsal-base-rocm{rocm}.log",
+        iid_file=cache / f"base-rocm{rocm}.id",
+        build_args={"ROCM_VERSION": rocm, "PACKAGES": packages},
+    )
+    status, read = buildx.run(found, request, Children(), lambda step: None)
+    if status != 0:
+        tail = "\n".join(f"    {line}" for line in read.tail())
+        raise BuildFailed(
+            f"the stand-in base for ROCm {rocm} does not build: {read.failed_step}: {read.error}\n"
+            f"{tail}\n  full log: {request.log}"
+        )
+    return reference
+
+
+def _digest(folder: Path, *texts: str) -> str:
+    """A short digest of a folder's files (names, modes, contents) and some texts."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        executable = os.access(path, os.X_OK)
+        digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for text in texts:
+        digest.update(b"\0" + text.encode())
+    return digest.hexdigest()[:12]
+
+
+def _has(client: docker.DockerClient, reference: str) -> bool:
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _root(client: docker.DockerClient) -> str:
+    """A small Debian or Ubuntu image: pulled where that works, else made from packages."""
+    from docker.errors import APIError
+
+    name, tag = _DEBIAN_IMAGE
+    made = f"{REPOSITORY}/root:made"
+    if _has(client, made):
+        return made
+    pulled = f"{name}:{tag}"
+    if _has(client, pulled):
+        return pulled
+    try:
+        client.images.pull(name, tag=tag)
+    except APIError:
+        _make_root(client, made)
+        return made
+    return pulled
+
+
+def _make_root(client: docker.DockerClient, reference: str) -> None:
+    if os.geteuid() != 0:
+        raise EngineError(
+            f"{':'.join(_DEBIAN_IMAGE)} cannot be pulled, and only root can make a root file "
+            "system from packages instead: log in to a registry that has it, or run this as root"
+        )
+    _say("making a small root file system from the distribution's packages")
+    host = debian_packages.distribution()
+    programs = debian_packages.unpack(PrivateEngine().packages, host) / "usr" / "bin"
+    program = str(programs / "mmdebstrap")
+    archive = PrivateEngine().cache / "root.tar"
+    done = subprocess.run(
+        [program, "--variant=minbase", "--quiet", host.codename, str(archive)]
+        + [debian_packages.mirror(host.codename)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"mmdebstrap failed: {done.stderr.strip() or done.returncode}")
+    repository, tag = reference.rsplit(":", 1)
+    client.api.import_image_from_file(
+        str(archive), repository=repository, tag=tag, changes=[f"LABEL {STAND_IN}=root"]
+    )
+    archive.unlink()
+
+
+def _wheelhouse(folder: Path) -> Path:
+    """Wheels of the real build tools, downloaded once by the pinned list and its hashes."""
+    requirements = FOLDER / "base" / "requirements.txt"
+    finished = folder.with_suffix(".finished")
+    wanted = requirements.read_text()
+    if finished.is_file() and finished.read_text() == wanted:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        # For the base's interpreter, whichever it is: pure Python only.
+        + ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
+        + ["--python-version=3.11", f"--requirement={requirements}", f"--dest={folder}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EngineError(
+            "pip cannot download the build tools of the stand-in base; check that this machine "
+            f"reaches its package index:\n{done.stderr.strip()}"
+        )
+    finished.write_text(wanted)
+    return folder

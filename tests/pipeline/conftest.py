@@ -1,0 +1,72 @@
+"""A real engine (the one that answers, else the private one) and build.py run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from rehearsal.engine import PrivateEngine
+from rocm_images import engine
+from rocm_images.engine import Engine
+from rocm_images.errors import EngineError
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run of build.py ended with."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """build/summary.json, by cell."""
+        document = json.loads((PROJECT / "build" / "summary.json").read_text())
+        return {cell["cell"]: cell for cell in document["cells"]}
+
+
+def run_build_py(*arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
+    done = subprocess.run(
+        [*BUILD_PY, *arguments],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def rehearsed() -> Answer:
+    """The outcome of the command that the README begins with."""
+    return run_build_py("--arch", "942", "--rehearse")
+
+
+@pytest.fixture(scope="session")
+def real_engine(rehearsed: Answer) -> Engine:
+    """The engine that the rehearsal used."""
+    try:
+        return engine.connect()
+    except EngineError:
+        return engine.connect({**os.environ, **PrivateEngine().environment()})
+
+
+@pytest.fixture(scope="session")
+def client(real_engine: Engine) -> Iterator[docker.DockerClient]:
+    client = real_engine.client()
+    yield client
+    client.close()

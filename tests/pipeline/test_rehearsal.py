@@ -1,0 +1,197 @@
+"""From matrix.yaml to tested images, on a real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import docker
+
+from conftest import BUILD_PY, PROJECT, Answer, run_build_py
+from rocm_images.engine import Engine
+from rocm_images.labels import PREFIX, STAND_IN
+from rocm_images.matrix_file import load
+from rocm_images.plan import cells_of
+
+CELLS = ("942-rocm7.2.0", "942-rocm7.2.2")
+MATRIX = load(PROJECT / "matrix.yaml")
+
+
+def test_one_command_builds_and_tests_both_images_of_an_arch(rehearsed: Answer) -> None:
+    assert rehearsed.code == 0, rehearsed.stderr
+    for cell in CELLS:
+        report = rehearsed.summary[cell]
+        assert report["result"] == "done"
+        passed, _, total, *_ = report["smoke"].split()
+        assert passed == total != "0"
+        assert report["image_id"][7:19] in rehearsed.stdout
+        assert (PROJECT / "build" / "logs" / f"{cell}.log").stat().st_size > 0
+
+
+def test_a_rehearsed_image_says_that_it_is_one(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    for cell in CELLS:
+        image = client.images.get(rehearsed.summary[cell]["image_id"])
+        assert image.labels[STAND_IN]
+        assert all(tag.endswith("-rehearsal") for tag in image.tags)
+
+
+def test_the_recommended_image_has_both_its_tags(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    image = client.images.get(rehearsed.summary["942-rocm7.2.2"]["image_id"])
+    assert set(image.tags) == {
+        "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal",
+        "sglang-rocm:v0.5.21-mi30x-rehearsal",
+    }
+
+
+def test_a_stand_in_base_labels_whatever_is_built_on_it(
+    rehearsed: Answer, real_engine: Engine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    # Built with plain buildx and without our labels, an image still cannot pass for a real one.
+    base = rehearsed.summary["942-rocm7.2.0"]["reference"]
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\n")
+    words = [*real_engine.buildx, "build", "--tag=sglang-rocm:derived-rehearsal", str(tmp_path)]
+    subprocess.run(words, env=dict(real_engine.environment), check=True, capture_output=True)
+    assert client.images.get("sglang-rocm:derived-rehearsal").labels[STAND_IN]
+
+
+def test_no_container_is_left_behind(rehearsed: Answer, client: docker.DockerClient) -> None:
+    assert client.containers.list(all=True, filters={"label": PREFIX + "smoke"}) == []
+
+
+def test_a_failed_cell_is_explained_and_the_other_one_is_finished(rehearsed: Answer) -> None:
+    # An empty folder in place of the 7.2.0 base: no shell to run the first step with.
+    broken = next(cell for cell in cells_of(MATRIX) if cell.name == "942-rocm7.2.0").base_image
+    empty = PROJECT / "build" / "empty"
+    empty.mkdir(exist_ok=True)
+    answer = run_build_py("--arch", "942", "--rehearse", "--context", f"{broken}={empty}")
+    assert answer.code == 1
+    assert answer.summary["942-rocm7.2.0"]["result"] == "build failed"
+    assert answer.summary["942-rocm7.2.2"]["result"] == "done"
+    assert "tests passed" in answer.summary["942-rocm7.2.2"]["smoke"]
+    assert "942-rocm7.2.0: build failed: [base 1/" in answer.stderr
+    assert "full log: " in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_an_image_whose_environment_disagrees_with_its_advisories_fails_its_smoke_test(
+    rehearsed: Answer, real_engine: Engine, tmp_path: Path
+) -> None:
+    base = rehearsed.summary["942-rocm7.2.0"]["reference"]
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nENV SGLANG_USE_AITER_AR=1\n")
+    words = [*real_engine.buildx, "build", "--tag=sglang-rocm:unsafe-rehearsal", str(tmp_path)]
+    subprocess.run(words, env=dict(real_engine.environment), check=True, capture_output=True)
+    answer = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:unsafe-rehearsal")
+    assert answer.code == 4
+    assert "test_the_environment_is_the_one_the_advisories_give" in answer.stderr
+
+
+def test_images_that_exist_are_tested_by_cell_or_by_name(rehearsed: Answer) -> None:
+    by_cell = run_build_py("smoke", "--rehearse", "--arch", "942", "--base", "7.2.2")
+    by_name = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:v0.5.21-mi30x-rehearsal")
+    assert (by_cell.code, by_name.code) == (0, 0)
+    assert list(by_name.summary) == ["942-rocm7.2.2"]
+
+
+def test_an_image_that_is_missing_or_not_ours_is_refused(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    missing = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:no-such-tag")
+    assert missing.code == 2
+    assert "build or pull it first" in missing.stderr
+    base = next(
+        tag
+        for image in client.images.list(filters={"label": STAND_IN})
+        for tag in image.tags
+        if "/base:" in tag
+    )
+    not_ours = run_build_py("smoke", "--rehearse", "--image", base)
+    assert not_ours.code == 2
+    assert "carries no label" in not_ours.stderr
+
+
+def test_an_interrupt_stops_every_child_and_says_what_was_finished(
+    rehearsed: Answer, tmp_path: Path
+) -> None:
+    source = tmp_path / "aiter"
+    source.mkdir()
+    (source / "requirements.txt").write_text("packaging\n")
+    # A compile that would never end; it says when it has begun.
+    (source / "setup.py").write_text("print('compiles', flush=True)\nwhile True: pass\n")
+    process = subprocess.Popen(
+        [*BUILD_PY, "--arch", "942", "--rehearse", "--context", f"aiter-src={source}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "[aiter 1/1]" in line:
+            break
+    children = _children_of(process.pid)
+    assert children
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in stdout
+    assert "Traceback" not in stderr
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    document = json.loads((PROJECT / "build" / "summary.json").read_text())
+    assert {cell["result"] for cell in document["cells"]} == {"interrupted"}
+
+
+def _children_of(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def test_buildx_alone_understands_the_bake_file(rehearsed: Answer, real_engine: Engine) -> None:
+    for group, targets in (("942", 2), ("rocm7_2_0", 2), ("default", 4)):
+        done = subprocess.run(
+            [*real_engine.buildx, "bake", "--print", group],
+            cwd=PROJECT,
+            env={**os.environ, **real_engine.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert len(json.loads(done.stdout)["target"]) == targets
+
+
+def test_bake_finds_every_dockerfile_and_its_context(
+    rehearsed: Answer, real_engine: Engine, tmp_path: Path
+) -> None:
+    # Up to a stage without a RUN: bake cannot choose the host's network, and the private engine
+    # has no other one.
+    bake = json.loads((PROJECT / "docker-bake.json").read_text())
+    stand_ins = PROJECT / "rehearsal" / "sources"
+    changes = {
+        "target": "sglang-src",
+        "contexts": {"sglang-src": str(stand_ins / "sglang")},
+        "output": ["type=cacheonly"],
+    }
+    override = tmp_path / "override.json"
+    override.write_text(json.dumps({"target": dict.fromkeys(bake["target"], changes)}))
+    done = subprocess.run(
+        [*real_engine.buildx, "bake", "--file=docker-bake.json", f"--file={override}"],
+        cwd=PROJECT,
+        env=dict(real_engine.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
