@@ -1,0 +1,100 @@
+"""The command line: parses, runs a session, judges, prints, and chooses the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from graph_probe import image, library, report
+from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
+from graph_probe.findings import Findings
+from graph_probe.judgement import judge, read_setting
+from graph_probe.options import Options, parse
+from graph_probe.session import Session
+from graph_probe.supervisor import Supervisor
+
+# A launch that blocks would wait for a peer whose own launch comes after it.
+_BLOCKING = (
+    "CUDA_LAUNCH_BLOCKING",
+    "HIP_LAUNCH_BLOCKING",
+    "AMD_SERIALIZE_KERNEL",
+    "AMD_SERIALIZE_COPY",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs graph-probe with these arguments; returns its exit code."""
+    started = time.monotonic()
+    findings = Findings()
+    as_json = "--json" in arguments
+    command = None
+    try:
+        options = parse(arguments)
+        command = options.command
+        _run(options, findings)
+        code, sentence = conclude(options, findings)
+    except ProbeError as error:
+        code, sentence = error.code, error.sentence
+    findings.seconds["total"] = time.monotonic() - started
+    if as_json:
+        _say(json.dumps(report.as_json(command, findings, code, sentence), indent=2))
+    else:
+        seconds = findings.seconds["total"]
+        result = f"result   exit {int(code)} after {seconds:.1f} s: {sentence}"
+        _say(result, sys.stdout if code is ExitCode.PASS else sys.stderr)
+    return int(code)
+
+
+def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
+    """The exit code and its sentence. Wrong tokens come before an unsafe runtime: what does not
+    even decode needs no judgement of its all-reduce."""
+    decode, judgement, capture = findings.decode, findings.judgement, findings.capture
+    if decode and decode.problem:
+        return ExitCode.WRONG_TOKENS, decode.problem
+    if judgement:
+        code = judgement.exit_code
+        return code, judgement.sentence
+    if options.command == "capture" and capture and not capture.safe:
+        bugs = " and ".join(capture.bugs) or "neither A nor B"
+        return (
+            ExitCode.UNSAFE,
+            f"{MEANING[ExitCode.UNSAFE]} Cases failed: {len(capture.killed)}; known bugs "
+            f"they show: {bugs}.",
+        )
+    return ExitCode.PASS, MEANING[ExitCode.PASS]
+
+
+def _run(options: Options, findings: Findings) -> None:
+    def announce(text: str) -> None:
+        if not options.json:
+            _say(text)
+
+    gfx = image.expected_gfx(options.gfx, os.environ)
+    environment = {name: text for name, text in os.environ.items() if name not in _BLOCKING}
+    for name in _BLOCKING:
+        if name in os.environ:
+            findings.notes.append(f"{name} is not passed on: a blocking launch waits for ever.")
+            announce(f"note     {findings.notes[-1]}")
+    with (
+        tempfile.TemporaryDirectory(prefix="graph-probe-") as folder,
+        Supervisor(Path(folder), options.timeout, environment) as supervisor,
+    ):
+        session = Session(supervisor, options, environment, findings, announce)
+        session.run(folder, library.torch_folder(), gfx)
+    if options.command == "run" and findings.capture:
+        findings.judgement = judge(findings.capture.safe, read_setting(os.environ))
+        announce(report.judgement_text(findings.judgement))
+
+
+def _say(text: str, output: TextIO | None = None) -> None:
+    """Prints at once. A reader that has gone does not change what is found or returned."""
+    try:
+        print(text, file=output, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

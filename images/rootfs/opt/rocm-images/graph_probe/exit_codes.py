@@ -1,0 +1,61 @@
+"""The probe's exit codes, the one sentence each stands for, and the error that carries one."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """What the probe found, as its process's exit status."""
+
+    PASS = 0
+    BAD_ARGUMENTS = 2
+    UNSAFE_NOT_MITIGATED = 10
+    WRONG_TOKENS = 11
+    CAPTURE_FAILED = 12
+    ALL_REDUCE_TIMED_OUT = 13
+    COMPILE_FAILED = 14
+    UNSAFE = 15
+    RUNTIME_CALL_FAILED = 16
+    NO_RUNTIME_OR_DEVICE = 20
+    WRONG_GFX = 21
+    TWO_RUNTIMES = 22
+    HUNG_AND_KILLED = 30
+    DIED_ON_SIGNAL = 31
+    PROBE_DEFECT = 70
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANING: dict[ExitCode, str] = {
+    ExitCode.PASS: "Everything that was asked for passed.",
+    ExitCode.BAD_ARGUMENTS: "The arguments or the image description are not usable.",
+    ExitCode.UNSAFE_NOT_MITIGATED: (
+        "The runtime is unsafe for captures beside a watchdog and AITER all-reduce is on."
+    ),
+    ExitCode.WRONG_TOKENS: "The captured decode gave wrong tokens.",
+    ExitCode.CAPTURE_FAILED: "A graph capture failed, and not through the watchdog.",
+    ExitCode.ALL_REDUCE_TIMED_OUT: "A rank waited in vain for another rank's all-reduce.",
+    ExitCode.COMPILE_FAILED: "The probe's kernels did not compile for this GPU.",
+    ExitCode.UNSAFE: "A watchdog thread can kill a graph capture on this runtime.",
+    ExitCode.RUNTIME_CALL_FAILED: "A call of the GPU runtime failed outside of any capture.",
+    ExitCode.NO_RUNTIME_OR_DEVICE: "There is no usable GPU runtime or no GPU.",
+    ExitCode.WRONG_GFX: "The GPU is not of the architecture that the image was built for.",
+    ExitCode.TWO_RUNTIMES: "Two different copies of the GPU runtime are loaded at once.",
+    ExitCode.HUNG_AND_KILLED: "The probe did not end in time and was killed.",
+    ExitCode.DIED_ON_SIGNAL: "A process of the probe died on a signal.",
+    ExitCode.PROBE_DEFECT: "The probe itself has a defect.",
+    ExitCode.HANGUP: "The probe was ended by SIGHUP.",
+    ExitCode.INTERRUPTED: "The probe was ended by SIGINT.",
+    ExitCode.TERMINATED: "The probe was ended by SIGTERM.",
+}
+
+
+class ProbeError(Exception):
+    """Ends the probe with `code`; `sentence` says what is wrong, where, and what to do."""
+
+    def __init__(self, code: ExitCode, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence

@@ -1,0 +1,80 @@
+"""Judges an image: its all-reduce setting against what was measured of the runtime."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from graph_probe.exit_codes import ExitCode
+
+VARIABLE = "SGLANG_USE_AITER_AR"
+_SGLANG_DEFAULT = "true"  # of every release that reads the variable, up to 0.5.23
+
+
+class AllReduce(str, enum.Enum):
+    """Which custom all-reduce SGLang dispatches to."""
+
+    AITER = "aiter"
+    SGLANG = "sglang"
+
+
+class Setting(NamedTuple):
+    """The all-reduce that SGLang would take, and a warning about how it was asked for."""
+
+    all_reduce: AllReduce
+    warning: str | None
+
+
+class Judgement(NamedTuple):
+    """`verdict` is pass, mitigated or unsafe; `sentence` says why, `warning` what else to know."""
+
+    all_reduce: AllReduce
+    verdict: str
+    sentence: str
+    warning: str | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.UNSAFE_NOT_MITIGATED if self.verdict == "unsafe" else ExitCode.PASS
+
+
+def read_setting(environment: Mapping[str, str]) -> Setting:
+    """Reads the variable as SGLang's get_bool_env_var does: lower-cased, "true" or "1" is true,
+    "false" or "0" false, anything else false with a warning."""
+    value = environment.get(VARIABLE, _SGLANG_DEFAULT).lower()
+    if value in ("true", "1"):
+        return Setting(AllReduce.AITER, None)
+    if value in ("false", "0"):
+        return Setting(AllReduce.SGLANG, None)
+    return Setting(
+        AllReduce.SGLANG,
+        f"{VARIABLE}={environment[VARIABLE]!r} is no boolean; SGLang takes it for false. "
+        "Write 1 or 0.",
+    )
+
+
+def judge(safe: bool, setting: Setting) -> Judgement:
+    """AITER all-reduce over an unsafe runtime is the one combination that is an error."""
+    aiter = setting.all_reduce is AllReduce.AITER
+    if not safe and aiter:
+        sentence = (
+            "AITER all-reduce is on over a runtime whose captures a watchdog can kill. "
+            f"Set {VARIABLE}=0, or use a base with ROCm 7.2.1 or newer."
+        )
+        return Judgement(setting.all_reduce, "unsafe", sentence, setting.warning)
+    if not safe:
+        sentence = (
+            "AITER all-reduce is off over a runtime whose captures a watchdog can kill: the risk "
+            "is reduced, the image is not safe. A base with ROCm 7.2.1 or newer is."
+        )
+        return Judgement(setting.all_reduce, "mitigated", sentence, setting.warning)
+    if aiter:
+        sentence = "AITER all-reduce is on over a runtime that is safe for it."
+        return Judgement(setting.all_reduce, "pass", sentence, setting.warning)
+    needless = (
+        f"AITER all-reduce is off over a safe runtime, which costs speed: {VARIABLE}=1 is possible."
+    )
+    warning = f"{setting.warning} {needless}" if setting.warning else needless
+    sentence = "The runtime is safe; SGLang's own all-reduce is used."
+    return Judgement(setting.all_reduce, "pass", sentence, warning)

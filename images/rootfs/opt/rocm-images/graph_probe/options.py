@@ -1,0 +1,123 @@
+"""The arguments of graph-probe, checked, as one frozen value."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from graph_probe import model
+from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
+from graph_probe.sabotage import Sabotage
+
+
+class Options(NamedTuple):
+    """`devices` None means every visible one. `timeout` is in seconds, for all of it."""
+
+    command: str
+    backend: str
+    gfx: str | None
+    json: bool
+    timeout: float
+    devices: int | None = None
+    batches: tuple[int, ...] = ()
+    steps: int = 0
+    watchdog: bool = False
+    sabotage: Sabotage | None = None
+
+    @property
+    def decodes(self) -> bool:
+        return self.command in ("decode", "run")
+
+    @property
+    def captures(self) -> bool:
+        return self.command in ("capture", "run")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sentence = f"{message[:1].upper()}{message[1:]}. See {self.prog} --help."
+        raise ProbeError(ExitCode.BAD_ARGUMENTS, sentence)
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Raises ProbeError BAD_ARGUMENTS with a sentence; --help exits as argparse does."""
+    values = vars(_parser().parse_args(arguments))
+    values["batches"] = tuple(dict.fromkeys(values.get("batches", ())))
+    return Options(**values)
+
+
+def _parser() -> _Parser:
+    codes = "\n".join(f"  {int(code):3d}  {text}" for code, text in MEANING.items())
+    parser = _Parser(
+        prog="graph-probe",
+        description="Finds out from the GPU runtime really loaded whether a graph capture "
+        "survives a watchdog thread, and runs a graph-captured tensor-parallel decode.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = _Parser(add_help=False)
+    common.add_argument("--backend", choices=("auto", "hip", "cuda"), default="auto")
+    common.add_argument("--gfx", help="the gfx that must be found; default: what the image says")
+    common.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    common.add_argument(
+        "--timeout", type=_seconds, default=120.0, help="seconds for all of it (default: 120)"
+    )
+    decoding = _Parser(add_help=False)
+    decoding.add_argument(
+        "--devices", type=_number(1, model.MAXIMUM_RANKS), help="how many (default: all visible)"
+    )
+    decoding.add_argument(
+        "--batch",
+        dest="batches",
+        type=_number(1, model.MAXIMUM_BATCH),
+        nargs="+",
+        default=[1, 2, 4, 8],
+        metavar="SIZE",
+        help="batch sizes, one graph each (default: 1 2 4 8)",
+    )
+    decoding.add_argument(
+        "--steps",
+        type=_number(1, model.MAXIMUM_STEPS),
+        default=64,
+        help="tokens a row (default: 64)",
+    )
+    decoding.add_argument(
+        "--sabotage",
+        type=_sabotage,
+        metavar="KIND",
+        help="break it on purpose: " + ", ".join(kind.value for kind in Sabotage),
+    )
+    add = commands.add_parser
+    add("capture", parents=[common], help="whether a watchdog thread can kill a capture")
+    decode = add("decode", parents=[common, decoding], help="the graph-captured decode")
+    decode.add_argument(
+        "--watchdog", action="store_true", help="query events at every step of each capture"
+    )
+    add("run", parents=[common, decoding], help="both, and the judgement of this image")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+def _number(low: int, high: int) -> Any:
+    def parse_number(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {low} to {high}")
+        return int(text)
+
+    return parse_number
+
+
+def _sabotage(text: str) -> Sabotage:
+    try:
+        return Sabotage(text)
+    except ValueError:
+        kinds = ", ".join(kind.value for kind in Sabotage)
+        raise argparse.ArgumentTypeError(f"{text} is none of {kinds}") from None

@@ -1,0 +1,62 @@
+"""The judgement of an image's all-reduce setting over what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from graph_probe.exit_codes import ExitCode
+from graph_probe.judgement import VARIABLE, AllReduce, judge, read_setting
+
+
+@pytest.mark.parametrize("value", ["1", "true", "True", "TRUE"])
+def test_what_sglang_reads_as_true_is_aiter(value: str) -> None:
+    assert read_setting({VARIABLE: value}) == (AllReduce.AITER, None)
+
+
+@pytest.mark.parametrize("value", ["0", "false", "False", "FALSE"])
+def test_what_sglang_reads_as_false_is_its_own(value: str) -> None:
+    assert read_setting({VARIABLE: value}) == (AllReduce.SGLANG, None)
+
+
+@pytest.mark.parametrize("value", ["", "yes", "on", "2", " 1", "true "])
+def test_anything_else_is_false_with_a_warning_that_quotes_it(value: str) -> None:
+    setting = read_setting({VARIABLE: value})
+    assert setting.all_reduce is AllReduce.SGLANG
+    assert setting.warning is not None
+    assert repr(value) in setting.warning
+
+
+def test_an_unset_variable_is_sglangs_default_aiter() -> None:
+    assert read_setting({}) == (AllReduce.AITER, None)
+
+
+def test_aiter_over_an_unsafe_runtime_is_an_error() -> None:
+    judgement = judge(False, read_setting({VARIABLE: "1"}))
+    assert judgement.verdict == "unsafe"
+    assert judgement.exit_code is ExitCode.UNSAFE_NOT_MITIGATED
+
+
+def test_off_over_an_unsafe_runtime_passes_as_mitigated_and_says_it_is_not_safe() -> None:
+    judgement = judge(False, read_setting({VARIABLE: "0"}))
+    assert judgement.verdict == "mitigated"
+    assert judgement.exit_code is ExitCode.PASS
+    assert "the risk is reduced, the image is not safe" in judgement.sentence
+
+
+def test_aiter_over_a_safe_runtime_passes_without_a_warning() -> None:
+    judgement = judge(True, read_setting({VARIABLE: "1"}))
+    assert (judgement.verdict, judgement.warning) == ("pass", None)
+
+
+def test_off_over_a_safe_runtime_passes_with_a_warning() -> None:
+    judgement = judge(True, read_setting({VARIABLE: "0"}))
+    assert judgement.verdict == "pass"
+    assert judgement.warning is not None
+    assert "costs speed" in judgement.warning
+
+
+def test_a_value_that_is_no_boolean_keeps_its_warning_beside_the_others() -> None:
+    judgement = judge(True, read_setting({VARIABLE: "yes"}))
+    assert judgement.warning is not None
+    assert "'yes'" in judgement.warning
+    assert "costs speed" in judgement.warning

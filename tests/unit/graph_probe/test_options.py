@@ -1,0 +1,91 @@
+"""The command line's arguments."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from graph_probe.exit_codes import ExitCode, ProbeError
+from graph_probe.image import expected_gfx
+from graph_probe.options import parse
+from graph_probe.sabotage import Sabotage
+
+
+def test_a_run_with_no_arguments_takes_every_device_and_four_batch_sizes() -> None:
+    options = parse(["run"])
+    assert (options.devices, options.batches, options.steps) == (None, (1, 2, 4, 8), 64)
+
+
+def test_batch_sizes_are_any_numbers_and_none_twice() -> None:
+    assert parse(["decode", "--batch", "3", "5", "3"]).batches == (3, 5)
+
+
+def test_every_sabotage_is_an_argument() -> None:
+    for kind in Sabotage:
+        assert parse(["decode", "--sabotage", kind.value]).sabotage is kind
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "COMMAND"),
+        (["bake"], "bake"),
+        (["run", "--steps", "0"], "0 is not a number from 1 to 4096"),
+        (["run", "--batch", "x"], "x is not a number from 1 to 256"),
+        (["run", "--devices", "65"], "65 is not a number from 1 to 64"),
+        (["run", "--timeout", "-1"], "-1 is no number of seconds above 0"),
+        (["run", "--timeout", "nan"], "nan is no number of seconds above 0"),
+        (["run", "--sabotage", "luck"], "luck is none of global-watchdog"),
+        (["capture", "--watchdog"], "--watchdog"),
+        (["run", "--backend", "metal"], "metal"),
+    ],
+)
+def test_a_bad_argument_is_a_sentence_that_quotes_it(arguments: list[str], said: str) -> None:
+    with pytest.raises(ProbeError) as caught:
+        parse(arguments)
+    assert caught.value.code is ExitCode.BAD_ARGUMENTS
+    assert said in caught.value.sentence
+    assert caught.value.sentence.endswith("--help.")
+
+
+def test_the_launcher_of_a_checkout_exits_2_with_one_line_and_no_traceback(launcher: str) -> None:
+    ended = subprocess.run([launcher, "bake"], capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_bad_argument_with_json_is_one_object_on_standard_output(launcher: str) -> None:
+    command = [launcher, "run", "--json", "--steps", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    result = json.loads(ended.stdout)
+    assert ended.returncode == result["exit_code"] == 2
+    assert result["runtime"] is None
+
+
+def test_help_lists_every_exit_code(launcher: str) -> None:
+    shown = subprocess.run([launcher, "--help"], capture_output=True, text=True, timeout=30).stdout
+    for code in ExitCode:
+        assert f"{int(code):5d}  " in shown
+
+
+def test_the_gfx_of_the_arguments_wins_over_the_images(image_json: dict[str, str]) -> None:
+    assert expected_gfx("gfx950", image_json) == "gfx950"
+    assert expected_gfx(None, image_json) == "gfx942"
+
+
+def test_without_an_image_description_no_gfx_is_expected() -> None:
+    assert expected_gfx(None, {"GRAPH_PROBE_IMAGE_JSON": "/nonexistent/image.json"}) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"gfx": 942}', '{"gfx": "mi300x"}'])
+def test_an_image_description_without_a_usable_gfx_is_refused(
+    text: str, image_json: dict[str, str]
+) -> None:
+    Path(image_json["GRAPH_PROBE_IMAGE_JSON"]).write_text(text)
+    with pytest.raises(ProbeError, match=r"image\.json") as caught:
+        expected_gfx(None, image_json)
+    assert caught.value.code is ExitCode.BAD_ARGUMENTS
