@@ -93,8 +93,19 @@ def unpack(folder: Path, host: Distribution) -> Path:
     for part in ("lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     archives.mkdir()
-    environment = {**os.environ, "APT_CONFIG": str(_apt_configuration(folder, host))}
+    # By the host's own sources first: they name its mirror.
+    environment = _environment(folder)
     _apt(["update", "--quiet"], environment, archives)
+    address = _mirror(host.codename, environment)
+    (folder / "mirror").write_text(address)
+    suites = [suite for suite in host.packages if suite]
+    if suites:
+        sources = folder / "sources.list"
+        sources.write_text(
+            "".join(f"deb [signed-by={_DEBIAN_KEYS}] {address} {suite} main\n" for suite in suites)
+        )
+        environment = _environment(folder, sources)
+        _apt(["update", "--quiet"], environment, archives)
     names = [f"{p}/{s}" if s else p for s, ps in host.packages.items() for p in ps]
     _apt(["download", "--quiet", *names], environment, archives)
     root.mkdir()
@@ -106,14 +117,15 @@ def unpack(folder: Path, host: Distribution) -> Path:
     return root
 
 
-def mirror(codename: str) -> str:
-    """The address from which this host takes its own packages.
+def mirror(folder: Path) -> str:
+    """The address from which the host takes its own packages, as `unpack` found it."""
+    return (folder / "mirror").read_text()
 
-    Raises:
-        EngineError: apt has no such source.
-    """
+
+def _mirror(codename: str, environment: dict[str, str]) -> str:
     targets = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -125,8 +137,8 @@ def mirror(codename: str) -> str:
     raise EngineError(f"apt has no source for {codename} main: add one, so packages can be fetched")
 
 
-def _apt_configuration(folder: Path, host: Distribution) -> Path:
-    """An apt configuration that keeps its state in `folder`; proxies stay the host's."""
+def _environment(folder: Path, sources: Path | None = None) -> dict[str, str]:
+    """apt's environment with its state in `folder`; proxies and the like stay the host's."""
     lines = [
         f'Dir::State::lists "{folder}/lists";',
         f'Dir::Cache "{folder}/cache";',
@@ -135,17 +147,11 @@ def _apt_configuration(folder: Path, host: Distribution) -> Path:
         # The folder belongs to root, so apt's download user could not write there.
         'APT::Sandbox::User "root";',
     ]
-    suites = [suite for suite in host.packages if suite]
-    if suites:
-        address = mirror(host.codename)
-        sources = folder / "sources.list"
-        sources.write_text(
-            "".join(f"deb [signed-by={_DEBIAN_KEYS}] {address} {suite} main\n" for suite in suites)
-        )
+    if sources:
         lines += [f'Dir::Etc::sourcelist "{sources}";', 'Dir::Etc::sourceparts "/dev/null";']
     configuration = folder / "apt.conf"
     configuration.write_text("\n".join(lines) + "\n")
-    return configuration
+    return {**os.environ, "APT_CONFIG": str(configuration)}
 
 
 def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> None:

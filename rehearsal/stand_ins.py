@@ -94,7 +94,7 @@ def _say(text: str) -> None:
 def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> str:
     """The stand-in base of one ROCm version, built unless the engine has it."""
     packages = " ".join(f"{name}=={pin.version}" for name, pin in matrix.packages.items())
-    digest = _digest(FOLDER / "base", packages, rocm)
+    digest = _digest([FOLDER / "base", FOLDER / "hip"], packages, rocm)
     reference = f"{REPOSITORY}/base:rocm{rocm}-{digest}"
     if _has(client, reference):
         return reference
@@ -108,6 +108,7 @@ def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str)
         contexts={
             "root": f"docker-image://{_root(client)}",
             "wheelhouse": str(_wheelhouse(cache / "wheelhouse")),
+            "hip-source": str(FOLDER / "hip"),
         },
         labels={},
         log=logs / f"rehearsal-base-rocm{rocm}.log",
@@ -124,13 +125,14 @@ def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str)
     return reference
 
 
-def _digest(folder: Path, *texts: str) -> str:
-    """A short digest of a folder's files (names, modes, contents) and some texts."""
+def _digest(folders: Sequence[Path], *texts: str) -> str:
+    """A short digest of some folders' files (names, modes, contents) and some texts."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        executable = os.access(path, os.X_OK)
-        digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            executable = os.access(path, os.X_OK)
+            digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     for text in texts:
         digest.update(b"\0" + text.encode())
     return digest.hexdigest()[:12]
@@ -178,7 +180,7 @@ def _make_root(client: docker.DockerClient, reference: str) -> None:
     archive = PrivateEngine().cache / "root.tar"
     done = subprocess.run(
         [program, "--variant=minbase", "--quiet", host.codename, str(archive)]
-        + [debian_packages.mirror(host.codename)],
+        + [debian_packages.mirror(PrivateEngine().packages)],
         capture_output=True,
         text=True,
         check=False,
