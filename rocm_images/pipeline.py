@@ -161,23 +161,20 @@ class _Run:
 
     def _smoke(self, report: CellReport) -> CellReport:
         self._on_step("smoke test")
-        outcome = smoke(
+        log = self._log(".smoke")
+        found = smoke(
             self.engine,
             self.options.matrix,
             self.given.cell,
             report.image_id,
-            self._log(".smoke"),
+            log,
+            self.options.state / "evidence",
             self.children,
         )
-        report = report.tested(str(outcome))
-        if outcome.ok:
+        report = report.tested(found)
+        if found.passed:
             return report
-        return report.failed(
-            Result.SMOKE_FAILED,
-            detail=str(outcome),
-            tail=list(outcome.failed),
-            log=outcome.log,
-        )
+        return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=found.failures, log=log)
 
 
 def _image(engine: Engine, reference: str) -> tuple[str, int]:

@@ -16,7 +16,14 @@ from rocm_images.progress import progress_for
 from rocm_images.render import PROJECT, ROOTFS, render
 from rocm_images.selection import closest
 from rocm_images.smoke import cell_of_image
-from rocm_images.summary import CellReport, exit_code, failures, summary_table, write_summary
+from rocm_images.summary import (
+    CellReport,
+    evidence_table,
+    exit_code,
+    failures,
+    summary_table,
+    write_summary,
+)
 
 STATE = PROJECT / "build"
 # The stages of the Dockerfile that a named context can replace.
@@ -134,7 +141,10 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
     text = failures(reports)
     if text:
         print(f"\n{text}", file=sys.stderr)
-    print(f"\n{summary_table(reports)}" if sys.stderr.isatty() else summary_table(reports))
+    table = evidence_table(reports)
+    if table:
+        print(f"{table}\n")
+    print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
         print("build.py: interrupted; what is not `done` above was stopped", file=sys.stderr)
     return code

@@ -1,17 +1,19 @@
-"""Runs the image tests (tests/image) against one image and reads their outcome."""
+"""Runs the image tests (tests/image) against one image and turns the outcome into evidence."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rocm_images import labels
 from rocm_images.children import Children
 from rocm_images.engine import Engine
 from rocm_images.errors import InputError
+from rocm_images.evidence import Evidence, Level
 from rocm_images.plan import Cell
 from rocm_images.selection import cell_named
 
@@ -19,25 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 IMAGE_TESTS = Path(__file__).resolve().parent.parent / "tests" / "image"
-
-
-@dataclass(frozen=True)
-class SmokeOutcome:
-    """What the image tests said of one image."""
-
-    passed: int
-    failed: tuple[str, ...]
-    """One line for each test that failed: its name and what was wrong."""
-    log: Path
-
-    @property
-    def ok(self) -> bool:
-        """Whether at least one test ran and none failed."""
-        return self.passed > 0 and not self.failed
-
-    def __str__(self) -> str:
-        total = self.passed + len(self.failed)
-        return f"{self.passed} of {total} tests passed" if total else "no test ran"
 
 
 def cell_of_image(engine: Engine, cells: Sequence[Cell], reference: str) -> Cell:
@@ -66,22 +49,48 @@ def cell_of_image(engine: Engine, cells: Sequence[Cell], reference: str) -> Cell
     return cell_named(cells, name)
 
 
+def device_for(engine: Engine, reference: str) -> Level:
+    """What the tests of an image can run on here: the level that they can reach at most."""
+    client = engine.client()
+    try:
+        stand_in = labels.STAND_IN in client.images.get(reference).labels
+    finally:
+        client.close()
+    if stand_in:
+        return Level.STAND_IN
+    # A remote engine's machine is not this one, so its GPUs cannot be known from here.
+    local = engine.address.startswith("unix://")
+    return Level.GPU if local and Path("/dev/kfd").exists() else Level.STATIC
+
+
 def smoke(
-    engine: Engine, matrix: Path, cell: Cell, reference: str, log: Path, children: Children
-) -> SmokeOutcome:
+    engine: Engine,
+    matrix: Path,
+    cell: Cell,
+    image_id: str,
+    log: Path,
+    evidence: Path,
+    children: Children,
+) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
+
+    Writes the evidence to the folder `evidence` and returns it.
 
     Raises:
         Stopped: the run is being stopped.
-        OSError: the log cannot be written.
+        OSError: a file cannot be written.
     """
-    results = log.with_suffix(".xml")
+    begun = time.monotonic()
+    results, probe = log.with_suffix(".xml"), log.with_suffix(".probe.json")
     log.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+    device = device_for(engine, image_id)
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),
-        *(f"--image={reference}", f"--cell={cell.name}", f"--matrix={matrix}"),
+        *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
+        *(f"--device={device}", f"--probe-result={probe}"),
     ]
     process = children.start(words, engine.environment)
     assert process.stdout is not None
@@ -90,11 +99,25 @@ def smoke(
             file.write(line)
     process.stdout.close()
     status = children.finished(process)
-    return read_outcome(results, status, log)
+    passed, failed = read_outcome(results, status, log)
+    found = Evidence.of(
+        cell,
+        image_id,
+        device=device,
+        passed=passed,
+        failures=failed,
+        seconds=time.monotonic() - begun,
+        probe=read_probe(probe),
+    )
+    found.write(evidence)
+    return found
 
 
-def read_outcome(results: Path, status: int, log: Path) -> SmokeOutcome:
-    """The outcome from pytest's JUnit file; a run that left none, or died, has failed."""
+def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:
+    """Tests passed, and a line for each that failed, from pytest's JUnit file.
+
+    A run that left no file, ran no test or died has failed.
+    """
     passed, failed = 0, []
     try:
         cases = list(ElementTree.parse(results).iter("testcase"))
@@ -108,6 +131,15 @@ def read_outcome(results: Path, status: int, log: Path) -> SmokeOutcome:
             failed.append(f"{case.get('name')}: {message}")
         else:
             passed += 1
-    if status != 0 and not failed:
-        failed.append(f"pytest ended with status {status}: see {log}")
-    return SmokeOutcome(passed, tuple(failed), log)
+    if not failed and (status != 0 or passed == 0):
+        failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
+    return passed, tuple(failed)
+
+
+def read_probe(path: Path) -> dict[str, Any] | None:
+    """What the graph probe printed in the image, or None where it did not run."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found

@@ -7,8 +7,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rocm_images.errors import ExitCode
+from rocm_images.evidence import Evidence
 from rocm_images.plan import Cell
 from rocm_images.text_table import text_table
 
@@ -35,7 +37,7 @@ class CellReport:
     image_id: str = ""
     size: int = 0
     seconds: float = 0.0
-    smoke: str = "not run"
+    evidence: Evidence | None = None
     detail: str = ""
     tail: tuple[str, ...] = ()
     log: str = ""
@@ -49,9 +51,17 @@ class CellReport:
         """The same report with the image that was built."""
         return replace(self, image_id=image_id, size=size)
 
-    def tested(self, smoke: str) -> CellReport:
-        """The same report with the outcome of the smoke test."""
-        return replace(self, smoke=smoke)
+    @property
+    def smoke(self) -> str:
+        """The outcome of the smoke test in words."""
+        if self.evidence is None:
+            return "not run"
+        total = self.evidence.tests_passed + self.evidence.tests_failed
+        return f"{self.evidence.tests_passed} of {total} tests passed ({self.evidence.level})"
+
+    def tested(self, evidence: Evidence) -> CellReport:
+        """The same report with what the smoke test found."""
+        return replace(self, evidence=evidence)
 
     def after(self, seconds: float) -> CellReport:
         """The same report with the time that it took."""
@@ -91,6 +101,26 @@ def summary_table(reports: Sequence[CellReport]) -> str:
     return text_table(("CELL", "TAG", "IMAGE", "SIZE", "SECONDS", "SMOKE TEST", "RESULT"), rows)
 
 
+def evidence_table(reports: Sequence[CellReport]) -> str:
+    """One line for each image that was tested: on what, and what was found; "" for none."""
+    rows = [
+        (
+            found.cell,
+            str(found.level),
+            found.devices,
+            found.runtime,
+            found.capture,
+            found.judgement,
+            found.tokens_per_second,
+            f"{found.seconds:.1f}",
+        )
+        for found in (report.evidence for report in reports)
+        if found is not None
+    ]
+    header = ("CELL", "LEVEL", "DEVICES", "RUNTIME", "CAPTURE", "ALL-REDUCE", "TOKENS/S", "SECONDS")
+    return text_table(header, rows) if rows else ""
+
+
 def failures(reports: Sequence[CellReport]) -> str:
     """For each cell that failed: the failing step, the end of its log, and where the rest is."""
     chunks = []
@@ -109,12 +139,22 @@ def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
     document = {
         "schema": 1,
         "exit_code": int(exit_code(reports)),
-        "cells": [{**asdict(report), "result": str(report.result)} for report in reports],
+        "cells": [_as_json(report) for report in reports],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def _as_json(report: CellReport) -> dict[str, Any]:
+    found = report.evidence
+    return {
+        **asdict(replace(report, evidence=None)),
+        "result": str(report.result),
+        "smoke": report.smoke,
+        "evidence": found and {"level": str(found.level), "passed": found.passed},
+    }
 
 
 def _megabytes(size: int) -> str:

@@ -5,6 +5,8 @@ These tests are for users too: `build.py smoke --image REF` runs them on any ima
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
+from rocm_images.evidence import Level
 from rocm_images.labels import PREFIX, labels_of
 from rocm_images.matrix import Matrix
 from rocm_images.matrix_file import load
@@ -30,6 +33,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--image", help="reference or id of the image")
     group.addoption("--cell", help="the cell of the matrix that the image was built for")
     group.addoption("--matrix", type=Path, help="the matrix file")
+    group.addoption(
+        "--device",
+        type=Level,
+        choices=list(Level),
+        default=Level.STATIC,
+        help="what the container is given: static (no device), stand-in, gpu",
+    )
+    group.addoption("--probe-result", type=Path, help="where to write what the graph probe found")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "device: needs a GPU or its stand-in")
+    config.addinivalue_line(
+        "markers", "stand_in: needs the HIP stand-in, whose host can be changed"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a device, what needs one is no part of the run; the evidence then says `static`."""
+    device = config.option.device
+    for marker, levels in (
+        ("device", (Level.STAND_IN, Level.GPU)),
+        ("stand_in", (Level.STAND_IN,)),
+    ):
+        if device not in levels:
+            left_out = [item for item in items if item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
 
 
 @dataclass(frozen=True)
@@ -39,6 +70,7 @@ class ImageUnderTest:
     reference: str
     matrix: Matrix
     cell: Cell
+    device: Level
 
     @property
     def expected_labels(self) -> dict[str, str]:
@@ -55,7 +87,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     matrix = load(options.matrix)
     cell = cell_named(cells_of(matrix), options.cell)
-    image = ImageUnderTest(options.image, matrix, cell)
+    image = ImageUnderTest(options.image, matrix, cell, options.device)
     metafunc.parametrize("image", [image], ids=[cell.name], scope="session")
 
 
@@ -85,8 +117,74 @@ def host(client: docker.DockerClient, image: ImageUnderTest) -> Iterator[Host]:
         labels={PREFIX + "smoke": image.cell.name},
         # sleep as process 1 ignores the stop signal, and nothing in it needs a shutdown.
         stop_signal="SIGKILL",
+        **_device_options(image),
     )
     try:
         yield testinfra.get_host(f"docker://{container.id}")
     finally:
         container.stop(timeout=0)
+
+
+STAND_IN_DEVICES = 2
+
+
+def _device_options(image: ImageUnderTest) -> dict[str, Any]:
+    """How the container gets its devices."""
+    if image.device is Level.STAND_IN:
+        return {
+            "environment": {
+                "HIP_STANDIN_DEVICES": str(STAND_IN_DEVICES),
+                "HIP_STANDIN_GFX": image.cell.gfx,
+            }
+        }
+    if image.device is Level.GPU:
+        # The flags that SGLang's ROCm images are run with. Devices are given by group number:
+        # the image need not know the host's group names.
+        devices = [Path("/dev/kfd"), Path("/dev/dri")]
+        nodes = [devices[0], *sorted(devices[1].glob("renderD*"))]
+        return {
+            "devices": [f"{device}:{device}" for device in devices],
+            "group_add": sorted({str(node.stat().st_gid) for node in nodes}),
+            "ipc_mode": "host",
+            "cap_add": ["SYS_PTRACE"],
+            "security_opt": ["seccomp=unconfined"],
+            "shm_size": "32g",
+        }
+    return {}
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """One run of the graph probe in the container."""
+
+    code: int
+    stderr: str
+    found: dict[str, Any]
+
+
+class Probe:
+    """Runs graph-probe in the container, with variables of this run alone."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def __call__(self, *arguments: str, **variables: str) -> ProbeRun:
+        words = ["env", *(f"{name}={value}" for name, value in variables.items())]
+        words += ["graph-probe", *arguments, "--json"]
+        answer = self._host.run(" ".join(shlex.quote(word) for word in words))
+        return ProbeRun(answer.rc, answer.stderr, json.loads(answer.stdout))
+
+
+@pytest.fixture(scope="session")
+def probe(host: Host) -> Probe:
+    return Probe(host)
+
+
+@pytest.fixture(scope="session")
+def run(probe: Probe, request: pytest.FixtureRequest) -> ProbeRun:
+    """`graph-probe run` as the image is; its findings become the evidence."""
+    done = probe("run")
+    path: Path | None = request.config.option.probe_result
+    if path:
+        path.write_text(json.dumps(done.found, indent=2))
+    return done

@@ -20,6 +20,7 @@ from rocm_images.engine import Engine
 from rocm_images.errors import EngineError
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
 
 
@@ -30,15 +31,12 @@ class Answer:
     code: int
     stdout: str
     stderr: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """build/summary.json, by cell."""
-        document = json.loads((PROJECT / "build" / "summary.json").read_text())
-        return {cell["cell"]: cell for cell in document["cells"]}
+    summary: dict[str, Any]
+    """build/summary.json as this run left it, by cell; empty when it wrote none."""
 
 
 def run_build_py(*arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
+    SUMMARY.unlink(missing_ok=True)
     done = subprocess.run(
         [*BUILD_PY, *arguments],
         env={**os.environ, **(environment or {})},
@@ -47,7 +45,9 @@ def run_build_py(*arguments: str, environment: Mapping[str, str] | None = None) 
         timeout=900,
         check=False,
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    cells = json.loads(SUMMARY.read_text())["cells"] if SUMMARY.exists() else []
+    summary = {cell["cell"]: cell for cell in cells}
+    return Answer(done.returncode, done.stdout, done.stderr, summary)
 
 
 @pytest.fixture(scope="session")

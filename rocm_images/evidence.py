@@ -1,0 +1,130 @@
+"""Evidence: what a smoke test found in one image, on what device, bound to the image's id."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rocm_images.plan import Cell
+
+SCHEMA = 1
+
+
+class Level(str, enum.Enum):
+    """What an image was tested on. Each level is a claim: none may be given for a lower one."""
+
+    STATIC = "static"
+    """No device: what the image holds and says of itself."""
+    STAND_IN = "stand-in"
+    """The graph probe on the HIP stand-in: the probe and the pipeline work; nothing about ROCm."""
+    GPU = "gpu"
+    """The graph probe on a real GPU."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The outcome of one smoke test. `probe` is what `graph-probe run --json` printed, or None."""
+
+    cell: str
+    image_id: str
+    level: Level
+    passed: bool
+    tests_passed: int
+    tests_failed: int
+    failures: tuple[str, ...]
+    seconds: float
+    date: str
+    probe: Mapping[str, Any] | None
+
+    @classmethod
+    def of(
+        cls,
+        cell: Cell,
+        image_id: str,
+        *,
+        device: Level,
+        passed: int,
+        failures: tuple[str, ...],
+        seconds: float,
+        probe: Mapping[str, Any] | None,
+    ) -> Evidence:
+        """Evidence of now. The level is what the probe says it ran on, never what was hoped for."""
+        return cls(
+            cell=cell.name,
+            image_id=image_id,
+            level=_level(device, probe),
+            passed=passed > 0 and not failures,
+            tests_passed=passed,
+            tests_failed=len(failures),
+            failures=failures,
+            seconds=round(seconds, 1),
+            date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            probe=probe,
+        )
+
+    @property
+    def devices(self) -> str:
+        """The devices that the probe ran on, as `2 x gfx942`."""
+        found = (self.probe or {}).get("devices") or []
+        names = [str(device["gfx"]) for device in found]
+        return ", ".join(f"{names.count(n)} x {n}" for n in dict.fromkeys(names)) or "none"
+
+    @property
+    def runtime(self) -> str:
+        """The HIP runtime that was really loaded."""
+        runtime = (self.probe or {}).get("runtime") or {}
+        return str(runtime.get("version_text") or "-")
+
+    @property
+    def capture(self) -> str:
+        """The capture verdict, with the bugs that it shows."""
+        capture = (self.probe or {}).get("capture") or {}
+        bugs = capture.get("bugs") or []
+        verdict = str(capture.get("verdict") or "-")
+        return f"{verdict} (bugs {' and '.join(bugs)})" if bugs else verdict
+
+    @property
+    def judgement(self) -> str:
+        """The all-reduce that the image selects, and what the probe says of it."""
+        judgement = (self.probe or {}).get("judgement") or {}
+        return f"{judgement['all_reduce']}: {judgement['verdict']}" if judgement else "-"
+
+    @property
+    def tokens_per_second(self) -> str:
+        """Eager and replay of the largest batch, as `4059 eager, 9174 replay`."""
+        batches = ((self.probe or {}).get("decode") or {}).get("batches") or []
+        if not batches:
+            return "-"
+        rates = batches[-1]["tokens_per_second"]
+        return f"{rates['eager']:.0f} eager, {rates['replay']:.0f} replay"
+
+    def write(self, folder: Path) -> Path:
+        """Write it to `folder`, whole or not at all; the name is the image id's hex digits."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = evidence_path(folder, self.image_id)
+        document = {"schema": SCHEMA, **asdict(self), "level": str(self.level)}
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+        return path
+
+
+def evidence_path(folder: Path, image_id: str) -> Path:
+    """Where the evidence of an image lies."""
+    return folder / f"{image_id.removeprefix('sha256:')}.json"
+
+
+def _level(device: Level, probe: Mapping[str, Any] | None) -> Level:
+    if not probe or not probe.get("devices"):
+        return Level.STATIC
+    stand_in = (probe.get("runtime") or {}).get("is_stand_in", True)
+    # A device named like the stand-in is one, whatever the caller took the machine for.
+    return Level.STAND_IN if stand_in or device is not Level.GPU else Level.GPU

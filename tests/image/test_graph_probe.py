@@ -1,0 +1,114 @@
+"""A graph-captured decode runs in the image, and its all-reduce default is the right one."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import STAND_IN_DEVICES, ImageUnderTest, Probe, ProbeRun
+from rocm_images.evidence import Level
+from rocm_images.plan import ALL_REDUCE_VARIABLE, Cell
+
+pytestmark = pytest.mark.device
+
+# Exit codes of graph-probe (docs/probe.md).
+PASS, UNSAFE_NOT_MITIGATED, UNSAFE, NO_DEVICE, WRONG_GFX = 0, 10, 15, 20, 21
+
+
+def expects_unsafe(cell: Cell) -> bool:
+    """Whether an advisory says that captures are not safe on the cell's ROCm release."""
+    return any(ALL_REDUCE_VARIABLE in advisory.set for advisory in cell.advisories)
+
+
+def test_the_probe_passes_in_the_image_as_it_is(image: ImageUnderTest, run: ProbeRun) -> None:
+    assert run.code == PASS, run.found["sentence"]
+    assert run.found["judgement"]["all_reduce"] == image.cell.all_reduce
+
+
+def test_the_measured_verdict_is_the_one_the_advisories_predict(
+    image: ImageUnderTest, run: ProbeRun
+) -> None:
+    expected = ("unsafe", "mitigated") if expects_unsafe(image.cell) else ("safe", "pass")
+    assert (run.found["capture"]["verdict"], run.found["judgement"]["verdict"]) == expected
+
+
+def test_the_controls_that_must_die_do(image: ImageUnderTest, run: ProbeRun) -> None:
+    # A runtime that lets them live makes every survival worth less.
+    assert [c for c in run.found["capture"]["controls"] if not c["enforced"]] == []
+
+
+def test_replay_gives_the_tokens_of_eager_at_every_batch_size(
+    image: ImageUnderTest, run: ProbeRun
+) -> None:
+    decode = run.found["decode"]
+    assert [batch["batch"] for batch in decode["batches"]] == [1, 2, 4, 8]
+    for batch in decode["batches"]:
+        assert batch["problem"] is None
+        assert batch["tokens_checked"] >= decode["steps"] * batch["batch"]
+        assert batch["reference_checked"] >= decode["steps"] * batch["batch"]
+
+
+def test_on_a_safe_runtime_the_decode_ran_beside_a_watchdog(
+    image: ImageUnderTest, run: ProbeRun
+) -> None:
+    decode = run.found["decode"]
+    assert decode["watchdog"] is not expects_unsafe(image.cell)
+    assert bool(decode["watchdog_queries"]) is decode["watchdog"]
+
+
+def test_the_devices_are_of_the_images_gfx(image: ImageUnderTest, run: ProbeRun) -> None:
+    assert {device["gfx"] for device in run.found["devices"]} == {image.cell.gfx}
+    if image.device is Level.STAND_IN:
+        assert len(run.found["devices"]) == STAND_IN_DEVICES
+
+
+def test_a_stand_in_is_called_one_and_a_gpu_is_not(image: ImageUnderTest, run: ProbeRun) -> None:
+    assert run.found["runtime"]["is_stand_in"] is (image.device is Level.STAND_IN)
+
+
+def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
+    image: ImageUnderTest, probe: Probe
+) -> None:
+    done = probe("run", SGLANG_USE_AITER_AR="1")
+    assert done.code == (UNSAFE_NOT_MITIGATED if expects_unsafe(image.cell) else PASS)
+
+
+def test_a_watchdog_kills_the_decode_exactly_where_the_runtime_is_unsafe(
+    image: ImageUnderTest, probe: Probe
+) -> None:
+    done = probe("decode", "--watchdog")
+    assert done.code == (UNSAFE if expects_unsafe(image.cell) else PASS)
+
+
+def test_all_reduce_off_on_a_safe_runtime_is_a_warning(image: ImageUnderTest, probe: Probe) -> None:
+    done = probe("run", SGLANG_USE_AITER_AR="0")
+    assert done.code == PASS
+    assert bool(done.found["judgement"]["warning"]) is not expects_unsafe(image.cell)
+
+
+def test_a_gpu_that_the_image_was_not_built_for_is_refused(
+    image: ImageUnderTest, probe: Probe
+) -> None:
+    other = "gfx950" if image.cell.gfx == "gfx942" else "gfx942"
+    if image.device is Level.STAND_IN:
+        done = probe("run", HIP_STANDIN_GFX=other)
+    else:
+        done = probe("run", "--gfx", other)
+    assert done.code == WRONG_GFX
+    assert image.cell.gfx in done.found["sentence"]
+    assert other in done.found["sentence"]
+
+
+@pytest.mark.stand_in
+def test_a_host_without_a_gpu_is_told_so(image: ImageUnderTest, probe: Probe) -> None:
+    done = probe("run", HIP_STANDIN_DEVICES="0")
+    assert done.code == NO_DEVICE
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("devices", ["1", "4"])
+def test_the_decode_is_right_on_any_number_of_devices(
+    image: ImageUnderTest, probe: Probe, devices: str
+) -> None:
+    done = probe("decode", HIP_STANDIN_DEVICES=devices)
+    assert done.code == PASS, done.found["sentence"]
+    assert done.found["decode"]["devices"] == int(devices)

@@ -1,0 +1,82 @@
+"""Evidence claims no more than was seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocm_images.evidence import Evidence, Level, evidence_path
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+
+IMAGE_ID = "sha256:" + "ab" * 32
+
+
+def probe(*, stand_in: bool) -> dict[str, Any]:
+    return {
+        "runtime": {"is_stand_in": stand_in, "version_text": "HIP 7.2.53211"},
+        "devices": [{"gfx": "gfx942"}, {"gfx": "gfx942"}],
+        "capture": {"verdict": "unsafe", "bugs": ["A", "B"]},
+        "decode": {"batches": [{"tokens_per_second": {"eager": 10.0, "replay": 20.4}}]},
+        "judgement": {"all_reduce": "sglang", "verdict": "mitigated"},
+    }
+
+
+def evidence(
+    matrix: Matrix, device: Level, found: dict[str, Any] | None, failures: tuple[str, ...] = ()
+) -> Evidence:
+    return Evidence.of(
+        cells_of(matrix)[0],
+        IMAGE_ID,
+        device=device,
+        passed=3,
+        failures=failures,
+        seconds=1.23,
+        probe=found,
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "level"),
+    [
+        (Level.STATIC, None, Level.STATIC),
+        (Level.GPU, None, Level.STATIC),
+        (Level.GPU, {"devices": []}, Level.STATIC),
+        (Level.STAND_IN, probe(stand_in=True), Level.STAND_IN),
+        (Level.GPU, probe(stand_in=True), Level.STAND_IN),
+        (Level.STAND_IN, probe(stand_in=False), Level.STAND_IN),
+        (Level.GPU, probe(stand_in=False), Level.GPU),
+        (Level.GPU, {"devices": [{"gfx": "gfx942"}]}, Level.STAND_IN),
+    ],
+)
+def test_the_level_is_what_the_probe_really_ran_on(
+    small_matrix: Matrix, device: Level, found: dict[str, Any] | None, level: Level
+) -> None:
+    assert evidence(small_matrix, device, found).level is level
+
+
+def test_a_failed_test_is_no_pass(small_matrix: Matrix) -> None:
+    assert evidence(small_matrix, Level.STATIC, None).passed
+    assert not evidence(small_matrix, Level.STATIC, None, ("test_x: wrong",)).passed
+
+
+def test_it_is_written_under_the_digest_of_its_image(small_matrix: Matrix, tmp_path: Path) -> None:
+    path = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True)).write(tmp_path)
+    assert path == evidence_path(tmp_path, IMAGE_ID) == tmp_path / f"{'ab' * 32}.json"
+    document = json.loads(path.read_text())
+    assert document["image_id"] == IMAGE_ID
+    assert document["level"] == "stand-in"
+    assert document["schema"] == 1
+
+
+def test_its_words_for_the_table(small_matrix: Matrix) -> None:
+    found = evidence(small_matrix, Level.GPU, probe(stand_in=False))
+    assert found.devices == "2 x gfx942"
+    assert found.capture == "unsafe (bugs A and B)"
+    assert found.judgement == "sglang: mitigated"
+    assert found.tokens_per_second == "10 eager, 20 replay"
+    nothing = evidence(small_matrix, Level.STATIC, None)
+    assert (nothing.devices, nothing.capture, nothing.judgement) == ("none", "-", "-")
