@@ -62,7 +62,9 @@ def test_every_dependency_has_its_line() -> None:
                 assert name in text or name.split("-")[0] + "-*" in text, name
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", README))))
+@pytest.mark.parametrize(
+    "target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", README, flags=re.MULTILINE)))
+)
 def test_every_make_target_of_the_readme_exists(target: str) -> None:
     done = subprocess.run(
         ["make", "--dry-run", "--silent", target, f"PYTHON={sys.executable}"],
