@@ -22,6 +22,7 @@ lint: environment
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
+	$(VENV)/hadolint images/*/Dockerfile rehearsal/base/Dockerfile
 	$(VENV)/python build.py render --check
 
 unit: environment

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent
 REPOSITORY = "rocm-serving-images-rehearsal"
 TAG_SUFFIX = "-rehearsal"
+_PYPI = "https://pypi.org/simple/"
 _DEBIAN_IMAGE = ("debian", "bookworm-slim")
 
 
@@ -93,8 +94,10 @@ def _say(text: str) -> None:
 
 def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> str:
     """The stand-in base of one ROCm version, built unless the engine has it."""
-    packages = " ".join(f"{name}=={pin.version}" for name, pin in matrix.packages.items())
-    digest = _digest([FOLDER / "base", FOLDER / "hip"], packages, rocm)
+    pins = {f"{name}=={pin.version}": pin.index for name, pin in matrix.packages.items()}
+    real = [pin for pin, index in pins.items() if index == _PYPI]
+    packages = " ".join(pin for pin in pins if pin not in real)
+    digest = _digest([FOLDER / "base", FOLDER / "hip"], packages, *real, rocm)
     reference = f"{REPOSITORY}/base:rocm{rocm}-{digest}"
     if _has(client, reference):
         return reference
@@ -107,7 +110,7 @@ def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str)
         references=(reference,),
         contexts={
             "root": f"docker-image://{_root(client)}",
-            "wheelhouse": str(_wheelhouse(cache / "wheelhouse")),
+            "wheelhouse": str(_wheelhouse(cache / "wheelhouse", real)),
             "hip-source": str(FOLDER / "hip"),
         },
         labels={},
@@ -194,27 +197,33 @@ def _make_root(client: docker.DockerClient, reference: str) -> None:
     archive.unlink()
 
 
-def _wheelhouse(folder: Path) -> Path:
-    """Wheels of the real build tools, downloaded once by the pinned list and its hashes."""
+def _wheelhouse(folder: Path, pins: Sequence[str]) -> Path:
+    """Real wheels, downloaded once: the build tools by their hashes, and the matrix's PyPI pins."""
     requirements = FOLDER / "base" / "requirements.txt"
     finished = folder.with_suffix(".finished")
-    wanted = requirements.read_text()
+    wanted = requirements.read_text() + "\n".join(pins)
     if finished.is_file() and finished.read_text() == wanted:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
+    _pip_download(folder, "--require-hashes", f"--requirement={requirements}")
+    if pins:
+        _pip_download(folder, *pins)
+    finished.write_text(wanted)
+    return folder
+
+
+def _pip_download(folder: Path, *what: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}"]
         # For the base's interpreter, whichever it is: pure Python only.
         + ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
-        + ["--python-version=3.11", f"--requirement={requirements}", f"--dest={folder}"],
+        + ["--python-version=3.11", *what],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
         raise EngineError(
-            "pip cannot download the build tools of the stand-in base; check that this machine "
-            f"reaches its package index:\n{done.stderr.strip()}"
+            "pip cannot download the wheels of the stand-in base; check that this machine reaches "
+            f"its package index:\n{done.stderr.strip()}"
         )
-    finished.write_text(wanted)
-    return folder

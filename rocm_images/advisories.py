@@ -24,6 +24,7 @@ def applies(advisory: Advisory, matrix: Matrix, arch: str, rocm: str) -> bool:
         (affected.rocm, rocm),
         (affected.sglang, matrix.sources.sglang.version),
         (affected.aiter, matrix.sources.aiter.version),
+        (affected.torch, matrix.bases[rocm].torch),
     )
     return (not affected.archs or arch in affected.archs) and all(
         version_range is None or _contains(version_range, version)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rocm_images.children import Children
+from rocm_images.company_network import proxy_arguments
 from rocm_images.engine import Engine
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
@@ -85,6 +86,9 @@ class BuildRequest:
     iid_file: Path
     builder: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    """Files that build steps can read, by id; they are in no layer."""
+    network: str | None = None
 
 
 def command(engine: Engine, request: BuildRequest) -> list[str]:
@@ -94,11 +98,15 @@ def command(engine: Engine, request: BuildRequest) -> list[str]:
     if request.builder:
         # A builder of its own keeps the image to itself unless told to load it.
         words += [f"--builder={request.builder}", "--load"]
-    if not engine.has_bridge:
-        words.append("--network=host")
+    network = request.network or (None if engine.has_bridge else "host")
+    if network:
+        words.append(f"--network={network}")
     words += [f"--tag={reference}" for reference in request.references]
     words += [f"--build-context={name}={source}" for name, source in request.contexts.items()]
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
+    # By name alone: buildx reads the value itself, so that no password is on a command line.
+    words += [f"--build-arg={name}" for name in proxy_arguments(engine.environment)]
+    words += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
     words += [f"--label={name}={value}" for name, value in request.labels.items()]
     return [*words, str(request.directory)]
 

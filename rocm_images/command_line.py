@@ -107,9 +107,27 @@ def main() -> None:
     "a git address, docker-image://... or oci-layout://...; may be repeated.",
 )
 @click.option(
-    "--max-jobs",
-    type=click.IntRange(1, 4096),
-    help="Compile jobs of one cell at once (the build argument MAX_JOBS).",
+    "--build-arg",
+    "build_args",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A build argument of the Dockerfile: MAX_JOBS, compile jobs at once; may be repeated.",
+)
+@click.option(
+    "--ca-bundle",
+    type=click.Path(path_type=Path),
+    help="Certificates that the build steps trust.  "
+    "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set]",
+)
+@click.option(
+    "--pip-config",
+    type=click.Path(path_type=Path),
+    help="A pip.conf for the build steps: a mirror, with its credentials.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["default", "host", "none"]),
+    help="The network of the build steps.  [default: the engine's, or the host's if it has none]",
 )
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @_rehearse_option
@@ -120,27 +138,30 @@ def build(
     jobs: int,
     builder: str | None,
     contexts: tuple[str, ...],
-    max_jobs: int | None,
+    build_args: tuple[str, ...],
+    ca_bundle: Path | None,
+    pip_config: Path | None,
+    network: str | None,
     no_smoke: bool,
     rehearse: bool,
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
-    from rocm_images.run import build_and_test
+    from rocm_images.company_network import secrets_for
+    from rocm_images.run import BuildCommand, build_and_test
     from rocm_images.selection import select
 
     matrix, cells = _load(matrix_path)
-    code = build_and_test(
-        matrix_path,
-        matrix,
-        select(cells, archs, bases),
+    command = BuildCommand(
         jobs=jobs,
         builder=builder,
         contexts=contexts,
-        build_args={"MAX_JOBS": str(max_jobs)} if max_jobs else {},
+        build_args=build_args,
+        secrets=secrets_for(ca_bundle, pip_config, os.environ),
+        network=network,
         smoke=not no_smoke,
         rehearse=rehearse,
     )
-    sys.exit(code)
+    sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))
 
 
 @main.command()
@@ -190,26 +211,26 @@ def explain(matrix_path: Path, cell: str) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for <cell>/Dockerfile and docker-bake.json.  "
-    "[default: images/ beside the matrix, and the bake file beside it]",
+    help="One folder for <cell>/Dockerfile, docker-bake.json and advisories.md.  "
+    "[default: beside the matrix: images/, docker-bake.json, docs/advisories.md]",
 )
 @click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 5.")
 def render(matrix_path: Path, output: Path | None, check: bool) -> None:
-    """Write the Dockerfile of every cell, and docker-bake.json."""
+    """Write the Dockerfile of every cell, docker-bake.json and docs/advisories.md."""
     from rocm_images import render as rendering
     from rocm_images.errors import RenderDrift
 
     matrix, cells = _load(matrix_path)
-    folder = output or matrix_path.parent / "images"
-    bake = (output or matrix_path.parent) / "docker-bake.json"
-    files = rendering.rendered_files(matrix, cells, folder, bake)
-    stale = rendering.stale_files(folder, files)
+    here = rendering.Destinations
+    to = here.below(output) if output else here.beside(matrix_path)
+    files = rendering.rendered_files(matrix, cells, to)
+    stale = rendering.stale_files(to.dockerfiles, files)
     if check:
         difference = rendering.differences(files, stale)
         if difference:
             click.echo(difference, nl=False)
             raise RenderDrift(
-                f"{folder} is not what {matrix_path.name} and the templates render to: "
+                f"{to.dockerfiles} is not what {matrix_path.name} and the templates render to: "
                 "run `python build.py render` and commit the result"
             )
         return
@@ -246,6 +267,22 @@ def smoke(
         matrix_path, matrix, cells, chosen, image=image, jobs=jobs, rehearse=rehearse
     )
     sys.exit(code)
+
+
+@main.command()
+@_matrix_option
+@_arch_option
+@_base_option
+@_rehearse_option
+def sizes(
+    matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], rehearse: bool
+) -> None:
+    """Show the layers of images that the engine has: size, stage, and what archs share."""
+    from rocm_images.run import print_sizes
+    from rocm_images.selection import select
+
+    matrix, cells = _load(matrix_path)
+    print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
 
 
 def run() -> NoReturn:

@@ -32,5 +32,6 @@ def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
         PREFIX + "aiter": sources.aiter.ref,
         PREFIX + "all-reduce": cell.all_reduce,
         PREFIX + "advisories": " ".join(advisory.id for advisory in cell.advisories),
+        PREFIX + "warnings": " ".join(advisory.id for advisory in cell.warnings),
     }
     return dict(sorted(labels.items()))

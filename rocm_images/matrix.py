@@ -52,6 +52,7 @@ class Base(_Model):
     """One ROCm base image; its version is its key in `bases`."""
 
     image: ImageText
+    torch: VersionText
     recommended: bool = False
 
 
@@ -97,11 +98,16 @@ class Affected(_Model):
     rocm: RangeText | None = None
     sglang: RangeText | None = None
     aiter: RangeText | None = None
+    torch: RangeText | None = None
     archs: tuple[ArchName, ...] = ()
 
 
 class Advisory(_Model):
-    """A known problem and the settings that mitigate it where its ranges match."""
+    """A known problem, and what mitigates it where its ranges match.
+
+    `set` holds environment variables of the image; where none help, `why` says what the recipe
+    does or what the user should do.
+    """
 
     id: Word
     component: Sentence
@@ -109,6 +115,8 @@ class Advisory(_Model):
     symptom: Sentence
     set: dict[EnvironmentName, EnvironmentValue] = {}
     why: Sentence
+    base_at_least: ReleaseText | None = None
+    """The ROCm release from which a base is free of it: images on an older one warn."""
     fixed_in: Sentence | None = None
     references: Annotated[tuple[Reference, ...], Field(min_length=1)]
 

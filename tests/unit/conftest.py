@@ -30,8 +30,10 @@ archs:
 bases:
   7.2.0:
     image: rocm/pytorch:rocm7.2
+    torch: 2.9.1
   7.2.2:
     image: rocm/pytorch:rocm7.2.2
+    torch: 2.9.1
     recommended: true
 sources:
   sglang:

@@ -42,7 +42,8 @@ def test_plan_json_describes_each_cell() -> None:
     assert cells[0]["base_image"].startswith("rocm/pytorch:rocm7.2_")
     assert cells[0]["tags"] == ["v0.5.21-rocm720-mi30x"]
     assert cells[0]["env"]["SGLANG_USE_AITER_AR"] == "0"
-    assert cells[0]["advisories"] == ["hip-event-query"]
+    assert "hip-event-query" in cells[0]["advisories"]
+    assert "hip-event-query" not in cells[1]["advisories"]
     assert cells[0]["dockerfile"] == "images/942-rocm7.2.0/Dockerfile"
 
 

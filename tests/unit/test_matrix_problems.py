@@ -14,36 +14,36 @@ MatrixFile = Callable[..., Path]
 
 # (what is replaced, by what, line, column, part of the sentence)
 ONE_MISTAKE = {
-    "an unknown key": ("    recommended: true", "    recomended: true", 20, 5, "'recommended'"),
+    "an unknown key": ("    recommended: true", "    recomended: true", 22, 5, "'recommended'"),
     "an unknown key at the top": ("archs:", "arches: {}\narchs:", 6, 1, "did you mean 'archs'"),
-    "an unknown key deep inside": ("    symptom:", "    sympton:", 47, 5, "'symptom'"),
+    "an unknown key deep inside": ("    symptom:", "    sympton:", 49, 5, "'symptom'"),
     "a key that stands twice": ("    gfx: gfx942", "    gfx: gfx942\n    gfx: x", 9, 5, "twice"),
     "a mapping where a text is due": ("family: mi30x", "family: {a: b}", 9, 13, "must be a text"),
     "a text where a list is due": ("[AMD Instinct MI300X]", "MI300X", 10, 11, "must be a list"),
     "a text where a mapping is due": ("bases:\n", "bases: x\nbasis:\n", 15, 8, "must be a mapping"),
-    "neither true nor false": ("recommended: true", "recommended: maybe", 20, 18, "true or false"),
+    "neither true nor false": ("recommended: true", "recommended: maybe", 22, 18, "true or false"),
     "a value that is missing": ("family: mi30x", "family:", 9, 12, "must be a text"),
     "a key that is missing": ("    family: mi30x\n", "", 8, 5, "'family' is missing"),
     "a base that is no version": ("  7.2.0:", "  seven:", 16, 3, "not a version"),
     "a base that is no release": ("  7.2.0:", "  7.2.0rc1:", 16, 3, "not a release"),
-    "a package version that is none": ("version: 0.1.19", "version: new", 30, 14, "not a version"),
-    "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 46, 13, "not a version range"),
-    "an empty range": ('"<7.2.1"', '""', 46, 13, "not a version range"),
-    "a commit with a space": ("ref: v0.5.21", "ref: v0 5", 24, 10, "not a git tag"),
-    "a digest that is too short": ("20a06e", "20", 34, 13, "not a SHA-256"),
+    "a package version that is none": ("version: 0.1.19", "version: new", 32, 14, "not a version"),
+    "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 48, 13, "not a version range"),
+    "an empty range": ('"<7.2.1"', '""', 48, 13, "not a version range"),
+    "a commit with a space": ("ref: v0.5.21", "ref: v0 5", 26, 10, "not a git tag"),
+    "a digest that is too short": ("20a06e", "20", 36, 13, "not a SHA-256"),
     "an image that is no reference": ("rocm/pytorch:rocm7.2\n", "Rocm:x y\n", 17, 12, "reference"),
     "an image without a tag": ("rocm/pytorch:rocm7.2\n", "rocm/pytorch\n", 17, 12, "neither tag"),
     "an image at latest": ("rocm7.2\n", "latest\n", 17, 12, "moving target"),
     "a repository with a tag": ("repository: sglang-rocm", "repository: a:b", 2, 15, "image name"),
     "an address that is not https": ("https://example.org/images", "http://x", 4, 11, "https"),
-    "a reference that is none": ("[sgl-project/sglang#23581]", "[somewhere]", 52, 18, "reference"),
-    "no reference": ("[sgl-project/sglang#23581]", "[]", 52, 17, "'references' is empty"),
-    "a lower-case variable": ("  SGLANG_USE_AITER_AR:\n", "  sglang:\n", 39, 3, "not a name"),
-    "a variable of the build": ("  SGLANG_USE_AITER_AR:\n", "  GPU_ARCHS:\n", 39, 3, "GPU_ARCHS"),
+    "a reference that is none": ("[sgl-project/sglang#23581]", "[somewhere]", 54, 18, "reference"),
+    "no reference": ("[sgl-project/sglang#23581]", "[]", 54, 17, "'references' is empty"),
+    "a lower-case variable": ("  SGLANG_USE_AITER_AR:\n", "  sglang:\n", 41, 3, "not a name"),
+    "a variable of the build": ("  SGLANG_USE_AITER_AR:\n", "  GPU_ARCHS:\n", 41, 3, "GPU_ARCHS"),
     "an unknown arch in an advisory": (
         'rocm: "<7.2.1"',
         'rocm: "<7.2.1"\n      archs: [943]',
-        47,
+        49,
         15,
         "did you mean '942'",
     ),
@@ -51,30 +51,30 @@ ONE_MISTAKE = {
     "an exclude of nothing": (
         "env:\n",
         "exclude:\n  - {arch: 942, base: 7.2.1, why: x}\nenv:\n",
-        39,
+        41,
         17,
         "excludes nothing: unknown base '7.2.1'",
     ),
-    "an exclude of no cell": ("env:\n", "exclude: [{why: x}]\nenv:\n", 38, 11, "excludes nothing"),
+    "an exclude of no cell": ("env:\n", "exclude: [{why: x}]\nenv:\n", 40, 11, "excludes nothing"),
     "an exclude of what is excluded": (
         "env:\n",
         "exclude:\n  - {arch: 942, why: x}\n  - {arch: 942, base: 7.2.0, why: x}\nenv:\n",
-        40,
+        42,
         5,
         "earlier entries",
     ),
     "an exclude of everything": (
         "env:\n",
         "exclude: [{arch: 942, why: x}, {arch: 950, why: x}]\nenv:\n",
-        38,
+        40,
         1,
         "nothing is left",
     ),
-    "the same base twice": ("  7.2.2:", "  7.2.0.0:", 18, 3, "same version"),
+    "the same base twice": ("  7.2.2:", "  7.2.0.0:", 19, 3, "same version"),
     "two recommended bases": (
         "rocm/pytorch:rocm7.2\n",
         "rocm/pytorch:rocm7.2\n    recommended: true\n",
-        21,
+        23,
         5,
         "both recommended",
     ),
@@ -83,7 +83,7 @@ ONE_MISTAKE = {
         "advisories:\n",
         "advisories:\n  - {id: hip-event-query, component: c, affected: {}, symptom: s, why: w,"
         " references: [a/b#1]}\n",
-        44,
+        46,
         5,
         "stands here twice",
     ),
@@ -91,17 +91,17 @@ ONE_MISTAKE = {
         "advisories:\n",
         "advisories:\n  - id: other\n    component: c\n    affected: {rocm: '<8'}\n    symptom: s\n"
         "    set: {SGLANG_USE_AITER_AR: 1}\n    why: w\n    references: [a/b#1]\n",
-        56,
+        58,
         7,
         "set SGLANG_USE_AITER_AR to '1' and '0'",
     ),
-    "a tag that would run code": ("value: 1", "value: !!python/name:os.x 1", 40, 12, "YAML tag"),
+    "a tag that would run code": ("value: 1", "value: !!python/name:os.x 1", 42, 12, "YAML tag"),
     "a tag on a key": ("family: mi30x", "!!binary family: mi30x", 9, 5, "tag"),
     "an alias that is not defined": ("gfx942", "*nothing", 8, 10, "nothing"),
-    "a second document": ("env:\n", "---\nenv:\n", 38, 1, "second YAML document"),
+    "a second document": ("env:\n", "---\nenv:\n", 40, 1, "second YAML document"),
     "a bracket that is not closed": ("[AMD Instinct MI300X]", "[AMD", 11, 6, "not valid YAML"),
     "a character that YAML forbids": ("title: SGLang", "title: \x00SGLang", 3, 10, "U+0000"),
-    "values nested too deep": ("value: 1", "value: " + "[" * 40 + "]" * 40, 40, 42, "nested"),
+    "values nested too deep": ("value: 1", "value: " + "[" * 40 + "]" * 40, 42, 42, "nested"),
 }
 
 
@@ -142,7 +142,7 @@ def test_several_problems_are_reported_together(matrix_file: MatrixFile) -> None
     path = matrix_file(("gfx: gfx942", "gfx: rtx"), ("value: 1", "value: a$b"), ("0.1.19", "new"))
     with pytest.raises(MatrixError) as caught:
         load(path)
-    assert [problem.line for problem in caught.value.problems] == [8, 30, 40]
+    assert [problem.line for problem in caught.value.problems] == [8, 32, 42]
 
 
 def test_an_alias_that_expands_without_bound_is_refused(tmp_path: Path) -> None:

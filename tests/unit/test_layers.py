@@ -1,0 +1,49 @@
+"""Each layer is attributed to the stage that made it, and shared layers are counted."""
+
+from __future__ import annotations
+
+from rocm_images.layers import Layer, shared_by_all, size_report, stages_of_layers
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+from rocm_images.render import render
+
+DOCKERFILE = """\
+FROM scratch AS src
+ADD https://example.org/x.git#v1 /
+FROM image:1 AS base
+RUN one \\
+ && RUN is not an instruction here
+FROM base AS tool
+RUN two
+FROM base AS serving
+COPY --from=tool / /
+COPY <<'END' /file
+RUN not an instruction either
+END
+RUN three
+ENV A=1
+"""
+
+
+def layers(*digests: str) -> list[Layer]:
+    return [Layer(f"sha256:{digest}", 1_000_000, "base", "RUN x") for digest in digests]
+
+
+def test_a_layer_belongs_to_the_stage_that_its_instruction_stands_in() -> None:
+    assert stages_of_layers(DOCKERFILE) == ("base", "serving", "serving", "serving")
+
+
+def test_the_recipe_makes_layers_in_base_deps_and_serving_only(project_matrix: Matrix) -> None:
+    for _, text in render(project_matrix, cells_of(project_matrix)):
+        assert list(dict.fromkeys(stages_of_layers(text))) == ["base", "deps", "serving"]
+
+
+def test_only_layers_from_the_first_on_are_shared() -> None:
+    assert shared_by_all({"a": layers("1", "2", "3"), "b": layers("1", "2", "4")}) == 2
+    assert shared_by_all({"a": layers("1", "2"), "b": layers("9", "2")}) == 0
+
+
+def test_the_report_says_what_is_stored_once() -> None:
+    report = size_report({"942": layers("1", "2", "3"), "950": layers("1", "2", "4")})
+    assert "942: 3 MB in 3 layers" in report
+    assert "942, 950 share 2 layers: 2 MB are stored once" in report

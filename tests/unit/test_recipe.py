@@ -1,0 +1,118 @@
+"""What an AMD serving engineer would check in the rendered Dockerfiles, before any build."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rocm_images.errors import InputError
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+from rocm_images.render import render
+from rocm_images.run import parse_build_args
+
+
+@pytest.fixture(scope="module")
+def texts(project_matrix: Matrix) -> dict[str, str]:
+    return {cell.name: text for cell, text in render(project_matrix, cells_of(project_matrix))}
+
+
+def stages(text: str) -> dict[str, str]:
+    """Stage name -> its lines, without comments."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"FROM \S+ AS (\S+)", line):
+            name = match[1]
+        if name and not line.startswith("#"):
+            found[name] = found.get(name, "") + line + "\n"
+    return found
+
+
+def test_the_stages_before_the_compiles_are_the_same_for_both_archs(texts: dict[str, str]) -> None:
+    for rocm in ("7.2.0", "7.2.2"):
+        one, other = (stages(texts[f"{arch}-rocm{rocm}"]) for arch in ("942", "950"))
+        for stage in ("sglang-src", "aiter-src", "rustup-src", "online", "base", "sglang", "deps"):
+            assert one[stage] == other[stage]
+
+
+def test_no_stage_before_the_compiles_knows_an_arch(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        for stage in ("base", "sglang", "deps"):
+            assert not re.search(r"gfx\d|GPU_ARCHS|AMDGPU_TARGET", stages(text)[stage])
+
+
+def test_every_argument_is_used_in_the_stage_that_declares_it(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        for lines in stages(text).values():
+            for name in re.findall(r"^ARG (\w+)", lines, flags=re.MULTILINE):
+                assert f"${{{name}}}" in lines.replace(f"ARG {name}", "")
+
+
+def test_every_source_is_pinned(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        for line in re.findall(r"^ADD .*", text, flags=re.MULTILINE):
+            assert re.search(r"\.git#[\w.]+ /$", line) or "--checksum=sha256:" in line
+        for line in re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE):
+            assert line == "scratch" or ":" in line or line in stages(text)
+        assert ":latest" not in text
+
+
+def test_no_argument_or_variable_holds_a_secret(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        names = re.findall(r"^(?:ARG|ENV) (\w+)|^    (\w+)=", text, flags=re.MULTILINE)
+        for name in {part for pair in names for part in pair if part}:
+            assert not re.search(r"TOKEN|SECRET|PASSW|API_?KEY|CREDENTIAL", name)
+
+
+def test_the_gpu_of_the_build_does_not_stay_in_the_environment(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        for name in ("GPU_ARCHS", "AMDGPU_TARGET", "PYTORCH_ROCM_ARCH"):
+            assert not re.search(rf"^(ENV|ARG|\s+ENV).*{name}", text, flags=re.MULTILINE)
+
+
+def test_caches_are_mounts_and_in_no_layer(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        for step in re.findall(r"^RUN (?:.*\\\n)*.*", text, flags=re.MULTILINE):
+            if "-m pip install" in step and "--no-index" not in step:
+                assert "--mount=type=cache,id=pip" in step
+                assert "--mount=type=secret,id=ca-bundle" in step
+
+
+def test_a_build_argument_that_no_stage_uses_is_refused(texts: dict[str, str]) -> None:
+    assert parse_build_args(["MAX_JOBS=8"], list(texts.values())) == {"MAX_JOBS": "8"}
+    with pytest.raises(InputError, match="did you mean 'MAX_JOBS'"):
+        parse_build_args(["MAX_JOB=8"], list(texts.values()))
+    with pytest.raises(InputError, match="not NAME=VALUE"):
+        parse_build_args(["MAX_JOBS"], list(texts.values()))
+    with pytest.raises(InputError, match="given twice"):
+        parse_build_args(["MAX_JOBS=8", "MAX_JOBS=9"], list(texts.values()))
+
+
+def test_an_older_base_warns_of_what_only_a_newer_one_fixes(
+    texts: dict[str, str], project_matrix: Matrix
+) -> None:
+    warned = {c.name: [a.id for a in c.warnings] for c in cells_of(project_matrix)}
+    assert warned["942-rocm7.2.0"] == ["hip-event-query", "roctracer", "dispatch-segv"]
+    assert warned["942-rocm7.2.2"] == []
+    label = 'rocm-serving-images.warnings="hip-event-query roctracer dispatch-segv"'
+    assert label in texts["942-rocm7.2.0"]
+    assert '"id": "roctracer"' in texts["942-rocm7.2.0"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "variable", "value"),
+    [
+        ("942-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", None),
+        ("950-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", "1"),
+        ("950-rocm7.2.2", "HSA_ENABLE_IPC_MODE_LEGACY", "1"),
+        ("942-rocm7.2.2", "SGLANG_USE_AITER_AG", "0"),
+        ("942-rocm7.2.2", "NCCL_MIN_NCHANNELS", None),
+    ],
+)
+def test_each_mitigation_is_set_where_its_advisory_applies(
+    project_matrix: Matrix, cell: str, variable: str, value: str | None
+) -> None:
+    env = next(c.env for c in cells_of(project_matrix) if c.name == cell)
+    assert env.get(variable) == value
