@@ -118,7 +118,7 @@ def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str)
         iid_file=cache / f"base-rocm{rocm}.id",
         build_args={"ROCM_VERSION": rocm, "PACKAGES": packages},
     )
-    status, read = buildx.run(found, request, Children(), lambda step: None)
+    status, read = buildx.run(buildx.find_buildx(found), request, Children(), lambda step: None)
     if status != 0:
         tail = "\n".join(f"    {line}" for line in read.tail())
         raise BuildFailed(

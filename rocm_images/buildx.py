@@ -3,20 +3,75 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.version import Version
+
 from rocm_images.children import Children
 from rocm_images.company_network import proxy_arguments
-from rocm_images.engine import Engine
+from rocm_images.engine import Engine, version_in
+from rocm_images.errors import EngineError
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
+MINIMUM_BUILDX = Version("0.10")
 _TAIL_LINES = 20
 _SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Buildx:
+    """The command that runs buildx, and how it reaches its engine."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    has_bridge: bool
+    """Whether build steps have a network of their own; without one they use the host's."""
+
+
+def find_buildx(engine: Engine) -> Buildx:
+    """The buildx that works with an engine.
+
+    Raises:
+        EngineError: it is missing or too old.
+    """
+    for command in (("docker", "buildx"), ("docker-buildx",)):
+        try:
+            answer = subprocess.run(
+                [*command, "version"],
+                env=dict(engine.environment),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if answer.returncode == 0 and "buildx" in answer.stdout:
+            version = version_in(answer.stdout)
+            if version < MINIMUM_BUILDX:
+                raise EngineError(
+                    f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "
+                    "later (the package docker-buildx-plugin or docker-buildx)"
+                )
+            return Buildx(command, engine.environment, _has_bridge(engine))
+    raise EngineError(
+        "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
+        "so that `docker buildx version` answers"
+    )
+
+
+def _has_bridge(engine: Engine) -> bool:
+    client = engine.client()
+    try:
+        return any(network.name == "bridge" for network in client.networks.list(names=["bridge"]))
+    finally:
+        client.close()
 
 
 @dataclass
@@ -91,28 +146,28 @@ class BuildRequest:
     network: str | None = None
 
 
-def command(engine: Engine, request: BuildRequest) -> list[str]:
+def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     """The buildx command line for a request."""
-    words = [*engine.buildx, "build", "--progress=plain", f"--file={request.dockerfile}"]
+    words = [*buildx.command, "build", "--progress=plain", f"--file={request.dockerfile}"]
     words.append(f"--iidfile={request.iid_file}")
     if request.builder:
         # A builder of its own keeps the image to itself unless told to load it.
         words += [f"--builder={request.builder}", "--load"]
-    network = request.network or (None if engine.has_bridge else "host")
+    network = request.network or (None if buildx.has_bridge else "host")
     if network:
         words.append(f"--network={network}")
     words += [f"--tag={reference}" for reference in request.references]
     words += [f"--build-context={name}={source}" for name, source in request.contexts.items()]
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
     # By name alone: buildx reads the value itself, so that no password is on a command line.
-    words += [f"--build-arg={name}" for name in proxy_arguments(engine.environment)]
+    words += [f"--build-arg={name}" for name in proxy_arguments(buildx.environment)]
     words += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
     words += [f"--label={name}={value}" for name, value in request.labels.items()]
     return [*words, str(request.directory)]
 
 
 def run(
-    engine: Engine,
+    buildx: Buildx,
     request: BuildRequest,
     children: Children,
     on_step: Callable[[str], None],
@@ -123,9 +178,9 @@ def run(
         Stopped: the run is being stopped.
         OSError: the log cannot be written, or buildx cannot be started.
     """
-    words = command(engine, request)
+    words = command(buildx, request)
     request.iid_file.unlink(missing_ok=True)
-    return follow(words, engine.environment, request.log, children, on_step)
+    return follow(words, buildx.environment, request.log, children, on_step)
 
 
 def follow(

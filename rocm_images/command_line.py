@@ -129,6 +129,7 @@ def main() -> None:
     type=click.Choice(["default", "host", "none"]),
     help="The network of the build steps.  [default: the engine's, or the host's if it has none]",
 )
+@click.option("--force", is_flag=True, help="Build and test even what is up to date.")
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @_rehearse_option
 def build(
@@ -142,6 +143,7 @@ def build(
     ca_bundle: Path | None,
     pip_config: Path | None,
     network: str | None,
+    force: bool,
     no_smoke: bool,
     rehearse: bool,
 ) -> None:
@@ -159,6 +161,7 @@ def build(
         secrets=secrets_for(ca_bundle, pip_config, os.environ),
         network=network,
         smoke=not no_smoke,
+        force=force,
         rehearse=rehearse,
     )
     sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))

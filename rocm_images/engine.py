@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import socket
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,40 +17,36 @@ from rocm_images.errors import EngineError
 if TYPE_CHECKING:
     import docker
 
-# Named contexts that replace stages, and ADD of a git commit, need these.
+# BuildKit with named contexts that replace stages, and ADD of a git commit.
 # https://docs.docker.com/build/building/context/
 MINIMUM_ENGINE = Version("23.0")
-MINIMUM_BUILDX = Version("0.10")
 _INSTALL = "install Docker Engine 23 or later with buildx (https://docs.docker.com/engine/install/)"
 _REHEARSE = "to try the pipeline without one, as root on Debian or Ubuntu: make rehearse"
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker Engine that answers and a buildx that works with it."""
+    """A Docker Engine that answers."""
 
     address: str
     version: Version
-    buildx: tuple[str, ...]
-    """The command that runs buildx."""
-    buildx_version: Version
+    api: str
+    """The newest version of the API that it speaks; naming it saves a question per client."""
     environment: Mapping[str, str]
     """The environment of every child process that talks to this engine."""
-    has_bridge: bool
-    """Whether containers have a network of their own; without one, builds use the host's."""
 
     def client(self) -> docker.DockerClient:
         """A new client of the engine; close it after use."""
         import docker
 
-        return docker.DockerClient(base_url=self.address, timeout=600)
+        return docker.DockerClient(base_url=self.address, timeout=600, version=self.api)
 
 
 def connect(environment: Mapping[str, str] | None = None) -> Engine:
     """The engine that `environment` (by default this process's) names by DOCKER_HOST or context.
 
     Raises:
-        EngineError: no engine answers, it or buildx is too old, or the docker package is missing.
+        EngineError: no engine answers, or it is too old.
     """
     import docker
     from docker.errors import DockerException
@@ -61,19 +56,18 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
     _check_socket(address)
     try:
         client = docker.DockerClient(base_url=address, timeout=30)
-        version_text = str(client.version()["Version"])
-        has_bridge = any(n.name == "bridge" for n in client.networks.list(names=["bridge"]))
+        answer = client.version()
         client.close()
     except DockerException as error:
         raise EngineError(_no_answer(address, error)) from None
     environment["DOCKER_HOST"] = address
-    version = _version_in(version_text)
+    version_text = str(answer["Version"])
+    version = version_in(version_text)
     if version < MINIMUM_ENGINE:
         raise EngineError(
             f"the Docker Engine at {address} is version {version_text}, too old: {_INSTALL}"
         )
-    buildx, buildx_version = _find_buildx(environment)
-    return Engine(address, version, buildx, buildx_version, environment, has_bridge)
+    return Engine(address, version, client.api.api_version, environment)
 
 
 def _context_address() -> str:
@@ -108,33 +102,7 @@ def _no_answer(address: str, reason: object) -> str:
     return f"no Docker Engine answers at {address} ({reason}): start it, or {_INSTALL}; {_REHEARSE}"
 
 
-def _version_in(text: str) -> Version:
+def version_in(text: str) -> Version:
+    """The first version in a text, or 0."""
     match = re.search(r"\d+(\.\d+)+", text)
     return Version(match.group()) if match else Version("0")
-
-
-def _find_buildx(environment: Mapping[str, str]) -> tuple[tuple[str, ...], Version]:
-    for command in (("docker", "buildx"), ("docker-buildx",)):
-        try:
-            answer = subprocess.run(
-                [*command, "version"],
-                env=dict(environment),
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if answer.returncode == 0 and "buildx" in answer.stdout:
-            version = _version_in(answer.stdout)
-            if version < MINIMUM_BUILDX:
-                raise EngineError(
-                    f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "
-                    "later (the package docker-buildx-plugin or docker-buildx)"
-                )
-            return command, version
-    raise EngineError(
-        "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
-        "so that `docker buildx version` answers"
-    )

@@ -28,6 +28,11 @@ class Level(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+    def reaches(self, other: Level) -> bool:
+        """Whether this level is at least the other one."""
+        order = list(Level)
+        return order.index(self) >= order.index(other)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -42,7 +47,22 @@ class Evidence:
     failures: tuple[str, ...]
     seconds: float
     date: str
+    tests: str
+    """A digest of the tests that were run."""
     probe: Mapping[str, Any] | None
+
+    @classmethod
+    def read(cls, folder: Path, image_id: str) -> Evidence | None:
+        """The evidence of an image, or None where there is none that can be read."""
+        try:
+            document = json.loads(evidence_path(folder, image_id).read_text(encoding="utf-8"))
+            if document.pop("schema") != SCHEMA or document["image_id"] != image_id:
+                return None
+            document["level"] = Level(document["level"])
+            document["failures"] = tuple(document["failures"])
+            return cls(**document)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @classmethod
     def of(
@@ -54,6 +74,7 @@ class Evidence:
         passed: int,
         failures: tuple[str, ...],
         seconds: float,
+        tests: str,
         probe: Mapping[str, Any] | None,
     ) -> Evidence:
         """Evidence of now. The level is what the probe says it ran on, never what was hoped for."""
@@ -66,6 +87,7 @@ class Evidence:
             tests_failed=len(failures),
             failures=failures,
             seconds=round(seconds, 1),
+            tests=tests,
             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             probe=probe,
         )

@@ -6,16 +6,19 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rocm_images import buildx
 from rocm_images.children import Children, Stopped
 from rocm_images.engine import Engine
+from rocm_images.engine_images import BUILD_ID, INPUTS, EngineImage
 from rocm_images.errors import EngineError, RocmImagesError
+from rocm_images.evidence import Evidence
+from rocm_images.identity import Inputs
 from rocm_images.plan import Cell
 from rocm_images.progress import Progress
-from rocm_images.smoke import smoke
+from rocm_images.smoke import device_for, smoke, tests_digest
 from rocm_images.summary import CellReport, Result
 
 
@@ -26,11 +29,11 @@ class BuildOptions:
     matrix: Path
     rootfs: Path
     state: Path
-    """The folder for rendered Dockerfiles, logs and the summary."""
+    """The folder for rendered Dockerfiles, logs, evidence and the summary."""
     jobs: int
     smoke: bool = True
-    build: bool = True
-    """False: smoke-test the image that the engine already has."""
+    force: bool = False
+    """Build and test even what is up to date."""
     builder: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
@@ -38,16 +41,23 @@ class BuildOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     tag_suffix: str = ""
 
+    @property
+    def evidence(self) -> Path:
+        """The folder of the evidence."""
+        return self.state / "evidence"
+
 
 @dataclass(frozen=True)
 class CellInput:
-    """One cell with its rendered Dockerfile and what replaces its base and sources."""
+    """One cell: the image that the engine has of it, or what to build it from."""
 
     cell: Cell
-    dockerfile: str
-    contexts: Mapping[str, str]
-    reference: str | None = None
-    """The image to test, where it is not the cell's own tag."""
+    references: tuple[str, ...]
+    """Every tag that the image gets, the first one to be shown."""
+    found: EngineImage | None
+    dockerfile: str = ""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    inputs: Inputs | None = None
 
 
 def run_cells(
@@ -58,9 +68,14 @@ def run_cells(
 ) -> list[CellReport]:
     """Build (and test) every cell, at most `options.jobs` at once; reports in the given order.
 
+    Raises:
+        EngineError: something has to be built, and there is no buildx that could.
+
     Ctrl-C (KeyboardInterrupt) in the calling thread stops every child; the reports of the cells
     that had not ended then say `interrupted`.
     """
+    # Looked for only where something is built: an engine that has every image needs no buildx.
+    builder = buildx.find_buildx(engine) if any(g.found is None for g in inputs) else None
     children = Children()
     reports: dict[str, CellReport] = {}
     lock = threading.Lock()
@@ -68,7 +83,7 @@ def run_cells(
     def work(given: CellInput) -> None:
         begun = time.monotonic()
         try:
-            report = _Run(engine, options, given, children, progress).run()
+            report = _Run(engine, options, given, builder, children, progress).run()
         except Stopped:
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         except RocmImagesError as error:
@@ -76,7 +91,7 @@ def run_cells(
         except OSError as error:
             detail = f"{error.filename or 'a child process'}: {error.strerror}"
             report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
-        if children.stopping and report.result is not Result.DONE:
+        if children.stopping and report.result not in (Result.DONE, Result.UP_TO_DATE):
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         report = report.after(time.monotonic() - begun)
         with lock:
@@ -108,20 +123,36 @@ class _Run:
     engine: Engine
     options: BuildOptions
     given: CellInput
+    buildx: buildx.Buildx | None
     children: Children
     progress: Progress
 
     def run(self) -> CellReport:
-        cell, options = self.given.cell, self.options
-        references = tuple(cell.reference(tag + options.tag_suffix) for tag in cell.tags)
-        reference = self.given.reference or references[0]
-        report = CellReport.of(cell, Result.DONE, reference=reference)
-        if options.build:
-            report = self._build(report, references)
+        found = self.given.found
+        report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.references[0])
+        if found is None:
+            report = self._build(report)
             if report.result is not Result.DONE:
                 return report
-        report = report.of_image(*_image(self.engine, reference))
-        return self._smoke(report) if options.smoke else report
+        else:
+            report = replace(report, result=Result.UP_TO_DATE)
+            self._tag(found)
+        report = report.of_image(*_image(self.engine, report.reference))
+        return self._smoke(report) if self.options.smoke else report
+
+    def _tag(self, found: EngineImage) -> None:
+        """Gives an image that is already there the tags that it lacks or lost to another one."""
+        missing = [name for name in self.given.references if name not in found.tags]
+        if not missing:
+            return
+        client = self.engine.client()
+        try:
+            image = client.images.get(found.image_id)
+            for name in missing:
+                repository, _, tag = name.rpartition(":")
+                image.tag(repository, tag)
+        finally:
+            client.close()
 
     def _log(self, kind: str) -> Path:
         return self.options.state / "logs" / f"{self.given.cell.name}{kind}.log"
@@ -129,21 +160,23 @@ class _Run:
     def _on_step(self, step: str) -> None:
         self.progress.step(self.given.cell.name, step)
 
-    def _build(self, report: CellReport, references: tuple[str, ...]) -> CellReport:
-        cell, options = self.given.cell, self.options
+    def _build(self, report: CellReport) -> CellReport:
+        cell, options, inputs = self.given.cell, self.options, self.given.inputs
+        assert inputs is not None
+        assert self.buildx is not None
         folder = options.state / "rendered" / cell.name
         folder.mkdir(parents=True, exist_ok=True)
         dockerfile = folder / "Dockerfile"
         dockerfile.write_text(self.given.dockerfile, encoding="utf-8")
         self._on_step("build starts")
         status, read = buildx.run(
-            self.engine,
+            self.buildx,
             buildx.BuildRequest(
                 dockerfile=dockerfile,
                 directory=options.rootfs,
-                references=references,
+                references=self.given.references,
                 contexts=self.given.contexts,
-                labels=options.labels,
+                labels={**options.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
                 log=self._log(""),
                 iid_file=folder / "image-id",
                 builder=options.builder,
@@ -164,6 +197,9 @@ class _Run:
         )
 
     def _smoke(self, report: CellReport) -> CellReport:
+        known = None if self.options.force else self._known_evidence(report.image_id)
+        if known:
+            return report.tested(known)
         self._on_step("smoke test")
         log = self._log(".smoke")
         found = smoke(
@@ -172,13 +208,24 @@ class _Run:
             self.given.cell,
             report.image_id,
             log,
-            self.options.state / "evidence",
+            self.options.evidence,
             self.children,
         )
         report = report.tested(found)
         if found.passed:
             return report
         return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=found.failures, log=log)
+
+    def _known_evidence(self, image_id: str) -> Evidence | None:
+        """Evidence that this very image passed these very tests, as well as they can run here."""
+        found = self.given.found
+        if found is None:
+            return None
+        known = Evidence.read(self.options.evidence, image_id)
+        if known is None or not known.passed or known.tests != tests_digest():
+            return None
+        reachable = device_for(self.engine, found.labels)
+        return known if known.level.reaches(reachable) else None
 
 
 def _image(engine: Engine, reference: str) -> tuple[str, int]:

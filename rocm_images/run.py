@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images.engine import Engine, connect
+from rocm_images.engine_images import images_of, with_build_id
 from rocm_images.errors import ExitCode, InputError
+from rocm_images.identity import SHORT, Inputs, inputs_of
 from rocm_images.layers import Layer, layers_of, size_report
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput, run_cells
@@ -17,7 +19,7 @@ from rocm_images.plan import Cell
 from rocm_images.progress import progress_for
 from rocm_images.render import PROJECT, ROOTFS, render
 from rocm_images.selection import closest
-from rocm_images.smoke import cell_of_image
+from rocm_images.smoke import image_under_test
 from rocm_images.summary import (
     CellReport,
     evidence_table,
@@ -43,6 +45,7 @@ class BuildCommand:
     secrets: Mapping[str, Path]
     network: str | None
     smoke: bool
+    force: bool
     rehearse: bool
 
 
@@ -62,16 +65,65 @@ def build_and_test(
         state=STATE,
         jobs=command.jobs,
         smoke=command.smoke,
+        force=command.force,
         builder=command.builder,
         build_args=parse_build_args(command.build_args, [text for _, text in rendered]),
         secrets=command.secrets,
         network=command.network,
     )
     engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=command.rehearse)
-    inputs = [
-        CellInput(cell, dockerfile, {**stand_ins(cell), **given}) for cell, dockerfile in rendered
-    ]
+    prepared = []
+    for cell, dockerfile in rendered:
+        contexts = {**stand_ins(cell), **given}
+        ingredients = ingredients_of(matrix, cell, dockerfile, contexts, options)
+        references = references_of(cell, options.tag_suffix, ingredients)
+        prepared.append(CellInput(cell, references, None, dockerfile, contexts, ingredients))
+    inputs = prepared if options.force else _with_found(engine, prepared)
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
+
+
+def _with_found(engine: Engine, prepared: Sequence[CellInput]) -> list[CellInput]:
+    """The same cells, with the image that the engine already has of each."""
+    client = engine.client()
+    try:
+        images = images_of(client, [name for given in prepared for name in given.references])
+    finally:
+        client.close()
+    return [
+        replace(given, found=with_build_id(images, given.inputs.build_id))
+        for given in prepared
+        if given.inputs is not None
+    ]
+
+
+def ingredients_of(
+    matrix: Matrix,
+    cell: Cell,
+    dockerfile: str,
+    contexts: Mapping[str, str],
+    options: BuildOptions,
+) -> Inputs:
+    """Everything that goes into a cell's image, as its build id sees it."""
+    sources = matrix.sources
+    pins = {
+        "sglang-src": f"{sources.sglang.git}#{sources.sglang.ref}",
+        "aiter-src": f"{sources.aiter.git}#{sources.aiter.ref}",
+        "rustup-src": f"{sources.rustup.url}@sha256:{sources.rustup.sha256}",
+    }
+    return inputs_of(
+        dockerfile,
+        options.rootfs,
+        contexts.get(cell.base_image, cell.base_image),
+        {name: contexts.get(name, pin) for name, pin in pins.items()},
+        options.build_args,
+        options.labels,
+    )
+
+
+def references_of(cell: Cell, suffix: str, ingredients: Inputs) -> tuple[str, ...]:
+    """The rolling references of a cell's image, and after them the immutable one."""
+    immutable = f"{cell.tags[0]}{suffix}-{ingredients.build_id[:SHORT]}"
+    return (*(cell.reference(tag + suffix) for tag in cell.tags), cell.reference(immutable))
 
 
 def test_images(
@@ -89,18 +141,13 @@ def test_images(
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    options = BuildOptions(matrix=matrix_path, rootfs=ROOTFS, state=STATE, jobs=jobs, build=False)
+    options = BuildOptions(matrix=matrix_path, rootfs=ROOTFS, state=STATE, jobs=jobs, force=True)
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
-    if image:
-        inputs = [CellInput(cell_of_image(engine, cells, image), "", {}, image)]
-    else:
-        references = [cell.reference(cell.tags[0] + options.tag_suffix) for cell in chosen]
-        for reference in references:
-            cell_of_image(engine, cells, reference)
-        inputs = [
-            CellInput(cell, "", {}, reference)
-            for cell, reference in zip(chosen, references, strict=True)
-        ]
+    references = [cell.reference(cell.tags[0] + options.tag_suffix) for cell in chosen]
+    inputs = []
+    for reference in [image] if image else references:
+        cell, found = image_under_test(engine, cells, reference)
+        inputs.append(CellInput(cell, (reference,), found))
     names = [given.cell.name for given in inputs]
     return _report(run_cells(engine, options, inputs, progress_for(names)))
 
@@ -111,7 +158,7 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> Non
     Raises:
         RocmImagesError: no engine, or it does not have an image.
     """
-    options = BuildOptions(matrix=PROJECT, rootfs=ROOTFS, state=STATE, jobs=1, build=False)
+    options = BuildOptions(matrix=PROJECT, rootfs=ROOTFS, state=STATE, jobs=1)
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
     client = engine.client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rocm_images import labels
 from rocm_images.children import Children
 from rocm_images.engine import Engine
+from rocm_images.engine_images import CELL, EngineImage
 from rocm_images.errors import InputError
 from rocm_images.evidence import Evidence, Level
+from rocm_images.identity import files_of
 from rocm_images.plan import Cell
 from rocm_images.selection import cell_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 IMAGE_TESTS = Path(__file__).resolve().parent.parent / "tests" / "image"
 
 
-def cell_of_image(engine: Engine, cells: Sequence[Cell], reference: str) -> Cell:
-    """The cell that an image says it was built for.
+def image_under_test(
+    engine: Engine, cells: Sequence[Cell], reference: str
+) -> tuple[Cell, EngineImage]:
+    """An image by any reference, and the cell that it says it was built for.
 
     Raises:
         InputError: the engine does not have the image, or it is not one of this matrix.
@@ -33,30 +39,33 @@ def cell_of_image(engine: Engine, cells: Sequence[Cell], reference: str) -> Cell
 
     client = engine.client()
     try:
-        found = client.images.get(reference)
+        image = client.images.get(reference)
     except ImageNotFound:
         raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
     except APIError as error:
         raise InputError(f"{reference!r} cannot be used: {error.explanation}") from None
     finally:
         client.close()
-    name = found.labels.get(labels.PREFIX + "cell")
+    name = image.labels.get(CELL)
     if name is None:
         raise InputError(
-            f"{reference!r} carries no label {labels.PREFIX}cell: "
+            f"{reference!r} carries no label {CELL}: "
             "only images that were built by this project can be smoke-tested"
         )
-    return cell_named(cells, name)
+    found = EngineImage(str(image.id), image.labels, (reference,))
+    return cell_named(cells, name), found
 
 
-def device_for(engine: Engine, reference: str) -> Level:
+@cache
+def tests_digest() -> str:
+    """A digest of the image tests: evidence of other tests says nothing about these."""
+    whole = hashlib.sha256(repr(files_of(IMAGE_TESTS)).encode())
+    return whole.hexdigest()
+
+
+def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     """What the tests of an image can run on here: the level that they can reach at most."""
-    client = engine.client()
-    try:
-        stand_in = labels.STAND_IN in client.images.get(reference).labels
-    finally:
-        client.close()
-    if stand_in:
+    if labels.STAND_IN in image_labels:
         return Level.STAND_IN
     # A remote engine's machine is not this one, so its GPUs cannot be known from here.
     local = engine.address.startswith("unix://")
@@ -85,7 +94,7 @@ def smoke(
     log.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     probe.unlink(missing_ok=True)
-    device = device_for(engine, image_id)
+    device = device_for(engine, _labels_of(engine, image_id))
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),
@@ -107,10 +116,20 @@ def smoke(
         passed=passed,
         failures=failed,
         seconds=time.monotonic() - begun,
+        tests=tests_digest(),
         probe=read_probe(probe),
     )
     found.write(evidence)
     return found
+
+
+def _labels_of(engine: Engine, image_id: str) -> Mapping[str, str]:
+    client = engine.client()
+    try:
+        found: Mapping[str, str] = client.images.get(image_id).labels
+        return found
+    finally:
+        client.close()
 
 
 def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:

@@ -19,6 +19,7 @@ class Result(str, enum.Enum):
     """How a cell ended."""
 
     DONE = "done"
+    UP_TO_DATE = "up to date"
     BUILD_FAILED = "build failed"
     SMOKE_FAILED = "smoke test failed"
     INTERRUPTED = "interrupted"

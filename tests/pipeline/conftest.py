@@ -16,6 +16,7 @@ import pytest
 
 from rehearsal.engine import PrivateEngine
 from rocm_images import engine
+from rocm_images.buildx import Buildx, find_buildx
 from rocm_images.engine import Engine
 from rocm_images.errors import EngineError
 
@@ -63,6 +64,11 @@ def real_engine(rehearsed: Answer) -> Engine:
         return engine.connect()
     except EngineError:
         return engine.connect({**os.environ, **PrivateEngine().environment()})
+
+
+@pytest.fixture(scope="session")
+def buildx(real_engine: Engine) -> Buildx:
+    return find_buildx(real_engine)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from rehearsal import debian_packages
 from rehearsal.engine import PROJECT, PrivateEngine
+from rocm_images.buildx import find_buildx
 from rocm_images.engine import connect
 
 
@@ -29,7 +30,7 @@ def test_it_answers_after_start_and_not_after_stop(private: PrivateEngine) -> No
     private.start()
     assert private.answers()
     found = connect({**os.environ, **private.environment()})
-    assert found.has_bridge is False
+    assert find_buildx(found).has_bridge is False
     assert private.stop() is True
     assert private.pid() is None
     assert not private.answers()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from packaging.version import Version
-
-from rocm_images.buildx import BuildRequest, PlainProgress, command
-from rocm_images.engine import Engine
+from rocm_images.buildx import BuildRequest, Buildx, PlainProgress, command
 
 # Printed by buildx 0.13.1 on Docker 26.1.
 FAILED = """\
@@ -38,9 +35,8 @@ def feed(text: str) -> tuple[PlainProgress, list[str]]:
     return progress, steps
 
 
-def engine(*, has_bridge: bool = True) -> Engine:
-    version = Version("26.1")
-    return Engine("unix:///s", version, ("docker", "buildx"), version, {}, has_bridge)
+def buildx(*, has_bridge: bool = True, **environment: str) -> Buildx:
+    return Buildx(("docker", "buildx"), environment, has_bridge)
 
 
 def request(**changes: object) -> BuildRequest:
@@ -76,7 +72,7 @@ def test_an_error_before_any_step_is_kept() -> None:
 
 
 def test_every_tag_context_and_label_is_passed() -> None:
-    words = command(engine(), request())
+    words = command(buildx(), request())
     assert words[:2] == ["docker", "buildx"]
     for word in ("--tag=a:1", "--tag=a:2", "--build-context=aiter-src=/checkout", "--label=l=v"):
         assert word in words
@@ -84,10 +80,25 @@ def test_every_tag_context_and_label_is_passed() -> None:
 
 
 def test_a_builder_of_its_own_loads_its_image() -> None:
-    assert {"--builder=remote", "--load"} <= set(command(engine(), request(builder="remote")))
-    assert "--load" not in command(engine(), request())
+    assert {"--builder=remote", "--load"} <= set(command(buildx(), request(builder="remote")))
+    assert "--load" not in command(buildx(), request())
 
 
 def test_an_engine_without_a_bridge_builds_on_the_hosts_network() -> None:
-    assert "--network=host" in command(engine(has_bridge=False), request())
-    assert "--network=host" not in command(engine(), request())
+    assert "--network=host" in command(buildx(has_bridge=False), request())
+    assert "--network=host" not in command(buildx(), request())
+
+
+def test_the_network_that_was_asked_for_wins() -> None:
+    assert "--network=none" in command(buildx(has_bridge=False), request(network="none"))
+
+
+def test_a_proxy_is_passed_without_its_password() -> None:
+    words = command(buildx(HTTPS_PROXY="http://user:secret@proxy"), request())
+    assert "--build-arg=HTTPS_PROXY" in words
+    assert not [word for word in words if "secret" in word]
+
+
+def test_secrets_are_passed_as_files() -> None:
+    words = command(buildx(), request(secrets={"ca-bundle": Path("/ca.pem")}))
+    assert "--secret=id=ca-bundle,src=/ca.pem" in words

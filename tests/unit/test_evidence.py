@@ -35,6 +35,7 @@ def evidence(
         passed=3,
         failures=failures,
         seconds=1.23,
+        tests="0" * 64,
         probe=found,
     )
 
@@ -80,3 +81,27 @@ def test_its_words_for_the_table(small_matrix: Matrix) -> None:
     assert found.tokens_per_second == "10 eager, 20 replay"
     nothing = evidence(small_matrix, Level.STATIC, None)
     assert (nothing.devices, nothing.capture, nothing.judgement) == ("none", "-", "-")
+
+
+def test_what_was_written_is_read_again(small_matrix: Matrix, tmp_path: Path) -> None:
+    written = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True))
+    written.write(tmp_path)
+    assert Evidence.read(tmp_path, IMAGE_ID) == written
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"schema": 1', '"schema": 2'), (IMAGE_ID, "sha256:other"), ("{", "["), ('"level"', '"l"')],
+)
+def test_evidence_that_does_not_fit_is_none(
+    small_matrix: Matrix, tmp_path: Path, old: str, new: str
+) -> None:
+    path = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True)).write(tmp_path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert Evidence.read(tmp_path, IMAGE_ID) is None
+
+
+def test_a_higher_level_reaches_a_lower_one_and_not_the_other_way() -> None:
+    assert Level.GPU.reaches(Level.STAND_IN)
+    assert Level.GPU.reaches(Level.GPU)
+    assert not Level.STATIC.reaches(Level.STAND_IN)

@@ -1,0 +1,96 @@
+"""Nothing changed, nothing done; something changed, exactly that is built."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import docker
+import pytest
+
+from conftest import PROJECT, Answer, run_build_py
+from rocm_images.buildx import Buildx
+from rocm_images.engine_images import BUILD_ID, INPUTS
+
+
+@pytest.fixture
+def no_buildx(buildx: Buildx, tmp_path: Path) -> dict[str, str]:
+    """An environment in which every start of buildx leaves a mark and fails."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("docker-buildx", "docker"):
+        real = shutil.which(name, path=buildx.environment["PATH"])
+        script = f"""#!/bin/sh
+case "$0 $*" in *buildx*) echo "$*" >> {tmp_path}/started; exit 1;; esac
+exec {real} "$@"
+"""
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+    return {
+        "PATH": f"{programs}:{buildx.environment['PATH']}",
+        "DOCKER_HOST": buildx.environment["DOCKER_HOST"],
+    }
+
+
+def test_a_second_run_starts_no_buildx_and_no_test(
+    rehearsed: Answer, no_buildx: dict[str, str], tmp_path: Path
+) -> None:
+    answer = run_build_py("--rehearse", environment=no_buildx)
+    assert answer.code == 0, answer.stderr
+    assert {cell["result"] for cell in answer.summary.values()} == {"up to date"}
+    assert {c: r["image_id"] for c, r in answer.summary.items()} == {
+        c: r["image_id"] for c, r in rehearsed.summary.items()
+    }
+    assert "smoke test" not in answer.stderr
+    assert not (tmp_path / "started").exists()
+
+
+def test_force_builds_what_is_up_to_date(
+    rehearsed: Answer, no_buildx: dict[str, str], tmp_path: Path
+) -> None:
+    answer = run_build_py(
+        *("--rehearse", "--force", "--arch", "942", "--base", "7.2.0"), environment=no_buildx
+    )
+    assert answer.code == 3
+    assert (tmp_path / "started").exists()
+
+
+def test_label_and_tag_agree(rehearsed: Answer, client: docker.DockerClient) -> None:
+    for report in rehearsed.summary.values():
+        image = client.images.get(report["image_id"])
+        immutable = f"{report['reference']}-{image.labels[BUILD_ID][:12]}"
+        assert immutable in image.tags
+        assert '"dockerfile":' in image.labels[INPUTS]
+
+
+def test_a_changed_source_is_built_and_a_change_taken_back_is_not(
+    rehearsed: Answer, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    source = tmp_path / "aiter"
+    shutil.copytree(PROJECT / "rehearsal" / "sources" / "aiter", source)
+    choice = ("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0")
+    context = ("--context", f"aiter-src={source}")
+    same = run_build_py(*choice, *context)
+    assert same.summary["942-rocm7.2.0"]["result"] == "up to date"
+
+    (source / "aiter" / "__init__.py").write_text('"""A changed stand-in for AITER."""\n')
+    changed = run_build_py(*choice, *context)
+    assert changed.summary["942-rocm7.2.0"]["result"] == "done"
+    assert changed.summary["942-rocm7.2.0"]["image_id"] != same.summary["942-rocm7.2.0"]["image_id"]
+
+    back = run_build_py(*choice)
+    first = rehearsed.summary["942-rocm7.2.0"]
+    assert back.summary["942-rocm7.2.0"]["result"] == "up to date"
+    # The rolling tag points at it again.
+    assert client.images.get(first["reference"]).id == first["image_id"]
+
+
+def test_evidence_of_other_tests_does_not_count(rehearsed: Answer) -> None:
+    report = rehearsed.summary["942-rocm7.2.0"]
+    path = PROJECT / "build" / "evidence" / f"{report['image_id'].removeprefix('sha256:')}.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"tests": "', '"tests": "0'))
+    answer = run_build_py("--rehearse", "--arch", "942", "--base", "7.2.0")
+    assert answer.summary["942-rocm7.2.0"]["result"] == "up to date"
+    assert "smoke test" in answer.stderr
+    assert answer.code == 0
