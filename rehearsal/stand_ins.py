@@ -10,8 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from rocm_images import buildx, engine
 from rocm_images.children import Children
 from rocm_images.engine import Engine
 from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.identity import files_of
 from rocm_images.labels import PREFIX, STAND_IN
 
 if TYPE_CHECKING:
@@ -36,55 +37,74 @@ _PYPI = "https://pypi.org/simple/"
 _DEBIAN_IMAGE = ("debian", "bookworm-slim")
 
 
+# What every rehearsed image says of itself, beside what its base's label makes it inherit.
+LABELS = {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
+
+
+def contexts_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
+    """The named contexts that replace a cell's base and sources by stand-ins."""
+    sources = FOLDER / "sources"
+    return {
+        cell.base_image: f"docker-image://{base_reference(matrix, cell.rocm)}",
+        "sglang-src": str(sources / "sglang"),
+        "aiter-src": str(sources / "aiter"),
+        "rustup-src": str(sources / "rustup"),
+    }
+
+
+def base_reference(matrix: Matrix, rocm: str) -> str:
+    """The name of the stand-in base of a ROCm version; it holds a digest of what goes in."""
+    pins = _Pins.of(matrix)
+    files = [files_of(FOLDER / "base"), files_of(FOLDER / "hip")]
+    digest = hashlib.sha256(repr((files, pins, rocm)).encode()).hexdigest()
+    return f"{REPOSITORY}/base:rocm{rocm}-{digest[:12]}"
+
+
 @dataclass(frozen=True)
-class Rehearsal:
-    """What a rehearsed run uses in place of the real things."""
+class _Pins:
+    """The matrix's pinned packages: those that PyPI has are real, the others stand-ins."""
 
-    engine: Engine
-    bases: Mapping[str, str]
-    """ROCm version -> reference of its stand-in base image."""
-    tag_suffix: str = TAG_SUFFIX
-    labels: Mapping[str, str] = field(
-        default_factory=lambda: {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
-    )
+    real: tuple[str, ...]
+    stand_ins: tuple[str, ...]
 
-    def contexts(self, cell: Cell) -> dict[str, str]:
-        """The named contexts that replace a cell's base and sources by stand-ins."""
-        sources = FOLDER / "sources"
-        return {
-            cell.base_image: f"docker-image://{self.bases[cell.rocm]}",
-            "sglang-src": str(sources / "sglang"),
-            "aiter-src": str(sources / "aiter"),
-            "rustup-src": str(sources / "rustup"),
-        }
+    @classmethod
+    def of(cls, matrix: Matrix) -> _Pins:
+        pins = {f"{name}=={pin.version}": pin.index for name, pin in matrix.packages.items()}
+        real = tuple(pin for pin, index in pins.items() if index == _PYPI)
+        return cls(real, tuple(pin for pin in pins if pin not in real))
 
 
-def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Rehearsal:
-    """Make whatever the rehearsal of these cells needs and does not have yet.
+def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Engine:
+    """The engine of a rehearsal, with the stand-in bases of these cells; made where missing.
 
     Raises:
         EngineError: no engine answers and none can be started.
         BuildFailed: a stand-in base does not build.
     """
-    found = _engine()
+    found = find_engine()
+    if found is None:
+        _say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
+        private = PrivateEngine()
+        private.start()
+        found = engine.connect({**os.environ, **private.environment()})
     client = found.client()
     try:
-        versions = dict.fromkeys(cell.rocm for cell in cells)
-        bases = {rocm: _base(found, client, matrix, rocm) for rocm in versions}
+        for rocm in dict.fromkeys(cell.rocm for cell in cells):
+            if not _has(client, base_reference(matrix, rocm)):
+                _make_base(found, client, matrix, rocm)
     finally:
         client.close()
-    return Rehearsal(found, bases)
+    return found
 
 
-def _engine() -> Engine:
-    """An engine that already answers, else the private one."""
+def find_engine() -> Engine | None:
+    """An engine that answers, else the private one where it runs."""
     try:
         return engine.connect()
     except EngineError:
         private = PrivateEngine()
         if private.pid() is None:
-            _say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
-        private.start()
+            return None
         return engine.connect({**os.environ, **private.environment()})
 
 
@@ -92,31 +112,24 @@ def _say(text: str) -> None:
     print(f"rehearsal  {text}", file=sys.stderr, flush=True)
 
 
-def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> str:
-    """The stand-in base of one ROCm version, built unless the engine has it."""
-    pins = {f"{name}=={pin.version}": pin.index for name, pin in matrix.packages.items()}
-    real = [pin for pin, index in pins.items() if index == _PYPI]
-    packages = " ".join(pin for pin in pins if pin not in real)
-    digest = _digest([FOLDER / "base", FOLDER / "hip"], packages, *real, rocm)
-    reference = f"{REPOSITORY}/base:rocm{rocm}-{digest}"
-    if _has(client, reference):
-        return reference
+def _make_base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> None:
+    pins = _Pins.of(matrix)
     _say(f"making the stand-in base for ROCm {rocm}")
     cache = PrivateEngine().cache
     logs = PROJECT / "build" / "logs"
     request = buildx.BuildRequest(
         dockerfile=FOLDER / "base" / "Dockerfile",
         directory=FOLDER / "base",
-        references=(reference,),
+        references=(base_reference(matrix, rocm),),
         contexts={
             "root": f"docker-image://{_root(client)}",
-            "wheelhouse": str(_wheelhouse(cache / "wheelhouse", real)),
+            "wheelhouse": str(_wheelhouse(cache / "wheelhouse", pins.real)),
             "hip-source": str(FOLDER / "hip"),
         },
         labels={},
         log=logs / f"rehearsal-base-rocm{rocm}.log",
         iid_file=cache / f"base-rocm{rocm}.id",
-        build_args={"ROCM_VERSION": rocm, "PACKAGES": packages},
+        build_args={"ROCM_VERSION": rocm, "PACKAGES": " ".join(pins.stand_ins)},
     )
     status, read = buildx.run(buildx.find_buildx(found), request, Children(), lambda step: None)
     if status != 0:
@@ -125,20 +138,6 @@ def _base(found: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str)
             f"the stand-in base for ROCm {rocm} does not build: {read.failed_step}: {read.error}\n"
             f"{tail}\n  full log: {request.log}"
         )
-    return reference
-
-
-def _digest(folders: Sequence[Path], *texts: str) -> str:
-    """A short digest of some folders' files (names, modes, contents) and some texts."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            executable = os.access(path, os.X_OK)
-            digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    for text in texts:
-        digest.update(b"\0" + text.encode())
-    return digest.hexdigest()[:12]
 
 
 def _has(client: docker.DockerClient, reference: str) -> bool:

@@ -172,17 +172,31 @@ def build(
 @_arch_option
 @_base_option
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
-def plan(matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_json: bool) -> None:
-    """Show the cells: base, tags, and the all-reduce default with the reason for it."""
+@_rehearse_option
+def plan(
+    matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_json: bool, rehearse: bool
+) -> None:
+    """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
     from rocm_images.selection import select
+    from rocm_images.status import statuses
     from rocm_images.text_table import text_table
 
-    _, cells = _load(matrix_path)
+    matrix, cells = _load(matrix_path)
     chosen = select(cells, archs, bases)
+    found = statuses(matrix, chosen, rehearse=rehearse)
     if as_json:
         import json
 
-        click.echo(json.dumps([cell.as_json() for cell in chosen], indent=2))
+        documents = [
+            {
+                **cell.as_json(),
+                "build_id": status.build_id,
+                "immutable_tag": status.immutable_tag,
+                "state": status.state,
+            }
+            for cell, status in zip(chosen, found, strict=True)
+        ]
+        click.echo(json.dumps(documents, indent=2))
         return
     rows = [
         (
@@ -190,11 +204,15 @@ def plan(matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_j
             cell.gfx,
             cell.base_image,
             " ".join(cell.tags),
-            f"{cell.all_reduce} ({cell.all_reduce_reason})",
+            # The whole reason is in --json and in `explain`.
+            f"{cell.all_reduce} ({cell.all_reduce_reason.split(';')[0]})",
+            status.build_id[:12],
+            status.state,
         )
-        for cell in chosen
+        for cell, status in zip(chosen, found, strict=True)
     ]
-    click.echo(text_table(("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE"), rows))
+    header = ("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE", "BUILD ID", "STATE")
+    click.echo(text_table(header, rows))
 
 
 @main.command()

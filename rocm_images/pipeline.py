@@ -58,6 +58,8 @@ class CellInput:
     dockerfile: str = ""
     contexts: Mapping[str, str] = field(default_factory=dict)
     inputs: Inputs | None = None
+    why: str = ""
+    """Why it has to be built, where that is known."""
 
 
 def run_cells(
@@ -168,7 +170,7 @@ class _Run:
         folder.mkdir(parents=True, exist_ok=True)
         dockerfile = folder / "Dockerfile"
         dockerfile.write_text(self.given.dockerfile, encoding="utf-8")
-        self._on_step("build starts")
+        self._on_step(f"build starts: {self.given.why}" if self.given.why else "build starts")
         status, read = buildx.run(
             self.buildx,
             buildx.BuildRequest(

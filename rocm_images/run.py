@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rocm_images.cell_inputs import cell_input, with_found
 from rocm_images.engine import Engine, connect
-from rocm_images.engine_images import images_of, with_build_id
 from rocm_images.errors import ExitCode, InputError
-from rocm_images.identity import SHORT, Inputs, inputs_of
 from rocm_images.layers import Layer, layers_of, size_report
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput, run_cells
@@ -72,58 +71,13 @@ def build_and_test(
         network=command.network,
     )
     engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=command.rehearse)
-    prepared = []
-    for cell, dockerfile in rendered:
-        contexts = {**stand_ins(cell), **given}
-        ingredients = ingredients_of(matrix, cell, dockerfile, contexts, options)
-        references = references_of(cell, options.tag_suffix, ingredients)
-        prepared.append(CellInput(cell, references, None, dockerfile, contexts, ingredients))
-    inputs = prepared if options.force else _with_found(engine, prepared)
-    return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
-
-
-def _with_found(engine: Engine, prepared: Sequence[CellInput]) -> list[CellInput]:
-    """The same cells, with the image that the engine already has of each."""
-    client = engine.client()
-    try:
-        images = images_of(client, [name for given in prepared for name in given.references])
-    finally:
-        client.close()
-    return [
-        replace(given, found=with_build_id(images, given.inputs.build_id))
-        for given in prepared
-        if given.inputs is not None
+    inputs = [
+        cell_input(matrix, options, cell, dockerfile, {**stand_ins(cell), **given})
+        for cell, dockerfile in rendered
     ]
-
-
-def ingredients_of(
-    matrix: Matrix,
-    cell: Cell,
-    dockerfile: str,
-    contexts: Mapping[str, str],
-    options: BuildOptions,
-) -> Inputs:
-    """Everything that goes into a cell's image, as its build id sees it."""
-    sources = matrix.sources
-    pins = {
-        "sglang-src": f"{sources.sglang.git}#{sources.sglang.ref}",
-        "aiter-src": f"{sources.aiter.git}#{sources.aiter.ref}",
-        "rustup-src": f"{sources.rustup.url}@sha256:{sources.rustup.sha256}",
-    }
-    return inputs_of(
-        dockerfile,
-        options.rootfs,
-        contexts.get(cell.base_image, cell.base_image),
-        {name: contexts.get(name, pin) for name, pin in pins.items()},
-        options.build_args,
-        options.labels,
-    )
-
-
-def references_of(cell: Cell, suffix: str, ingredients: Inputs) -> tuple[str, ...]:
-    """The rolling references of a cell's image, and after them the immutable one."""
-    immutable = f"{cell.tags[0]}{suffix}-{ingredients.build_id[:SHORT]}"
-    return (*(cell.reference(tag + suffix) for tag in cell.tags), cell.reference(immutable))
+    if not options.force:
+        inputs = with_found(engine, inputs)
+    return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
 
 
 def test_images(
@@ -223,11 +177,11 @@ def _prepare(
     """The engine to use, the options for it, and what replaces each cell's base and sources."""
     if not rehearse:
         return connect(), options, lambda cell: {}
-    from rehearsal.stand_ins import prepare
+    from rehearsal import stand_ins
 
-    rehearsal = prepare(matrix, cells)
-    options = replace(options, tag_suffix=rehearsal.tag_suffix, labels=rehearsal.labels)
-    return rehearsal.engine, options, rehearsal.contexts
+    options = replace(options, tag_suffix=stand_ins.TAG_SUFFIX, labels=stand_ins.LABELS)
+    engine = stand_ins.prepare(matrix, cells)
+    return engine, options, lambda cell: stand_ins.contexts_of(matrix, cell)
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:

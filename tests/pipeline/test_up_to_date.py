@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,26 @@ def test_a_second_run_starts_no_buildx_and_no_test(
     }
     assert "smoke test" not in answer.stderr
     assert not (tmp_path / "started").exists()
+
+
+def test_plan_says_what_is_up_to_date_and_what_changed(rehearsed: Answer, tmp_path: Path) -> None:
+    states = {cell["cell"]: cell["state"] for cell in planned()}
+    assert set(states.values()) == {"up to date"}
+    matrix = tmp_path / "matrix.yaml"
+    text = (PROJECT / "matrix.yaml").read_text()
+    matrix.write_text(text.replace("c16d44b93a528b2a4bfd6d8d3409116d465872a9", "0" * 40))
+    # In a rehearsal the sources are stand-ins, so only the Dockerfile changes.
+    states = {cell["cell"]: cell["state"] for cell in planned("--matrix", str(matrix))}
+    assert set(states.values()) == {"to build (changed: dockerfile)"}
+    removed = {cell["cell"]: cell["state"] for cell in planned("--arch", "942")}
+    assert set(removed) == {"942-rocm7.2.0", "942-rocm7.2.2"}
+
+
+def planned(*arguments: str) -> list[dict[str, str]]:
+    answer = run_build_py("plan", "--rehearse", "--json", *arguments)
+    assert answer.code == 0, answer.stderr
+    cells: list[dict[str, str]] = json.loads(answer.stdout)
+    return cells
 
 
 def test_force_builds_what_is_up_to_date(

@@ -1,0 +1,78 @@
+"""For each planned cell: its build id, and whether the engine is up to date with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocm_images.cell_inputs import cell_input, with_found
+from rocm_images.engine import Engine, connect
+from rocm_images.errors import EngineError
+from rocm_images.matrix import Matrix
+from rocm_images.pipeline import BuildOptions
+from rocm_images.plan import Cell
+from rocm_images.render import ROOTFS, render
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `plan` shows of one cell. `state` is in words."""
+
+    build_id: str
+    immutable_tag: str
+    state: str
+
+
+def statuses(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> list[Status]:
+    """The status of each cell; where no engine answers, that is said in its place.
+
+    Raises:
+        InputError: a file that goes into an image cannot be read.
+    """
+    options = BuildOptions(matrix=Path(), rootfs=ROOTFS, state=Path(), jobs=1)
+    engine: Engine | None
+    if rehearse:
+        from rehearsal import stand_ins
+
+        options = BuildOptions(
+            matrix=Path(),
+            rootfs=ROOTFS,
+            state=Path(),
+            jobs=1,
+            labels=stand_ins.LABELS,
+            tag_suffix=stand_ins.TAG_SUFFIX,
+        )
+        engine = stand_ins.find_engine()
+        contexts = {cell.name: stand_ins.contexts_of(matrix, cell) for cell in cells}
+    else:
+        engine = _engine()
+        contexts = {cell.name: {} for cell in cells}
+    inputs = [
+        cell_input(matrix, options, cell, dockerfile, contexts[cell.name])
+        for cell, dockerfile in render(matrix, cells)
+    ]
+    if engine is not None:
+        inputs = with_found(engine, inputs)
+    found = []
+    for given in inputs:
+        assert given.inputs is not None
+        state = "up to date" if given.found else f"to build ({given.why})"
+        if engine is None:
+            state = "unknown (no engine answers)"
+        tag = given.references[-1].rpartition(":")[2]
+        found.append(Status(given.inputs.build_id, tag, state))
+    return found
+
+
+def _engine() -> Engine | None:
+    """The engine, where one can be expected: asking takes 0.1 s, mostly for the SDK's import."""
+    default = Path("/var/run/docker.sock")
+    configured = Path("~/.docker/config.json").expanduser()
+    if not (os.environ.get("DOCKER_HOST") or default.exists() or configured.exists()):
+        return None
+    try:
+        return connect()
+    except EngineError:
+        return None
