@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from rocm_images.command_line import main
 from rocm_images.matrix import Matrix
+from rocm_images.matrix_file import load
 from rocm_images.plan import cells_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +52,17 @@ def test_the_readme_lists_the_tag_and_default_of_every_image(project_matrix: Mat
         )
         assert all(tag in row for tag in cell.tags)
         assert f"SGLANG_USE_AITER_AR={cell.env['SGLANG_USE_AITER_AR']}" in row
+
+
+def test_the_base_that_the_readme_adds_gets_its_default_by_its_version(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(bases:\n.*?)```", README, flags=re.DOTALL)
+    assert block
+    text = (PROJECT / "matrix.yaml").read_text()
+    path = tmp_path / "matrix.yaml"
+    path.write_text(text.replace("bases:\n", block[1], 1))
+    added = {cell.rocm: cell for cell in cells_of(load(path))}["7.2.4"]
+    assert added.all_reduce == "aiter"
+    assert "device-name" in [advisory.id for advisory in added.advisories]
 
 
 def test_every_dependency_has_its_line() -> None:

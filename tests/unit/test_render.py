@@ -140,6 +140,24 @@ def test_the_bake_file_has_a_target_for_each_cell_and_groups(project_matrix: Mat
     assert bake["group"]["rocm7_2_0"]["targets"] == ["942-rocm7_2_0", "950-rocm7_2_0"]
 
 
+def test_a_thousand_cells_are_rendered_each_with_its_own_default(
+    matrix_file: MatrixFile,
+) -> None:
+    numbers = [
+        f"{major}.{minor}.{patch}" for major in (7, 8) for minor in range(5) for patch in range(50)
+    ]
+    bases = "".join(f"  {n}:\n    image: rocm/pytorch:r{n}\n    torch: 2.9.1\n" for n in numbers)
+    block = (
+        "bases:\n  7.2.0:\n    image: rocm/pytorch:rocm7.2\n    torch: 2.9.1\n  7.2.2:\n"
+        "    image: rocm/pytorch:rocm7.2.2\n    torch: 2.9.1\n    recommended: true\n"
+    )
+    matrix = load(matrix_file((block, f"bases:\n{bases}")))
+    texts = dockerfiles(matrix)
+    assert len(texts) == 1000
+    assert 'SGLANG_USE_AITER_AR="0"' in texts["942-rocm7.1.49"]
+    assert 'SGLANG_USE_AITER_AR="1"' in texts["950-rocm7.2.1"]
+
+
 def test_a_text_from_the_matrix_cannot_end_the_comment_it_is_in(matrix_file: MatrixFile) -> None:
     folded = '"first\\n  RUN second"'
     matrix = load(matrix_file(("value: 1\n    why: a reason", f"value: 1\n    why: {folded}")))
