@@ -89,7 +89,7 @@ def _image_json(matrix: Matrix, cell: Cell) -> str:
             {
                 "id": advisory.id,
                 "text": f"{advisory.component}: {advisory.symptom}. "
-                f"Use an image on ROCm {advisory.base_at_least} or later",
+                f"Use an image on ROCm {advisory.base_at_least} or later.",
             }
             for advisory in cell.warnings
         ],

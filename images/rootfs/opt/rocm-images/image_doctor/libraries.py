@@ -1,0 +1,95 @@
+"""Checks that AITER's kernels were prebuilt, and that every library finds those it needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from image_doctor.check import Check, failed, first_few, not_run, passed
+from image_doctor.code_object_check import PACKAGES
+from image_doctor.image import REBUILD, Image
+
+
+def check_prebuilt_kernels(image: Image) -> Check:
+    """AITER has at least as many .so files as image.json asks for under floors.aiter (default 1).
+
+    An install without them compiles for minutes at the first request, longer than SGLang's
+    watchdog waits (ROCm/aiter#2099, sgl-project/sglang#20195).
+    """
+    name = "prebuilt-kernels"
+    floors = image.description.get("floors")
+    floor = floors.get("aiter", 1) if isinstance(floors, dict) else 1
+    if not isinstance(floor, int) or floor < 1:
+        return failed(name, f"image.json has the floor {floor!r} for AITER's libraries, which is "
+                      "no number above 0.", REBUILD)  # fmt: skip
+    found = len(image.shared_objects(*PACKAGES["AITER"]))
+    counted = f"AITER has {found} prebuilt {'library' if found == 1 else 'libraries'}"
+    if found < floor:
+        return failed(
+            name,
+            f"{counted}, at least {floor} were expected.",
+            "Rebuild with PREBUILD_KERNELS=1 and with torch installed in the build stage: without "
+            "it AITER skips the prebuild silently.",
+        )
+    return passed(name, f"{counted}; the floor is {floor}.")
+
+
+def check_shared_libraries(image: Image) -> Check:
+    """ldd finds every library that AITER's and sgl-kernel's libraries need.
+
+    These are loaded after torch, so what lies in torch/lib and /opt/rocm/lib counts as found even
+    without an RPATH.
+    """
+    name = "shared-libraries"
+    ldd = shutil.which("ldd")
+    if ldd is None:
+        return not_run(name, "ldd is not installed.", "Install libc-bin.")
+    files = image.shared_objects(*(folder for folders in PACKAGES.values() for folder in folders))
+    if not files:
+        return not_run(name, "AITER and sgl-kernel have no libraries.", REBUILD)
+    missing, unreadable = _unresolved(ldd, files, image)
+    if missing or unreadable:
+        found = [f"{library} is not found, {image.shown(Path(users[0]))} needs it"
+                 + (f" and {len(users) - 1} more" if len(users) > 1 else "")
+                 for library, users in missing.items()]  # fmt: skip
+        found += [f"{image.shown(Path(path))} cannot be loaded" for path in unreadable]
+        return failed(name, first_few(found) + ".", REBUILD)
+    return passed(name, f"{len(files)} libraries find all that they need.")
+
+
+def _unresolved(
+    ldd: str, files: list[Path], image: Image
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Library -> the files that miss it, and the files that ldd cannot read."""
+    folders = [str(image.path("/opt/rocm/lib"))]
+    if image.site_packages is not None:
+        folders.insert(0, str(image.site_packages / "torch" / "lib"))
+    given = image.environment.get("LD_LIBRARY_PATH", "")
+    answer = subprocess.run(
+        [ldd, *map(str, files)],
+        env={
+            **image.environment,
+            "LC_ALL": "C",
+            "LD_LIBRARY_PATH": ":".join([*filter(None, [given]), *folders]),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=300,
+        check=False,
+    )
+    missing: dict[str, list[str]] = {}
+    answered = set()
+    # With one file ldd prints no heading.
+    current = str(files[0])
+    for line in answer.stdout.splitlines():
+        if not line.startswith("\t"):
+            current = line.rstrip(":")
+            continue
+        if "not a dynamic executable" not in line:
+            answered.add(current)
+        if "not found" in line:
+            missing.setdefault(line.split()[0], []).append(current)
+    return missing, [path for path in map(str, files) if path not in answered]

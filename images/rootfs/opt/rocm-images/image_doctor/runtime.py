@@ -1,0 +1,140 @@
+"""Checks which libamdhip64 torch would load, and that it is the one of the image's ROCm release.
+
+A torch wheel can bring its own torch/lib/libamdhip64.so, which wins over /opt/rocm: images said to
+be on ROCm 7.2.4 then run the HIP runtime of 7.2.0 (sgl-project/sglang#35390, #35806).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from image_doctor.check import Check, failed, not_run, passed, warned
+from image_doctor.image import REBUILD, Image
+
+LOADER = Path(__file__).with_name("load_runtime.py")
+# HIP's own version -> the ROCm releases that have it (ROCm/ATOM#913, and the releases themselves).
+RELEASES_OF_HIP = {
+    (7, 2, 26015): ("7.2.0",),
+    (7, 2, 53211): ("7.2.1", "7.2.2", "7.2.4"),
+}
+_VERSIONED = re.compile(r"libamdhip64\.so\.(\d+)\.(\d+)\.(\d+)")
+
+
+class Runtime(NamedTuple):
+    """A runtime library: its file, HIP's version where known, the ROCm releases it can be of."""
+
+    path: Path
+    hip: tuple[int, int, int] | None
+    releases: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        hip = "HIP " + ".".join(map(str, self.hip)) if self.hip else "a HIP of unknown version"
+        return f"{hip} (ROCm {' or '.join(self.releases)})" if self.releases else hip
+
+
+def of_integer(path: Path, version: int) -> Runtime:
+    """The runtime whose hipRuntimeGetVersion gave `version`: 70253211 is HIP 7.2.53211."""
+    hip = (version // 10_000_000, version // 100_000 % 100, version % 100_000)
+    return Runtime(path, hip, RELEASES_OF_HIP.get(hip, ()))
+
+
+def of_name(path: Path) -> Runtime:
+    """What a file's name says: libamdhip64.so.7.2.53211 of a HIP build, or .70200 of ROCm 7.2.0."""
+    match = _VERSIONED.fullmatch(path.name)
+    if match is None:
+        return Runtime(path, None)
+    major, minor, last = map(int, match.groups())
+    # AMD's packages put the ROCm release there, as major * 10000 + minor * 100 + patch.
+    patch = last - major * 10_000 - minor * 100
+    if 0 <= patch < 100:
+        return Runtime(path, None, (f"{major}.{minor}.{patch}",))
+    hip = (major, minor, last)
+    return Runtime(path, hip, RELEASES_OF_HIP.get(hip, ()))
+
+
+def candidates(image: Image) -> list[Path]:
+    """The files that torch's loader would take, first choice first."""
+    folders = [image.path("/opt/rocm/lib")]
+    if image.site_packages is not None:
+        # AMD's rocm-sdk wheels put the runtime beside torch and load it when torch is imported.
+        folders.insert(0, image.site_packages / "_rocm_sdk_core" / "lib")
+        folders.insert(0, image.site_packages / "torch" / "lib")
+    found: list[Path] = []
+    for folder in folders:
+        files = sorted(path for path in folder.glob("libamdhip64.so*") if path.is_file())
+        # The name with the most numbers tells most; the others are links to it.
+        real = {path.resolve(): path for path in files}
+        found += sorted(real, key=lambda path: len(path.name), reverse=True)
+    return found
+
+
+def find(image: Image) -> Runtime | None:
+    """The runtime that torch would load: the loader is asked first, names are second best."""
+    files = candidates(image)
+    torch = image.site_packages / "torch" / "lib" if image.site_packages else None
+    first = [torch / name for name in ("libc10_hip.so", "libtorch_hip.so")] if torch else []
+    answer = _ask([path for path in first if path.is_file()] + files, image)
+    if answer is not None:
+        return answer
+    return of_name(files[0]) if files else None
+
+
+def _ask(libraries: list[Path], image: Image) -> Runtime | None:
+    """Load the first library that loads, in a process of its own, and ask the runtime in it."""
+    for library in libraries:
+        try:
+            answer = subprocess.run(
+                [sys.executable, "-I", "-S", str(LOADER), str(library)],
+                env=dict(image.environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            found = json.loads(answer.stdout)
+            return of_integer(Path(found["path"]), int(found["version"]))
+        except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def check_hip_runtime(image: Image) -> Check:
+    """The HIP runtime that torch would load belongs to the image's ROCm release."""
+    name = "hip-runtime"
+    rocm = image.text("rocm")
+    if rocm is None:
+        return not_run(name, "image.json names no ROCm release to compare with.", REBUILD)
+    runtime = find(image)
+    if runtime is None:
+        return failed(name, "there is no libamdhip64 in torch/lib or /opt/rocm/lib.", REBUILD)
+    shown = image.shown(runtime.path)
+    vendored = image.site_packages is not None and image.site_packages in runtime.path.parents
+    said = f"torch would load {shown}: {runtime.text}"
+    if rocm in runtime.releases:
+        return passed(name, f"{said}.")
+    minor = ".".join(rocm.split(".")[:2])
+    known = bool(runtime.releases)
+    other_minor = runtime.hip is not None and ".".join(map(str, runtime.hip[:2])) != minor
+    if known or other_minor:
+        trap = (
+            "The torch wheel's own copy wins over /opt/rocm (sgl-project/sglang#35390, #35806): "
+            "replace it by a link to /opt/rocm/lib, or use AMD's torch of the base image."
+            if vendored
+            else REBUILD
+        )
+        return failed(name, f"{said}; the image says ROCm {rocm}.", trap)
+    if runtime.hip is not None and not vendored:
+        # The release file is checked by itself; a newer HIP than the table knows is no fault.
+        return passed(name, f"{said}, of ROCm {minor} by its version.")
+    return warned(
+        name,
+        f"{said}; whether that is ROCm {rocm} is not known here.",
+        "Run `graph-probe capture` on a GPU: it tells from what the runtime does.",
+    )

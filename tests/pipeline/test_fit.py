@@ -1,0 +1,76 @@
+"""An image that does not fit its GPU, or whose SGLang lost the variable, does not pass."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import docker
+import pytest
+
+from conftest import PROJECT, Answer, run_build_py
+
+CELL = ("--rehearse", "--arch", "942", "--base", "7.2.2")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Copies of the stand-in sources, to be broken."""
+    return Path(shutil.copytree(PROJECT / "rehearsal" / "sources", tmp_path / "sources"))
+
+
+@pytest.mark.parametrize("targets", ["gfx950", "gfx942;gfx950"])
+def test_kernels_for_another_gpu_fail_the_smoke_test(
+    rehearsed: Answer, sources: Path, targets: str
+) -> None:
+    setup = sources / "aiter" / "setup.py"
+    override = f'import os\n\nos.environ["GPU_ARCHS"] = "{targets}"\n'
+    text = setup.read_text()
+    docstring_end = text.index('"""', 3) + 4
+    setup.write_text(text[:docstring_end] + override + text[docstring_end:])
+    answer = run_build_py(*CELL, "--context", f"aiter-src={sources / 'aiter'}")
+    assert answer.code == 4
+    assert "code-objects" in answer.stderr
+    assert "gfx950" in answer.stderr
+
+
+def test_a_renamed_variable_fails_the_build_with_a_sentence(
+    rehearsed: Answer, sources: Path
+) -> None:
+    module = "python/sglang/srt/distributed/device_communicators/custom_all_reduce.py"
+    path = sources / "sglang" / module
+    path.write_text(path.read_text().replace("SGLANG_USE_AITER_AR", "SGLANG_ALL_REDUCE_BY_AITER"))
+    answer = run_build_py(*CELL, "--context", f"sglang-src={sources / 'sglang'}")
+    assert answer.code == 1
+    assert "RUN image-doctor variable" in answer.stderr
+    assert "SGLANG_USE_AITER_AR" in answer.stderr
+
+
+def test_the_entrypoint_warns_and_then_runs_the_command_unchanged(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    container = client.containers.run(
+        rehearsed.summary["942-rocm7.2.0"]["image_id"],
+        ["sh", "-c", 'printf "%s|" "$@"; exit 7', "name", "a b", "$HOME", ""],
+        detach=True,
+        network_mode="none",
+        environment={"SGLANG_USE_AITER_AR": "1"},
+    )
+    try:
+        assert container.wait(timeout=60)["StatusCode"] == 7
+        assert container.logs(stderr=False).decode() == "a b|$HOME||"
+        warnings = container.logs(stdout=False).decode()
+    finally:
+        container.remove(force=True)
+    assert "there is no /dev/kfd" in warnings
+    assert "sgl-project/sglang#23581" in warnings
+    assert "Use an image on ROCm 7.2.1 or later" in warnings
+
+
+def test_both_archs_of_a_base_share_every_layer_up_to_deps(rehearsed: Answer) -> None:
+    answer = run_build_py("sizes", "--rehearse", "--base", "7.2.0")
+    assert answer.code == 0, answer.stderr
+    for line in answer.stdout.splitlines():
+        if line.startswith(("base ", "base image ", "deps ")):
+            assert " shared " in line
+    assert "942-rocm7.2.0, 950-rocm7.2.0 share" in answer.stdout

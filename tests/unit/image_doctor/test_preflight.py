@@ -1,0 +1,303 @@
+"""What rocm-preflight says of a machine, each message both said and not said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made_up_image import MadeUpImage
+
+WRONG_GFX = 21
+NOBODY, VIDEO = 65534, 44
+
+
+class Preflight:
+    """Runs rocm-preflight with plain sh on a made-up root."""
+
+    def __init__(self, made: MadeUpImage, programs: Path) -> None:
+        self.made = made
+        # Beside the root, where whoever runs it can read it.
+        self.program = Path(shutil.copy(programs / "rocm-preflight", made.root.parent))
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", str(self.program), "--root", str(self.made.root), *arguments],
+            env=self.made.environment,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            **options,
+        )
+
+    def __call__(self, expected: int = 0, **options: Any) -> list[str]:
+        """The lines that it says, its exit code having been checked."""
+        done = self.run(**options)
+        assert (done.returncode, done.stdout) == (expected, "")
+        return done.stderr.splitlines()
+
+    def report(self) -> dict[str, str]:
+        """Name -> status of its report."""
+        lines = [line.split("\t") for line in self.run("--report").stdout.splitlines()]
+        assert {len(line) for line in lines} == {4}
+        return {line[0]: line[1] for line in lines}
+
+
+@pytest.fixture
+def preflight(made: MadeUpImage, programs: Path) -> Preflight:
+    return Preflight(made, programs)
+
+
+def test_a_machine_that_fits_is_met_with_silence(preflight: Preflight) -> None:
+    assert preflight() == []
+    assert set(preflight.report().values()) == {"pass"}
+
+
+def test_a_gpu_of_another_gfx_is_an_error_that_names_both(preflight: Preflight) -> None:
+    preflight.made.set_gpus(90500, 90500)
+    (line,) = preflight(expected=WRONG_GFX)
+    assert line.startswith("rocm-images: error: this machine's GPU is gfx950; the image ")
+    assert "942-rocm7.2.2 is for gfx942." in line
+    assert "ROCM_IMAGES_SKIP_PREFLIGHT=1" in line
+    assert preflight.report()["gpu-gfx"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("version", "gfx"),
+    [(90010, "gfx90a"), (90008, "gfx908"), (110001, "gfx1101"), (90400, "gfx940")],
+)
+def test_every_gfx_is_named_as_rocm_names_it(preflight: Preflight, version: int, gfx: str) -> None:
+    preflight.made.set_gpus(version)
+    (line,) = preflight(expected=WRONG_GFX)
+    assert f"this machine's GPU is {gfx};" in line
+
+
+def test_the_image_for_950_fits_a_950(preflight: Preflight) -> None:
+    preflight.made.describe(gfx="gfx950")
+    preflight.made.set_gpus(90500)
+    assert preflight() == []
+
+
+def test_gpus_of_two_kinds_are_a_warning(preflight: Preflight) -> None:
+    preflight.made.set_gpus(90402, 90500, 90500)
+    (line,) = preflight()
+    assert "of 3 GPUs 1 are gfx942; there is gfx950 as well" in line
+    assert "HIP_VISIBLE_DEVICES" in line
+
+
+def test_a_gpu_that_the_container_was_not_given_does_not_count(preflight: Preflight) -> None:
+    preflight.made.set_gpus(90402, 90500)
+    (preflight.made.root / "dev/dri/renderD129").unlink()
+    assert preflight() == []
+
+
+def test_without_kfd_the_docker_flag_is_named(preflight: Preflight) -> None:
+    (preflight.made.root / "dev/kfd").unlink()
+    (line,) = preflight()
+    assert line.startswith("rocm-images: warning: there is no /dev/kfd")
+    assert "--device /dev/kfd --device /dev/dri" in line
+    assert preflight.report()["gpu-gfx"] == "not-run"
+
+
+def test_without_render_nodes_the_docker_flag_is_named(preflight: Preflight) -> None:
+    for node in preflight.made.root.glob("dev/dri/*"):
+        node.unlink()
+    (line,) = preflight()
+    assert "there is no /dev/dri/renderD*" in line
+    assert "Add --device /dev/dri to docker run" in line
+
+
+def give_devices(root: Path, mode: int) -> None:
+    """The devices belong to the group video; anyone can reach the folder that they are in."""
+    for path in [root / "dev/kfd", *root.glob("dev/dri/*")]:
+        path.chmod(mode)
+        if os.geteuid() == 0:
+            os.chown(path, 0, VIDEO)
+    if os.geteuid() == 0:
+        for folder in [root, *root.parents][:4]:
+            folder.chmod(0o755)
+
+
+def someone_in(groups: list[int]) -> dict[str, Any]:
+    """Root may open everything: where the tests are root's, run as someone else."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": groups}
+
+
+@pytest.mark.parametrize("device", ["dev/kfd", "dev/dri/renderD129"])
+def test_without_permission_the_group_is_named_by_number(preflight: Preflight, device: str) -> None:
+    path = preflight.made.root / device
+    give_devices(preflight.made.root, 0o666)
+    path.chmod(0o660 if os.geteuid() == 0 else 0)
+    (line,) = preflight(**someone_in([]))
+    assert f"this user may not open /{device}, which belongs to group {path.stat().st_gid}." in line
+    assert f"--group-add {path.stat().st_gid} " in line
+
+
+def test_someone_who_is_in_the_group_may_open_the_devices(preflight: Preflight) -> None:
+    give_devices(preflight.made.root, 0o660)
+    assert preflight(**someone_in([VIDEO])) == []
+
+
+@pytest.mark.parametrize("value", ["1", "true", "TRUE", None])
+def test_aiters_all_reduce_by_hand_on_an_affected_base_is_a_warning(
+    preflight: Preflight, value: str | None
+) -> None:
+    preflight.made.describe(rocm="7.2.0", env={"SGLANG_USE_AITER_AR": "0"})
+    preflight.made.environment.pop("SGLANG_USE_AITER_AR")
+    if value is not None:
+        preflight.made.environment["SGLANG_USE_AITER_AR"] = value
+    (line,) = preflight()
+    assert "on ROCm 7.2.0" in line
+    assert "sgl-project/sglang#23581" in line
+
+
+@pytest.mark.parametrize(
+    ("rocm", "value"),
+    [("7.2.0", "0"), ("7.2.0", "false"), ("7.2.0", "on"), ("7.2.1", "1"), ("7.2.2", "1"),
+     ("7.10.0", "1"), ("8.0.0", "1")],
+)  # fmt: skip
+def test_a_setting_that_fits_the_base_is_met_with_silence(
+    preflight: Preflight, rocm: str, value: str
+) -> None:
+    preflight.made.describe(rocm=rocm)
+    preflight.made.environment["SGLANG_USE_AITER_AR"] = value
+    assert preflight() == []
+
+
+@pytest.mark.parametrize("rocm", ["7.2", "7.2.0", "7.1.1", "7.0.2", "6.4.3"])
+def test_every_release_below_7_2_1_is_affected(preflight: Preflight, rocm: str) -> None:
+    preflight.made.describe(rocm=rocm)
+    assert len(preflight()) == 1
+
+
+def test_a_default_that_another_advisory_set_is_defended_as_well(preflight: Preflight) -> None:
+    preflight.made.describe(env={"SGLANG_USE_AITER_AR": "0"})
+    (line,) = preflight()
+    assert "the image sets 0 because of an advisory" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (",size=65536k", "/dev/shm has 64 MiB"),
+        (",size=8388607k,inode64", "/dev/shm has 8191 MiB"),
+        (",size=8388608k", None),
+        (",size=33554432k,mode=1777", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_shared_memory_below_8_gib_is_a_warning(
+    preflight: Preflight, options: str | None, said: str | None
+) -> None:
+    preflight.made.set_shared_memory(options)
+    lines = preflight()
+    assert len(lines) == (said is not None)
+    if said:
+        assert said in lines[0]
+        assert "--shm-size 32g or --ipc=host" in lines[0]
+
+
+def test_each_warning_of_the_image_is_a_line(preflight: Preflight) -> None:
+    preflight.made.describe(
+        warnings=[
+            {"id": "roctracer", "text": 'kernels miss from "traces" below ROCm 7.2.2, 100%\\n'},
+            {"id": "scratch", "text": "RCCL can hang: $HOME `id` %s"},
+        ]
+    )
+    first, second = preflight()
+    assert 'kernels miss from "traces" below ROCm 7.2.2, 100%\\n Advisory roctracer' in first
+    assert "RCCL can hang: $HOME `id` %s Advisory scratch" in second
+    assert preflight.report()["advisory-roctracer"] == "warn"
+
+
+def test_an_image_without_warnings_says_none(preflight: Preflight) -> None:
+    preflight.made.describe(warnings=[])
+    assert preflight() == []
+
+
+def test_everything_wrong_at_once_is_all_said(preflight: Preflight) -> None:
+    preflight.made.describe(rocm="7.2.0")
+    preflight.made.set_gpus(90500, 90500)
+    preflight.made.set_shared_memory(",size=65536k")
+    assert len(preflight(expected=WRONG_GFX)) == 3
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"gfx": "gfx950"}', "\x00\x01\n" * 50])
+def test_a_description_that_cannot_be_read_stops_nothing(
+    preflight: Preflight, text: str | None
+) -> None:
+    path = preflight.made.root / "opt/rocm-images/image.json"
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    assert preflight() == []
+    assert preflight.report()["gpu-gfx"] == "not-run"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "gfx_target_version\n", "gfx_target_version x\ndrm_render_minor 128\n", "\0"]
+)
+def test_a_sysfs_that_cannot_be_read_stops_nothing(preflight: Preflight, content: str) -> None:
+    for node in preflight.made.root.glob("sys/class/kfd/kfd/topology/nodes/*/properties"):
+        node.write_text(content)
+    assert preflight() == []
+    assert preflight.report()["gpu-gfx"] == "not-run"
+
+
+def test_an_empty_root_stops_nothing(preflight: Preflight, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    preflight.made.root = empty
+    (line,) = preflight()
+    assert "there is no /dev/kfd" in line
+
+
+def test_no_process_is_started_where_all_is_well(preflight: Preflight) -> None:
+    # Without any program on the path it says the same.
+    preflight.made.environment["PATH"] = "/nowhere"
+    program = str(preflight.program)
+    done = subprocess.run(
+        ["/bin/sh", program, "--root", str(preflight.made.root)],
+        env=preflight.made.environment,
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["--rood"], ["--root"], ["doctor"]])
+def test_a_bad_argument_is_a_sentence(preflight: Preflight, arguments: list[str]) -> None:
+    done = subprocess.run(
+        ["sh", str(preflight.program), *arguments], capture_output=True, text=True, timeout=10
+    )
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr
+
+
+def test_the_layout_that_is_read_is_the_one_that_images_have(preflight: Preflight) -> None:
+    # The description is read line by line: what the rendered Dockerfiles write must stay readable.
+    rendered = sorted((Path(__file__).parents[3] / "images").glob("*/Dockerfile"))
+    assert rendered
+    for dockerfile in rendered:
+        text = dockerfile.read_text().split("<<'IMAGE_JSON'", 1)[1].split("\n", 1)[1]
+        text = text.split("\nIMAGE_JSON\n", 1)[0]
+        described = json.loads(text)
+        preflight.made.write("opt/rocm-images/image.json", text)
+        preflight.made.environment["SGLANG_USE_AITER_AR"] = "1"
+        preflight.made.set_gpus(90010)
+        (error, *warnings) = (
+            line for line in preflight(expected=WRONG_GFX) if "Advisory" not in line
+        )
+        assert f"the image {described['cell']} is for {described['gfx']}." in error
+        off = described["env"]["SGLANG_USE_AITER_AR"] == "0"
+        assert [f"on ROCm {described['rocm']}" in line for line in warnings] == [True] * off
