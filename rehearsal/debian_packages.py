@@ -29,11 +29,15 @@ class Distribution:
     """Suite -> packages. The suite "" stands for the host's own sources."""
 
 
+_UBUNTU = (
+    *("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap"),
+    "docker-registry",
+)
 _DISTRIBUTIONS = {
     ("debian", "12"): Distribution(
         "bookworm",
         {
-            "trixie": ("docker.io", "docker-cli", "docker-buildx", "containerd"),
+            "trixie": ("docker.io", "docker-cli", "docker-buildx", "containerd", "docker-registry"),
             "bookworm": ("runc", "tini", "mmdebstrap"),
         },
     ),
@@ -42,16 +46,12 @@ _DISTRIBUTIONS = {
         {
             "": (
                 *("docker.io", "docker-cli", "docker-buildx", "containerd", "runc", "tini"),
-                "mmdebstrap",
+                *("mmdebstrap", "docker-registry"),
             )
         },
     ),
-    ("ubuntu", "22.04"): Distribution(
-        "jammy", {"": ("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap")}
-    ),
-    ("ubuntu", "24.04"): Distribution(
-        "noble", {"": ("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap")}
-    ),
+    ("ubuntu", "22.04"): Distribution("jammy", {"": _UBUNTU}),
+    ("ubuntu", "24.04"): Distribution("noble", {"": _UBUNTU}),
 }
 
 
@@ -173,8 +173,9 @@ def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> Non
 
 def _check_libraries(root: Path) -> None:
     """A package of another release can need a newer C library than the host has."""
-    for program in (root / "usr/sbin/dockerd", root / "usr/sbin/runc", root / "usr/bin/containerd"):
-        found = program if program.exists() else root / "usr/bin" / program.name
+    for name in ("dockerd", "runc", "containerd", "docker-registry"):
+        program = root / "usr/sbin" / name
+        found = program if program.exists() else root / "usr/bin" / name
         answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             raise EngineError(f"{found.name} does not run on this host: {answer.stderr.strip()}")

@@ -40,11 +40,20 @@ def find_buildx(engine: Engine) -> Buildx:
     Raises:
         EngineError: it is missing or too old.
     """
+    return Buildx(buildx_command(engine.environment), engine.environment, _has_bridge(engine))
+
+
+def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The command that runs buildx, with or without an engine.
+
+    Raises:
+        EngineError: it is missing or too old.
+    """
     for command in (("docker", "buildx"), ("docker-buildx",)):
         try:
             answer = subprocess.run(
                 [*command, "version"],
-                env=dict(engine.environment),
+                env=dict(environment),
                 capture_output=True,
                 text=True,
                 timeout=30,
@@ -59,7 +68,7 @@ def find_buildx(engine: Engine) -> Buildx:
                     f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "
                     "later (the package docker-buildx-plugin or docker-buildx)"
                 )
-            return Buildx(command, engine.environment, _has_bridge(engine))
+            return command
     raise EngineError(
         "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
         "so that `docker buildx version` answers"

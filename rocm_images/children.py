@@ -35,9 +35,9 @@ class Children:
         return self._stopping
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str]
+        self, command: Sequence[str], environment: Mapping[str, str], *, errors_apart: bool = False
     ) -> subprocess.Popen[str]:
-        """Start a child whose standard output and error arrive together, line by line.
+        """Start a child whose standard output and error arrive together, or each by itself.
 
         Raises:
             Stopped: the run is being stopped.
@@ -51,7 +51,7 @@ class Children:
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if errors_apart else subprocess.STDOUT,
                 text=True,
                 errors="replace",
                 start_new_session=True,

@@ -261,6 +261,28 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
 
 @main.command()
 @_matrix_option
+@click.option(
+    "--check", is_flag=True, help="Write nothing; show what moved upstream, and exit 7 if any did."
+)
+@click.option(
+    "--update",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this base version, base image or source (sglang, aiter); may be repeated.",
+)
+def lock(matrix_path: Path, check: bool, names: tuple[str, ...]) -> None:
+    """Write matrix.lock: the digest of every base image, the commit of every git source."""
+    from rocm_images.locking import run_lock
+
+    if check and names:
+        raise InputError("--check looks at every entry and writes none: leave out --update")
+    matrix, _ = _load(matrix_path)
+    run_lock(matrix_path, matrix, names, check=check)
+
+
+@main.command()
+@_matrix_option
 @_arch_option
 @_base_option
 @_jobs_option

@@ -17,6 +17,8 @@ class ExitCode(enum.IntEnum):
     ENGINE_UNUSABLE = 3
     SMOKE_FAILED = 4
     RENDER_DRIFT = 5
+    LOCK_INCOMPLETE = 6
+    LOCK_DRIFT = 7
     INTERRUPTED = 130
 
 
@@ -27,6 +29,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx or a Python package is missing or too old",
     ExitCode.SMOKE_FAILED: "every cell was built, at least one failed its smoke test",
     ExitCode.RENDER_DRIFT: "render --check: the committed files are not what would be rendered",
+    ExitCode.LOCK_INCOMPLETE: "lock: a name could not be resolved; its entry stays as it was",
+    ExitCode.LOCK_DRIFT: "matrix.lock is not what registries and git servers have now",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
 }
 
@@ -65,6 +69,18 @@ class RenderDrift(RocmImagesError):
     exit_code = ExitCode.RENDER_DRIFT
 
 
+class LockIncomplete(RocmImagesError):
+    """At least one name of the matrix could not be resolved to its digest or commit."""
+
+    exit_code = ExitCode.LOCK_INCOMPLETE
+
+
+class LockDrift(RocmImagesError):
+    """Something moved upstream since matrix.lock was written, or was never locked."""
+
+    exit_code = ExitCode.LOCK_DRIFT
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong in a file; `line` and `column` count from 1."""
@@ -74,11 +90,26 @@ class Problem:
     sentence: str
 
 
-class MatrixError(InputError):
-    """All problems found in one matrix file, each as `FILE:LINE:COL: sentence`."""
+class FileError(InputError):
+    """All problems found in one file, each as `FILE:LINE:COL: sentence`."""
 
     def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__(
             "\n".join(f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems)
+        )
+
+
+class MatrixError(FileError):
+    """All problems found in one matrix file."""
+
+
+class LockError(FileError):
+    """All problems found in one matrix.lock, and how to get a good one."""
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}\n"
+            "`python build.py lock` writes this file: restore the committed one, or remove it and "
+            "run that"
         )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
 from packaging.version import Version
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from rocm_images import advisories, located_yaml
-from rocm_images.errors import InputError, MatrixError, Problem
-from rocm_images.located_yaml import Document, KeyPath
+from rocm_images import advisories
+from rocm_images.errors import MatrixError, Problem
+from rocm_images.located_model import read_model
+from rocm_images.located_yaml import KeyPath
 from rocm_images.matrix import Matrix
 from rocm_images.plan import Cell, cells_of
 from rocm_images.selection import closest
@@ -26,80 +24,14 @@ def load(path: Path) -> Matrix:
         InputError: the file cannot be read.
         MatrixError: the file can be read and something in it is wrong; it lists every problem.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot read it ({error.strerror}): name an existing file with --matrix"
-        ) from None
-    try:
-        document = located_yaml.parse(raw)
-    except located_yaml.YamlProblems as error:
-        raise MatrixError(path, error.problems) from None
-    try:
-        matrix = Matrix.model_validate(document.data)
-    except ValidationError as error:
-        raise MatrixError(
-            path, [_problem(document, details) for details in error.errors()]
-        ) from None
+    hint = "name an existing file with --matrix"
+    matrix, document = read_model(path, Matrix, MatrixError, hint=hint)
     problems = [
         Problem(*document.position(where, key=True), sentence) for where, sentence in _check(matrix)
     ]
     if problems:
         raise MatrixError(path, problems)
     return matrix
-
-
-_WRONG_TYPES = {
-    "model_type": "a mapping (lines of `key: value`)",
-    "model_attributes_type": "a mapping (lines of `key: value`)",
-    "dict_type": "a mapping (lines of `key: value`)",
-    "tuple_type": "a list (lines that begin with `- `)",
-    "string_type": "a text",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-}
-
-
-def _problem(document: Document, details: ErrorDetails) -> Problem:
-    """One sentence, with its position, for one error that pydantic found."""
-    where = tuple(part for part in details["loc"] if part != "[key]")
-    name = where[-1] if where else "the file"
-    kind = details["type"]
-    on_key = kind == "extra_forbidden" or details["loc"][-1:] == ("[key]",)
-    if kind == "extra_forbidden":
-        known = _fields_at(where[:-1])
-        sentence = f"unknown key {name!r}: {closest(str(name), known)}"
-    elif kind == "missing":
-        sentence = f"the key {name!r} is missing here: add it"
-    elif kind == "too_short":
-        sentence = f"{name!r} is empty: add at least one entry"
-    elif kind in _WRONG_TYPES:
-        sentence = f"{name!r} must be {_WRONG_TYPES[kind]}"
-    else:
-        sentence = details["msg"].removeprefix("Value error, ")
-    return Problem(*document.position(where, key=on_key), sentence)
-
-
-def _fields_at(path: KeyPath) -> list[str]:
-    """The keys that the schema knows in the mapping at `path`."""
-    annotation: Any = Matrix
-    for part in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(part)].annotation
-        elif get_origin(annotation) in (dict, tuple):
-            annotation = [a for a in get_args(annotation) if a is not Ellipsis][-1]
-        for inner in get_args(annotation):
-            # Optional[...] and Annotated[...] wrap the model that is looked for.
-            if (
-                isinstance(inner, type)
-                and issubclass(inner, BaseModel)
-                and get_origin(annotation) not in (dict, tuple)
-            ):
-                annotation = inner
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [info.alias or name for name, info in annotation.model_fields.items()]
-    return []
 
 
 def _check(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:

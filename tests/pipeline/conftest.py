@@ -14,6 +14,8 @@ from typing import Any
 import docker
 import pytest
 
+from registry import PROGRAM, Registry
+from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
 from rocm_images import engine
 from rocm_images.buildx import Buildx, find_buildx
@@ -58,12 +60,36 @@ def rehearsed() -> Answer:
 
 
 @pytest.fixture(scope="session")
-def real_engine(rehearsed: Answer) -> Engine:
-    """The engine that the rehearsal used."""
+def running_engine() -> Engine:
+    """The engine that answers, else the private one; for tests that need no rehearsed image."""
     try:
         return engine.connect()
     except EngineError:
+        # In a process of its own, which the engine outlives.
+        subprocess.run([sys.executable, PROJECT / "rehearsal" / "engine.py", "start"], check=True)
         return engine.connect({**os.environ, **PrivateEngine().environment()})
+
+
+@pytest.fixture(scope="session")
+def real_engine(rehearsed: Answer, running_engine: Engine) -> Engine:
+    """The engine that the rehearsal used."""
+    return running_engine
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> Path:
+    """The registry of the distribution's package, unpacked with the private engine's."""
+    packages = PrivateEngine().packages
+    return debian_packages.unpack(packages, debian_packages.distribution()) / PROGRAM
+
+
+@pytest.fixture
+def registry(registry_program: Path, tmp_path: Path) -> Iterator[Registry]:
+    """A real registry on loopback, empty."""
+    started = Registry(registry_program, tmp_path / "registry")
+    started.start()
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 import docker
 import pytest
 import trustme
-from package_index import package_index
 
 from conftest import PROJECT, Answer, run_build_py
+from package_index import package_index
 from rocm_images.company_network import CA_VARIABLES
 
 MARKER = "# this line is in no layer"

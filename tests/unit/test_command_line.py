@@ -29,7 +29,16 @@ def build_py(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 def test_help_names_every_verb_and_the_options_of_build() -> None:
     answer = build_py("--help")
     assert answer.returncode == 0
-    for word in ("plan", "explain", "render", "smoke", "--rehearse", "--jobs", "Exit codes"):
+    for word in (
+        "plan",
+        "explain",
+        "render",
+        "lock",
+        "smoke",
+        "--rehearse",
+        "--jobs",
+        "Exit codes",
+    ):
         assert word in answer.stdout
 
 
@@ -68,6 +77,8 @@ def test_plan_shows_the_reason_of_the_all_reduce_default() -> None:
         (["--context", "aiter-src=/nonexistent"], "is no folder"),
         (["--context", "aiter-src=.", "--context", "aiter-src=."], "given twice"),
         (["smoke", "--image", "x:1", "--arch", "942"], "leave out --arch"),
+        (["lock", "--check", "--update", "sglang"], "leave out --update"),
+        (["lock", "--update", "7.2.1"], "the matrix has no base or source '7.2.1'"),
     ],
 )
 def test_bad_input_is_answered_with_a_sentence_and_exit_code_2(

@@ -1,0 +1,140 @@
+"""A real registry on loopback, and images put into it without an engine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPMessage
+from pathlib import Path
+
+PROGRAM = Path("usr/bin/docker-registry")
+USER, PASSWORD = "someone", "secret"
+# The bcrypt hash of PASSWORD: the registry knows no other kind.
+_HTPASSWD = f"{USER}:$2b$04$oE8g1OrexCl9gbfDTTxYX.//fzMMMJMciL3UZunTSAXOjTE4A.GX6\n"
+_OCI = "application/vnd.oci.image"
+START_SECONDS = 30.0
+
+
+class Registry:
+    """A registry in its own folder, which can be stopped and started again on the same port."""
+
+    def __init__(self, program: Path, folder: Path, *, password: bool = False) -> None:
+        self._program = program
+        self._folder = folder
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, the beginning of its image references."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it; returns when it accepts connections."""
+        configuration = {
+            "version": "0.1",
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self._folder / "storage")},
+                "delete": {"enabled": True},
+            },
+            "http": {"addr": self.address, "secret": "of this test alone"},
+        }
+        if self._password:
+            users = self._folder / "users"
+            users.write_text(_HTPASSWD)
+            configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(users)}}
+        # JSON is YAML.
+        path = self._folder / "configuration.yml"
+        path.write_text(json.dumps(configuration))
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "serve", path], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError((self._folder / "log").read_text())
+            time.sleep(0.01)
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop it; what it stores stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def push(self, repository: str, tag: str, files: Mapping[str, str]) -> str:
+        """Put an image of one layer with these files there; returns its digest."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, text in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        layer = buffer.getvalue()
+        config = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {},
+                "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            }
+        ).encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": self._blob(repository, config, f"{_OCI}.config.v1+json"),
+            "layers": [self._blob(repository, layer, f"{_OCI}.layer.v1.tar")],
+        }
+        answer = self._request(
+            "PUT",
+            f"http://{self.address}/v2/{repository}/manifests/{tag}",
+            json.dumps(manifest).encode(),
+            f"{_OCI}.manifest.v1+json",
+        )
+        return str(answer["Docker-Content-Digest"])
+
+    def _blob(self, repository: str, data: bytes, media_type: str) -> dict[str, str | int]:
+        begun = self._request("POST", f"http://{self.address}/v2/{repository}/blobs/uploads/", b"")
+        self._request("PUT", f"{begun['Location']}&digest={_digest(data)}", data)
+        return {"mediaType": media_type, "digest": _digest(data), "size": len(data)}
+
+    def _request(
+        self, method: str, address: str, data: bytes, media_type: str = "application/octet-stream"
+    ) -> HTTPMessage:
+        request = urllib.request.Request(address, data, method=method)
+        request.add_header("Content-Type", media_type)
+        if self._password:
+            request.add_header("Authorization", f"Basic {credentials()}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            headers: HTTPMessage = answer.headers
+            return headers
+
+
+def credentials() -> str:
+    """USER and PASSWORD as HTTP's basic authentication and docker's config.json have them."""
+    return base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
