@@ -183,7 +183,7 @@ def plan(
 
     matrix, cells = _load(matrix_path)
     chosen = select(cells, archs, bases)
-    found = statuses(matrix, chosen, rehearse=rehearse)
+    found = statuses(matrix_path, matrix, chosen, rehearse=rehearse)
     if as_json:
         import json
 

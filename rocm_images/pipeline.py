@@ -60,6 +60,8 @@ class CellInput:
     inputs: Inputs | None = None
     why: str = ""
     """Why it has to be built, where that is known."""
+    refusal: str = ""
+    """Why it must not be built: its base moved since it was locked."""
 
 
 def run_cells(
@@ -132,6 +134,8 @@ class _Run:
     def run(self) -> CellReport:
         found = self.given.found
         report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.references[0])
+        if found is None and self.given.refusal:
+            return replace(report, result=Result.BUILD_FAILED, detail=self.given.refusal)
         if found is None:
             report = self._build(report)
             if report.result is not Result.DONE:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rocm_images import lock
 from rocm_images.cell_inputs import cell_input, with_found
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import ExitCode, InputError
 from rocm_images.layers import Layer, layers_of, size_report
+from rocm_images.lock import Lock
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput, run_cells
 from rocm_images.plan import Cell
@@ -71,13 +74,53 @@ def build_and_test(
         network=command.network,
     )
     engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=command.rehearse)
-    inputs = [
-        cell_input(matrix, options, cell, dockerfile, {**stand_ins(cell), **given})
-        for cell, dockerfile in rendered
-    ]
+    locked = lock.read(lock.path_of(matrix_path))
+    inputs = []
+    for cell, dockerfile in rendered:
+        replaced = {**stand_ins(cell), **given}
+        contexts = {**lock.locked_contexts(locked, matrix, cell.base_image), **replaced}
+        inputs.append(cell_input(matrix, options, cell, dockerfile, contexts))
     if not options.force:
         inputs = with_found(engine, inputs)
+    inputs = _held_to_the_lock(engine, matrix, locked, inputs, {*given, *stand_ins(cells[0])})
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
+
+
+def _held_to_the_lock(
+    engine: Engine,
+    matrix: Matrix,
+    locked: Lock,
+    inputs: Sequence[CellInput],
+    replaced: AbstractSet[str],
+) -> list[CellInput]:
+    """The same cells, with a refusal for each that would be built on a base that moved.
+
+    Warns of what is built from without a lock. Only cells that have to be built are looked at, so
+    a run in which nothing changed asks no registry.
+    """
+    from rocm_images.lock_changes import wanted_of
+    from rocm_images.locking import compare_bases, unlocked_sentences
+
+    bases = {
+        given.cell.base_image
+        for given in inputs
+        if given.found is None and given.cell.base_image not in replaced
+    }
+    if any(given.found is None for given in inputs):
+        used = [
+            wanted
+            for wanted in wanted_of(matrix)
+            if (wanted.key in bases if not wanted.git else f"{wanted.names[0]}-src" not in replaced)
+        ]
+        for sentence in unlocked_sentences(locked, used):
+            print(f"build.py: warning: {sentence}", file=sys.stderr)
+    moved = compare_bases(engine, locked, sorted(bases)).moved if bases else {}
+    return [
+        replace(given, refusal=moved.get(given.cell.base_image, ""))
+        if given.found is None
+        else given
+        for given in inputs
+    ]
 
 
 def test_images(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocm_images import lock
 from rocm_images.cell_inputs import cell_input, with_found
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import EngineError
@@ -25,11 +26,13 @@ class Status:
     state: str
 
 
-def statuses(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> list[Status]:
+def statuses(
+    matrix_path: Path, matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool
+) -> list[Status]:
     """The status of each cell; where no engine answers, that is said in its place.
 
     Raises:
-        InputError: a file that goes into an image cannot be read.
+        InputError: a file that goes into an image, or the lock, cannot be used.
     """
     options = BuildOptions(matrix=Path(), rootfs=ROOTFS, state=Path(), jobs=1)
     engine: Engine | None
@@ -48,7 +51,10 @@ def statuses(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> list[S
         contexts = {cell.name: stand_ins.contexts_of(matrix, cell) for cell in cells}
     else:
         engine = _engine()
-        contexts = {cell.name: {} for cell in cells}
+        locked = lock.read(lock.path_of(matrix_path))
+        contexts = {
+            cell.name: lock.locked_contexts(locked, matrix, cell.base_image) for cell in cells
+        }
     inputs = [
         cell_input(matrix, options, cell, dockerfile, contexts[cell.name])
         for cell, dockerfile in render(matrix, cells)

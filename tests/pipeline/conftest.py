@@ -59,6 +59,14 @@ def rehearsed() -> Answer:
     return run_build_py("--rehearse")
 
 
+@pytest.fixture
+def rolling(rehearsed: Answer) -> Answer:
+    """The same images again, with the rolling tags, which a variant of another test may have."""
+    again = run_build_py("--rehearse", "--no-smoke")
+    assert {cell["result"] for cell in again.summary.values()} == {"up to date"}
+    return again
+
+
 @pytest.fixture(scope="session")
 def running_engine() -> Engine:
     """The engine that answers, else the private one; for tests that need no rehearsed image."""

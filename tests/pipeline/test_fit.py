@@ -67,7 +67,7 @@ def test_the_entrypoint_warns_and_then_runs_the_command_unchanged(
     assert "Use an image on ROCm 7.2.1 or later" in warnings
 
 
-def test_both_archs_of_a_base_share_every_layer_up_to_deps(rehearsed: Answer) -> None:
+def test_both_archs_of_a_base_share_every_layer_up_to_deps(rolling: Answer) -> None:
     answer = run_build_py("sizes", "--rehearse", "--base", "7.2.0")
     assert answer.code == 0, answer.stderr
     for line in answer.stdout.splitlines():

@@ -487,3 +487,41 @@ def test_a_build_on_a_locked_base_takes_its_digest_wherever_the_tag_is(
     words.append(str(folder))
     subprocess.run(words, env=dict(running_engine.environment), check=True, capture_output=True)
     assert (site.folder / "out" / "content").read_text() == content
+
+
+def build(site: Site) -> Answer:
+    """build.py on one cell of the site's matrix, its sources replaced by stand-ins."""
+    stand_ins = PROJECT / "rehearsal" / "sources"
+    contexts = [f"{name}-src={stand_ins / name}" for name in ("sglang", "aiter", "rustup")]
+    return run_build_py(
+        *("--matrix", str(site.folder / "matrix.yaml"), "--arch", "942", "--base", "7.2.0"),
+        *("--no-smoke", *(word for context in contexts for word in ("--context", context))),
+        environment=site.environment,
+    )
+
+
+def test_a_base_that_moved_is_not_built_on_and_both_digests_are_named(site: Site) -> None:
+    site.run()
+    before = site.entries()[site.older]
+    after = site.push(site.older, "moved")
+    answer = build(site)
+    assert answer.code == 1
+    assert before in answer.stderr
+    assert after in answer.stderr
+    assert "lock --update" in answer.stderr
+    assert "build starts" not in answer.stderr
+
+
+def test_a_base_that_did_not_move_is_built_on(site: Site) -> None:
+    site.run()
+    answer = build(site)
+    # These bases hold a text and no shell, so the first step is as far as a build gets.
+    assert "[base 1/" in answer.stderr
+    assert "moved" not in answer.stderr
+    assert "has no entry" not in answer.stderr
+
+
+def test_a_build_without_a_lock_warns_of_its_base_and_of_nothing_replaced(site: Site) -> None:
+    answer = build(site)
+    assert answer.stderr.count("has no entry in matrix.lock") == 1
+    assert f"{site.older} has no entry in matrix.lock" in answer.stderr

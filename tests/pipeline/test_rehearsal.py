@@ -42,9 +42,9 @@ def test_a_rehearsed_image_says_that_it_is_one(
 
 
 def test_the_recommended_image_has_both_rolling_tags_and_the_immutable_one(
-    rehearsed: Answer, client: docker.DockerClient
+    rolling: Answer, client: docker.DockerClient
 ) -> None:
-    image = client.images.get(rehearsed.summary["942-rocm7.2.2"]["image_id"])
+    image = client.images.get(rolling.summary["942-rocm7.2.2"]["image_id"])
     build_id = image.labels[BUILD_ID]
     assert set(image.tags) == {
         "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal",
@@ -54,10 +54,10 @@ def test_the_recommended_image_has_both_rolling_tags_and_the_immutable_one(
 
 
 def test_a_stand_in_base_labels_whatever_is_built_on_it(
-    rehearsed: Answer, buildx: Buildx, client: docker.DockerClient, tmp_path: Path
+    rolling: Answer, buildx: Buildx, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     # Built with plain buildx and without our labels, an image still cannot pass for a real one.
-    base = rehearsed.summary["942-rocm7.2.0"]["reference"]
+    base = rolling.summary["942-rocm7.2.0"]["reference"]
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\n")
     words = [*buildx.command, "build", "--tag=sglang-rocm:derived-rehearsal", str(tmp_path)]
     subprocess.run(words, env=dict(buildx.environment), check=True, capture_output=True)
@@ -84,9 +84,9 @@ def test_a_failed_cell_is_explained_and_the_other_one_is_finished(rehearsed: Ans
 
 
 def test_an_image_whose_environment_disagrees_with_its_advisories_fails_its_smoke_test(
-    rehearsed: Answer, buildx: Buildx, tmp_path: Path
+    rolling: Answer, buildx: Buildx, tmp_path: Path
 ) -> None:
-    base = rehearsed.summary["942-rocm7.2.0"]["reference"]
+    base = rolling.summary["942-rocm7.2.0"]["reference"]
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nENV SGLANG_USE_AITER_AR=1\n")
     words = [*buildx.command, "build", "--tag=sglang-rocm:unsafe-rehearsal", str(tmp_path)]
     subprocess.run(words, env=dict(buildx.environment), check=True, capture_output=True)
@@ -95,7 +95,7 @@ def test_an_image_whose_environment_disagrees_with_its_advisories_fails_its_smok
     assert "test_the_environment_is_the_one_the_advisories_give" in answer.stderr
 
 
-def test_images_that_exist_are_tested_by_cell_or_by_name(rehearsed: Answer) -> None:
+def test_images_that_exist_are_tested_by_cell_or_by_name(rolling: Answer) -> None:
     by_cell = run_build_py("smoke", "--rehearse", "--arch", "942", "--base", "7.2.2")
     by_name = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:v0.5.21-mi30x-rehearsal")
     assert (by_cell.code, by_name.code) == (0, 0)
