@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,6 +202,7 @@ class PrivateEngine:
         if handle := _STARTED.pop(self.runtime, None):
             handle.wait()
         self._unmount()
+        shutil.rmtree(self.runtime, ignore_errors=True)
         return bool(pids)
 
     def _end(self, *programs: str) -> list[int]:

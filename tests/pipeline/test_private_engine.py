@@ -34,6 +34,7 @@ def test_it_answers_after_start_and_not_after_stop(private: PrivateEngine) -> No
     assert private.stop() is True
     assert private.pid() is None
     assert not private.answers()
+    assert not private.runtime.exists()
 
 
 def test_starting_or_stopping_it_twice_is_harmless(private: PrivateEngine) -> None:
