@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from pathlib import Path
 
 import docker
@@ -94,7 +95,8 @@ def test_a_changed_source_is_built_and_a_change_taken_back_is_not(
     same = run_build_py(*choice, *context)
     assert same.summary["942-rocm7.2.0"]["result"] == "up to date"
 
-    (source / "aiter" / "__init__.py").write_text('"""A changed stand-in for AITER."""\n')
+    # A content of this run's own: an engine that lives on has the images of earlier runs.
+    (source / "aiter" / "__init__.py").write_text(f'"""Changed: {uuid.uuid4()}."""\n')
     changed = run_build_py(*choice, *context)
     assert changed.summary["942-rocm7.2.0"]["result"] == "done"
     assert changed.summary["942-rocm7.2.0"]["image_id"] != same.summary["942-rocm7.2.0"]["image_id"]
