@@ -82,7 +82,8 @@ def build_and_test(
         inputs.append(cell_input(matrix, options, cell, dockerfile, contexts))
     if not options.force:
         inputs = with_found(engine, inputs)
-    inputs = _held_to_the_lock(engine, matrix, locked, inputs, {*given, *stand_ins(cells[0])})
+    replaced_names = {*given, *(name for cell in cells for name in stand_ins(cell))}
+    inputs = _held_to_the_lock(engine, matrix, locked, inputs, replaced_names)
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
 
 

@@ -32,6 +32,11 @@ def test_one_command_builds_and_tests_every_image(rehearsed: Answer) -> None:
         assert (PROJECT / "build" / "logs" / f"{cell}.log").stat().st_size > 0
 
 
+def test_a_rehearsal_needs_no_lock(rehearsed: Answer) -> None:
+    # Every base and source is a stand-in, which the lock has no part in.
+    assert "matrix.lock" not in rehearsed.stderr
+
+
 def test_a_rehearsed_image_says_that_it_is_one(
     rehearsed: Answer, client: docker.DockerClient
 ) -> None:
