@@ -13,7 +13,7 @@ from rocm_images import buildx
 from rocm_images.children import Children, Stopped
 from rocm_images.engine import Engine
 from rocm_images.engine_images import BUILD_ID, INPUTS, EngineImage
-from rocm_images.errors import EngineError, RocmImagesError
+from rocm_images.errors import RocmImagesError
 from rocm_images.evidence import Evidence
 from rocm_images.identity import Inputs
 from rocm_images.plan import Cell
@@ -78,8 +78,16 @@ def run_cells(
     Ctrl-C (KeyboardInterrupt) in the calling thread stops every child; the reports of the cells
     that had not ended then say `interrupted`.
     """
+    # By now an engine has answered, so the SDK is loaded in any case.
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     # Looked for only where something is built: an engine that has every image needs no buildx.
-    builder = buildx.find_buildx(engine) if any(g.found is None for g in inputs) else None
+    builder = (
+        buildx.find_buildx(engine)
+        if any(g.found is None and not g.refusal for g in inputs)
+        else None
+    )
     children = Children()
     reports: dict[str, CellReport] = {}
     lock = threading.Lock()
@@ -92,6 +100,9 @@ def run_cells(
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         except RocmImagesError as error:
             report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=str(error))
+        except (DockerException, RequestException) as error:
+            detail = f"the engine at {engine.address} failed: {error}: see whether it still runs"
+            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
         except OSError as error:
             detail = f"{error.filename or 'a child process'}: {error.strerror}"
             report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
@@ -143,7 +154,9 @@ class _Run:
         else:
             report = replace(report, result=Result.UP_TO_DATE)
             self._tag(found)
-        report = report.of_image(*_image(self.engine, report.reference))
+        # The immutable tag, or the id: another run may move a rolling tag at any time.
+        exactly = found.image_id if found else self.given.references[-1]
+        report = report.of_image(*_image(self.engine, exactly))
         return self._smoke(report) if self.options.smoke else report
 
     def _tag(self, found: EngineImage) -> None:
@@ -235,19 +248,10 @@ class _Run:
 
 
 def _image(engine: Engine, reference: str) -> tuple[str, int]:
-    """The id and the size in bytes of an image that the engine has.
-
-    Raises:
-        EngineError: the engine does not have it, or does not answer.
-    """
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
+    """The id and the size in bytes of an image that the engine has."""
     client = engine.client()
     try:
         image = client.images.get(reference)
         return str(image.id), int(image.attrs.get("Size") or 0)
-    except (DockerException, RequestException) as error:
-        raise EngineError(f"the engine does not give the image {reference}: {error}") from None
     finally:
         client.close()
