@@ -13,64 +13,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode, InputError, RocmImagesError
+from rocm_images.command_options import (
+    Verbs,
+    arch_option,
+    base_option,
+    jobs_option,
+    matrix_option,
+    rehearse_option,
+)
+from rocm_images.errors import ExitCode, InputError, RocmImagesError
 
 if TYPE_CHECKING:
     from rocm_images.matrix import Matrix
     from rocm_images.plan import Cell
-
-PROJECT = Path(__file__).resolve().parent.parent
-DEFAULT_VERB = "build"
-
-
-class _Verbs(click.Group):
-    """A group in which options without a verb belong to `build`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
-            args = [DEFAULT_VERB, *args]
-        return super().parse_args(ctx, args)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        build = self.commands[DEFAULT_VERB]
-        with formatter.section("Options of `build`, the verb when none is given"):
-            records = [param.get_help_record(ctx) for param in build.get_params(ctx)]
-            formatter.write_dl([record for record in records if record])
-        self.format_commands(ctx, formatter)
-
-    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Exit codes"):
-            formatter.write_dl(
-                [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
-            )
-
-
-_matrix_option = click.option(
-    "--matrix",
-    "matrix_path",
-    type=click.Path(path_type=Path),
-    default=PROJECT / "matrix.yaml",
-    show_default="matrix.yaml beside build.py",
-    help="The matrix file.",
-)
-_arch_option = click.option(
-    "--arch", "archs", multiple=True, metavar="ARCH", help="Only this arch; may be repeated."
-)
-_base_option = click.option(
-    "--base", "bases", multiple=True, metavar="BASE", help="Only this base; may be repeated."
-)
-_rehearse_option = click.option(
-    "--rehearse",
-    is_flag=True,
-    help="Use stand-ins where the real thing needs a GPU or Docker Hub: docs/rehearsal.md.",
-)
-_jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=2,
-    show_default=True,
-    help="Cells that are worked on at once.",
-)
 
 
 def _load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
@@ -82,7 +37,7 @@ def _load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
 
 
 @click.group(
-    cls=_Verbs,
+    cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def main() -> None:
@@ -93,10 +48,10 @@ def main() -> None:
 
 
 @main.command()
-@_matrix_option
-@_arch_option
-@_base_option
-@_jobs_option
+@matrix_option
+@arch_option
+@base_option
+@jobs_option
 @click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
 @click.option(
     "--context",
@@ -131,7 +86,7 @@ def main() -> None:
 )
 @click.option("--force", is_flag=True, help="Build and test even what is up to date.")
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
-@_rehearse_option
+@rehearse_option
 def build(
     matrix_path: Path,
     archs: tuple[str, ...],
@@ -168,11 +123,11 @@ def build(
 
 
 @main.command()
-@_matrix_option
-@_arch_option
-@_base_option
+@matrix_option
+@arch_option
+@base_option
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
-@_rehearse_option
+@rehearse_option
 def plan(
     matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_json: bool, rehearse: bool
 ) -> None:
@@ -216,7 +171,7 @@ def plan(
 
 
 @main.command()
-@_matrix_option
+@matrix_option
 @click.argument("cell")
 def explain(matrix_path: Path, cell: str) -> None:
     """Show every setting and pin of one CELL, why it is there, and its references."""
@@ -228,7 +183,7 @@ def explain(matrix_path: Path, cell: str) -> None:
 
 
 @main.command()
-@_matrix_option
+@matrix_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -260,7 +215,7 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
 
 
 @main.command()
-@_matrix_option
+@matrix_option
 @click.option(
     "--check", is_flag=True, help="Write nothing; show what moved upstream, and exit 7 if any did."
 )
@@ -282,14 +237,14 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_matrix_option
-@_arch_option
-@_base_option
-@_jobs_option
+@matrix_option
+@arch_option
+@base_option
+@jobs_option
 @click.option(
     "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
 )
-@_rehearse_option
+@rehearse_option
 def smoke(
     matrix_path: Path,
     archs: tuple[str, ...],
@@ -313,10 +268,10 @@ def smoke(
 
 
 @main.command()
-@_matrix_option
-@_arch_option
-@_base_option
-@_rehearse_option
+@matrix_option
+@arch_option
+@base_option
+@rehearse_option
 def sizes(
     matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], rehearse: bool
 ) -> None:

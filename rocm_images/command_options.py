@@ -1,0 +1,65 @@
+"""What the verbs of the command line have in common: their group, and the options of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rocm_images.errors import EXIT_CODE_MEANINGS
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_VERB = "build"
+
+
+class Verbs(click.Group):
+    """A group in which options without a verb belong to `build`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the verb `build` before options that stand alone."""
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = [DEFAULT_VERB, *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows the options of `build`, and the other verbs."""
+        build = self.commands[DEFAULT_VERB]
+        with formatter.section("Options of `build`, the verb when none is given"):
+            records = [param.get_help_record(ctx) for param in build.get_params(ctx)]
+            formatter.write_dl([record for record in records if record])
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows what the exit codes mean."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl(
+                [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
+            )
+
+
+matrix_option = click.option(
+    "--matrix",
+    "matrix_path",
+    type=click.Path(path_type=Path),
+    default=PROJECT / "matrix.yaml",
+    show_default="matrix.yaml beside build.py",
+    help="The matrix file.",
+)
+arch_option = click.option(
+    "--arch", "archs", multiple=True, metavar="ARCH", help="Only this arch; may be repeated."
+)
+base_option = click.option(
+    "--base", "bases", multiple=True, metavar="BASE", help="Only this base; may be repeated."
+)
+rehearse_option = click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Use stand-ins where the real thing needs a GPU or Docker Hub: docs/rehearsal.md.",
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=2,
+    show_default=True,
+    help="Cells that are worked on at once.",
+)
