@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rocm_images import engine
 from rocm_images.buildx import Buildx, find_buildx
 from rocm_images.engine import Engine
 from rocm_images.errors import EngineError
+from rocm_images.labels import PREFIX
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"
@@ -51,6 +52,25 @@ def run_build_py(*arguments: str, environment: Mapping[str, str] | None = None) 
     cells = json.loads(SUMMARY.read_text())["cells"] if SUMMARY.exists() else []
     summary = {cell["cell"]: cell for cell in cells}
     return Answer(done.returncode, done.stdout, done.stderr, summary)
+
+
+def run_in(
+    client: docker.DockerClient, image: str, words: Sequence[str], **options: Any
+) -> tuple[int, str, str]:
+    """Run a command in a new container without network, through the image's entrypoint.
+
+    Returns its status, standard output and standard error; nothing of the container is left.
+    """
+    container = client.containers.create(
+        image, list(words), network_mode="none", labels={PREFIX + "test": "pipeline"}, **options
+    )
+    try:
+        container.start()
+        status = int(container.wait(timeout=600)["StatusCode"])
+        out, err = (container.logs(stdout=o, stderr=not o).decode() for o in (True, False))
+        return status, out, err
+    finally:
+        container.remove(force=True)
 
 
 @pytest.fixture(scope="session")

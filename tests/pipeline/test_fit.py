@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import PROJECT, Answer, run_build_py
+from conftest import PROJECT, Answer, run_build_py, run_in
 
 CELL = ("--rehearse", "--arch", "942", "--base", "7.2.2")
 
@@ -49,19 +49,13 @@ def test_a_renamed_variable_fails_the_build_with_a_sentence(
 def test_the_entrypoint_warns_and_then_runs_the_command_unchanged(
     rehearsed: Answer, client: docker.DockerClient
 ) -> None:
-    container = client.containers.run(
+    status, out, warnings = run_in(
+        client,
         rehearsed.summary["942-rocm7.2.0"]["image_id"],
         ["sh", "-c", 'printf "%s|" "$@"; exit 7', "name", "a b", "$HOME", ""],
-        detach=True,
-        network_mode="none",
         environment={"SGLANG_USE_AITER_AR": "1"},
     )
-    try:
-        assert container.wait(timeout=60)["StatusCode"] == 7
-        assert container.logs(stderr=False).decode() == "a b|$HOME||"
-        warnings = container.logs(stdout=False).decode()
-    finally:
-        container.remove(force=True)
+    assert (status, out) == (7, "a b|$HOME||")
     assert "there is no /dev/kfd" in warnings
     assert "sgl-project/sglang#23581" in warnings
     assert "Use an image on ROCm 7.2.1 or later" in warnings

@@ -10,25 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import PROJECT, Answer
+from conftest import PROJECT, Answer, run_in
 from rocm_images.labels import STAND_IN
 
 TESTS_IN_BASE = 28
-
-
-def run_in(
-    client: docker.DockerClient, image: str, words: list[str], **options: object
-) -> tuple[int, str, str]:
-    """Run a command in a new container; returns its status, standard output and error."""
-    container = client.containers.run(
-        image, words, entrypoint="", detach=True, network_mode="none", **options
-    )
-    try:
-        status = int(container.wait(timeout=600)["StatusCode"])
-        out, err = (container.logs(stdout=o, stderr=not o).decode() for o in (True, False))
-        return status, out, err
-    finally:
-        container.remove(force=True)
 
 
 def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
@@ -50,6 +35,7 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
         client,
         base,
         words,
+        entrypoint="",
         working_dir="/project",
         environment={"PYTHONPATH": "/packages", "PYTHONDONTWRITEBYTECODE": "1"},
         volumes={
@@ -83,6 +69,7 @@ def test_each_sabotage_has_its_own_exit_code_and_sentence(
         client,
         rehearsed.summary["942-rocm7.2.2"]["image_id"],
         ["graph-probe", "decode", "--sabotage", kind, "--timeout", "12", "--json"],
+        entrypoint="",
         environment={"HIP_STANDIN_DEVICES": "2"},
     )
     assert status == code, out + err
