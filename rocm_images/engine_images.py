@@ -29,7 +29,7 @@ def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[E
     """The images that carry one of the references: one call of the engine, for all cells.
 
     By reference and not by label, because the containerd store measures every image that it
-    lists: a call without references took 0.26 s where this one takes 0.02 s.
+    lists: on an engine with 20 of ours, 0.5 to 0.7 s by label, 0.06 to 0.09 s for four references.
     """
     wanted = set(references)
     answers = client.api.images(filters={"reference": sorted(wanted)})

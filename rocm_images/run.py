@@ -160,11 +160,13 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> Non
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
     client = engine.client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
-    for cell, dockerfile in render(matrix, cells):
-        reference = cell.reference(cell.tags[0] + options.tag_suffix)
-        layers = layers_of(client, reference, dockerfile)
-        reports.setdefault(cell.rocm, {})[cell.name] = layers
-    client.close()
+    try:
+        for cell, dockerfile in render(matrix, cells):
+            reference = cell.reference(cell.tags[0] + options.tag_suffix)
+            layers = layers_of(client, reference, dockerfile)
+            reports.setdefault(cell.rocm, {})[cell.name] = layers
+    finally:
+        client.close()
     print("\n\n".join(size_report(images) for images in reports.values()))
 
 
