@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -18,22 +18,11 @@ from rocm_images.command_options import (
     arch_option,
     base_option,
     jobs_option,
+    load,
     matrix_option,
     rehearse_option,
 )
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
-
-if TYPE_CHECKING:
-    from rocm_images.matrix import Matrix
-    from rocm_images.plan import Cell
-
-
-def _load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
-    from rocm_images.matrix_file import load
-    from rocm_images.plan import cells_of
-
-    matrix = load(matrix_path)
-    return matrix, cells_of(matrix)
 
 
 @click.group(
@@ -107,7 +96,7 @@ def build(
     from rocm_images.run import BuildCommand, build_and_test
     from rocm_images.selection import select
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     command = BuildCommand(
         jobs=jobs,
         builder=builder,
@@ -136,7 +125,7 @@ def plan(
     from rocm_images.status import statuses
     from rocm_images.text_table import text_table
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     chosen = select(cells, archs, bases)
     found = statuses(matrix_path, matrix, chosen, rehearse=rehearse)
     if as_json:
@@ -178,7 +167,7 @@ def explain(matrix_path: Path, cell: str) -> None:
     from rocm_images.explain import explain as explanation
     from rocm_images.selection import cell_named
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     click.echo(explanation(matrix, cell_named(cells, cell)))
 
 
@@ -196,7 +185,7 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     from rocm_images import render as rendering
     from rocm_images.errors import RenderDrift
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     here = rendering.Destinations
     to = here.below(output) if output else here.beside(matrix_path)
     files = rendering.rendered_files(matrix, cells, to)
@@ -232,7 +221,7 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...]) -> None:
 
     if check and names:
         raise InputError("--check looks at every entry and writes none: leave out --update")
-    matrix, _ = _load(matrix_path)
+    matrix, _ = load(matrix_path)
     run_lock(matrix_path, matrix, names, check=check)
 
 
@@ -257,7 +246,7 @@ def smoke(
     from rocm_images.run import test_images
     from rocm_images.selection import select
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     if image and (archs or bases):
         raise InputError("--image names one image: leave out --arch and --base")
     chosen = () if image else select(cells, archs, bases)
@@ -279,7 +268,7 @@ def sizes(
     from rocm_images.run import print_sizes
     from rocm_images.selection import select
 
-    matrix, cells = _load(matrix_path)
+    matrix, cells = load(matrix_path)
     print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
 
 

@@ -1,12 +1,17 @@
-"""What the verbs of the command line have in common: their group, and the options of several."""
+"""What the verbs have in common: their group, the options of several, and the matrix they name."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rocm_images.errors import EXIT_CODE_MEANINGS
+
+if TYPE_CHECKING:
+    from rocm_images.matrix import Matrix
+    from rocm_images.plan import Cell
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_VERB = "build"
@@ -63,3 +68,16 @@ jobs_option = click.option(
     show_default=True,
     help="Cells that are worked on at once.",
 )
+
+
+def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
+    """The matrix that `matrix_option` names, and all of its cells.
+
+    Raises:
+        MatrixError: the file cannot be read, or is no matrix.
+    """
+    from rocm_images import matrix_file
+    from rocm_images.plan import cells_of
+
+    matrix = matrix_file.load(matrix_path)
+    return matrix, cells_of(matrix)
