@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rocm_images.engine import Engine
 from rocm_images.engine_images import INPUTS, images_of, tagged, why_build, with_build_id
@@ -11,6 +13,11 @@ from rocm_images.identity import SHORT, Inputs, inputs_of
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput
 from rocm_images.plan import Cell
+
+if TYPE_CHECKING:
+    from rocm_images.registry.client import Repository
+
+REQUESTS_AT_ONCE = 8
 
 
 def cell_input(
@@ -68,3 +75,22 @@ def with_found(engine: Engine, given: Sequence[CellInput]) -> list[CellInput]:
         else:
             found.append(replace(cell, found=same))
     return found
+
+
+def with_published(repository: Repository, given: Sequence[CellInput]) -> list[CellInput]:
+    """The same cells, with what the target registry has of those that the engine has not.
+
+    One request for each of these.
+
+    Raises:
+        RegistryError: the registry does not answer.
+    """
+
+    def look(cell: CellInput) -> CellInput:
+        if cell.found is not None:
+            return cell
+        digest = repository.digest_of(cell.references[-1].rpartition(":")[2])
+        return replace(cell, published=repository.reference(digest) if digest else "")
+
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        return list(pool.map(look, given))

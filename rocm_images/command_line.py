@@ -17,12 +17,15 @@ from rocm_images.command_options import (
     Verbs,
     arch_option,
     base_option,
+    ca_bundle_option,
     jobs_option,
     load,
     matrix_option,
+    registry_option,
     rehearse_option,
 )
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
+from rocm_images.registry.address import RegistryAddress
 
 
 @click.group(
@@ -57,12 +60,7 @@ def main() -> None:
     metavar="NAME=VALUE",
     help="A build argument of the Dockerfile: MAX_JOBS, compile jobs at once; may be repeated.",
 )
-@click.option(
-    "--ca-bundle",
-    type=click.Path(path_type=Path),
-    help="Certificates that the build steps trust.  "
-    "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set]",
-)
+@ca_bundle_option
 @click.option(
     "--pip-config",
     type=click.Path(path_type=Path),
@@ -74,6 +72,12 @@ def main() -> None:
     help="The network of the build steps.  [default: the engine's, or the host's if it has none]",
 )
 @click.option("--force", is_flag=True, help="Build and test even what is up to date.")
+@registry_option
+@click.option(
+    "--pull-existing",
+    is_flag=True,
+    help="Pull and test what --registry has, where the engine has not; else it is left there.",
+)
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @rehearse_option
 def build(
@@ -88,6 +92,8 @@ def build(
     pip_config: Path | None,
     network: str | None,
     force: bool,
+    registry: RegistryAddress | None,
+    pull_existing: bool,
     no_smoke: bool,
     rehearse: bool,
 ) -> None:
@@ -96,6 +102,8 @@ def build(
     from rocm_images.run import BuildCommand, build_and_test
     from rocm_images.selection import select
 
+    if pull_existing and not registry:
+        raise InputError("--pull-existing pulls from a registry: name it with --registry")
     matrix, cells = load(matrix_path)
     command = BuildCommand(
         jobs=jobs,
@@ -107,6 +115,8 @@ def build(
         smoke=not no_smoke,
         force=force,
         rehearse=rehearse,
+        registry=registry,
+        pull_existing=pull_existing,
     )
     sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))
 
@@ -116,9 +126,17 @@ def build(
 @arch_option
 @base_option
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+@registry_option
+@ca_bundle_option
 @rehearse_option
 def plan(
-    matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], as_json: bool, rehearse: bool
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    as_json: bool,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    rehearse: bool,
 ) -> None:
     """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
     from rocm_images.selection import select
@@ -127,7 +145,14 @@ def plan(
 
     matrix, cells = load(matrix_path)
     chosen = select(cells, archs, bases)
-    found = statuses(matrix_path, matrix, chosen, rehearse=rehearse)
+    repository = None
+    if registry:
+        from rocm_images.company_network import ca_bundle_for
+        from rocm_images.registry.client import Repository
+
+        trusted = ca_bundle_for(ca_bundle, os.environ)
+        repository = Repository(registry, matrix.image.repository, trusted)
+    found = statuses(matrix_path, matrix, chosen, rehearse=rehearse, repository=repository)
     if as_json:
         import json
 

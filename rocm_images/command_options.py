@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rocm_images.errors import EXIT_CODE_MEANINGS
+from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.matrix import Matrix
@@ -67,6 +68,21 @@ jobs_option = click.option(
     default=2,
     show_default=True,
     help="Cells that are worked on at once.",
+)
+
+
+registry_option = click.option(
+    "--registry",
+    callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,
+    metavar="ADDRESS",
+    envvar="ROCM_IMAGES_REGISTRY",
+    help="[http://]HOST[:PORT][/PATH] of the target registry.  [default: $ROCM_IMAGES_REGISTRY]",
+)
+ca_bundle_option = click.option(
+    "--ca-bundle",
+    type=click.Path(path_type=Path),
+    help="Certificates to trust, in builds and for the registry.  "
+    "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set]",
 )
 
 

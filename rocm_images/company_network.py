@@ -26,21 +26,30 @@ def secrets_for(
         InputError: a file cannot be read, or the CA bundle holds no certificate.
     """
     secrets: dict[str, Path] = {}
-    named = ca_bundle
-    source = "--ca-bundle"
+    trusted = ca_bundle_for(ca_bundle, environment)
+    if trusted is not None:
+        secrets["ca-bundle"] = trusted
+    if pip_config is not None:
+        _text(pip_config, "--pip-config")
+        secrets["pip-config"] = pip_config
+    return secrets
+
+
+def ca_bundle_for(ca_bundle: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """The CA bundle that was named, or that the environment names; None: the system's.
+
+    Raises:
+        InputError: it cannot be read, or holds no certificate.
+    """
+    named, source = ca_bundle, "--ca-bundle"
     if named is None:
         for variable in CA_VARIABLES:
             if environment.get(variable):
                 named, source = Path(environment[variable]), variable
                 break
-    if named is not None:
-        if "BEGIN CERTIFICATE" not in _text(named, source):
-            raise InputError(f"{source}: {named} holds no certificate (PEM): name a CA bundle")
-        secrets["ca-bundle"] = named
-    if pip_config is not None:
-        _text(pip_config, "--pip-config")
-        secrets["pip-config"] = pip_config
-    return secrets
+    if named is not None and "BEGIN CERTIFICATE" not in _text(named, source):
+        raise InputError(f"{source}: {named} holds no certificate (PEM): name a CA bundle")
+    return named
 
 
 def proxy_arguments(environment: Mapping[str, str]) -> list[str]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.labels import PREFIX
 
 if TYPE_CHECKING:
     import docker
+
+    from rocm_images.engine import Engine
 
 BUILD_ID = PREFIX + "build-id"
 INPUTS = PREFIX + "inputs"
@@ -61,3 +64,28 @@ def why_build(found: EngineImage | None, changed: Iterable[str]) -> str:
     names = sorted(changed)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"changed: {shown}" if names else "another scheme of build ids"
+
+
+def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
+    """Pull an image by digest, which the engine verifies, and check which inputs it is made from.
+
+    Raises:
+        RegistryError: the engine cannot pull it.
+        VerificationFailed: it is labelled with another build id than its tag promised.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    client = engine.client()
+    try:
+        image = client.images.pull(reference)
+    except (APIError, ImageNotFound) as error:
+        raise RegistryError(f"cannot pull {reference}: {error.explanation}") from None
+    finally:
+        client.close()
+    found = EngineImage(str(image.id), image.labels, tuple(image.tags))
+    if found.labels.get(BUILD_ID) != build_id:
+        raise VerificationFailed(
+            f"{reference} is labelled with build id {found.labels.get(BUILD_ID)}, not {build_id}, "
+            "which its tag promises: someone moved an immutable tag; build it with --force"
+        )
+    return found

@@ -19,6 +19,9 @@ class ExitCode(enum.IntEnum):
     RENDER_DRIFT = 5
     LOCK_INCOMPLETE = 6
     LOCK_DRIFT = 7
+    PUBLISH_REFUSED = 8
+    REGISTRY_FAILED = 9
+    VERIFICATION_FAILED = 10
     INTERRUPTED = 130
 
 
@@ -31,6 +34,10 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.RENDER_DRIFT: "render --check: the committed files are not what would be rendered",
     ExitCode.LOCK_INCOMPLETE: "lock: a name could not be resolved; its entry stays as it was",
     ExitCode.LOCK_DRIFT: "matrix.lock is not what registries and git servers have now",
+    ExitCode.PUBLISH_REFUSED: "an image may not be published: no evidence, too low a level, or "
+    "its immutable tag is taken",
+    ExitCode.REGISTRY_FAILED: "a registry failed or let nobody in; running again resumes",
+    ExitCode.VERIFICATION_FAILED: "an image is not what was tested: signature, evidence or digest",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
 }
 
@@ -79,6 +86,24 @@ class LockDrift(RocmImagesError):
     """Something moved upstream since matrix.lock was written, or was never locked."""
 
     exit_code = ExitCode.LOCK_DRIFT
+
+
+class PublishRefused(RocmImagesError):
+    """An image may not be published as it is."""
+
+    exit_code = ExitCode.PUBLISH_REFUSED
+
+
+class RegistryError(RocmImagesError):
+    """A registry cannot be reached, lets nobody in, or does not answer as registries do."""
+
+    exit_code = ExitCode.REGISTRY_FAILED
+
+
+class VerificationFailed(RocmImagesError):
+    """An image's signature, evidence or digest is not what it must be."""
+
+    exit_code = ExitCode.VERIFICATION_FAILED
 
 
 @dataclass(frozen=True, order=True)

@@ -12,14 +12,14 @@ from pathlib import Path
 from rocm_images import buildx
 from rocm_images.children import Children, Stopped
 from rocm_images.engine import Engine
-from rocm_images.engine_images import BUILD_ID, INPUTS, EngineImage
+from rocm_images.engine_images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
 from rocm_images.evidence import Evidence
 from rocm_images.identity import Inputs
 from rocm_images.plan import Cell
 from rocm_images.progress import Progress
 from rocm_images.smoke import device_for, smoke, tests_digest
-from rocm_images.summary import CellReport, Result
+from rocm_images.summary import GOOD_RESULTS, CellReport, Result
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class BuildOptions:
     smoke: bool = True
     force: bool = False
     """Build and test even what is up to date."""
+    pull_existing: bool = False
+    """Pull, and test, what the target registry has and the engine has not."""
     builder: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
@@ -62,6 +64,13 @@ class CellInput:
     """Why it has to be built, where that is known."""
     refusal: str = ""
     """Why it must not be built: its base moved since it was locked."""
+    published: str = ""
+    """The image by digest in the target registry, where that has it and the engine does not."""
+
+    @property
+    def to_build(self) -> bool:
+        """Whether neither the engine nor the target registry has its image."""
+        return self.found is None and not self.published
 
 
 def run_cells(
@@ -84,9 +93,7 @@ def run_cells(
 
     # Looked for only where something is built: an engine that has every image needs no buildx.
     builder = (
-        buildx.find_buildx(engine)
-        if any(g.found is None and not g.refusal for g in inputs)
-        else None
+        buildx.find_buildx(engine) if any(g.to_build and not g.refusal for g in inputs) else None
     )
     children = Children()
     reports: dict[str, CellReport] = {}
@@ -106,7 +113,7 @@ def run_cells(
         except OSError as error:
             detail = f"{error.filename or 'a child process'}: {error.strerror}"
             report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
-        if children.stopping and report.result not in (Result.DONE, Result.UP_TO_DATE):
+        if children.stopping and report.result not in GOOD_RESULTS:
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         report = report.after(time.monotonic() - begun)
         with lock:
@@ -147,7 +154,16 @@ class _Run:
         report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.references[0])
         if found is None and self.given.refusal:
             return replace(report, result=Result.BUILD_FAILED, detail=self.given.refusal)
-        if found is None:
+        if found is None and self.given.published:
+            report = replace(report, reference=self.given.published, result=Result.IN_REGISTRY)
+            if not self.options.pull_existing:
+                return report
+            self._on_step(f"pull {self.given.published}")
+            assert self.given.inputs is not None
+            found = pull(self.engine, self.given.published, self.given.inputs.build_id)
+            report = replace(report, reference=self.given.references[0], result=Result.PULLED)
+            self._tag(found)
+        elif found is None:
             report = self._build(report)
             if report.result is not Result.DONE:
                 return report
@@ -157,7 +173,7 @@ class _Run:
         # The immutable tag, or the id: another run may move a rolling tag at any time.
         exactly = found.image_id if found else self.given.references[-1]
         report = report.of_image(*_image(self.engine, exactly))
-        return self._smoke(report) if self.options.smoke else report
+        return self._smoke(report, found) if self.options.smoke else report
 
     def _tag(self, found: EngineImage) -> None:
         """Gives an image that is already there the tags that it lacks or lost to another one."""
@@ -215,13 +231,16 @@ class _Run:
             log=self._log(""),
         )
 
-    def _smoke(self, report: CellReport) -> CellReport:
-        known = None if self.options.force else self._known_evidence(report.image_id)
+    def _smoke(self, report: CellReport, found: EngineImage | None) -> CellReport:
+        """Tests the image, which was built just now where it was not `found`."""
+        known = None
+        if found is not None and not self.options.force:
+            known = self._known_evidence(found, report.image_id)
         if known:
             return report.tested(known)
         self._on_step("smoke test")
         log = self._log(".smoke")
-        found = smoke(
+        evidence = smoke(
             self.engine,
             self.options.matrix,
             self.given.cell,
@@ -230,16 +249,14 @@ class _Run:
             self.options.evidence,
             self.children,
         )
-        report = report.tested(found)
-        if found.passed:
+        report = report.tested(evidence)
+        if evidence.passed:
             return report
-        return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=found.failures, log=log)
+        failures = evidence.failures
+        return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=failures, log=log)
 
-    def _known_evidence(self, image_id: str) -> Evidence | None:
+    def _known_evidence(self, found: EngineImage, image_id: str) -> Evidence | None:
         """Evidence that this very image passed these very tests, as well as they can run here."""
-        found = self.given.found
-        if found is None:
-            return None
         known = Evidence.read(self.options.evidence, image_id)
         if known is None or not known.passed or known.tests != tests_digest():
             return None

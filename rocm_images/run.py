@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images import lock
-from rocm_images.cell_inputs import cell_input, with_found
+from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import ExitCode, InputError
 from rocm_images.layers import Layer, layers_of, size_report
@@ -19,6 +19,7 @@ from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput, run_cells
 from rocm_images.plan import Cell
 from rocm_images.progress import progress_for
+from rocm_images.registry.address import RegistryAddress
 from rocm_images.render import PROJECT, ROOTFS, render
 from rocm_images.selection import closest
 from rocm_images.smoke import image_under_test
@@ -49,6 +50,8 @@ class BuildCommand:
     smoke: bool
     force: bool
     rehearse: bool
+    registry: RegistryAddress | None = None
+    pull_existing: bool = False
 
 
 def build_and_test(
@@ -68,6 +71,7 @@ def build_and_test(
         jobs=command.jobs,
         smoke=command.smoke,
         force=command.force,
+        pull_existing=command.pull_existing,
         builder=command.builder,
         build_args=parse_build_args(command.build_args, [text for _, text in rendered]),
         secrets=command.secrets,
@@ -82,6 +86,12 @@ def build_and_test(
         inputs.append(cell_input(matrix, options, cell, dockerfile, contexts))
     if not options.force:
         inputs = with_found(engine, inputs)
+        if command.registry and any(given.found is None for given in inputs):
+            from rocm_images.registry.client import Repository
+
+            ca_bundle = command.secrets.get("ca-bundle")
+            repository = Repository(command.registry, matrix.image.repository, ca_bundle)
+            inputs = with_published(repository, inputs)
     replaced_names = {*given, *(name for cell in cells for name in stand_ins(cell))}
     inputs = _held_to_the_lock(engine, matrix, locked, inputs, replaced_names)
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
@@ -105,9 +115,9 @@ def _held_to_the_lock(
     bases = {
         given.cell.base_image
         for given in inputs
-        if given.found is None and given.cell.base_image not in replaced
+        if given.to_build and given.cell.base_image not in replaced
     }
-    if any(given.found is None for given in inputs):
+    if any(given.to_build for given in inputs):
         used = [
             wanted
             for wanted in wanted_of(matrix)
@@ -117,9 +127,7 @@ def _held_to_the_lock(
             print(f"build.py: warning: {sentence}", file=sys.stderr)
     moved = compare_bases(engine, locked, sorted(bases)).moved if bases else {}
     return [
-        replace(given, refusal=moved.get(given.cell.base_image, ""))
-        if given.found is None
-        else given
+        replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
         for given in inputs
     ]
 

@@ -6,15 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rocm_images import lock
-from rocm_images.cell_inputs import cell_input, with_found
+from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import EngineError
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions
 from rocm_images.plan import Cell
 from rocm_images.render import ROOTFS, render
+
+if TYPE_CHECKING:
+    from rocm_images.registry.client import Repository
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,18 @@ class Status:
 
 
 def statuses(
-    matrix_path: Path, matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool
+    matrix_path: Path,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    *,
+    rehearse: bool,
+    repository: Repository | None = None,
 ) -> list[Status]:
     """The status of each cell; where no engine answers, that is said in its place.
 
     Raises:
         InputError: a file that goes into an image, or the lock, cannot be used.
+        RegistryError: the repository, where one is given, cannot be asked.
     """
     options = BuildOptions(matrix=Path(), rootfs=ROOTFS, state=Path(), jobs=1)
     engine: Engine | None
@@ -61,11 +71,15 @@ def statuses(
     ]
     if engine is not None:
         inputs = with_found(engine, inputs)
+    if repository is not None:
+        inputs = with_published(repository, inputs)
     found = []
     for given in inputs:
         assert given.inputs is not None
         state = "up to date" if given.found else f"to build ({given.why})"
-        if engine is None:
+        if given.published:
+            state = f"in the registry ({given.published.rpartition('@')[2]})"
+        elif engine is None:
             state = "unknown (no engine answers)"
         tag = given.references[-1].rpartition(":")[2]
         found.append(Status(given.inputs.build_id, tag, state))

@@ -20,12 +20,17 @@ class Result(str, enum.Enum):
 
     DONE = "done"
     UP_TO_DATE = "up to date"
+    PULLED = "pulled"
+    IN_REGISTRY = "in the registry"
     BUILD_FAILED = "build failed"
     SMOKE_FAILED = "smoke test failed"
     INTERRUPTED = "interrupted"
 
     def __str__(self) -> str:
         return self.value
+
+
+GOOD_RESULTS = frozenset({Result.DONE, Result.UP_TO_DATE, Result.PULLED, Result.IN_REGISTRY})
 
 
 @dataclass(frozen=True)

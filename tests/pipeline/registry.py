@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import socket
 import subprocess
 import tarfile
@@ -14,6 +15,9 @@ import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPMessage
 from pathlib import Path
+from typing import Any
+
+import trustme
 
 PROGRAM = Path("usr/bin/docker-registry")
 USER, PASSWORD = "someone", "secret"
@@ -21,15 +25,24 @@ USER, PASSWORD = "someone", "secret"
 _HTPASSWD = f"{USER}:$2b$04$oE8g1OrexCl9gbfDTTxYX.//fzMMMJMciL3UZunTSAXOjTE4A.GX6\n"
 _OCI = "application/vnd.oci.image"
 START_SECONDS = 30.0
+_REQUEST = re.compile(r'"([A-Z]+ /v2/[^ "?]*)[^"]*"')
 
 
 class Registry:
     """A registry in its own folder, which can be stopped and started again on the same port."""
 
-    def __init__(self, program: Path, folder: Path, *, password: bool = False) -> None:
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        *,
+        password: bool = False,
+        authority: trustme.CA | None = None,
+    ) -> None:
         self._program = program
         self._folder = folder
         self._password = password
+        self._authority = authority
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -42,15 +55,21 @@ class Registry:
 
     def start(self) -> None:
         """Start it; returns when it accepts connections."""
-        configuration = {
+        configuration: dict[str, Any] = {
             "version": "0.1",
-            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "log": {"level": "warn"},
             "storage": {
                 "filesystem": {"rootdirectory": str(self._folder / "storage")},
                 "delete": {"enabled": True},
             },
             "http": {"addr": self.address, "secret": "of this test alone"},
         }
+        if self._authority:
+            certificate = self._authority.issue_cert("127.0.0.1", "localhost")
+            chain, key = self._folder / "chain.pem", self._folder / "key.pem"
+            chain.write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
+            certificate.private_key_pem.write_to_path(key)
+            configuration["http"]["tls"] = {"certificate": str(chain), "key": str(key)}
         if self._password:
             users = self._folder / "users"
             users.write_text(_HTPASSWD)
@@ -75,6 +94,11 @@ class Registry:
         except OSError:
             return False
         return True
+
+    def requests(self) -> list[str]:
+        """`METHOD /path` of every request since it was first started."""
+        lines = (self._folder / "log").read_text().splitlines()
+        return [match[1] for line in lines if (match := _REQUEST.search(line))]
 
     def stop(self) -> None:
         """Stop it; what it stores stays."""

@@ -1,0 +1,1 @@
+"""Registries: where images are published to, and what they have."""
