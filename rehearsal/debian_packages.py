@@ -37,7 +37,10 @@ _DISTRIBUTIONS = {
     ("debian", "12"): Distribution(
         "bookworm",
         {
-            "trixie": ("docker.io", "docker-cli", "docker-buildx", "containerd", "docker-registry"),
+            "trixie": (
+                *("docker.io", "docker-cli", "docker-buildx", "containerd"),
+                *("docker-registry", "cosign"),
+            ),
             "bookworm": ("runc", "tini", "mmdebstrap"),
         },
     ),
@@ -46,7 +49,7 @@ _DISTRIBUTIONS = {
         {
             "": (
                 *("docker.io", "docker-cli", "docker-buildx", "containerd", "runc", "tini"),
-                *("mmdebstrap", "docker-registry"),
+                *("mmdebstrap", "docker-registry", "cosign"),
             )
         },
     ),

@@ -17,7 +17,9 @@ from rocm_images.command_options import (
     Verbs,
     arch_option,
     base_option,
+    build_arg_option,
     ca_bundle_option,
+    context_option,
     jobs_option,
     load,
     matrix_option,
@@ -25,6 +27,7 @@ from rocm_images.command_options import (
     rehearse_option,
 )
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
+from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
 
 
@@ -45,21 +48,8 @@ def main() -> None:
 @base_option
 @jobs_option
 @click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
-@click.option(
-    "--context",
-    "contexts",
-    multiple=True,
-    metavar="NAME=SOURCE",
-    help="Replace a base image or a source (sglang-src, aiter-src, rustup-src) by a directory, "
-    "a git address, docker-image://... or oci-layout://...; may be repeated.",
-)
-@click.option(
-    "--build-arg",
-    "build_args",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A build argument of the Dockerfile: MAX_JOBS, compile jobs at once; may be repeated.",
-)
+@context_option
+@build_arg_option
 @ca_bundle_option
 @click.option(
     "--pip-config",
@@ -295,6 +285,10 @@ def sizes(
 
     matrix, cells = load(matrix_path)
     print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
+
+
+for verb in (publishing.push, publishing.publish, publishing.rollback):
+    main.add_command(verb)
 
 
 def run() -> NoReturn:

@@ -78,6 +78,21 @@ registry_option = click.option(
     envvar="ROCM_IMAGES_REGISTRY",
     help="[http://]HOST[:PORT][/PATH] of the target registry.  [default: $ROCM_IMAGES_REGISTRY]",
 )
+context_option = click.option(
+    "--context",
+    "contexts",
+    multiple=True,
+    metavar="NAME=SOURCE",
+    help="Replace a base image or a source (sglang-src, aiter-src, rustup-src) by a directory, "
+    "a git address, docker-image://... or oci-layout://...; may be repeated.",
+)
+build_arg_option = click.option(
+    "--build-arg",
+    "build_args",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A build argument of the Dockerfile: MAX_JOBS, compile jobs at once; may be repeated.",
+)
 ca_bundle_option = click.option(
     "--ca-bundle",
     type=click.Path(path_type=Path),

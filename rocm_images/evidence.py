@@ -56,13 +56,33 @@ class Evidence:
         """The evidence of an image, or None where there is none that can be read."""
         try:
             document = json.loads(evidence_path(folder, image_id).read_text(encoding="utf-8"))
-            if document.pop("schema") != SCHEMA or document["image_id"] != image_id:
-                return None
-            document["level"] = Level(document["level"])
-            document["failures"] = tuple(document["failures"])
-            return cls(**document)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             return None
+        found = cls.of_document(document)
+        return found if found and found.image_id == image_id else None
+
+    @classmethod
+    def of_document(cls, document: Any) -> Evidence | None:
+        """The evidence that a JSON document holds, or None where it holds none of this schema."""
+        try:
+            fields = dict(document)
+            if fields.pop("schema") != SCHEMA:
+                return None
+            fields["level"] = Level(fields["level"])
+            fields["failures"] = tuple(fields["failures"])
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The evidence as a JSON document."""
+        return {
+            "schema": SCHEMA,
+            **asdict(self),
+            "level": str(self.level),
+            "failures": list(self.failures),
+        }
 
     @classmethod
     def of(
@@ -132,9 +152,8 @@ class Evidence:
         """Write it to `folder`, whole or not at all; the name is the image id's hex digits."""
         folder.mkdir(parents=True, exist_ok=True)
         path = evidence_path(folder, self.image_id)
-        document = {"schema": SCHEMA, **asdict(self), "level": str(self.level)}
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(self.document, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
         return path
 

@@ -153,5 +153,8 @@ GitRef = Annotated[
     str,
     _pattern(r"(?!.*\.\.)[A-Za-z0-9][\w./+-]{0,127}", "is not a git tag, branch or commit"),
 ]
+TagSuffix = Annotated[
+    str, _pattern(r"(?:-[a-z0-9.]{1,30})?", "is not the end of a tag: write -preview, say")
+]
 SpdxText = Annotated[str, _pattern(r"[\w.() +-]+", "is not an SPDX licence expression")]
 Sha256 = Annotated[str, _pattern(r"[0-9a-f]{64}", "is not a SHA-256 digest of 64 hex digits")]

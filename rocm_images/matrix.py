@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,7 @@ from rocm_images.field_types import (
     Sentence,
     Sha256,
     SpdxText,
+    TagSuffix,
     Url,
     VersionText,
     Word,
@@ -121,6 +122,17 @@ class Advisory(_Model):
     references: Annotated[tuple[Reference, ...], Field(min_length=1)]
 
 
+class Channel(_Model):
+    """Where images are published to: what they must have been tested on, and the end of their tags.
+
+    A channel without `suffix` moves the plain rolling tags.
+    """
+
+    evidence: Literal["static", "gpu", "serve"]
+    suffix: TagSuffix = ""
+    why: Sentence
+
+
 class Exclusion(_Model):
     """Cells that are not built: those of this arch and this base (either may be left out)."""
 
@@ -147,4 +159,5 @@ class Matrix(_Model):
     packages: dict[Word, Package] = {}
     env: dict[EnvironmentName, Setting] = {}
     advisories: tuple[Advisory, ...] = ()
+    channels: dict[Word, Channel] = {}
     exclude: tuple[Exclusion, ...] = ()

@@ -37,6 +37,7 @@ def load(path: Path) -> Matrix:
 def _check(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
     """Problems that no single value shows: the path of the key to blame, and a sentence."""
     yield from _check_names(matrix)
+    yield from _check_channels(matrix)
     exclusions = list(_check_exclusions(matrix))
     yield from exclusions
     if exclusions:
@@ -65,6 +66,15 @@ def _check_names(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
             if arch not in matrix.archs:
                 sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
                 yield ("advisories", index, "affected", "archs", position), sentence
+
+
+def _check_channels(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    owners: dict[str, str] = {}
+    for name, channel in matrix.channels.items():
+        other = owners.setdefault(channel.suffix, name)
+        if other != name:
+            sentence = f"{name} and {other} would move the same tags: give one another suffix"
+            yield ("channels", name), sentence
 
 
 def _check_exclusions(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:

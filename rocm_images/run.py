@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images import lock
+from rocm_images.build_options import parse_build_args, parse_contexts
 from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
-from rocm_images.errors import ExitCode, InputError
+from rocm_images.errors import ExitCode
 from rocm_images.layers import Layer, layers_of, size_report
 from rocm_images.lock import Lock
 from rocm_images.matrix import Matrix
@@ -21,7 +21,6 @@ from rocm_images.plan import Cell
 from rocm_images.progress import progress_for
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.render import PROJECT, ROOTFS, render
-from rocm_images.selection import closest
 from rocm_images.smoke import image_under_test
 from rocm_images.summary import (
     CellReport,
@@ -33,8 +32,6 @@ from rocm_images.summary import (
 )
 
 STATE = PROJECT / "build"
-# The stages of the Dockerfile that a named context can replace.
-SOURCE_STAGES = ("sglang-src", "aiter-src", "rustup-src")
 
 
 @dataclass(frozen=True)
@@ -176,53 +173,6 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> Non
     finally:
         client.close()
     print("\n\n".join(size_report(images) for images in reports.values()))
-
-
-def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
-    """`--context NAME=SOURCE` texts by name.
-
-    Raises:
-        InputError: one is malformed, given twice, or names nothing that a chosen cell uses;
-            BuildKit itself would ignore a misspelt name without a word.
-    """
-    known = {*SOURCE_STAGES, *(cell.base_image for cell in cells)}
-    parsed: dict[str, str] = {}
-    for text in contexts:
-        name, separator, source = text.partition("=")
-        if not (name and separator and source):
-            raise InputError(f"--context {text!r} is not NAME=SOURCE")
-        if name not in known:
-            raise InputError(f"--context {name!r} replaces nothing: {closest(name, known)}")
-        if name in parsed:
-            raise InputError(f"--context {name!r} is given twice")
-        if "://" not in source and not source.startswith("git@") and not Path(source).is_dir():
-            raise InputError(
-                f"--context {name}: {source!r} is no folder, nor an address "
-                "(https://..., docker-image://..., oci-layout://...)"
-            )
-        parsed[name] = source
-    return parsed
-
-
-def parse_build_args(texts: Sequence[str], dockerfiles: Sequence[str]) -> dict[str, str]:
-    """`--build-arg NAME=VALUE` texts by name.
-
-    Raises:
-        InputError: one is malformed, given twice, or declared by no Dockerfile: BuildKit itself
-            would drop it (sglang#35088).
-    """
-    known = {name for text in dockerfiles for name in re.findall(r"^ARG (\w+)", text, re.MULTILINE)}
-    parsed: dict[str, str] = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        if not (name and separator):
-            raise InputError(f"--build-arg {text!r} is not NAME=VALUE")
-        if name not in known:
-            raise InputError(f"--build-arg {name!r} is used by no stage: {closest(name, known)}")
-        if name in parsed:
-            raise InputError(f"--build-arg {name!r} is given twice")
-        parsed[name] = value
-    return parsed
 
 
 def _prepare(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rocm_images import lock
+from rocm_images.build_options import parse_build_args, parse_contexts
 from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import EngineError
 from rocm_images.matrix import Matrix
-from rocm_images.pipeline import BuildOptions
+from rocm_images.pipeline import BuildOptions, CellInput
 from rocm_images.plan import Cell
 from rocm_images.render import ROOTFS, render
 
@@ -44,33 +45,7 @@ def statuses(
         InputError: a file that goes into an image, or the lock, cannot be used.
         RegistryError: the repository, where one is given, cannot be asked.
     """
-    options = BuildOptions(matrix=Path(), rootfs=ROOTFS, state=Path(), jobs=1)
-    engine: Engine | None
-    if rehearse:
-        from rehearsal import stand_ins
-
-        options = BuildOptions(
-            matrix=Path(),
-            rootfs=ROOTFS,
-            state=Path(),
-            jobs=1,
-            labels=stand_ins.LABELS,
-            tag_suffix=stand_ins.TAG_SUFFIX,
-        )
-        engine = stand_ins.find_engine()
-        contexts = {cell.name: stand_ins.contexts_of(matrix, cell) for cell in cells}
-    else:
-        engine = _engine()
-        locked = lock.read(lock.path_of(matrix_path))
-        contexts = {
-            cell.name: lock.locked_contexts(locked, matrix, cell.base_image) for cell in cells
-        }
-    inputs = [
-        cell_input(matrix, options, cell, dockerfile, contexts[cell.name])
-        for cell, dockerfile in render(matrix, cells)
-    ]
-    if engine is not None:
-        inputs = with_found(engine, inputs)
+    engine, inputs = found_inputs(matrix_path, matrix, cells, rehearse=rehearse)
     if repository is not None:
         inputs = with_published(repository, inputs)
     found = []
@@ -84,6 +59,51 @@ def statuses(
         tag = given.references[-1].rpartition(":")[2]
         found.append(Status(given.inputs.build_id, tag, state))
     return found
+
+
+def found_inputs(
+    matrix_path: Path,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    *,
+    rehearse: bool,
+    contexts: Sequence[str] = (),
+    build_args: Sequence[str] = (),
+) -> tuple[Engine | None, list[CellInput]]:
+    """The engine, where one answers, and each cell with the image that the engine has of it.
+
+    `contexts` and `build_args` are the options of `build`, which are part of the build id.
+
+    Raises:
+        InputError: an option, a file that goes into an image, or the lock, cannot be used.
+    """
+    given = parse_contexts(contexts, cells)
+    rendered = list(render(matrix, cells))
+    options = BuildOptions(
+        matrix=Path(),
+        rootfs=ROOTFS,
+        state=Path(),
+        jobs=1,
+        build_args=parse_build_args(build_args, [text for _, text in rendered]),
+    )
+    engine: Engine | None
+    if rehearse:
+        from rehearsal import stand_ins
+
+        options = replace(options, labels=stand_ins.LABELS, tag_suffix=stand_ins.TAG_SUFFIX)
+        engine = stand_ins.find_engine()
+        replaced = {cell.name: stand_ins.contexts_of(matrix, cell) for cell in cells}
+    else:
+        engine = _engine()
+        locked = lock.read(lock.path_of(matrix_path))
+        replaced = {
+            cell.name: lock.locked_contexts(locked, matrix, cell.base_image) for cell in cells
+        }
+    inputs = [
+        cell_input(matrix, options, cell, dockerfile, {**replaced[cell.name], **given})
+        for cell, dockerfile in rendered
+    ]
+    return engine, inputs if engine is None else with_found(engine, inputs)
 
 
 def _engine() -> Engine | None:

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from rocm_images.build_options import parse_build_args
 from rocm_images.errors import InputError
 from rocm_images.matrix import Matrix
 from rocm_images.plan import cells_of
 from rocm_images.render import render
-from rocm_images.run import parse_build_args
 
 
 @pytest.fixture(scope="module")

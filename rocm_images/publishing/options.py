@@ -1,0 +1,73 @@
+"""The options that the verbs of publishing share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from rocm_images.command_options import ca_bundle_option, registry_option
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+channel_option = click.option(
+    "--channel", default="stable", show_default=True, help="A channel of matrix.yaml."
+)
+identity_option = click.option(
+    "--identity",
+    metavar="REGEX",
+    help="Trust signatures of this identity, which the CI that signs without a key has.",
+)
+issuer_option = click.option(
+    "--issuer", metavar="URL", help="The OIDC issuer that vouches for --identity."
+)
+retries_option = click.option(
+    "--attempts",
+    type=click.IntRange(1, 20),
+    default=6,
+    show_default=True,
+    help="How often a request is tried that a registry fails.",
+)
+
+
+def signing_options(verb: Verb) -> Verb:
+    """Adds who signs, and whose signatures count."""
+    for option in (
+        issuer_option,
+        identity_option,
+        click.option(
+            "--keyless", is_flag=True, help="Sign as the identity of this CI job, without a key."
+        ),
+        click.option(
+            "--key",
+            metavar="FILE",
+            envvar="ROCM_IMAGES_SIGNING_KEY",
+            help="Sign with this private key (a file that cosign made, or a KMS address).",
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def trust_options(verb: Verb) -> Verb:
+    """Adds whose signatures count."""
+    for option in (
+        issuer_option,
+        identity_option,
+        click.option(
+            "--key",
+            metavar="FILE",
+            envvar="ROCM_IMAGES_PUBLIC_KEY",
+            help="Trust signatures of this public key.",
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def where_options(verb: Verb) -> Verb:
+    """Adds the registry, how it is trusted, and how patiently it is asked."""
+    for option in (retries_option, ca_bundle_option, registry_option):
+        verb = option(verb)
+    return verb

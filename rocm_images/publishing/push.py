@@ -1,0 +1,74 @@
+"""Pushes an image from the engine to a registry, and tries again what may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rocm_images.engine import Engine
+from rocm_images.errors import RegistryError
+from rocm_images.registry.client import Repository
+
+# What registries and engines say when trying again cannot help.
+_FOR_GOOD = ("unauthorized", "denied", "authentication required", "no basic auth credentials")
+
+_ENDED = ("Pushed", "Layer already exists")
+
+
+class _PushFailed(Exception):
+    pass
+
+
+def push(
+    engine: Engine,
+    image_id: str,
+    repository: Repository,
+    tag: str,
+    on_step: Callable[[str], None],
+) -> int:
+    """Push an image by a tag; layers that the registry has are not sent. Returns the layers sent.
+
+    Raises:
+        RegistryError: the registry failed again and again, or lets nobody in.
+    """
+    client = engine.client()
+    name = str(repository)
+    try:
+        client.images.get(image_id).tag(name, tag)
+        try:
+            return repository.retries.call(lambda: _push_once(client, name, tag, on_step), _passes)
+        except _PushFailed as error:
+            raise RegistryError(
+                f"cannot push {name}:{tag} ({error}): see whether the registry runs and "
+                f"`docker login {repository.address.host}`; publishing again resumes"
+            ) from None
+        finally:
+            # The engine's own tags name the image; the registry's tag is the registry's.
+            client.images.remove(f"{name}:{tag}")
+    finally:
+        client.close()
+
+
+def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], None]) -> int:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    layers: dict[str, str] = {}
+    try:
+        events = client.api.push(name, tag, stream=True, decode=True)  # type: ignore[attr-defined]
+        for event in events:
+            if "error" in event:
+                raise _PushFailed(str(event["error"]))
+            status, layer = event.get("status", ""), event.get("id")
+            if layer and status in ("Preparing", "Waiting", *_ENDED):
+                if status == "Pushed" and layers.get(layer) != status:
+                    done = sum(known in _ENDED for known in layers.values()) + 1
+                    on_step(f"push {tag}: {done} of {len({*layers, layer})} layers")
+                layers[layer] = status
+    except (DockerException, RequestException) as error:
+        raise _PushFailed(str(error)) from None
+    return sum(status == "Pushed" for status in layers.values())
+
+
+def _passes(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, _PushFailed) and not any(word in text for word in _FOR_GOOD)

@@ -1,0 +1,61 @@
+"""What publishing says of itself: a table of the images, and where each rolling tag went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rocm_images.publishing.candidates import Candidate
+from rocm_images.publishing.rolling_tags import Move
+from rocm_images.publishing.transaction import Publication
+from rocm_images.text_table import text_table
+
+_SHORT = 19
+"""Characters of a digest that are shown: `sha256:` and 12 digits."""
+
+
+def publication_table(publication: Publication) -> str:
+    """One line for each image."""
+    rows = [
+        (
+            done.candidate.cell.name,
+            done.candidate.immutable,
+            done.image.digest[:_SHORT],
+            str(done.candidate.evidence.level),
+            "was there" if done.layers_sent is None else f"{done.layers_sent} layers sent",
+            "signed" if done.signed else "was there",
+        )
+        for done in publication.cells
+    ]
+    return text_table(("CELL", "IMMUTABLE TAG", "DIGEST", "EVIDENCE", "IMAGE", "SIGNATURE"), rows)
+
+
+def moves_table(planned: Sequence[Move]) -> str:
+    """One line for each rolling tag."""
+    rows = [
+        (
+            move.tag,
+            move.before.digest[:_SHORT] if move.before else "-",
+            move.after.digest[:_SHORT],
+            "moves" if move.is_needed else "is there",
+        )
+        for move in planned
+    ]
+    return text_table(("ROLLING TAG", "WAS", "IS", ""), rows)
+
+
+def dry_run(found: Sequence[Candidate], planned: Sequence[Move]) -> str:
+    """What publishing would do."""
+    rows = [
+        (
+            one.cell.name,
+            one.immutable,
+            str(one.evidence.level),
+            "push, sign" if one.to_push else "is there",
+            " ".join(one.rolling),
+        )
+        for one in found
+    ]
+    lines = [text_table(("CELL", "IMMUTABLE TAG", "EVIDENCE", "WOULD", "ROLLING TAGS"), rows)]
+    if planned:
+        lines.append(moves_table(planned))
+    return "\n\n".join(lines)

@@ -1,0 +1,183 @@
+"""The verbs that write to a registry: push, publish and rollback."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rocm_images.command_options import (
+    PROJECT,
+    arch_option,
+    base_option,
+    build_arg_option,
+    context_option,
+    load,
+    matrix_option,
+    rehearse_option,
+)
+from rocm_images.publishing.options import (
+    channel_option,
+    signing_options,
+    trust_options,
+    where_options,
+)
+from rocm_images.registry.address import RegistryAddress
+
+EVIDENCE = PROJECT / "build" / "evidence"
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed after `publish` or `push`: see their options."""
+
+    matrix_path: Path
+    archs: tuple[str, ...]
+    bases: tuple[str, ...]
+    registry: RegistryAddress | None
+    ca_bundle: Path | None
+    attempts: int
+    channel: str
+    key: str | None
+    keyless: bool
+    identity: str | None
+    issuer: str | None
+    contexts: tuple[str, ...]
+    build_args: tuple[str, ...]
+    dry_run: bool
+    rehearse: bool
+
+
+def _request_options(verb: Verb) -> Verb:
+    """Adds the options of Request."""
+    for option in (
+        rehearse_option,
+        click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing."),
+        build_arg_option,
+        context_option,
+        signing_options,
+        channel_option,
+        where_options,
+        base_option,
+        arch_option,
+        matrix_option,
+    ):
+        verb = option(verb)
+    return verb
+
+
+@click.command()
+@_request_options
+def publish(**options: Any) -> None:
+    """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
+    _run(Request(**options), move_tags=True)
+
+
+@click.command()
+@_request_options
+def push(**options: Any) -> None:
+    """Put tested images and their evidence into the registry, for a later `publish` elsewhere.
+
+    As `publish`, but no rolling tag moves: several machines push, and one publishes.
+    """
+    _run(Request(**options), move_tags=False)
+
+
+def _run(request: Request, *, move_tags: bool) -> None:
+    from rocm_images.progress import PlainLines
+    from rocm_images.publishing import report
+    from rocm_images.publishing.candidates import Rules
+    from rocm_images.publishing.gate import channel_named
+    from rocm_images.publishing.target import identity_trust, signer_of, target_of
+    from rocm_images.publishing.transaction import Transaction, own_trust
+    from rocm_images.selection import select
+    from rocm_images.status import found_inputs
+
+    matrix, cells = load(request.matrix_path)
+    chosen = select(cells, request.archs, request.bases)
+    channel = channel_named(matrix, request.channel)
+    signer = signer_of(request.key, keyless=request.keyless)
+    trust = identity_trust(request.identity, request.issuer)
+    engine, inputs = found_inputs(
+        request.matrix_path,
+        matrix,
+        chosen,
+        rehearse=request.rehearse,
+        contexts=request.contexts,
+        build_args=request.build_args,
+    )
+    environment = engine.environment if engine else _environment(rehearse=request.rehearse)
+    target = target_of(matrix, request.registry, request.ca_bundle, request.attempts, environment)
+    with tempfile.TemporaryDirectory() as folder:
+        rules = own_trust(
+            Rules(target.repository, request.channel, channel, EVIDENCE, target.cosign, trust),
+            signer,
+            Path(folder),
+        )
+        transaction = Transaction(rules, engine, signer, PlainLines())
+        found = transaction.check(inputs)
+        if request.dry_run:
+            planned = transaction.plan(found) if move_tags else []
+            click.echo(report.dry_run(found, planned))
+            return
+        publication = transaction.run(found, move_tags=move_tags)
+    click.echo(report.publication_table(publication))
+    if move_tags:
+        click.echo(f"\n{report.moves_table(publication.planned)}")
+
+
+def _environment(*, rehearse: bool) -> dict[str, str]:
+    """Where cosign is looked for when no engine answers."""
+    if not rehearse:
+        return dict(os.environ)
+    from rehearsal.engine import PrivateEngine
+
+    return {**os.environ, **PrivateEngine().environment()}
+
+
+@click.command()
+@matrix_option
+@where_options
+@channel_option
+@trust_options
+@click.option(
+    "--to",
+    "immutable_tags",
+    multiple=True,
+    required=True,
+    metavar="IMMUTABLE_TAG",
+    help="The image that its rolling tags are to go back to; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
+def rollback(
+    matrix_path: Path,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    attempts: int,
+    channel: str,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    immutable_tags: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Move the rolling tags of images back to earlier ones, once those are verified."""
+    from rocm_images.publishing import report
+    from rocm_images.publishing.cosign import trust_of
+    from rocm_images.publishing.rollback import roll_back
+    from rocm_images.publishing.rolling_tags import move_all
+    from rocm_images.publishing.target import target_of
+
+    matrix, cells = load(matrix_path)
+    trust = trust_of(key, identity, issuer)
+    target = target_of(matrix, registry, ca_bundle, attempts, _environment(rehearse=True))
+    planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
+    if not dry_run:
+        move_all(target.repository, planned)
+    click.echo(report.moves_table(planned))
