@@ -2,10 +2,13 @@
 PYTHON ?= python3
 VENV := .venv/bin
 
-.PHONY: environment rehearse test lint unit pipeline lock engine-stop clean
+.PHONY: environment rehearse publish-demo test lint unit pipeline lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --rehearse
+
+publish-demo: environment ## Publish the rehearsed images to a registry here, verify, pull
+	$(VENV)/python rehearsal/publish_demo.py
 
 test: lint unit pipeline ## Everything that CI checks
 

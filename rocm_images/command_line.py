@@ -26,6 +26,7 @@ from rocm_images.command_options import (
     registry_option,
     rehearse_option,
 )
+from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
@@ -287,7 +288,10 @@ def sizes(
     print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
 
 
-for verb in (publishing.push, publishing.publish, publishing.rollback):
+for verb in (
+    *(publishing.push, publishing.publish, publishing.rollback),
+    *(distributing.pull, distributing.mirror, distributing.bundle),
+):
     main.add_command(verb)
 
 

@@ -73,12 +73,16 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
         RegistryError: the engine cannot pull it.
         VerificationFailed: it is labelled with another build id than its tag promised.
     """
-    from docker.errors import APIError, ImageNotFound
+    from docker.errors import APIError
 
     client = engine.client()
     try:
-        image = client.images.pull(reference)
-    except (APIError, ImageNotFound) as error:
+        # The SDK's own images.pull does not look at what fails while layers arrive.
+        for event in client.api.pull(reference, stream=True, decode=True):
+            if "error" in event:
+                raise RegistryError(f"cannot pull {reference}: {event['error']}")
+        image = client.images.get(reference)
+    except APIError as error:
         raise RegistryError(f"cannot pull {reference}: {error.explanation}") from None
     finally:
         client.close()

@@ -74,8 +74,12 @@ def candidates(rules: Rules, given: Sequence[CellInput]) -> list[Candidate]:
 def _candidate(rules: Rules, given: CellInput) -> Candidate | str:
     """The candidate of one cell, or why there is none."""
     immutable = given.references[-1].rpartition(":")[2]
-    published = image_at(rules.repository, immutable)
     try:
+        if given.found is not None:
+            # Before anything is asked of a registry that must not have it.
+            address = rules.repository.address
+            check_stand_in(given.cell.name, given.found.labels, address, None)
+        published = image_at(rules.repository, immutable)
         if given.found is not None:
             evidence = _of_engine(rules, given, given.found, published)
         elif published is not None:

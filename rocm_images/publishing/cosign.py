@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -153,14 +152,15 @@ class Cosign:
             raise InputError(_key_problem(errors) or f"cosign public-key: {_last(errors)}")
         return Trust(key=str(path))
 
-    def verify(self, image: str, trust: Trust) -> None:
-        """Check that an image, by digest, is signed.
+    def verify(self, image: str, trust: Trust, *, local: bool = False) -> None:
+        """Check that an image, by digest, is signed; a `local` one is an OCI layout.
 
         Raises:
             VerificationFailed: it is not, or by somebody else.
             RegistryError: the registry does not answer.
         """
-        words = ["verify", *trust.arguments, *self._registry(), image]
+        where = ["--local-image"] if local else self._registry()
+        words = ["verify", *trust.arguments, *where, image]
         status, _, errors = self._run(words)
         if status == 0:
             return
@@ -264,8 +264,3 @@ def _last(errors: str) -> str:
 
 def _failure(verb: str, image: str, errors: str) -> RegistryError:
     return RegistryError(f"cosign {verb} {image} failed ({_last(errors)})")
-
-
-def environment_for(engine_environment: Mapping[str, str] | None) -> dict[str, str]:
-    """The environment in which cosign is looked for and runs."""
-    return dict(engine_environment if engine_environment is not None else os.environ)

@@ -6,17 +6,30 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rocm_images.engine_images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.identity import SHORT
-from rocm_images.registry.client import Manifest, Repository
+from rocm_images.registry.client import Manifest
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+
+
+class Store(Protocol):
+    """Where manifests and blobs are: a registry's repository, or an OCI layout."""
+
+    def reference(self, tag_or_digest: str) -> str:
+        """What an image in it is called."""
+
+    def manifest(self, tag_or_digest: str) -> Manifest | None:
+        """A manifest or index, or None where there is none."""
+
+    def blob(self, digest: str) -> bytes:
+        """A small blob, whose content has that digest."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class PublishedImage:
         return frozenset({self.digest, self.manifest_digest, self.manifest["config"]["digest"]})
 
 
-def image_at(repository: Repository, tag_or_digest: str) -> PublishedImage | None:
+def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
     """The image that a tag or digest stands for, or None; its configuration is read as well.
 
     Raises:
@@ -74,7 +87,7 @@ def image_at(repository: Repository, tag_or_digest: str) -> PublishedImage | Non
     return PublishedImage(reference, top, document, image.digest, labels)
 
 
-def _of_this_platform(repository: Repository, index: Manifest) -> Manifest:
+def _of_this_platform(repository: Store, index: Manifest) -> Manifest:
     for entry in index.document["manifests"]:
         # BuildKit's attestations lie beside the image, as manifests of an unknown platform.
         if entry.get("platform", {}).get("os") == "linux":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,8 +73,20 @@ def _request_options(verb: Verb) -> Verb:
 
 @click.command()
 @_request_options
-def publish(**options: Any) -> None:
+@click.option(
+    "--from",
+    "bundle",
+    type=click.Path(path_type=Path),
+    help="Publish what `bundle` wrote, with its signatures; --key is then the public key.",
+)
+def publish(bundle: Path | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
+    if bundle is not None:
+        from rocm_images.distributing.verbs import publish_bundle
+
+        asked = ("matrix_path", "registry", "ca_bundle", "attempts", "key", "identity", "issuer")
+        publish_bundle(bundle, **{name: options[name] for name in (*asked, "rehearse")})
+        return
     _run(Request(**options), move_tags=True)
 
 
@@ -94,7 +105,12 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.gate import channel_named
-    from rocm_images.publishing.target import identity_trust, signer_of, target_of
+    from rocm_images.publishing.target import (
+        cosign_environment,
+        identity_trust,
+        signer_of,
+        target_of,
+    )
     from rocm_images.publishing.transaction import Transaction, own_trust
     from rocm_images.selection import select
     from rocm_images.status import found_inputs
@@ -112,7 +128,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
         contexts=request.contexts,
         build_args=request.build_args,
     )
-    environment = engine.environment if engine else _environment(rehearse=request.rehearse)
+    environment = engine.environment if engine else cosign_environment(rehearse=request.rehearse)
     target = target_of(matrix, request.registry, request.ca_bundle, request.attempts, environment)
     with tempfile.TemporaryDirectory() as folder:
         rules = own_trust(
@@ -132,15 +148,6 @@ def _run(request: Request, *, move_tags: bool) -> None:
         click.echo(f"\n{report.moves_table(publication.planned)}")
 
 
-def _environment(*, rehearse: bool) -> dict[str, str]:
-    """Where cosign is looked for when no engine answers."""
-    if not rehearse:
-        return dict(os.environ)
-    from rehearsal.engine import PrivateEngine
-
-    return {**os.environ, **PrivateEngine().environment()}
-
-
 @click.command()
 @matrix_option
 @where_options
@@ -155,6 +162,7 @@ def _environment(*, rehearse: bool) -> dict[str, str]:
     help="The image that its rolling tags are to go back to; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
+@rehearse_option
 def rollback(
     matrix_path: Path,
     registry: RegistryAddress | None,
@@ -166,17 +174,18 @@ def rollback(
     issuer: str | None,
     immutable_tags: tuple[str, ...],
     dry_run: bool,
+    rehearse: bool,
 ) -> None:
     """Move the rolling tags of images back to earlier ones, once those are verified."""
     from rocm_images.publishing import report
     from rocm_images.publishing.cosign import trust_of
     from rocm_images.publishing.rollback import roll_back
     from rocm_images.publishing.rolling_tags import move_all
-    from rocm_images.publishing.target import target_of
+    from rocm_images.publishing.target import cosign_environment, target_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    target = target_of(matrix, registry, ca_bundle, attempts, _environment(rehearse=True))
+    target = target_of(matrix, registry, ca_bundle, attempts, cosign_environment(rehearse=rehearse))
     planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
     if not dry_run:
         move_all(target.repository, planned)

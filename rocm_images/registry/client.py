@@ -47,7 +47,9 @@ class Retries:
 
         retrying = Retrying(
             stop=stop_after_attempt(self.attempts),
-            wait=wait(self.first_wait, self.longest_wait, jitter=self.first_wait / 2),
+            wait=wait(
+                multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait / 2
+            ),
             retry=retry_if_exception(passing),
             reraise=True,
         )

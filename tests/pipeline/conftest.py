@@ -120,6 +120,28 @@ def registry(registry_program: Path, tmp_path: Path) -> Iterator[Registry]:
     started.stop()
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Two key pairs that cosign made for the tests, and what a process needs to use them."""
+
+    ours: Path
+    our_public: Path
+    others: Path
+    others_public: Path
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def keys(real_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    environment = {**real_engine.environment, "COSIGN_PASSWORD": "of these tests alone"}
+    folders = [tmp_path_factory.mktemp(name) for name in ("ours", "others")]
+    for folder in folders:
+        words = ["cosign", "generate-key-pair"]
+        subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True)
+    pairs = [folder / f"cosign.{end}" for folder in folders for end in ("key", "pub")]
+    return Keys(*pairs, environment)
+
+
 @pytest.fixture(scope="session")
 def buildx(real_engine: Engine) -> Buildx:
     return find_buildx(real_engine)

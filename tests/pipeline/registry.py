@@ -95,10 +95,25 @@ class Registry:
             return False
         return True
 
+    @property
+    def storage(self) -> Path:
+        """Where it keeps what it has, laid out as the registry's own documentation says."""
+        return self._folder / "storage/docker/registry/v2"
+
+    def blob(self, digest: str) -> Path:
+        """The file of a blob or manifest."""
+        hexadecimal = digest.removeprefix("sha256:")
+        return self.storage / "blobs/sha256" / hexadecimal[:2] / hexadecimal / "data"
+
     def requests(self) -> list[str]:
         """`METHOD /path` of every request since it was first started."""
         lines = (self._folder / "log").read_text().splitlines()
         return [match[1] for line in lines if (match := _REQUEST.search(line))]
+
+    def uploads(self) -> list[str]:
+        """The digest of every blob that was uploaded to it, in order."""
+        text = (self._folder / "log").read_text()
+        return re.findall(r'"PUT /v2/\S*digest=sha256%3A([0-9a-f]{64})\S* HTTP', text)
 
     def stop(self) -> None:
         """Stop it; what it stores stays."""
@@ -107,7 +122,13 @@ class Registry:
             self._process.wait()
             self._process = None
 
-    def push(self, repository: str, tag: str, files: Mapping[str, str]) -> str:
+    def push(
+        self,
+        repository: str,
+        tag: str,
+        files: Mapping[str, str],
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         """Put an image of one layer with these files there; returns its digest."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -120,7 +141,7 @@ class Registry:
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {},
+                "config": {"Labels": dict(labels or {})},
                 "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
             }
         ).encode()

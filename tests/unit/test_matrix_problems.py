@@ -47,6 +47,20 @@ ONE_MISTAKE = {
         15,
         "did you mean '942'",
     ),
+    "two channels that move the same tags": (
+        "env:\n",
+        "channels:\n  a: {evidence: gpu, why: w}\n  b: {evidence: static, why: w}\nenv:\n",
+        42,
+        3,
+        "b and a would move the same tags",
+    ),
+    "a channel of no level": (
+        "env:\n",
+        "channels:\n  a: {evidence: stand-in, why: w}\nenv:\n",
+        41,
+        17,
+        "'static', 'gpu' or 'serve'",
+    ),
     "no arch": ("archs:\n", "archs: {}\nexclude:\n", 6, 8, "empty"),
     "an exclude of nothing": (
         "env:\n",

@@ -1,0 +1,1 @@
+"""Takes published images elsewhere: to an engine, to another registry, into a file."""

@@ -1,0 +1,247 @@
+"""One file with everything that a site without network needs: images, signatures, catalogue.
+
+A tar file of an OCI layout, in which images share their blobs, and bundle.json, which says which
+image has which tags. `publish --from FILE` loads it there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rocm_images.distributing.verified import VerifiedImage
+from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.publishing.cosign import Cosign
+from rocm_images.registry.client import Manifest
+
+SCHEMA = 1
+_BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")
+_LAYOUT = '{"imageLayoutVersion": "1.0.0"}\n'
+# https://github.com/opencontainers/image-spec/blob/main/annotations.md
+_NAME = "org.opencontainers.image.ref.name"
+
+
+@dataclass(frozen=True)
+class BundledImage:
+    """One image of a bundle. `entries` are its own entries of the layout's index."""
+
+    cell: str
+    immutable: str
+    rolling: tuple[str, ...]
+    digest: str
+    entries: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that lies unpacked in a folder."""
+
+    folder: Path
+    channel: str
+    images: tuple[BundledImage, ...]
+
+    def reference(self, tag_or_digest: str) -> str:
+        """What an image in it is called."""
+        return f"the bundle's {tag_or_digest}"
+
+    def manifest(self, tag_or_digest: str) -> Manifest | None:
+        """A manifest or index, by digest."""
+        return Manifest(self.blob(tag_or_digest)) if self._blob(tag_or_digest).exists() else None
+
+    def blob(self, digest: str) -> bytes:
+        """A small blob. Its content was compared with its digest when the bundle was unpacked."""
+        return self._blob(digest).read_bytes()
+
+    def _blob(self, digest: str) -> Path:
+        # Of a text that is no digest nothing is left that could leave the folder.
+        return self.folder / "blobs" / "sha256" / re.sub(r"^sha256:|[^0-9a-f]", "", digest)
+
+    def layout_of(self, image: BundledImage) -> Path:
+        """An OCI layout of one image alone, which shares the blobs of the bundle."""
+        alone = self.folder / "alone" / image.immutable
+        if not alone.exists():
+            alone.mkdir(parents=True)
+            (alone / "oci-layout").write_text(_LAYOUT)
+            (alone / "index.json").write_text(_index(image.entries))
+            (alone / "blobs").symlink_to(self.folder / "blobs")
+        return alone
+
+
+def write_bundle(
+    path: Path,
+    channel: str,
+    images: Sequence[VerifiedImage],
+    cosign: Cosign,
+    extra: Sequence[Path],
+    on_step: Callable[[str], None],
+) -> int:
+    """Write a bundle, whole or not at all; returns its size in bytes.
+
+    Takes as much space again beside the file while it is written. `extra` are files for people:
+    the catalogue.
+
+    Raises:
+        InputError: the file cannot be written.
+        RegistryError: an image cannot be read.
+    """
+    try:
+        with TemporaryDirectory(prefix=".bundle-", dir=path.resolve().parent) as name:
+            folder = Path(name)
+            bundled = []
+            for one in images:
+                on_step(f"save {one.immutable}")
+                bundled.append(_save(folder, one, cosign))
+            entries = [entry for image in bundled for entry in image.entries]
+            document = {
+                "schema": SCHEMA,
+                "channel": channel,
+                "images": [
+                    {
+                        "cell": image.cell,
+                        "immutable": image.immutable,
+                        "rolling": list(image.rolling),
+                        "digest": image.digest,
+                        "entries": list(image.entries),
+                    }
+                    for image in bundled
+                ],
+            }
+            (folder / "bundle.json").write_text(json.dumps(document, indent=2) + "\n")
+            (folder / "index.json").write_text(_index(entries))
+            (folder / "oci-layout").write_text(_LAYOUT)
+            for file in extra:
+                shutil.copyfile(file, folder / file.name)
+            on_step(f"write {path}")
+            partial = folder / "bundle.tar"
+            _pack(folder, partial)
+            size = partial.stat().st_size
+            partial.replace(path)
+            return size
+    except OSError as error:
+        raise InputError(
+            f"--output: cannot write {path} ({error.strerror or error}): name a folder with space "
+            "for twice the images"
+        ) from None
+
+
+def _save(folder: Path, one: VerifiedImage, cosign: Cosign) -> BundledImage:
+    # cosign writes the index anew for each image; blobs that are there already are shared.
+    for name in ("index.json", "oci-layout"):
+        (folder / name).unlink(missing_ok=True)
+    cosign.save(one.image.reference, folder)
+    entries = json.loads((folder / "index.json").read_text())["manifests"]
+    for entry in entries:
+        if entry["digest"] == one.image.digest:
+            entry.setdefault("annotations", {})[_NAME] = one.immutable
+    return BundledImage(one.cell, one.immutable, one.rolling, one.image.digest, tuple(entries))
+
+
+def _index(entries: Sequence[dict[str, Any]]) -> str:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": list(entries),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _pack(folder: Path, path: Path) -> None:
+    """Packs files in a fixed order, and removes each blob once it is packed."""
+    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    # What describes the blobs comes first, so that a reader need not seek.
+    names.sort(key=lambda name: name.startswith("blobs/"))
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            if (folder / name) == path:
+                continue
+            entry = archive.gettarinfo(folder / name, name)
+            entry.uid = entry.gid = entry.mtime = 0
+            entry.uname = entry.gname = ""
+            entry.mode = 0o644
+            with (folder / name).open("rb") as file:
+                archive.addfile(entry, file)
+            (folder / name).unlink()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Bundle]:
+    """Unpack a bundle beside its file, every blob compared with its digest; gone afterwards.
+
+    Raises:
+        InputError: it cannot be read, or is no bundle of this program.
+        VerificationFailed: a blob is not what its digest says.
+    """
+    try:
+        with TemporaryDirectory(prefix=".bundle-", dir=path.resolve().parent) as name:
+            folder = Path(name)
+            try:
+                _unpack(path, folder)
+                bundle = _read(folder)
+            except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+                raise InputError(
+                    f"--from: {path} is no whole bundle ({error}): write it again with "
+                    "`build.py bundle`, or copy it again"
+                ) from None
+            yield bundle
+    except OSError as error:
+        raise InputError(
+            f"--from: cannot unpack {path} ({error.strerror or error}): its folder needs as much "
+            "free space as the file is large"
+        ) from None
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+    with tarfile.open(path, "r:") as archive:
+        for entry in archive:
+            blob = _BLOB.fullmatch(entry.name)
+            # Nothing else of the file is used, so nothing else is written anywhere.
+            if not entry.isfile() or not (blob or entry.name == "bundle.json"):
+                continue
+            source = archive.extractfile(entry)
+            assert source is not None
+            digest = hashlib.sha256()
+            with (folder / entry.name).open("wb") as file:
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if blob and digest.hexdigest() != Path(entry.name).name:
+                raise VerificationFailed(
+                    f"--from: {path}: {entry.name} is not what its digest says: the file was "
+                    "altered or damaged; copy it again"
+                )
+
+
+def _read(folder: Path) -> Bundle:
+    try:
+        document = json.loads((folder / "bundle.json").read_text())
+    except FileNotFoundError:
+        raise ValueError("it holds no bundle.json") from None
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"schema {document['schema']} is newer than this program")
+    images = tuple(
+        BundledImage(
+            cell=str(image["cell"]),
+            immutable=_tag(image["immutable"]),
+            rolling=tuple(_tag(tag) for tag in image["rolling"]),
+            digest=str(image["digest"]),
+            entries=tuple(image["entries"]),
+        )
+        for image in document["images"]
+    )
+    return Bundle(folder, str(document["channel"]), images)
+
+
+def _tag(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,127}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no tag")
+    return text

@@ -1,0 +1,126 @@
+"""Pulls an image that verifies, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rocm_images.engine import Engine
+from rocm_images.engine_images import BUILD_ID, pull
+from rocm_images.errors import InputError, RegistryError, VerificationFailed
+from rocm_images.evidence import Evidence, Level
+from rocm_images.publishing.candidates import verified_evidence
+from rocm_images.publishing.cosign import Cosign, Trust
+from rocm_images.publishing.published import PublishedImage, check_label, image_at
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
+
+_REFERENCE = re.compile(
+    r"(?P<scheme>https?://)?(?P<host>[^/@]+)/(?P<path>[a-z0-9][a-z0-9._/-]*)"
+    r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_IMMUTABLE = re.compile(r".*-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image in a registry, by tag, digest or both."""
+
+    address: RegistryAddress
+    name: str
+    tag: str | None
+    digest: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """The reference that a user wrote.
+
+        Raises:
+            InputError: it names no registry, or neither a tag nor a digest.
+        """
+        match = _REFERENCE.fullmatch(text)
+        host = match["host"] if match else ""
+        if not match or not ("." in host or ":" in host or host == "localhost"):
+            raise InputError(
+                f"{text!r} names no image in a registry: write HOST/NAME:TAG or "
+                "HOST/NAME@sha256:..."
+            )
+        if not (match["tag"] or match["digest"]):
+            raise InputError(f"{text!r} has neither tag nor digest: write HOST/NAME:TAG")
+        prefix, _, name = match["path"].rpartition("/")
+        address = RegistryAddress.parse(
+            f"{match['scheme'] or ''}{host}{'/' if prefix else ''}{prefix}"
+        )
+        return cls(address, name, match["tag"], match["digest"])
+
+
+@dataclass(frozen=True)
+class Verified:
+    """An image of which everything that can be known before a pull was verified."""
+
+    image: PublishedImage
+    evidence: Evidence
+
+
+def verify(
+    repository: Repository, cosign: Cosign, trust: Trust, reference: Reference, required: Level
+) -> Verified:
+    """Verify an image by what its registry has.
+
+    Raises:
+        InputError: the registry has no such image.
+        VerificationFailed: its signature, evidence or digest is not what it must be.
+        RegistryError: the registry does not answer.
+    """
+    name = reference.digest or reference.tag
+    assert name is not None
+    image = image_at(repository, name)
+    if image is None:
+        raise InputError(f"{repository.reference(name)}: the registry has no such image")
+    if reference.tag and _IMMUTABLE.fullmatch(reference.tag):
+        check_label(image, reference.tag)
+    evidence = verified_evidence(cosign, image, trust)
+    if not evidence.passed:
+        raise VerificationFailed(
+            f"{image.reference}: its evidence says that it failed its smoke test: do not use it"
+        )
+    if not evidence.level.reaches(required):
+        raise VerificationFailed(
+            f"{image.reference}: it was tested at level {evidence.level}, and {required} is asked "
+            "for: choose an image of another channel, or ask for less with --evidence"
+        )
+    return Verified(image, evidence)
+
+
+def pull_verified(engine: Engine, verified: Verified, reference: Reference) -> str:
+    """Pull what was verified, by its digest; returns the engine's id of it.
+
+    The image also gets the tag that was asked for.
+
+    Raises:
+        VerificationFailed: what arrived is something else.
+        RegistryError: it cannot be pulled.
+    """
+    image = verified.image
+    try:
+        found = pull(engine, image.reference, image.labels.get(BUILD_ID, ""))
+    except RegistryError as error:
+        if re.search(r"digest|checksum|unexpected (end|size)|does not match", str(error)):
+            raise VerificationFailed(
+                f"{image.reference}: a part of it is not what its digest says ({error}): it was "
+                "altered or damaged in the registry; do not use it, and publish it again"
+            ) from None
+        raise
+    if found.image_id not in image.ids:
+        raise VerificationFailed(
+            f"{image.reference}: the engine has it as {found.image_id}, which is not what was "
+            "verified: do not use it"
+        )
+    if reference.tag:
+        client = engine.client()
+        try:
+            name = reference.address.named(reference.name)
+            client.images.get(found.image_id).tag(name, reference.tag)
+        finally:
+            client.close()
+    return found.image_id

@@ -1,0 +1,223 @@
+"""The verbs that take published images elsewhere: pull, mirror, bundle, and publish --from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rocm_images.command_options import (
+    PROJECT,
+    arch_option,
+    base_option,
+    ca_bundle_option,
+    load,
+    matrix_option,
+    rehearse_option,
+)
+from rocm_images.publishing.options import (
+    channel_option,
+    retries_option,
+    trust_options,
+    where_options,
+)
+from rocm_images.registry.address import RegistryAddress
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+CATALOGUE = PROJECT / "build" / "catalogue"
+
+
+@click.command()
+@click.argument("image")
+@trust_options
+@ca_bundle_option
+@retries_option
+@click.option(
+    "--evidence",
+    type=click.Choice(["static", "stand-in", "gpu", "serve"]),
+    default="static",
+    show_default=True,
+    help="Refuse an image that was tested on less.",
+)
+def pull(
+    image: str,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    ca_bundle: Path | None,
+    attempts: int,
+    evidence: str,
+) -> None:
+    """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
+    from rocm_images.company_network import ca_bundle_for
+    from rocm_images.distributing.pull import Reference, pull_verified, verify
+    from rocm_images.engine import connect
+    from rocm_images.evidence import Level
+    from rocm_images.publishing.cosign import Cosign, trust_of
+    from rocm_images.registry.client import Repository, Retries
+
+    reference = Reference.parse(image)
+    trust = trust_of(key, identity, issuer)
+    trusted = ca_bundle_for(ca_bundle, os.environ)
+    engine = connect()
+    repository = Repository(reference.address, reference.name, trusted, Retries(attempts))
+    cosign = Cosign(reference.address, engine.environment, trusted)
+    verified = verify(repository, cosign, trust, reference, Level(evidence))
+    found = verified.evidence
+    _step(f"verified: signed by {trust.words}; {found.level} evidence of {found.date}")
+    pull_verified(engine, verified, reference)
+    click.echo(verified.image.reference)
+
+
+def _published_options(verb: Verb) -> Verb:
+    """Adds which published images are meant, and how they are verified."""
+    for option in (
+        rehearse_option,
+        trust_options,
+        channel_option,
+        where_options,
+        base_option,
+        arch_option,
+        matrix_option,
+    ):
+        verb = option(verb)
+    return verb
+
+
+@click.command()
+@_published_options
+@click.option(
+    "--to",
+    "to",
+    required=True,
+    callback=lambda context, option, text: RegistryAddress.parse(text),
+    metavar="ADDRESS",
+    help="The registry to copy to.",
+)
+def mirror(to: RegistryAddress, **options: Any) -> None:
+    """Copy a channel's images to another registry, with signatures and evidence."""
+    from rocm_images.distributing.arrive import Arrival, arrive
+    from rocm_images.publishing.report import moves_table
+    from rocm_images.publishing.target import target_of
+
+    matrix, source, trust, images = _published(**options)
+    target = target_of(
+        matrix, to, options["ca_bundle"], options["attempts"], source.cosign.environment
+    )
+    # One process reads here and writes there, so it is told of plain HTTP on either side.
+    copier = target.cosign if to.plain_http else source.cosign
+    arrivals = [
+        Arrival(
+            one.image,
+            one.immutable,
+            one.rolling,
+            lambda there, one=one: copier.copy(one.image.reference, there),  # type: ignore[misc]
+        )
+        for one in images
+    ]
+    done = arrive(target, trust, arrivals, _step)
+    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
+    click.echo(moves_table(done.planned))
+
+
+@click.command()
+@_published_options
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write.",
+)
+def bundle(output: Path, **options: Any) -> None:
+    """Write a channel's images, signatures and catalogue to one file: no network needed there."""
+    from rocm_images.distributing.bundle import write_bundle
+
+    _, source, _, images = _published(**options)
+    extra = [path for path in sorted(CATALOGUE.glob("catalogue.*")) if path.is_file()]
+    size = write_bundle(output, options["channel"], images, source.cosign, extra, _step)
+    click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
+
+
+def _published(
+    *,
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    attempts: int,
+    channel: str,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    rehearse: bool,
+) -> Any:
+    from rocm_images.distributing.verified import verified_images
+    from rocm_images.publishing.cosign import trust_of
+    from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.selection import select
+
+    matrix, cells = load(matrix_path)
+    trust = trust_of(key, identity, issuer)
+    environment = cosign_environment(rehearse=rehearse)
+    source = target_of(matrix, registry, ca_bundle, attempts, environment)
+    suffix = ""
+    if rehearse:
+        from rehearsal.stand_ins import TAG_SUFFIX as suffix
+    chosen = select(cells, archs, bases)
+    images = verified_images(source, trust, matrix, chosen, channel, tag_suffix=suffix)
+    return matrix, source, trust, images
+
+
+def publish_bundle(
+    path: Path,
+    *,
+    matrix_path: Path,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    attempts: int,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    rehearse: bool,
+) -> None:
+    """Load what `bundle` wrote into a registry, and move its rolling tags there."""
+    from rocm_images.distributing.arrive import Arrival, arrive
+    from rocm_images.distributing.bundle import opened
+    from rocm_images.errors import InputError
+    from rocm_images.publishing.cosign import trust_of
+    from rocm_images.publishing.published import image_at
+    from rocm_images.publishing.report import moves_table
+    from rocm_images.publishing.target import cosign_environment, target_of
+
+    matrix, _ = load(matrix_path)
+    trust = trust_of(key, identity, issuer)
+    environment = cosign_environment(rehearse=rehearse)
+    target = target_of(matrix, registry, ca_bundle, attempts, environment)
+    with opened(path) as found:
+        arrivals = []
+        for one in found.images:
+            image = image_at(found, one.digest)
+            if image is None:
+                raise InputError(f"--from: {path} lacks the image {one.immutable}: write it again")
+            layout = found.layout_of(one)
+            target.cosign.verify(str(layout), trust, local=True)
+            arrivals.append(
+                Arrival(
+                    image,
+                    one.immutable,
+                    one.rolling,
+                    lambda there, layout=layout: target.cosign.load(layout, there),  # type: ignore[misc]
+                )
+            )
+        done = arrive(target, trust, arrivals, _step)
+    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {target.address}\n")
+    click.echo(moves_table(done.planned))
+
+
+def _step(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

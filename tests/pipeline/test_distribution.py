@@ -1,0 +1,204 @@
+"""Published images reach other registries and sites without network, with what proves them."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+import trustme
+
+from conftest import Answer, Keys, run_build_py
+from registry import PASSWORD, Registry, credentials
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
+
+CELL = ("--arch", "950", "--base", "7.2.2")
+CHANNEL = ("--channel", "preview", "--rehearse")
+TAGS = ["v0.5.21-rocm722-mi35x-rehearsal-preview", "v0.5.21-mi35x-rehearsal-preview"]
+
+
+@pytest.fixture(scope="module")
+def source(
+    rehearsed: Answer,
+    keys: Keys,
+    registry_program: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Registry]:
+    """A registry to which one cell was published."""
+    registry = Registry(registry_program, tmp_path_factory.mktemp("source") / "registry")
+    registry.start()
+    done = run_build_py(
+        *("publish", *CHANNEL, *CELL, "--registry", registry.address, "--key", str(keys.ours)),
+        environment=keys.environment,
+    )
+    assert done.code == 0, done.stderr
+    yield registry
+    registry.stop()
+
+
+class Guarded:
+    """A registry with TLS of a private authority, and a password, which Docker's login knows."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        authority = trustme.CA()
+        self.ca_bundle = folder / "authority.pem"
+        authority.cert_pem.write_to_path(str(self.ca_bundle))
+        self.registry = Registry(program, folder / "guarded", password=True, authority=authority)
+        self.registry.start()
+        configuration = folder / "docker"
+        configuration.mkdir()
+        logins = {"auths": {self.registry.address: {"auth": credentials()}}}
+        (configuration / "config.json").write_text(json.dumps(logins))
+        self.environment = {"DOCKER_CONFIG": str(configuration)}
+        self.address = f"https://{self.registry.address}/team"
+        self.options = ("--ca-bundle", str(self.ca_bundle))
+
+
+@pytest.fixture
+def guarded(registry_program: Path, tmp_path: Path) -> Iterator[Guarded]:
+    started = Guarded(registry_program, tmp_path)
+    yield started
+    started.registry.stop()
+
+
+def digests(registry: Registry) -> set[str | None]:
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    return {repository.digest_of(tag) for tag in TAGS}
+
+
+def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
+    source: Registry, guarded: Guarded, keys: Keys, client: docker.DockerClient
+) -> None:
+    environment = {**keys.environment, **guarded.environment}
+    words = ("mirror", *CHANNEL, *CELL, "--registry", source.address, "--to", guarded.address)
+    trust = ("--key", str(keys.our_public), *guarded.options)
+    mirrored = run_build_py(*words, *trust, environment=environment)
+    assert mirrored.code == 0, mirrored.stderr
+    assert "1 of 1 images were new" in mirrored.stdout
+    assert "0 of 1 images were new" in run_build_py(*words, *trust, environment=environment).stdout
+
+    image = f"{guarded.address}/sglang-rocm:{TAGS[1]}"
+    pulled = run_build_py("pull", image, *trust, environment=environment)
+    assert pulled.code == 0, pulled.stderr
+    (digest,) = digests(source)
+    assert pulled.stdout.strip() == f"{guarded.registry.address}/team/sglang-rocm@{digest}"
+    client.images.remove(image.removeprefix("https://"))
+    for text in (mirrored.stdout, mirrored.stderr, pulled.stdout, pulled.stderr):
+        assert PASSWORD not in text
+        assert credentials() not in text
+
+
+def test_a_mirror_of_stand_ins_stays_on_this_machine(source: Registry, keys: Keys) -> None:
+    refused = run_build_py(
+        *("mirror", *CHANNEL, *CELL, "--registry", source.address, "--to", "registry.invalid"),
+        *("--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert (refused.code, "is a rehearsal" in refused.stderr) == (8, True), refused.stderr
+
+
+def test_publishing_needs_the_authority_and_the_password_and_shows_neither(
+    rehearsed: Answer, guarded: Guarded, keys: Keys
+) -> None:
+    words = ("publish", *CHANNEL, *CELL, "--registry", guarded.address, "--key", str(keys.ours))
+    environment = {**keys.environment, **guarded.environment}
+    stranger = run_build_py(*words, environment=environment)
+    assert (stranger.code, "its certificate cannot be verified" in stranger.stderr) == (9, True)
+    nobody = run_build_py(*words, *guarded.options, environment=keys.environment)
+    assert (nobody.code, "`docker login 127.0.0.1" in nobody.stderr) == (9, True), nobody.stderr
+    plain = f"http://{guarded.registry.address}"
+    spoken = run_build_py(*("plan", "--registry", plain, "--arch", "942"), environment=environment)
+    assert spoken.code == 9
+    published = run_build_py(*words, *guarded.options, environment=environment)
+    assert published.code == 0, published.stderr
+    for answer in (stranger, nobody, published):
+        assert PASSWORD not in answer.stdout + answer.stderr
+        assert credentials() not in answer.stdout + answer.stderr
+
+
+@pytest.fixture(scope="module")
+def bundled(source: Registry, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "site.tar"
+    done = run_build_py(
+        *("bundle", *CHANNEL, *CELL, "--registry", source.address, "--output", str(path)),
+        *("--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert done.code == 0, done.stderr
+    assert [entry.name for entry in path.parent.iterdir()] == ["site.tar"]
+    return path
+
+
+def load(path: Path, registry: Registry, keys: Keys, key: Path | None = None) -> Answer:
+    return run_build_py(
+        *("publish", "--from", str(path), "--registry", registry.address, "--rehearse"),
+        *("--key", str(key or keys.our_public)),
+        environment=keys.environment,
+    )
+
+
+def test_a_bundle_brings_everything_to_a_registry_that_had_nothing(
+    source: Registry, bundled: Path, keys: Keys, registry: Registry
+) -> None:
+    with tarfile.open(bundled) as archive:
+        names = archive.getnames()
+    blobs = [name for name in names if name.startswith("blobs/")]
+    assert len(blobs) == len(set(blobs))
+    assert {"bundle.json", "index.json", "oci-layout"} <= set(names)
+
+    loaded = load(bundled, registry, keys)
+    assert loaded.code == 0, loaded.stderr
+    assert digests(registry) == digests(source)
+    again = load(bundled, registry, keys)
+    assert (again.code, "0 of 1 images were new" in again.stdout) == (0, True), again.stderr
+    assert [path.name for path in bundled.parent.iterdir()] == ["site.tar"]
+
+
+def test_a_bundle_signed_by_somebody_else_is_refused_before_anything_is_sent(
+    bundled: Path, keys: Keys, registry: Registry
+) -> None:
+    refused = load(bundled, registry, keys, keys.others_public)
+    assert (refused.code, "is signed, but not by" in refused.stderr) == (10, True), refused.stderr
+    assert registry.uploads() == []
+
+
+def test_a_damaged_bundle_is_refused(
+    bundled: Path, keys: Keys, registry: Registry, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.tar"
+    content = bytearray(bundled.read_bytes())
+    damaged.write_bytes(content[: len(content) // 2])
+    short = load(damaged, registry, keys)
+    assert (short.code, "is no whole bundle" in short.stderr) == (2, True), short.stderr
+    with tarfile.open(bundled) as archive:
+        blob = max(archive.getmembers(), key=lambda entry: entry.size)
+    content[blob.offset_data + 7] ^= 1
+    damaged.write_bytes(content)
+    altered = load(damaged, registry, keys)
+    assert (altered.code, "altered or damaged" in altered.stderr) == (10, True), altered.stderr
+    damaged.write_text("no archive")
+    assert load(damaged, registry, keys).code == 2
+    assert load(tmp_path / "none.tar", registry, keys).code == 2
+    assert registry.uploads() == []
+
+
+def test_a_bundle_that_cannot_be_written_leaves_nothing(source: Registry, keys: Keys) -> None:
+    refused = run_build_py(
+        *("bundle", *CHANNEL, *CELL, "--registry", source.address),
+        *("--output", "/proc/site.tar", "--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert (refused.code, "cannot write /proc/site.tar" in refused.stderr) == (2, True)
+
+
+def test_what_the_registry_lacks_is_named(keys: Keys, registry: Registry) -> None:
+    refused = run_build_py(
+        *("mirror", *CHANNEL, *CELL, "--registry", registry.address, "--to", registry.address),
+        *("--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert (refused.code, f"has no tag {TAGS[0]}" in refused.stderr) == (2, True), refused.stderr

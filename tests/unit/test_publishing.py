@@ -1,0 +1,284 @@
+"""What may be published where, and what a published image must agree with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
+from rocm_images.evidence import Evidence, Level
+from rocm_images.labels import STAND_IN
+from rocm_images.matrix import Channel, Matrix
+from rocm_images.plan import Cell, cells_of
+from rocm_images.publishing.cosign import Trust, trust_of
+from rocm_images.publishing.gate import channel_named, check_stand_in, refusal
+from rocm_images.publishing.published import PublishedImage, check_label, image_at
+from rocm_images.publishing.rollback import rolling_tags_of
+from rocm_images.publishing.rolling_tags import Move, move_all
+from rocm_images.publishing.statements import evidence_among, provenance_of
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Manifest
+
+BUILD_ID = "4b916ad5c63d" + "0" * 52
+IMAGE = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def cell(project_matrix: Matrix) -> Cell:
+    return cells_of(project_matrix)[1]
+
+
+@pytest.fixture
+def evidence(cell: Cell) -> Evidence:
+    return Evidence.of(
+        cell, IMAGE, device=Level.STATIC, passed=3, failures=(), seconds=1.0, tests="t", probe=None
+    )
+
+
+STABLE = Channel(evidence="gpu", why="w")
+PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
+
+
+def test_a_channel_takes_what_was_tested_on_enough(cell: Cell, evidence: Evidence) -> None:
+    assert refusal(cell, IMAGE, evidence, "preview", PREVIEW, tests="t") is None
+    gpu = replace(evidence, level=Level.GPU)
+    assert refusal(cell, IMAGE, gpu, "stable", STABLE, tests="t") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"level": Level.STAND_IN}, "requires evidence of level gpu, and image aaaaaaaaaaaa has"),
+        ({"passed": False}, "failed its smoke test"),
+        ({"tests": "others"}, "passed other tests than these"),
+    ],
+)
+def test_a_refusal_says_why_and_how_that_can_change(
+    cell: Cell, evidence: Evidence, change: dict[str, Any], sentence: str
+) -> None:
+    weak = replace(replace(evidence, level=Level.GPU), **change)
+    reason = refusal(cell, IMAGE, weak, "stable", STABLE, tests="t")
+    assert reason is not None
+    assert reason.startswith("942-rocm7.2.2: ")
+    assert sentence in reason
+    assert "build.py smoke --arch 942 --base 7.2.2` on a machine with AMD Instinct MI300X" in reason
+
+
+def test_no_evidence_is_no_publication(cell: Cell) -> None:
+    reason = refusal(cell, IMAGE, None, "preview", PREVIEW)
+    assert reason is not None
+    assert "no evidence for image aaaaaaaaaaaa: run `python build.py smoke" in reason
+
+
+def test_an_unknown_channel_is_named_with_the_nearest(project_matrix: Matrix) -> None:
+    assert channel_named(project_matrix, "stable").evidence == "gpu"
+    with pytest.raises(InputError, match=r"no channel 'stabel'.*stable"):
+        channel_named(project_matrix, "stabel")
+
+
+@pytest.mark.parametrize("registry", ["registry.example.org", "10.0.0.1:5000"])
+def test_a_stand_in_leaves_this_machine_neither_by_label_nor_by_evidence(
+    registry: str, evidence: Evidence
+) -> None:
+    there = RegistryAddress.parse(registry)
+    with pytest.raises(PublishRefused, match="is a rehearsal"):
+        check_stand_in("it", {STAND_IN: "base"}, there, evidence)
+    with pytest.raises(PublishRefused, match="is a rehearsal"):
+        check_stand_in("it", {}, there, replace(evidence, level=Level.STAND_IN))
+    check_stand_in("it", {}, there, evidence)
+    check_stand_in("it", {STAND_IN: "base"}, RegistryAddress.parse("localhost:5000"), evidence)
+
+
+def test_evidence_counts_for_the_image_that_it_names(evidence: Evidence) -> None:
+    other = replace(evidence, image_id=f"sha256:{'b' * 64}")
+    documents = [other.document, evidence.document]
+    # As it comes back from a registry.
+    documents = json.loads(json.dumps(documents))
+    assert evidence_among(documents, "it", frozenset({IMAGE})) == evidence
+    with pytest.raises(VerificationFailed, match="is about another image"):
+        evidence_among(documents[:1], "it", frozenset({IMAGE}))
+    with pytest.raises(VerificationFailed, match="cannot be read"):
+        evidence_among([{"schema": 999}], "it", frozenset({IMAGE}))
+
+
+class Layers:
+    """Manifests and blobs in memory, by digest."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+
+    def put(self, document: object) -> str:
+        content = json.dumps(document).encode()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.content[digest] = content
+        return digest
+
+    def reference(self, tag_or_digest: str) -> str:
+        return f"it@{tag_or_digest}"
+
+    def manifest(self, tag_or_digest: str) -> Manifest | None:
+        found = self.content.get(tag_or_digest)
+        return Manifest(found) if found else None
+
+    def blob(self, digest: str) -> bytes:
+        return self.content[digest]
+
+    def image(self, labels: dict[str, str]) -> tuple[str, str]:
+        """The digests of an image's manifest and configuration."""
+        config = self.put({"config": {"Labels": labels}})
+        return self.put({"config": {"digest": config}, "layers": []}), config
+
+    def index(self, manifest: str) -> str:
+        return self.put(
+            {
+                "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [
+                    {"digest": "sha256:0", "platform": {"os": "unknown"}},
+                    {"digest": manifest, "platform": {"os": "linux"}},
+                ],
+            }
+        )
+
+
+def test_an_image_is_known_by_its_index_its_manifest_and_its_configuration() -> None:
+    layers = Layers()
+    manifest, config = layers.image({"a": "b"})
+    index = layers.index(manifest)
+    found = image_at(layers, index)
+    assert found is not None
+    assert found.ids == {index, manifest, config}
+    assert (found.digest, found.labels) == (index, {"a": "b"})
+    alone = image_at(layers, manifest)
+    assert alone is not None
+    assert alone.ids == {manifest, config}
+    assert image_at(layers, "sha256:none") is None
+
+
+def test_what_is_no_image_is_refused_with_a_sentence() -> None:
+    layers = Layers()
+    for document in ([], {}, {"config": {}}, {"config": {"digest": "sha256:none"}}):
+        with pytest.raises(RegistryError, match="is no image that can be read"):
+            image_at(layers, layers.put(document))
+    manifest, _ = layers.image({})
+    index = layers.index(manifest)
+    del layers.content[manifest]
+    with pytest.raises(RegistryError, match="the registry lacks a part of it"):
+        image_at(layers, index)
+
+
+def published(labels: dict[str, str]) -> PublishedImage:
+    layers = Layers()
+    manifest, _ = layers.image(labels)
+    found = image_at(layers, manifest)
+    assert found is not None
+    return found
+
+
+def test_label_and_tag_agree() -> None:
+    image = published({"rocm-serving-images.build-id": BUILD_ID})
+    check_label(image, "v0.5.21-rocm722-mi30x-4b916ad5c63d")
+    for tag in ("v0.5.21-rocm722-mi30x-4b916ad5c63e", "v0.5.21-rocm722-mi30x"):
+        with pytest.raises(VerificationFailed, match="someone moved an immutable tag"):
+            check_label(image, tag)
+    with pytest.raises(VerificationFailed, match="build id \\(none\\)"):
+        check_label(published({}), "v0.5.21-rocm722-mi30x-4b916ad5c63d")
+
+
+@pytest.mark.parametrize(
+    ("tag", "rolling"),
+    [
+        ("v0.5.21-rocm722-mi30x-4b916ad5c63d", ["v0.5.21-rocm722-mi30x", "v0.5.21-mi30x"]),
+        (
+            "v0.5.21-rocm722-mi30x-rehearsal-4b916ad5c63d",
+            ["v0.5.21-rocm722-mi30x-rehearsal", "v0.5.21-mi30x-rehearsal"],
+        ),
+        ("v0.5.20-rocm722-mi30x-4b916ad5c63d", ["v0.5.20-rocm722-mi30x"]),
+    ],
+)
+def test_a_rollback_moves_the_tags_that_belong_to_the_image(
+    cell: Cell, tag: str, rolling: list[str]
+) -> None:
+    image = published({"rocm-serving-images.build-id": BUILD_ID})
+    assert rolling_tags_of(image, cell, tag) == rolling
+
+
+class Tags:
+    """A repository's tags in memory, of which some cannot be written."""
+
+    def __init__(self, tags: dict[str, Manifest], broken: dict[str, int]) -> None:
+        self.tags = tags
+        self.broken = broken
+
+    def put_tag(self, tag: str, manifest: Manifest) -> None:
+        if self.broken.get(tag, 99) <= 0:
+            raise RegistryError(f"cannot write {tag}")
+        self.broken[tag] = self.broken.get(tag, 99) - 1
+        self.tags[tag] = manifest
+
+    def digest_of(self, tag: str) -> str:
+        return self.tags[tag].digest
+
+    def reference(self, tag: str) -> str:
+        return tag
+
+
+OLD, NEW = Manifest(b"old"), Manifest(b"new")
+
+
+def test_tags_move_all_or_none() -> None:
+    moves = [Move("a", OLD, NEW), Move("b", NEW, NEW), Move("c", None, NEW), Move("d", OLD, NEW)]
+    good = Tags({"a": OLD, "b": NEW, "d": OLD}, {})
+    assert [move.tag for move in move_all(good, moves)] == ["a", "c", "d"]  # type: ignore[arg-type]
+    assert {manifest.digest for manifest in good.tags.values()} == {NEW.digest}
+
+    broken = Tags({"a": OLD, "b": NEW, "d": OLD}, {"d": 0})
+    with pytest.raises(RegistryError, match="every rolling tag is where it was"):
+        move_all(broken, moves)  # type: ignore[arg-type]
+    assert (broken.tags["a"], broken.tags["d"]) == (OLD, OLD)
+
+
+def test_tags_that_cannot_be_moved_back_are_named_as_mixed() -> None:
+    broken = Tags({"a": OLD, "d": OLD}, {"a": 1, "d": 0})
+    with pytest.raises(RegistryError, match=r"\(a\) could not be moved back.*are mixed until"):
+        move_all(broken, [Move("a", OLD, NEW), Move("d", OLD, NEW)])  # type: ignore[arg-type]
+
+
+def test_somebody_else_who_publishes_at_the_same_time_is_noticed() -> None:
+    class Contested(Tags):
+        def digest_of(self, _: str) -> str:
+            return OLD.digest
+
+    with pytest.raises(RegistryError, match="somebody else publishes at the same time"):
+        move_all(Contested({"a": OLD}, {}), [Move("a", OLD, NEW)])  # type: ignore[arg-type]
+
+
+def test_provenance_names_the_build_id_and_every_input() -> None:
+    labels = {
+        "rocm-serving-images.build-id": BUILD_ID,
+        "rocm-serving-images.cell": "942-rocm7.2.2",
+        "rocm-serving-images.inputs": '{"base":"abc"}',
+        "org.opencontainers.image.base.name": "rocm/pytorch:x",
+    }
+    definition = provenance_of(labels)["buildDefinition"]
+    assert definition["externalParameters"]["buildId"] == BUILD_ID
+    assert definition["externalParameters"]["base"] == "rocm/pytorch:x"
+    assert definition["internalParameters"] == {"inputs": {"base": "abc"}}
+    assert provenance_of(labels) == provenance_of(dict(labels))
+
+
+def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:
+    key = tmp_path / "cosign.pub"
+    key.write_text("a key")
+    assert trust_of(str(key), None, None) == Trust(key=str(key))
+    assert trust_of(None, "https://ci/.*", "https://issuer").arguments == [
+        "--certificate-identity-regexp=https://ci/.*",
+        "--certificate-oidc-issuer=https://issuer",
+    ]
+    half, both = (None, "i", None), (str(key), "i", "j")
+    for given in ((None, None, None), half, both, ("none", None, None)):
+        with pytest.raises(InputError):
+            trust_of(*given)
