@@ -158,7 +158,8 @@ class BuildRequest:
 def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     """The buildx command line for a request."""
     words = [*buildx.command, "build", "--progress=plain", f"--file={request.dockerfile}"]
-    words.append(f"--iidfile={request.iid_file}")
+    # An attestation of the engine holds the time of the build, and so would the image's digest.
+    words += ["--provenance=false", f"--iidfile={request.iid_file}"]
     if request.builder:
         # A builder of its own keeps the image to itself unless told to load it.
         words += [f"--builder={request.builder}", "--load"]

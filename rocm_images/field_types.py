@@ -7,6 +7,7 @@ text can break out of the instruction, the comment or the name that it is writte
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -40,6 +41,17 @@ def _version(value: str) -> str:
     except InvalidVersion:
         raise ValueError(f"{value!r} is not a version: write one like 7.2.0 (PEP 440)") from None
     return value
+
+
+def _date(value: str) -> str:
+    try:
+        # A zip archive, and so a wheel, knows no date outside of these years.
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) and "1980" <= value < "2100":
+            date.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"{value!r} is not a date from 1980 to 2099: write one like 2026-11-24")
 
 
 def _release(value: str) -> str:
@@ -103,6 +115,7 @@ def environment_value(value: str) -> str:
     return value
 
 
+DateText = Annotated[str, AfterValidator(_date)]
 VersionText = Annotated[str, AfterValidator(_version)]
 ReleaseText = Annotated[str, AfterValidator(_version), AfterValidator(_release)]
 RangeText = Annotated[str, AfterValidator(_range)]

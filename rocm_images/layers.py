@@ -72,7 +72,7 @@ def stages_of_layers(dockerfile: str) -> tuple[str, ...]:
         elif re.match(r"(RUN|COPY|ADD)\b", line) and name:
             parent, count = stages[name]
             stages[name] = (parent, count + 1)
-        if match := re.search(r"<<'(\w+)'", line):
+        if match := re.search(r"<<'?(\w+)'?", line):
             in_heredoc = match[1]
     chain: list[str] = []
     while name in stages:

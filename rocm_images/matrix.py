@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rocm_images.field_types import (
     ArchName,
+    DateText,
     EnvironmentName,
     EnvironmentValue,
     GfxName,
@@ -153,6 +155,8 @@ class Matrix(_Model):
     """The whole of matrix.yaml."""
 
     image: Image
+    date: DateText
+    """Of the release of the images: what a build writes carries it, whenever it runs."""
     archs: Annotated[dict[ArchName, Arch], Field(min_length=1)]
     bases: Annotated[dict[ReleaseText, Base], Field(min_length=1)]
     sources: Sources
@@ -161,3 +165,8 @@ class Matrix(_Model):
     advisories: tuple[Advisory, ...] = ()
     channels: dict[Word, Channel] = {}
     exclude: tuple[Exclusion, ...] = ()
+
+    @property
+    def epoch(self) -> int:
+        """The date's first second in UTC, as seconds since 1970: SOURCE_DATE_EPOCH."""
+        return int(datetime.fromisoformat(f"{self.date}T00:00:00+00:00").timestamp())

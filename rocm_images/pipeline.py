@@ -215,7 +215,7 @@ class _Run:
                 log=self._log(""),
                 iid_file=folder / "image-id",
                 builder=options.builder,
-                build_args=options.build_args,
+                build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **options.build_args},
                 secrets=options.secrets,
                 network=options.network,
             ),

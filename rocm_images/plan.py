@@ -43,6 +43,8 @@ class Cell:
     rocm: str
     recommended: bool
     base_image: str
+    epoch: int
+    """What a build writes carries this date, in seconds since 1970: SOURCE_DATE_EPOCH."""
     repository: str
     tags: tuple[str, ...]
     """Rolling tags, the most specific first."""
@@ -138,6 +140,7 @@ def _cell(matrix: Matrix, arch_name: str, rocm: str) -> Cell:
         rocm=rocm,
         recommended=base.recommended,
         base_image=base.image,
+        epoch=matrix.epoch,
         repository=matrix.image.repository,
         tags=tuple(tags),
         settings=tuple(settings[name] for name in sorted(settings)),

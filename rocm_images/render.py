@@ -118,6 +118,8 @@ def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
                 "context": rootfs,
                 "dockerfile": os.path.relpath(f"{dockerfiles}/{cell.name}/Dockerfile", rootfs),
                 "tags": [cell.reference(tag) for tag in cell.tags],
+                "args": {"SOURCE_DATE_EPOCH": str(cell.epoch)},
+                "attest": ["type=provenance,disabled=true"],
             }
             for target, cell in targets.items()
         },

@@ -67,6 +67,7 @@ advisories:
     why: a reason
     fixed_in: ROCm 7.2.1
     references: [sgl-project/sglang#23581]
+date: 2026-11-24
 """
 
 

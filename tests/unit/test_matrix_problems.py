@@ -29,6 +29,8 @@ ONE_MISTAKE = {
     "a package version that is none": ("version: 0.1.19", "version: new", 32, 14, "not a version"),
     "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 48, 13, "not a version range"),
     "an empty range": ('"<7.2.1"', '""', 48, 13, "not a version range"),
+    "a date that is none": ("date: 2026-11-24", "date: 2026-02-30", 55, 7, "not a date"),
+    "a date that no archive knows": ("date: 2026-11-24", "date: 1979-12-31", 55, 7, "not a date"),
     "a commit with a space": ("ref: v0.5.21", "ref: v0 5", 26, 10, "not a git tag"),
     "a digest that is too short": ("20a06e", "20", 36, 13, "not a SHA-256"),
     "an image that is no reference": ("rocm/pytorch:rocm7.2\n", "Rocm:x y\n", 17, 12, "reference"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 import pytest
 
@@ -33,8 +34,9 @@ def stages(text: str) -> dict[str, str]:
 def test_the_stages_before_the_compiles_are_the_same_for_both_archs(texts: dict[str, str]) -> None:
     for rocm in ("7.2.0", "7.2.2"):
         one, other = (stages(texts[f"{arch}-rocm{rocm}"]) for arch in ("942", "950"))
-        for stage in ("sglang-src", "aiter-src", "rustup-src", "online", "base", "sglang", "deps"):
+        for stage in ("sglang-src", "aiter-src", "rustup-src", "online", "clock", "base", "rootfs"):
             assert one[stage] == other[stage]
+        assert [one[s] for s in ("sglang", "deps")] == [other[s] for s in ("sglang", "deps")]
 
 
 def test_no_stage_before_the_compiles_knows_an_arch(texts: dict[str, str]) -> None:
@@ -57,6 +59,24 @@ def test_every_source_is_pinned(texts: dict[str, str]) -> None:
         for line in re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE):
             assert line == "scratch" or ":" in line or line in stages(text)
         assert ":latest" not in text
+
+
+def test_every_step_begins_by_sourcing_the_clock(texts: dict[str, str]) -> None:
+    for text in texts.values():
+        steps = re.findall(r"^RUN (?:.*\\\n)*.*", text, flags=re.MULTILINE)
+        assert len(steps) == text.count("\nRUN ") > 8
+        for step in steps:
+            words = re.sub(r"--mount=\S+|\\\n", "", step.removeprefix("RUN ")).split()
+            assert words[:3] == [".", "/run/clock/clock", "&&"]
+
+
+def test_the_date_of_what_is_built_is_the_matrix_s(
+    texts: dict[str, str], project_matrix: Matrix
+) -> None:
+    date = datetime.fromtimestamp(project_matrix.epoch, timezone.utc).isoformat()
+    assert date == f"{project_matrix.date}T00:00:00+00:00"
+    for text in texts.values():
+        assert text.count(f"ARG SOURCE_DATE_EPOCH={project_matrix.epoch}\n") == 1
 
 
 def test_no_argument_or_variable_holds_a_secret(texts: dict[str, str]) -> None:

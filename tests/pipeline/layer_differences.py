@@ -1,0 +1,69 @@
+"""Names what differs between the layers of two images, file by file."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+import docker
+
+
+def differences(client: docker.DockerClient, one: str, other: str) -> list[str]:
+    """A line for each thing that differs, as `layer 3: opt/venv/bin/pip: mtime 1 != 2`."""
+    with (
+        _saved(client, one) as first,
+        _saved(client, other) as second,
+        tarfile.open(fileobj=first) as left,
+        tarfile.open(fileobj=second) as right,
+    ):
+        return list(_compare(left, right))
+
+
+def _saved(client: docker.DockerClient, image: str) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    for chunk in client.images.get(image).save():
+        file.write(chunk)
+    file.seek(0)
+    return file
+
+
+def _compare(left: tarfile.TarFile, right: tarfile.TarFile) -> Iterator[str]:
+    (left_config, left_layers), (right_config, right_layers) = map(_parts, (left, right))
+    for name in left_config.keys() | right_config.keys():
+        if left_config.get(name) != right_config.get(name):
+            yield f"config: {name}: {left_config.get(name)} != {right_config.get(name)}"
+    for index, (one, other) in enumerate(zip(left_layers, right_layers, strict=True)):
+        if one != other:
+            entries, others = _entries(left, one), _entries(right, other)
+            for name in sorted(entries.keys() | others.keys()):
+                if entries.get(name) != others.get(name):
+                    yield f"layer {index}: {name}: {entries.get(name)} != {others.get(name)}"
+
+
+def _parts(image: tarfile.TarFile) -> tuple[dict[str, object], list[str]]:
+    [manifest] = json.loads(_read(image, "manifest.json"))
+    return json.loads(_read(image, manifest["Config"])), manifest["Layers"]
+
+
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None
+    return file.read()
+
+
+def _entries(image: tarfile.TarFile, layer: str) -> dict[str, tuple[object, ...]]:
+    with tarfile.open(fileobj=io.BytesIO(_read(image, layer))) as archive:
+        return {
+            entry.name: (
+                f"mtime {entry.mtime}",
+                f"mode {entry.mode:o}",
+                f"size {entry.size}",
+                entry.linkname,
+                hash(_read(archive, entry.name)) if entry.isreg() else "",
+            )
+            for entry in archive
+        }
