@@ -81,8 +81,23 @@ def distribution() -> Distribution:
     return found
 
 
-def unpack(folder: Path, host: Distribution) -> Path:
+ENGINE_PROGRAMS = ("dockerd", "runc", "containerd", "docker-registry")
+
+
+def unpack(
+    folder: Path,
+    host: Distribution,
+    *,
+    programs: tuple[str, ...] = ENGINE_PROGRAMS,
+    with_dependencies: bool = False,
+) -> Path:
     """Download and unpack the packages of `host` below `folder`, once; returns their root.
+
+    Args:
+        folder: everything is below it.
+        host: the packages, by suite.
+        programs: what must run afterwards.
+        with_dependencies: whether to unpack what the packages need and this host lacks as well.
 
     Raises:
         EngineError: apt cannot fetch them, or a package does not fit this host.
@@ -110,12 +125,14 @@ def unpack(folder: Path, host: Distribution) -> Path:
         environment = _environment(folder, sources)
         _apt(["update", "--quiet"], environment, archives)
     names = [f"{p}/{s}" if s else p for s, ps in host.packages.items() for p in ps]
-    _apt(["download", "--quiet", *names], environment, archives)
     root.mkdir()
+    if with_dependencies:
+        _download_what_is_missing(names, environment, archives)
+    _apt(["download", "--quiet", *names], environment, archives)
     for archive in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
     shutil.rmtree(archives)
-    _check_libraries(root)
+    _check_libraries(root, programs)
     finished.write_text(wanted)
     return root
 
@@ -174,9 +191,20 @@ def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> Non
         )
 
 
-def _check_libraries(root: Path) -> None:
+def _download_what_is_missing(
+    names: list[str], environment: dict[str, str], archives: Path
+) -> None:
+    """Download what an installation of the packages would bring; nothing is installed."""
+    options = {"Dir::Cache::archives": f"{archives}/", "Debug::NoLocking": "true"}
+    words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    (archives / "partial").mkdir()
+    install = ["install", "--quiet", "--yes", "--no-install-recommends", "--download-only"]
+    _apt([*install, *words, *names], environment, archives)
+
+
+def _check_libraries(root: Path, programs: tuple[str, ...]) -> None:
     """A package of another release can need a newer C library than the host has."""
-    for name in ("dockerd", "runc", "containerd", "docker-registry"):
+    for name in programs:
         program = root / "usr/sbin" / name
         found = program if program.exists() else root / "usr/bin" / name
         answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
