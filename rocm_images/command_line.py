@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from rocm_images.catalogue.verbs import catalogue
 from rocm_images.command_options import (
     Verbs,
     arch_option,
@@ -293,6 +294,7 @@ for verb in (
     *(distributing.pull, distributing.mirror, distributing.bundle),
 ):
     main.add_command(verb)
+main.add_command(catalogue)
 
 
 def run() -> NoReturn:

@@ -1,0 +1,138 @@
+"""Makes the catalogue's entry of one image out of what the pipeline knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rocm_images.catalogue.schema import (
+    AllReduce,
+    KnownIssue,
+    Layer,
+    PublishedImage,
+    Setting,
+    TestedOn,
+)
+from rocm_images.errors import InputError
+from rocm_images.evidence import Evidence
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell
+
+
+def entry_of(
+    matrix: Matrix,
+    cell: Cell,
+    *,
+    repository: str,
+    tags: Sequence[str],
+    immutable_tag: str,
+    digest: str,
+    manifest: Mapping[str, Any],
+    evidence: Evidence,
+    build_id: str,
+    channel: str | None,
+    published: str,
+    stand_in: bool,
+) -> PublishedImage:
+    """The entry of one image. What it shares with others is known when entries are merged.
+
+    Args:
+        matrix: what the image was built from.
+        cell: the image's cell in it.
+        repository: HOST[:PORT]/NAME.
+        tags: the rolling tags, the most specific first.
+        immutable_tag: the tag that never moves.
+        digest: what the immutable tag stands for.
+        manifest: the OCI or Docker image manifest, which names the layers.
+        evidence: of the smoke test of this very image.
+        build_id: the hash of everything that went into it.
+        channel: the channel that it was published to, where channels are used.
+        published: ISO 8601 with the offset from UTC.
+        stand_in: whether the image was built from stand-ins.
+
+    Raises:
+        InputError: the manifest is none of an image: an index, say.
+    """
+    layers = _layers(manifest, f"{repository}@{digest}")
+    warnings = cell.warnings
+    return PublishedImage(
+        cell=cell.name,
+        repository=repository,
+        tags=tuple(tags),
+        immutable_tag=immutable_tag,
+        digest=digest,
+        arch=cell.arch,
+        gfx=cell.gfx,
+        gpus=cell.gpus,
+        rocm=cell.rocm,
+        sglang=matrix.sources.sglang.version,
+        aiter=matrix.sources.aiter.version,
+        recommended=cell.recommended,
+        channel=channel,
+        base_image=cell.base_image,
+        all_reduce=AllReduce.model_validate(
+            {"default": cell.all_reduce, "reason": cell.all_reduce_reason}
+        ),
+        settings=tuple(
+            Setting(name=setting.name, value=setting.value, advisory=setting.advisory)
+            for setting in cell.settings
+            if setting.advisory
+        ),
+        known_issues=tuple(
+            KnownIssue(
+                id=advisory.id,
+                component=advisory.component,
+                symptom=advisory.symptom,
+                why=advisory.why,
+                fixed_in=advisory.fixed_in,
+                better_base=advisory.base_at_least,
+                warning=advisory in warnings,
+                references=advisory.references,
+            )
+            for advisory in cell.advisories
+        ),
+        tested_on=_tested_on(evidence),
+        size=sum(layer.size for layer in layers),
+        layers=layers,
+        shared=0,
+        published=published,
+        build_id=build_id,
+        stand_in=stand_in,
+    )
+
+
+def _layers(manifest: Mapping[str, Any], name: str) -> tuple[Layer, ...]:
+    try:
+        return tuple(
+            Layer(digest=layer["digest"], size=layer["size"]) for layer in manifest["layers"]
+        )
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{name}: this is no image manifest, its layers cannot be read: give the manifest of "
+            "the image, not an index of several"
+        ) from None
+
+
+def _tested_on(evidence: Evidence) -> TestedOn:
+    return TestedOn(
+        level=evidence.level,
+        passed=evidence.passed,
+        tests_passed=evidence.tests_passed,
+        tests_failed=evidence.tests_failed,
+        devices=_devices(evidence),
+        runtime=_known(evidence.runtime),
+        capture=_known(evidence.capture),
+        judgement=_known(evidence.judgement),
+        date=evidence.date,
+    )
+
+
+def _devices(evidence: Evidence) -> tuple[str, ...]:
+    found = (evidence.probe or {}).get("devices") or []
+    names = [f"{device.get('name') or 'a device'} ({device['gfx']})" for device in found]
+    return tuple(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
+
+
+def _known(text: str) -> str | None:
+    """Evidence says "-" of what was not found out."""
+    return None if text == "-" else text

@@ -1,0 +1,110 @@
+"""Reads and writes catalogue.json: whole or not at all, and with sentences for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rocm_images.catalogue.schema import SCHEMA, Catalogue
+from rocm_images.errors import InputError
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes; a catalogue has a few kilobytes for each image."""
+SHOWN_PROBLEMS = 5
+
+
+def read(path: Path) -> Catalogue:
+    """The catalogue in a file.
+
+    Raises:
+        InputError: it cannot be read, is no catalogue, or is of a newer schema.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot read the catalogue ({error.strerror}): name the catalogue.json that "
+            "was published with the images"
+        ) from None
+    if len(content) > LARGEST:
+        raise InputError(f"{path}: this is no catalogue: it has more than {LARGEST >> 20} MiB")
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> Catalogue:
+    """The catalogue of that text; `name` begins the sentence of an error.
+
+    Raises:
+        InputError: it is no catalogue, or of a newer schema.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: this is no catalogue: it is no JSON ({error})") from None
+    version = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise InputError(f"{name}: this is no catalogue: it has no schema version")
+    if version > SCHEMA:
+        raise InputError(
+            f"{name}: this catalogue has schema {version}, and this program knows {SCHEMA}: take a "
+            "newer version of the program"
+        )
+    try:
+        return Catalogue.model_validate_json(content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        lines = [
+            f"{name}: {_place(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in problems[:SHOWN_PROBLEMS]
+        ]
+        if len(problems) > SHOWN_PROBLEMS:
+            lines.append(f"{name}: and {len(problems) - SHOWN_PROBLEMS} more problems")
+        lines.append("docs/catalogue.md describes the schema")
+        raise InputError("\n".join(lines)) from None
+
+
+def write(path: Path, catalogue: Catalogue) -> None:
+    """Write a catalogue; a reader sees the whole of the old one or the whole of the new one.
+
+    Raises:
+        InputError: the file cannot be written; the old one is as it was.
+    """
+    write_whole(path, catalogue.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written; what was there before is as it was.
+    """
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        partial = Path(name)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp lets nobody else read it, and this is for everyone.
+        partial.chmod(0o644)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from None
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the file, as `images[0].digest`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the file"

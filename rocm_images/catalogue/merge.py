@@ -1,0 +1,123 @@
+"""Merges what was published into a catalogue: what is current, what is history, what is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rocm_images.catalogue.schema import SCHEMA, Catalogue, PublishedImage
+from rocm_images.errors import InputError
+
+
+def merged(
+    previous: Catalogue | None, entries: Sequence[PublishedImage], updated: str
+) -> Catalogue:
+    """The catalogue after `entries` were published.
+
+    An image stays current until one of the same repository, cell and SGLang version replaces it;
+    then it is history, newest first. A rolling tag belongs to the image that got it last, and one
+    arch has one recommended base for each SGLang version.
+
+    Args:
+        previous: the catalogue before; None for the first.
+        entries: what was published: at most one for each key.
+        updated: ISO 8601 with the offset from UTC.
+    """
+    before = previous.images if previous else ()
+    history = previous.history if previous else ()
+    new = {entry.key: entry for entry in entries}
+    kept = [_after(image, entries) for image in before if image.key not in new]
+    replaced = [image for image in before if image.key in new]
+    published = {(entry.repository, entry.digest) for entry in entries}
+    earlier = _first_of_each_digest(
+        image
+        for image in (*replaced, *history)
+        if (image.repository, image.digest) not in published
+    )
+    return Catalogue(
+        schema=SCHEMA,
+        updated=updated,
+        images=tuple(with_shared(sorted([*kept, *new.values()], key=_place))),
+        history=earlier,
+    )
+
+
+def restored(catalogue: Catalogue, immutable_tag: str, updated: str) -> Catalogue:
+    """The catalogue after the rolling tags went back to the image of an immutable tag.
+
+    It gets the rolling tags of the image that it replaces, which becomes history.
+
+    Raises:
+        InputError: neither the current images nor the history has that tag.
+    """
+    for image in catalogue.images:
+        if image.immutable_tag == immutable_tag:
+            return catalogue
+    for image in catalogue.history:
+        if image.immutable_tag == immutable_tag:
+            current = next((i for i in catalogue.images if i.key == image.key), None)
+            tags = current.tags if current else image.tags
+            recommended = current.recommended if current else image.recommended
+            back = image.model_copy(update={"tags": tags, "recommended": recommended})
+            return merged(catalogue, [back], updated)
+    raise InputError(
+        f"the catalogue has no image with the immutable tag {immutable_tag}: `history` in "
+        "catalogue.json lists those that there are"
+    )
+
+
+def with_shared(images: Sequence[PublishedImage]) -> list[PublishedImage]:
+    """The same images, each with the bytes that it shares with its siblings.
+
+    Siblings are the images of the same repository, SGLang version and base for other archs.
+    """
+    return [
+        image.model_copy(update={"shared": _shared(image, _siblings(image, images))})
+        for image in images
+    ]
+
+
+def _after(image: PublishedImage, entries: Iterable[PublishedImage]) -> PublishedImage:
+    """A current image without what others have taken over."""
+    others = [entry for entry in entries if entry.repository == image.repository]
+    taken = {tag for entry in others for tag in entry.tags}
+    outdone = any(
+        entry.recommended and (entry.arch, entry.sglang) == (image.arch, image.sglang)
+        for entry in others
+    )
+    return image.model_copy(
+        update={
+            "tags": tuple(tag for tag in image.tags if tag not in taken),
+            "recommended": image.recommended and not outdone,
+        }
+    )
+
+
+def _siblings(image: PublishedImage, images: Iterable[PublishedImage]) -> list[PublishedImage]:
+    same = (image.repository, image.sglang, image.rocm)
+    return [
+        other
+        for other in images
+        if (other.repository, other.sglang, other.rocm) == same and other.arch != image.arch
+    ]
+
+
+def _shared(image: PublishedImage, siblings: Iterable[PublishedImage]) -> int:
+    theirs = {layer.digest for sibling in siblings for layer in sibling.layers}
+    # A layer that an image has twice is stored and transferred once.
+    mine = {layer.digest: layer.size for layer in image.layers}
+    return sum(size for digest, size in mine.items() if digest in theirs)
+
+
+def _first_of_each_digest(images: Iterable[PublishedImage]) -> tuple[PublishedImage, ...]:
+    found: dict[tuple[str, str], PublishedImage] = {}
+    for image in images:
+        found.setdefault((image.repository, image.digest), image)
+    return tuple(found.values())
+
+
+def _place(image: PublishedImage) -> tuple[object, ...]:
+    """Where an image stands in the list: by repository and arch, the newest first."""
+    newest_first = tuple(
+        -number for version in image.newness for number in (*version.release, 0, 0, 0, 0)[:4]
+    )
+    return image.repository, image.arch, not image.recommended, newest_first, image.cell

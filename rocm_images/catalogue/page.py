@@ -1,0 +1,188 @@
+"""Renders catalogue.html: which image to run on which GPU, as one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from packaging.version import Version
+
+from rocm_images.catalogue.schema import Catalogue, PublishedImage, TestedOn
+from rocm_images.deploying.run_flags import PORT, docker_run, run_flags, serving_command
+
+TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "catalogue"
+GPUS = 8
+"""A machine with these GPUs usually has eight of them."""
+_ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)", re.ASCII)
+_ADDRESS = re.compile(r"https://[\w./#?=&%~+-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class LevelInWords:
+    """What a level of evidence means, for people who do not know the word."""
+
+    badge: str
+    sentence: str
+    on_a_gpu: bool
+
+
+@dataclass(frozen=True)
+class BetterImage:
+    """The recommended image for the same GPUs, by its place on the page."""
+
+    anchor: str
+    rocm: str
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """An image with what the page says of it."""
+
+    image: PublishedImage
+    anchor: str
+    command: str
+    level: LevelInWords
+    better: BetterImage | None
+
+    @property
+    def gpus_json(self) -> str:
+        """The GPUs as JSON, for the script."""
+        return json.dumps(self.image.gpus)
+
+
+def level_in_words(tested_on: TestedOn) -> LevelInWords:
+    """What the image was tested on."""
+    devices = ", ".join(tested_on.devices) or "a GPU whose name is not known"
+    levels = {
+        "static": LevelInWords(
+            "No GPU has run it",
+            "No GPU has run this image. What it holds was checked without one.",
+            False,
+        ),
+        "stand-in": LevelInWords(
+            "Tested on a stand-in, no GPU",
+            "On a stand-in: an imitation of HIP on a CPU. That says nothing about ROCm, and no GPU "
+            "has run this image.",
+            False,
+        ),
+        "gpu": LevelInWords(
+            "Probed on a GPU",
+            f"The graph probe ran in this image on {devices}. SGLang has not served a model in it.",
+            True,
+        ),
+        "serve": LevelInWords(
+            "Served on a GPU", f"SGLang served a model in this image on {devices}.", True
+        ),
+    }
+    return levels[str(tested_on.level)]
+
+
+def page(catalogue: Catalogue) -> str:
+    """The whole page as HTML; every text of the catalogue is escaped."""
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+    images = tuple(_shown(catalogue.images))
+    text = environment.get_template("page.html.j2").render(
+        images=images,
+        history=catalogue.history,
+        updated=catalogue.updated,
+        any_stand_in=any(image.stand_in for image in (*catalogue.images, *catalogue.history)),
+        gpus=_in_order(gpu for shown in images for gpu in shown.image.gpus),
+        rocms=_newest_first(image.rocm for image in catalogue.images),
+        sglangs=_newest_first(image.sglang for image in catalogue.images),
+        address_of=address_of,
+        bytes_in_words=bytes_in_words,
+        day_of=day_of,
+        # Ours, not the catalogue's.
+        style=Markup(style),
+        script=Markup(script),
+        content_security_policy=(
+            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+    )
+    return text.strip() + "\n"
+
+
+def address_of(reference: str) -> str | None:
+    """Where a reference leads; None where it names no place that can be linked to."""
+    if issue := _ISSUE.fullmatch(reference):
+        # GitHub leads from here to the pull request where it is one.
+        return f"https://github.com/{issue[1]}/issues/{issue[2]}"
+    return reference if _ADDRESS.fullmatch(reference) else None
+
+
+def bytes_in_words(size: int) -> str:
+    """A size in the unit in which it is readable, decimal as registries have it."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def day_of(time: str) -> str:
+    """The day of a point in time, in UTC."""
+    point = datetime.datetime.fromisoformat(time).astimezone(datetime.timezone.utc)
+    return point.date().isoformat()
+
+
+def _shown(images: Sequence[PublishedImage]) -> Iterable[ShownImage]:
+    anchors = _anchors(images)
+    for image, anchor in zip(images, anchors, strict=True):
+        yield ShownImage(
+            image,
+            anchor,
+            docker_run(run_flags(), image.reference, serving_command("MODEL", PORT, GPUS)),
+            level_in_words(image.tested_on),
+            next(
+                (
+                    BetterImage(other_anchor, other.rocm)
+                    for other, other_anchor in zip(images, anchors, strict=True)
+                    if other.recommended and other != image and _same_but_rocm(image, other)
+                ),
+                None,
+            ),
+        )
+
+
+def _anchors(images: Sequence[PublishedImage]) -> list[str]:
+    """A name for each image that is one on the page, though two repositories may have one tag."""
+    found: list[str] = []
+    for number, image in enumerate(images):
+        tag = image.immutable_tag
+        found.append(f"{tag}.{number}" if tag in found else tag)
+    return found
+
+
+def _same_but_rocm(image: PublishedImage, other: PublishedImage) -> bool:
+    keys = [(i.repository, i.arch, i.sglang) for i in (image, other)]
+    return keys[0] == keys[1]
+
+
+def _in_order(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _newest_first(versions: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(versions), key=Version, reverse=True))
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

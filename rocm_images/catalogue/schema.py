@@ -1,0 +1,229 @@
+"""The schema of catalogue.json: every published image, with what is known of it.
+
+docs/catalogue.md describes it, docs/catalogue.schema.json is this as JSON Schema. Every text may
+come from another site: none can hold a control character, and none that is written into a command
+can hold more than a name does.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal
+
+from packaging.version import Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rocm_images.evidence import Level
+from rocm_images.field_types import ReleaseText, VersionText
+
+SCHEMA = 1
+"""Raised when a reader of the older schema would misunderstand a catalogue of the new one."""
+SCHEMA_ADDRESS = "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/catalogue.schema.json"
+
+
+def _a_point_in_time(text: str) -> str:
+    datetime.datetime.fromisoformat(text)
+    return text
+
+
+def _unbroken(text: str) -> str:
+    """Refuses what terminals take for commands, and what turns the direction of a text."""
+    if not text.isprintable():
+        raise ValueError("holds a character that cannot be printed")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_unbroken)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+Repository = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?)"
+        r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
+    ),
+]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
+Gfx = Annotated[str, Field(pattern=r"^gfx[0-9a-f]{3,5}$")]
+Arch = Annotated[str, Field(pattern=r"^[0-9a-f]{3,5}$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
+BuildId = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$")]
+Bytes = Annotated[int, Field(ge=0)]
+Time = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d$"),
+    AfterValidator(_a_point_in_time),
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class AllReduce(_Model):
+    """Which all-reduce an image selects, and why."""
+
+    default: Literal["aiter", "sglang"]
+    """Whose all-reduce SGLang uses unless a user says otherwise."""
+    reason: Text
+    """The advisory that decides it, or why none does."""
+
+
+class Setting(_Model):
+    """An environment variable that an advisory sets in an image."""
+
+    name: Variable
+    """The variable."""
+    value: Text
+    """What it is set to."""
+    advisory: Identifier
+    """The id of the advisory that sets it."""
+
+
+class KnownIssue(_Model):
+    """An advisory that applies to an image."""
+
+    id: Identifier
+    """Its name in docs/advisories.md."""
+    component: Text
+    """What has the fault."""
+    symptom: Text
+    """What a user sees."""
+    why: Text
+    """What the image does about it, or what a user should do."""
+    fixed_in: Text | None
+    """The release that has the fix; null where none is known."""
+    better_base: ReleaseText | None
+    """The ROCm release from which a base is free of it."""
+    warning: bool
+    """Whether the image can only warn of it: a base of `better_base` or later is free of it."""
+    references: tuple[Text, ...]
+    """Issues and pull requests: https addresses, or owner/repository#number."""
+
+
+class TestedOn(_Model):
+    """What the image's smoke test ran on, and what it found."""
+
+    __test__ = False  # not a test, whatever pytest makes of the name
+
+    level: Level
+    """static: no device. stand-in: a CPU implementation of HIP, no GPU. gpu: a real GPU."""
+    passed: bool
+    """Whether every test passed."""
+    tests_passed: Bytes
+    """How many tests passed."""
+    tests_failed: Bytes
+    """How many failed."""
+    devices: tuple[Text, ...]
+    """The devices by name, as `8 x AMD Instinct MI300X (gfx942)`; empty for level static."""
+    runtime: Text | None
+    """The HIP runtime that was really loaded."""
+    capture: Text | None
+    """Whether a graph capture survived a watchdog thread."""
+    judgement: Text | None
+    """The image's all-reduce, and what the probe said of it."""
+    date: Time
+    """When the smoke test ended."""
+
+
+class Layer(_Model):
+    """A layer as the registry has it: compressed."""
+
+    digest: Digest
+    """The digest of the compressed bytes."""
+    size: Bytes
+    """Compressed bytes."""
+
+
+class PublishedImage(_Model):
+    """One image in a registry."""
+
+    cell: Identifier
+    """The arch and the base, as in `942-rocm7.2.2`."""
+    repository: Repository
+    """HOST[:PORT]/NAME."""
+    tags: tuple[Tag, ...]
+    """Its rolling tags, the most specific first. In `history`: those that it had."""
+    immutable_tag: Tag
+    """The tag that never moves."""
+    digest: Digest
+    """What the immutable tag stands for: an image manifest, or an index of one image."""
+    arch: Arch
+    """The name of the GPU architecture in the matrix."""
+    gfx: Gfx
+    """The GPU architecture as ROCm calls it."""
+    gpus: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """The GPUs by marketing name."""
+    rocm: ReleaseText
+    """The ROCm release of the base image."""
+    sglang: VersionText
+    """SGLang's version."""
+    aiter: VersionText
+    """AITER's version."""
+    recommended: bool
+    """Whether its base is the one to prefer for these GPUs and this SGLang."""
+    channel: Identifier | None
+    """The channel that it was published to; null where channels are not used."""
+    base_image: Text
+    """The reference of the base image."""
+    all_reduce: AllReduce
+    settings: tuple[Setting, ...]
+    """What advisories set in its environment."""
+    known_issues: tuple[KnownIssue, ...]
+    """The advisories that apply to it."""
+    tested_on: TestedOn
+    size: Bytes
+    """Compressed bytes of all layers: what a first pull transfers."""
+    layers: tuple[Layer, ...]
+    """The oldest first."""
+    shared: Bytes
+    """Compressed bytes of the layers that images of the same base for other GPUs have as well."""
+    published: Time
+    """When it was published."""
+    build_id: BuildId
+    """The hash of everything that went into it."""
+    stand_in: bool
+    """Whether it is a rehearsal's image, built from stand-ins: good for nothing but trying."""
+
+    @property
+    def reference(self) -> str:
+        """The image by its digest: what to pull and run."""
+        return f"{self.repository}@{self.digest}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Of images with one key, the newest is current and the others are history."""
+        return self.repository, self.cell, self.sglang
+
+    @property
+    def newness(self) -> tuple[Version, Version]:
+        """Orders images: by SGLang, then by ROCm."""
+        return Version(self.sglang), Version(self.rocm)
+
+    @property
+    def warnings(self) -> tuple[KnownIssue, ...]:
+        """The issues of which only a newer base is free."""
+        return tuple(issue for issue in self.known_issues if issue.warning)
+
+
+class Catalogue(_Model):
+    """The whole of catalogue.json."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """The version of this schema."""
+    updated: Time
+    """When it was last changed."""
+    images: tuple[PublishedImage, ...] = ()
+    """The current images: one for each repository, cell and SGLang version."""
+    history: tuple[PublishedImage, ...] = ()
+    """Images that were replaced, the latest first; their immutable tags still stand."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as JSON Schema (2020-12)."""
+    document = Catalogue.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ADDRESS,
+        **document,
+    }

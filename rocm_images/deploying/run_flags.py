@@ -1,0 +1,125 @@
+"""Which flags `docker run` needs for these images, and why each of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PORT = 30000
+"""The port that SGLang serves on unless it is told otherwise."""
+SHARED_MEMORY_GIB = 32
+MODEL_CACHE = "/root/.cache/huggingface"
+"""Where the Hugging Face hub keeps models inside the container."""
+ROCM_DOCKER = "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html"
+
+
+@dataclass(frozen=True)
+class RunFlag:
+    """One flag of `docker run`, as separate words, and why it is there."""
+
+    words: tuple[str, ...]
+    why: str
+
+    @property
+    def text(self) -> str:
+        """As it is typed in a shell."""
+        return shlex.join(self.words)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user decides; the defaults give the container no more than it needs."""
+
+    port: int = PORT
+    model_cache: str | None = None
+    """A folder of the host that keeps downloaded models."""
+    render_group: int | None = None
+    """The number of the host's render group."""
+    numa: bool = False
+    """Whether processes may bind their memory to NUMA nodes."""
+
+
+def run_flags(options: RunOptions = RunOptions()) -> tuple[RunFlag, ...]:
+    """The flags, in the order in which they are written."""
+    return tuple(_flags(options))
+
+
+def _flags(options: RunOptions) -> Iterator[RunFlag]:
+    yield RunFlag(("--rm",), "removes the container when it ends; the image and the models stay")
+    yield RunFlag(
+        ("--device", "/dev/kfd"),
+        f"AMD's compute driver, which all GPUs share: {ROCM_DOCKER}",
+    )
+    yield RunFlag(
+        ("--device", "/dev/dri"),
+        "the render node of every GPU; name /dev/dri/renderD128 and so on to give fewer",
+    )
+    yield RunFlag(
+        ("--group-add", "video"),
+        "owns the devices on many hosts; a user other than root may also need the host's render "
+        "group, by number because the image has none of that name: --render-group",
+    )
+    if options.render_group is not None:
+        yield RunFlag(("--group-add", str(options.render_group)), "the host's render group")
+    yield RunFlag(
+        ("--shm-size", f"{SHARED_MEMORY_GIB}g"),
+        "the ranks of a server exchange data in /dev/shm, of which Docker gives 64 MiB; unlike "
+        "--ipc=host it shares nothing with the host",
+    )
+    yield RunFlag(
+        ("--ulimit", "memlock=-1"),
+        "RCCL pins host memory; NCCL's guide, from which RCCL comes, asks for this in containers",
+    )
+    if options.numa:
+        yield RunFlag(
+            ("--cap-add", "SYS_NICE"),
+            "lets a process bind its memory to a NUMA node, which Docker's seccomp profile "
+            "forbids without it; seccomp=unconfined would allow far more",
+        )
+    yield RunFlag(
+        ("--publish", f"127.0.0.1:{options.port}:{options.port}"),
+        "the server answers on this machine alone: SGLang asks nobody for a password unless it is "
+        "started with --api-key",
+    )
+    if options.model_cache:
+        yield RunFlag(
+            ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
+            "keeps downloaded models on the host",
+        )
+
+
+LEFT_OUT = (
+    RunFlag(("--privileged",), "gives the container the whole host; no image needs it"),
+    RunFlag(
+        ("--security-opt", "seccomp=unconfined"),
+        "AMD calls it optional, for binding memory to NUMA nodes: --numa asks for just that",
+    ),
+    RunFlag(("--cap-add", "SYS_PTRACE"), "for debuggers; serving needs none"),
+    RunFlag(("--ipc", "host"), "--shm-size gives the shared memory without the host's"),
+    RunFlag(("--network", "host"), "--publish is enough on one machine; several need it"),
+)
+"""Flags that upstream's instructions have and these leave out."""
+
+
+def serving_command(model: str, port: int, gpus: int) -> tuple[str, ...]:
+    """The command that serves a model on `gpus` GPUs."""
+    return (
+        *("python3", "-m", "sglang.launch_server", "--model-path", model),
+        *("--tp", str(gpus), "--host", "0.0.0.0", "--port", str(port)),
+    )
+
+
+def docker_run(flags: Sequence[RunFlag], reference: str, command: Sequence[str]) -> str:
+    """The whole command over several lines, each with one flag, ready to be pasted in a shell."""
+    first, *others = (flag.text for flag in flags)
+    lines = [f"docker run {first}", *others, reference]
+    if command:
+        lines.append(shlex.join(command))
+    return " \\\n  ".join(lines)
+
+
+def model_cache_of(folder: Path) -> str:
+    """The folder as Docker takes it: absolute."""
+    return str(folder.expanduser().absolute())

@@ -1,0 +1,113 @@
+"""Made-up catalogue entries. No such image was ever published and no GPU has run any of this."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from rocm_images.catalogue.entry import entry_of
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.schema import Catalogue, PublishedImage
+from rocm_images.evidence import Evidence, Level
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell, cells_of
+
+REPOSITORY = "registry.example.org/made-up/sglang-rocm"
+FIRST, SECOND = "2026-01-02T03:04:05+00:00", "2026-02-03T04:05:06+00:00"
+
+
+def digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def manifest(cell: Cell, build: str = "1") -> dict[str, Any]:
+    """Two layers of the base, one for all archs on it, one of the arch."""
+    names = [
+        f"{cell.rocm} base",
+        f"{cell.rocm} rest of it",
+        f"{cell.rocm} python",
+        cell.name + build,
+    ]
+    sizes = [9_000_000_000, 1_400_000_000, 800_000_000, 1_250_000_000]
+    layers = [
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": digest(name),
+            "size": size,
+        }
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    return {"schemaVersion": 2, "config": {"size": 10_000}, "layers": layers}
+
+
+def probe(name: str, gfx: str, *, stand_in: bool, rocm: str) -> dict[str, Any]:
+    unsafe = rocm == "7.2.0"
+    return {
+        "runtime": {"is_stand_in": stand_in, "version_text": f"HIP of ROCm {rocm}, made up"},
+        "devices": [{"index": index, "name": name, "gfx": gfx} for index in range(2)],
+        "capture": {"verdict": "unsafe", "bugs": ["A"]} if unsafe else {"verdict": "safe"},
+        "judgement": {
+            "all_reduce": "sglang" if unsafe else "aiter",
+            "verdict": "mitigated" if unsafe else "fits",
+        },
+    }
+
+
+def evidence(cell: Cell, level: Level = Level.STATIC) -> Evidence:
+    """Evidence of that level, as the probe would have given it."""
+    found = None
+    if level is not Level.STATIC:
+        stand_in = level is Level.STAND_IN
+        name = "HIP stand-in" if stand_in else cell.gpus[0]
+        found = probe(name, cell.gfx, stand_in=stand_in, rocm=cell.rocm)
+    return Evidence(
+        cell=cell.name,
+        image_id=digest(f"image {cell.name}"),
+        level=level,
+        passed=True,
+        tests_passed=17,
+        tests_failed=0,
+        failures=(),
+        seconds=1.5,
+        date=FIRST,
+        tests="0" * 64,
+        probe=found,
+    )
+
+
+def entry(
+    matrix: Matrix,
+    cell: Cell,
+    *,
+    build: str = "1",
+    level: Level = Level.STATIC,
+    published: str = FIRST,
+    **changes: Any,
+) -> PublishedImage:
+    """The entry of one build of a cell."""
+    suffix = "-rehearsal" if changes.get("stand_in") else ""
+    build_id = digest(f"build {cell.name} {build}").removeprefix("sha256:")
+    given: dict[str, Any] = {
+        "repository": REPOSITORY,
+        "tags": [tag + suffix for tag in cell.tags],
+        "immutable_tag": f"{cell.tags[0]}-{build_id[:12]}{suffix}",
+        "digest": digest(f"manifest {cell.name} {build}"),
+        "manifest": manifest(cell, build),
+        "evidence": evidence(cell, level),
+        "build_id": build_id,
+        "channel": "preview",
+        "published": published,
+        "stand_in": False,
+    }
+    return entry_of(matrix, cell, **{**given, **changes})
+
+
+def catalogue(matrix: Matrix) -> Catalogue:
+    """Every cell of a matrix, on three levels, and the images that these replaced."""
+    levels = [Level.STATIC, Level.GPU, Level.STAND_IN, Level.STATIC]
+    before = [entry(matrix, cell, build="0", level=Level.STATIC) for cell in cells_of(matrix)]
+    now = [
+        entry(matrix, cell, level=level, published=SECOND, stand_in=level is Level.STAND_IN)
+        for cell, level in zip(cells_of(matrix), levels, strict=True)
+    ]
+    return merged(merged(None, before, FIRST), now, SECOND)

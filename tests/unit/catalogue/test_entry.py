@@ -1,0 +1,91 @@
+"""An entry says what the matrix, the evidence and the registry's manifest say, and no more."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from made_up_catalogue import entry, manifest
+from rocm_images.errors import InputError
+from rocm_images.evidence import Level
+from rocm_images.matrix import Matrix
+from rocm_images.plan import Cell, cells_of
+
+
+@pytest.fixture
+def cell(project_matrix: Matrix) -> Cell:
+    return cells_of(project_matrix)[0]
+
+
+def test_settings_are_those_that_advisories_set(project_matrix: Matrix, cell: Cell) -> None:
+    found = entry(project_matrix, cell)
+    settings = {setting.name: (setting.value, setting.advisory) for setting in found.settings}
+    assert settings["SGLANG_USE_AITER_AR"] == ("0", "hip-event-query")
+    assert "SGLANG_MOE_PADDING" not in settings
+    assert found.all_reduce.default == "sglang"
+    assert "hip-event-query" in found.all_reduce.reason
+
+
+def test_every_advisory_is_there_and_the_cells_warnings_are_marked(
+    project_matrix: Matrix, cell: Cell
+) -> None:
+    found = entry(project_matrix, cell)
+    assert [issue.id for issue in found.known_issues] == [a.id for a in cell.advisories]
+    assert [issue.id for issue in found.warnings] == [a.id for a in cell.warnings]
+    assert found.warnings
+    assert not entry(project_matrix, cells_of(project_matrix)[1]).warnings
+
+
+def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell: Cell) -> None:
+    found = entry(project_matrix, cell)
+    assert found.size == 12_450_000_000
+    assert [layer.digest for layer in found.layers] == [
+        layer["digest"] for layer in manifest(cell)["layers"]
+    ]
+
+
+def test_devices_are_counted_by_name(project_matrix: Matrix, cell: Cell) -> None:
+    assert entry(project_matrix, cell, level=Level.GPU).tested_on.devices == (
+        "2 x AMD Instinct MI300X (gfx942)",
+    )
+
+
+def test_what_no_device_ran_is_not_known(project_matrix: Matrix, cell: Cell) -> None:
+    found = entry(project_matrix, cell, level=Level.STATIC).tested_on
+    assert (found.level, found.devices) == (Level.STATIC, ())
+    assert (found.runtime, found.capture, found.judgement) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"manifests": []},
+        {"layers": [{"digest": "sha256:short", "size": 1}]},
+        {"layers": [{"digest": "sha256:" + "0" * 64, "size": -1}]},
+        {"layers": 3},
+    ],
+)
+def test_an_index_is_no_manifest_of_an_image(
+    project_matrix: Matrix, cell: Cell, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(InputError, match="no image manifest"):
+        entry(project_matrix, cell, manifest=wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"digest": "sha256:abc"},
+        {"repository": "registry.example.org/a; rm -rf /"},
+        {"repository": "no-host"},
+        {"tags": ["-v"]},
+        {"build_id": "../x"},
+        {"published": "yesterday"},
+        {"channel": "line\nbreak"},
+    ],
+)
+def test_no_text_that_ends_up_in_a_command_can_hold_another(
+    project_matrix: Matrix, cell: Cell, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError):
+        entry(project_matrix, cell, **wrong)

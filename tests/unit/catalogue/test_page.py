@@ -1,0 +1,120 @@
+"""The page says what the catalogue says, and lets nothing of it become markup."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from made_up_catalogue import FIRST, catalogue, entry
+from rocm_images.catalogue.file import write
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
+from rocm_images.command_line import main
+from rocm_images.evidence import Level
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+
+
+def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
+    found = catalogue(project_matrix)
+    text = html.unescape(page(found))
+    for image in found.images:
+        assert f"  {image.repository}@{image.digest} \\\n" in text
+        assert all(f"{image.repository}:{tag}" in text for tag in image.tags)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> None:
+    image = entry(project_matrix, cells_of(project_matrix)[0], level=level)
+    found = level_in_words(image.tested_on)
+    on_none = level in (Level.STATIC, Level.STAND_IN)
+    assert found.on_a_gpu is not on_none
+    assert ("no gpu" in found.sentence.lower()) is on_none
+    assert ("stand-in" in found.sentence) is (level is Level.STAND_IN)
+
+
+def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
+    cell = cells_of(project_matrix)[0]
+    real = page(merged(None, [entry(project_matrix, cell)], FIRST))
+    assert "tand-in" not in real
+    rehearsed = page(merged(None, [entry(project_matrix, cell, stand_in=True)], FIRST))
+    assert "This is a stand-in." in rehearsed
+
+
+def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
+    image = entry(project_matrix, cells_of(project_matrix)[0])
+    failed = image.tested_on.model_copy(update={"passed": False, "tests_failed": 3})
+    text = page(merged(None, [image.model_copy(update={"tested_on": failed})], FIRST))
+    assert "It failed 3 of its tests." in text
+    assert "It failed" not in page(merged(None, [image], FIRST))
+
+
+def test_no_text_of_the_catalogue_becomes_markup(project_matrix: Matrix) -> None:
+    evil = "</style></script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
+    image = entry(project_matrix, cells_of(project_matrix)[0], level=Level.STAND_IN)
+    document = json.loads(image.model_dump_json())
+    document["gpus"] = [evil]
+    document["base_image"] = evil
+    document["all_reduce"]["reason"] = evil
+    document["settings"][0]["value"] = evil
+    for key in ("component", "symptom", "why", "fixed_in"):
+        document["known_issues"][0][key] = evil
+    document["known_issues"][0]["references"] = [evil, "javascript:alert(1)"]
+    for key in ("runtime", "capture", "judgement"):
+        document["tested_on"][key] = evil
+    document["tested_on"]["devices"] = [evil]
+    text = page(merged(None, [type(image).model_validate(document)], FIRST))
+    assert "<img" not in text
+    assert "{{ 7 * 7 }}" in html.unescape(text)
+    assert 'href="javascript' not in text
+    assert text.count("<script>") == text.count("</script>") == 1
+
+
+def test_nothing_comes_from_elsewhere(project_matrix: Matrix) -> None:
+    text = page(catalogue(project_matrix))
+    assert not re.findall(r"\bsrc=|<link|@import|url\(|\bon[a-z]+=|style=", text)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    assert html.unescape(policy[1]).startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy[1]
+
+
+@pytest.mark.parametrize(
+    ("reference", "address"),
+    [
+        ("sgl-project/sglang#23581", "https://github.com/sgl-project/sglang/issues/23581"),
+        ("https://example.org/a?b=c#d", "https://example.org/a?b=c#d"),
+        ("intellikit#173", None),
+        ("javascript:alert(1)", None),
+        ("http://example.org", None),
+    ],
+)
+def test_a_reference_leads_to_a_place_that_it_names(reference: str, address: str | None) -> None:
+    assert address_of(reference) == address
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (12_450_000_000, "12.4 GB")],
+)
+def test_sizes_are_readable(size: int, words: str) -> None:
+    assert bytes_in_words(size) == words
+
+
+def test_an_empty_catalogue_has_a_page() -> None:
+    assert "No image has been published yet." in page(merged(None, [], FIRST))
+
+
+def test_the_verb_writes_the_page(project_matrix: Matrix, tmp_path: Path) -> None:
+    source = tmp_path / "catalogue.json"
+    write(source, catalogue(project_matrix))
+    arguments = ["catalogue", "--from", str(source), "--output", str(tmp_path / "site")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    written = (tmp_path / "site" / "catalogue.html").read_text()
+    assert written == page(catalogue(project_matrix))
