@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from rocm_images.build_cache import BuildCache
 from rocm_images.children import Children
 from rocm_images.company_network import proxy_arguments
 from rocm_images.engine import Engine, version_in
@@ -153,6 +154,7 @@ class BuildRequest:
     secrets: Mapping[str, Path] = field(default_factory=dict)
     """Files that build steps can read, by id; they are in no layer."""
     network: str | None = None
+    cache: BuildCache | None = None
 
 
 def command(buildx: Buildx, request: BuildRequest) -> list[str]:
@@ -171,6 +173,7 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
     # By name alone: buildx reads the value itself, so that no password is on a command line.
     words += [f"--build-arg={name}" for name in proxy_arguments(buildx.environment)]
+    words += request.cache.arguments if request.cache else ()
     words += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
     words += [f"--label={name}={value}" for name, value in request.labels.items()]
     return [*words, str(request.directory)]

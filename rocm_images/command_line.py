@@ -70,6 +70,11 @@ def main() -> None:
     is_flag=True,
     help="Pull and test what --registry has, where the engine has not; else it is left there.",
 )
+@click.option(
+    "--cache",
+    metavar="REPOSITORY",
+    help="HOST[:PORT]/PATH where the build's steps are kept and taken from, a tag for each cell.",
+)
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @rehearse_option
 def build(
@@ -86,6 +91,7 @@ def build(
     force: bool,
     registry: RegistryAddress | None,
     pull_existing: bool,
+    cache: str | None,
     no_smoke: bool,
     rehearse: bool,
 ) -> None:
@@ -109,6 +115,7 @@ def build(
         rehearse=rehearse,
         registry=registry,
         pull_existing=pull_existing,
+        cache=cache,
     )
     sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))
 
@@ -232,14 +239,19 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     metavar="NAME",
     help="Only this base version, base image or source (sglang, aiter); may be repeated.",
 )
-def lock(matrix_path: Path, check: bool, names: tuple[str, ...]) -> None:
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write what moved, and what follows from it, as a page in Markdown.",
+)
+def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None) -> None:
     """Write matrix.lock: the digest of every base image, the commit of every git source."""
     from rocm_images.locking import run_lock
 
     if check and names:
         raise InputError("--check looks at every entry and writes none: leave out --update")
     matrix, _ = load(matrix_path)
-    run_lock(matrix_path, matrix, names, check=check)
+    run_lock(matrix_path, matrix, names, check=check, report=report)
 
 
 @main.command()

@@ -12,14 +12,22 @@ from rocm_images.engine import Engine
 from rocm_images.errors import LockDrift, LockIncomplete
 from rocm_images.lock import Lock
 from rocm_images.lock_changes import Change, Wanted, changes, chosen, renewed, unlocked, wanted_of
+from rocm_images.lock_report import write_report
 from rocm_images.matrix import Matrix
 from rocm_images.resolve import Resolution, Upstream, resolve
 
 
-def run_lock(matrix_path: Path, matrix: Matrix, names: Sequence[str], *, check: bool) -> None:
+def run_lock(
+    matrix_path: Path,
+    matrix: Matrix,
+    names: Sequence[str],
+    *,
+    check: bool,
+    report: Path | None = None,
+) -> None:
     """Resolve what the matrix names (all of it, or `names`), and write or check its lock.
 
-    Prints what changed, and what could not be resolved and why.
+    Prints what changed, and what could not be resolved and why; `report` gets a page of it.
 
     Raises:
         InputError: a name is unknown, or the lock cannot be read, is not valid, or not writable.
@@ -37,6 +45,8 @@ def run_lock(matrix_path: Path, matrix: Matrix, names: Sequence[str], *, check: 
         print(change)
     for sentence in _unresolved(before, resolution):
         print(f"build.py: {sentence}", file=sys.stderr)
+    if report is not None:
+        write_report(report, matrix, differences, _unresolved(before, resolution))
     if differences and not check:
         lock.write(path, after, matrix_path.name)
         print(f"wrote {path}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rocm_images import buildx
+from rocm_images.build_cache import BuildCache
 from rocm_images.children import Children, Stopped
 from rocm_images.engine import Engine
 from rocm_images.engine_images import BUILD_ID, INPUTS, EngineImage, pull
@@ -37,6 +38,8 @@ class BuildOptions:
     pull_existing: bool = False
     """Pull, and test, what the target registry has and the engine has not."""
     builder: str | None = None
+    cache: Mapping[str, BuildCache] = field(default_factory=dict)
+    """Where each cell's steps are kept, by the cell's name."""
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     network: str | None = None
@@ -218,6 +221,7 @@ class _Run:
                 build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **options.build_args},
                 secrets=options.secrets,
                 network=options.network,
+                cache=options.cache.get(cell.name),
             ),
             self.children,
             self._on_step,

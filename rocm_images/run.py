@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images import lock
+from rocm_images.build_cache import build_cache
 from rocm_images.build_options import parse_build_args, parse_contexts
 from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
@@ -49,6 +50,7 @@ class BuildCommand:
     rehearse: bool
     registry: RegistryAddress | None = None
     pull_existing: bool = False
+    cache: str | None = None
 
 
 def build_and_test(
@@ -69,6 +71,7 @@ def build_and_test(
         smoke=command.smoke,
         force=command.force,
         pull_existing=command.pull_existing,
+        cache=build_cache(matrix, command.cache) if command.cache else {},
         builder=command.builder,
         build_args=parse_build_args(command.build_args, [text for _, text in rendered]),
         secrets=command.secrets,

@@ -1,0 +1,42 @@
+"""The pull request that renews the lock says what moved, where it goes in, and what follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rocm_images.errors import InputError
+from rocm_images.lock_changes import Change
+from rocm_images.lock_report import lock_report, write_report
+from rocm_images.matrix import Matrix
+
+BASE = Change("rocm/pytorch:rocm7.2", "sha256:aa", "sha256:bb")
+SOURCE = Change("https://example.org/sglang.git#v0.5.21", None, "c" * 40)
+DROPPED = Change("rocm/pytorch:old", "sha256:cc", None)
+
+
+def test_a_base_goes_into_its_own_cells_and_a_source_into_all(small_matrix: Matrix) -> None:
+    lines = lock_report(small_matrix, [BASE, SOURCE, DROPPED], ()).splitlines()
+    assert (
+        "| `rocm/pytorch:rocm7.2` | `sha256:aa` | `sha256:bb` | 942-rocm7.2.0, 950-rocm7.2.0 |"
+        in lines
+    )
+    assert sum("942-rocm7.2.2" in line for line in lines) == 1
+    assert "| `rocm/pytorch:old` | `sha256:cc` | `-` | none |" in lines
+    assert "### Why this is safe to take" in lines
+
+
+def test_where_nothing_moved_nothing_is_called_safe(small_matrix: Matrix) -> None:
+    assert lock_report(small_matrix, (), ()) == "Nothing moved.\n"
+
+
+def test_what_could_not_be_asked_is_said(small_matrix: Matrix) -> None:
+    assert "- rocm/x: not resolved" in lock_report(small_matrix, (), ["rocm/x: not resolved"])
+
+
+def test_a_report_that_cannot_be_written_is_a_sentence(
+    small_matrix: Matrix, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="--report: cannot write"):
+        write_report(tmp_path, small_matrix, (), ())
