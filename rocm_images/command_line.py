@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from rocm_images.catalogue.verbs import catalogue
+from rocm_images.ci import verbs as ci_verbs
 from rocm_images.command_options import (
     Verbs,
     arch_option,
@@ -307,6 +308,8 @@ for verb in (
 ):
     main.add_command(verb)
 main.add_command(catalogue)
+main.add_command(ci_verbs.ci_matrix)
+main.add_command(ci_verbs.summary)
 
 
 def run() -> NoReturn:

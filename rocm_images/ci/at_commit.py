@@ -1,0 +1,111 @@
+"""The build ids that the cells had at another commit, computed by that commit's own program."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from rocm_images.errors import InputError
+
+PLAN_SECONDS = 300.0
+
+
+def build_ids_at(revision: str, matrix_path: Path, *, rehearse: bool) -> dict[str, str]:
+    """The build id of each cell at a commit, by the cell's name.
+
+    The commit is unpacked into a temporary folder (nothing is added to the repository, so that
+    read-only checkouts and several jobs at once work) and its own build.py makes the plan: what an
+    input means there is known only to its code.
+
+    Raises:
+        InputError: no git checkout, no such commit, or its program cannot plan with this Python
+            environment.
+    """
+    top = _git(matrix_path.parent, "rev-parse", "--show-toplevel")
+    if top is None:
+        raise InputError(
+            f"--changed-since needs a git checkout, and {matrix_path.parent} is in none: "
+            "leave it out, or use --missing-from"
+        )
+    root = Path(top.decode().strip())
+    commit = _commit(root, revision)
+    with tempfile.TemporaryDirectory(prefix="rocm-serving-images-") as folder:
+        _unpack(root, commit, Path(folder))
+        matrix = Path(folder) / matrix_path.resolve().relative_to(root.resolve())
+        return _planned(Path(folder), matrix, f"{revision} ({commit[:12]})", rehearse=rehearse)
+
+
+def _commit(root: Path, revision: str) -> str:
+    wanted = f"{revision}^{{commit}}"
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
+    if found is not None:
+        return found.decode().strip()
+    shallow = _git(root, "rev-parse", "--is-shallow-repository") == b"true\n"
+    hint = (
+        "this is a shallow clone, which may lack it: `git fetch --unshallow`, or fetch-depth: 0 of "
+        "actions/checkout, or GIT_DEPTH: 0 in GitLab"
+        if shallow
+        else "`git fetch` it, or name a branch, a tag or a commit that exists"
+    )
+    raise InputError(f"--changed-since: git knows no commit {revision!r} here: {hint}")
+
+
+def _unpack(root: Path, commit: str, folder: Path) -> None:
+    archive = _git(root, "archive", "--format=tar", commit)
+    if archive is None:
+        raise InputError(
+            f"--changed-since: git cannot read all of commit {commit} here: `git fetch` it whole"
+        )
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        # Older patch releases of Python 3.10 and 3.11 have no filters; git wrote this archive.
+        if hasattr(tarfile, "data_filter"):
+            files.extractall(folder, filter="data")
+        else:
+            files.extractall(folder)
+
+
+def _planned(folder: Path, matrix: Path, name: str, *, rehearse: bool) -> dict[str, str]:
+    words = [sys.executable, "build.py", "plan", "--json", f"--matrix={matrix}"]
+    words += ["--rehearse"] if rehearse else []
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        # Neither a registry nor another checkout's modules are asked for.
+        if key not in ("ROCM_IMAGES_REGISTRY", "PYTHONPATH")
+    }
+    try:
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PLAN_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0:
+            return {cell["cell"]: cell["build_id"] for cell in json.loads(done.stdout)}
+        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+    except subprocess.TimeoutExpired:
+        last = f"it did not end within {PLAN_SECONDS:.0f} s"
+    except (ValueError, KeyError, TypeError):
+        last = "its plan has no build ids"
+    raise InputError(
+        f"--changed-since: {name} cannot be planned with its own build.py: {last}: name a later "
+        "commit, or use --missing-from"
+    )
+
+
+def _git(folder: Path, *words: str) -> bytes | None:
+    """What git prints; None where it fails."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, check=False)
+    except OSError:
+        raise InputError("--changed-since needs git, which is not installed") from None
+    return done.stdout if done.returncode == 0 else None

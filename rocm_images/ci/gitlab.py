@@ -1,0 +1,48 @@
+"""A child pipeline of GitLab CI: one job for each cell, on a runner with its GPUs.
+
+https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rocm_images.ci.work import CellWork
+
+_BUILD = ".venv/bin/python build.py"
+# A pipeline without a job is an error to GitLab, so an empty list becomes a job that says so.
+NOTHING = "nothing-to-do"
+
+
+def child_pipeline(
+    work: Sequence[CellWork], options: str, push: str | None = None
+) -> dict[str, Any]:
+    """The pipeline as a document; JSON of it is YAML.
+
+    Args:
+        work: every cell; those that need no work get no job.
+        options: more options of `build`, as a shell reads them.
+        push: options of `push`; None: the jobs push nothing.
+    """
+    jobs = {one.cell.name: _job(one, options, push) for one in work if one.needed}
+    if not jobs:
+        jobs = {NOTHING: {"stage": "cells", "script": ["echo 'Every image is there already.'"]}}
+    return {"stages": ["cells"], **jobs}
+
+
+def _job(one: CellWork, options: str, push: str | None) -> dict[str, Any]:
+    cell = f"--arch {one.cell.arch} --base {one.cell.rocm}"
+    script = ["make environment", f"{_BUILD} {cell} {options}".rstrip()]
+    if push is not None:
+        script.append(f"{_BUILD} push {cell} {push}".rstrip())
+    return {
+        "stage": "cells",
+        "tags": [one.cell.gfx],
+        "interruptible": True,
+        "script": script,
+        "artifacts": {
+            "when": "always",
+            "paths": ["build/summary.json", "build/evidence/", "build/logs/"],
+        },
+    }

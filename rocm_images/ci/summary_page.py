@@ -1,0 +1,123 @@
+"""One page in Markdown for a whole run: what became of each cell, and what was skipped and why.
+
+A run is made of jobs, each of which leaves build/summary.json or build/ci-matrix.json; the page is
+made of as many of them as a folder holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rocm_images.errors import InputError
+
+SUMMARY = "summary.json"
+PLANNED = "ci-matrix.json"
+_GOOD = {"done", "up to date", "pulled", "in the registry"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the jobs of a run left, as the documents say it."""
+
+    cells: tuple[dict[str, Any], ...]
+    """The cells of every summary, the newest last where a cell is in several."""
+    skipped: tuple[dict[str, Any], ...]
+    """Cells that got no job."""
+
+
+def read(folders: Sequence[Path]) -> Run:
+    """Everything that jobs left below folders (or in files that are named themselves).
+
+    Raises:
+        InputError: a path does not exist, or a file is not one of build.py's.
+    """
+    cells: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    for path in _files(folders):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["schema"] != 1:
+                raise ValueError(f"schema {document['schema']!r}")
+            run = Run(tuple(document.get("cells", ())), tuple(document.get("skipped", ())))
+            # Whatever the page needs of it is there.
+            page(run)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path} is no {SUMMARY} or {PLANNED} of this program ({error}): name the build "
+                "folder of a run, or a folder of several"
+            ) from None
+        cells += run.cells
+        skipped += run.skipped
+    return Run(tuple(cells), tuple(skipped))
+
+
+def _files(folders: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder in folders:
+        if folder.is_file():
+            found.append(folder)
+        elif folder.is_dir():
+            # In the order of their names, so that the same files make the same page.
+            found += sorted([*folder.rglob(SUMMARY), *folder.rglob(PLANNED)])
+        else:
+            raise InputError(f"{folder} does not exist: run build.py first, or name another folder")
+    return found
+
+
+def page(run: Run) -> str:
+    """The page."""
+    # One line for each cell: a later job of it knows more than an earlier one.
+    cells = list({cell["cell"]: cell for cell in run.cells}.values())
+    bad = [cell for cell in cells if cell["result"] not in _GOOD]
+    parts = [f"## Images: {_headline(len(cells), len(bad), len(run.skipped))}"]
+    if cells:
+        parts.append(_table(("Cell", "Image", "Size", "Seconds", "Evidence", "Result"), cells))
+    if run.skipped:
+        rows = [f"| {_text(one['cell'])} | {_text(one['why'])} |" for one in run.skipped]
+        parts.append("\n".join(["### Skipped", "", "| Cell | Why |", "|---|---|", *rows]))
+    parts += [_failure(cell) for cell in bad]
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(cells: int, bad: int, skipped: int) -> str:
+    good = cells - bad
+    words = [f"{good} of {cells} good" if cells else "no cell was worked on"]
+    words += [f"{bad} failed"] if bad else []
+    words += [f"{skipped} skipped"] if skipped else []
+    return ", ".join(words)
+
+
+def _table(header: Sequence[str], cells: Sequence[dict[str, Any]]) -> str:
+    lines = [f"| {' | '.join(header)} |", "|---|---|---:|---:|---|---|"]
+    for cell in cells:
+        size = int(cell["size"])
+        texts = [
+            cell["cell"],
+            f"`{cell['reference']}`" if cell["reference"] else "-",
+            f"{size / 1e6:,.0f} MB" if size else "-",
+            f"{float(cell['seconds']):.0f}",
+            cell["smoke"],
+            cell["result"] if cell["result"] in _GOOD else f"**{cell['result']}**",
+        ]
+        lines.append(f"| {' | '.join(_text(text) for text in texts)} |")
+    return "\n".join(lines)
+
+
+def _failure(cell: dict[str, Any]) -> str:
+    lines = [str(line) for line in cell["tail"]]
+    # A fence longer than any in the log, so that no log can end it and write the page.
+    longest = max((len(ticks) for line in lines for ticks in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    shown = [fence, *lines, fence] if lines else []
+    return "\n".join([f"### {_text(cell['cell'])}: {_text(cell['detail'])}", "", *shown])
+
+
+def _text(text: Any) -> str:
+    """A text in one cell of a table, with nothing that Markdown or HTML would act on."""
+    flat = " ".join(str(text).split())
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

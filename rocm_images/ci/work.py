@@ -1,0 +1,86 @@
+"""Which cells need work, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rocm_images.plan import Cell
+
+REQUESTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """One cell: whether it is to be built, and why or why not."""
+
+    cell: Cell
+    build_id: str
+    tag: str
+    """The immutable tag of its image."""
+    needed: bool = True
+    why: str = "asked for"
+
+    def as_json(self) -> dict[str, Any]:
+        """What machines read of it."""
+        return {
+            "cell": self.cell.name,
+            "arch": self.cell.arch,
+            "base": self.cell.rocm,
+            "gfx": self.cell.gfx,
+            "family": self.cell.family,
+            "build_id": self.build_id,
+            "tag": self.tag,
+            "why": self.why,
+        }
+
+
+def changed_since(
+    revision: str, before: Mapping[str, str], work: Sequence[CellWork]
+) -> list[CellWork]:
+    """Only the cells whose build id is not the one that they had at a revision."""
+    found = []
+    for one in work:
+        if one.cell.name not in before:
+            found.append(replace(one, why=f"not in the matrix at {revision}"))
+        elif before[one.cell.name] == one.build_id:
+            found.append(replace(one, needed=False, why=f"same build id as at {revision}"))
+        else:
+            found.append(replace(one, why=f"another build id than at {revision}"))
+    return found
+
+
+def missing_from(
+    registry: str, digest_of: Callable[[str], str | None], work: Sequence[CellWork]
+) -> list[CellWork]:
+    """Only the cells whose image a registry lacks.
+
+    Args:
+        registry: what to call it.
+        digest_of: the digest of an immutable tag there, or None; one request for each cell.
+        work: the cells.
+    """
+
+    def look(one: CellWork) -> CellWork:
+        digest = digest_of(one.tag)
+        if digest is None:
+            return replace(one, why=f"not in {registry}")
+        return replace(one, needed=False, why=f"in {registry}: {digest}")
+
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        return list(pool.map(look, work))
+
+
+def at_most(limit: int, work: Sequence[CellWork]) -> list[CellWork]:
+    """The same cells, with those that need work beyond the first `limit` left to a later run."""
+    left = limit
+    kept = []
+    for one in work:
+        if one.needed and left == 0:
+            why = f"left to the next run: this one takes {limit} cells"
+            one = replace(one, needed=False, why=why)
+        left -= one.needed
+        kept.append(one)
+    return kept

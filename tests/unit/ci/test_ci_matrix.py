@@ -1,0 +1,161 @@
+"""Exactly the cells that need work get a job, and the others are named with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rocm_images.ci import github, gitlab, verbs
+from rocm_images.ci.work import CellWork, at_most, changed_since, missing_from
+from rocm_images.command_line import main
+from rocm_images.errors import InputError, RegistryError
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+
+
+@pytest.fixture
+def work(small_matrix: Matrix) -> list[CellWork]:
+    """All four cells; the build id of each is its name's."""
+    cells = cells_of(small_matrix)
+    return [CellWork(cell, f"id of {cell.name}", f"tag-{cell.name}") for cell in cells]
+
+
+def needed(work: Sequence[CellWork]) -> list[str]:
+    return [one.cell.name for one in work if one.needed]
+
+
+def reasons(work: Sequence[CellWork]) -> dict[str, str]:
+    return {one.cell.name: one.why for one in work}
+
+
+def test_a_cell_needs_work_when_its_build_id_differs_or_it_is_new(work: list[CellWork]) -> None:
+    before = {one.cell.name: one.build_id for one in work}
+    before["942-rocm7.2.2"] = "another"
+    del before["950-rocm7.2.0"]
+    found = changed_since("v1", before, work)
+    assert needed(found) == ["942-rocm7.2.2", "950-rocm7.2.0"]
+    assert reasons(found) == {
+        "942-rocm7.2.0": "same build id as at v1",
+        "942-rocm7.2.2": "another build id than at v1",
+        "950-rocm7.2.0": "not in the matrix at v1",
+        "950-rocm7.2.2": "same build id as at v1",
+    }
+
+
+def test_a_cell_needs_work_when_the_registry_lacks_its_immutable_tag(work: list[CellWork]) -> None:
+    there = {one.tag: "sha256:ab" for one in work if one.cell.name != "950-rocm7.2.2"}
+    found = missing_from("r.example.org", there.get, work)
+    assert needed(found) == ["950-rocm7.2.2"]
+    assert reasons(found)["942-rocm7.2.0"] == "in r.example.org: sha256:ab"
+
+
+def test_a_registry_that_fails_is_not_taken_for_an_empty_one(work: list[CellWork]) -> None:
+    def fails(tag: str) -> str | None:
+        raise RegistryError(f"cannot read {tag}")
+
+    with pytest.raises(RegistryError):
+        missing_from("r.example.org", fails, work)
+
+
+def test_what_is_beyond_githubs_limit_is_left_to_the_next_run(work: list[CellWork]) -> None:
+    some = changed_since("v1", {"942-rocm7.2.0": "id of 942-rocm7.2.0"}, work)
+    found = at_most(2, some)
+    assert needed(found) == ["942-rocm7.2.2", "950-rocm7.2.0"]
+    assert reasons(found)["950-rocm7.2.2"] == "left to the next run: this one takes 2 cells"
+    assert at_most(3, some) == some
+
+
+def test_a_github_job_knows_its_cell_and_the_labels_of_its_machines(work: list[CellWork]) -> None:
+    entry = github.matrix(work)["include"][3]
+    assert entry["cell"] == "950-rocm7.2.2"
+    assert (entry["arch"], entry["base"], entry["gfx"]) == ("950", "7.2.2", "gfx950")
+    assert entry["runner"] == ["self-hosted", "linux", "x64", "gfx950"]
+    assert entry["builder"] == ["self-hosted", "linux", "x64", "image-builder"]
+
+
+def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None:
+    pipeline = gitlab.child_pipeline(work[:1], "--jobs 1")
+    job = pipeline["942-rocm7.2.0"]
+    assert job["tags"] == ["gfx942"]
+    assert ".venv/bin/python build.py --arch 942 --base 7.2.0 --jobs 1" in job["script"]
+    assert job["stage"] in pipeline["stages"]
+    assert not any("push" in command for command in job["script"])
+
+
+def test_a_gitlab_job_pushes_what_it_tested_where_it_is_told_to(work: list[CellWork]) -> None:
+    script = gitlab.child_pipeline(work[:1], "", "--key k")["942-rocm7.2.0"]["script"]
+    assert script[1:] == [
+        ".venv/bin/python build.py --arch 942 --base 7.2.0",
+        ".venv/bin/python build.py push --arch 942 --base 7.2.0 --key k",
+    ]
+
+
+def test_a_gitlab_pipeline_has_a_job_even_when_no_cell_needs_work(work: list[CellWork]) -> None:
+    before = {one.cell.name: one.build_id for one in work}
+    pipeline = gitlab.child_pipeline(changed_since("v1", before, work), "")
+    assert set(pipeline) == {"stages", gitlab.NOTHING}
+
+
+@pytest.fixture
+def ci_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `ci-matrix` leaves its report, instead of the project's build folder."""
+    monkeypatch.setattr(verbs, "BUILD", tmp_path / "build")
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    return tmp_path / "build" / "ci-matrix.json"
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["ci-matrix", *arguments])
+
+
+def test_without_a_question_every_chosen_cell_gets_a_job(ci_matrix: Path) -> None:
+    found = invoke("--base", "7.2.2")
+    cells = [entry["cell"] for entry in json.loads(found.stdout)["include"]]
+    assert cells == ["942-rocm7.2.2", "950-rocm7.2.2"]
+    assert json.loads(ci_matrix.read_text()) == {"schema": 1, "skipped": []}
+
+
+@pytest.mark.parametrize(
+    ("base", "count"),
+    [("7.2.2", "2"), ("7.2.0", "2")],
+)
+def test_github_gets_the_matrix_and_its_size_as_outputs(
+    ci_matrix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str, count: str
+) -> None:
+    outputs = tmp_path / "outputs"
+    outputs.write_text("before=kept\n")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    found = invoke("--base", base)
+    # One line each: a second line of a value would be read as another output.
+    values = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    assert json.loads(values["matrix"]) == json.loads(found.stdout)
+    assert (values["count"], values["before"]) == (count, "kept")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--changed-since", "HEAD", "--missing-from", "localhost:1"], "not both"),
+        (["--options", "--jobs 1"], "belong to --gitlab"),
+        (["--missing-from", "UPPER CASE"], "is no registry's address"),
+        (["--arch", "941"], "unknown arch"),
+    ],
+)
+def test_bad_input_is_a_sentence(ci_matrix: Path, arguments: list[str], sentence: str) -> None:
+    found = invoke(*arguments)
+    assert isinstance(found.exception, InputError)
+    assert sentence in str(found.exception)
+    assert not ci_matrix.exists()
+
+
+def test_an_output_file_that_cannot_be_written_is_a_sentence(
+    ci_matrix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
+    found = invoke()
+    assert isinstance(found.exception, InputError)
+    assert "GITHUB_OUTPUT: cannot write" in str(found.exception)
