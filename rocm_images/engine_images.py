@@ -77,10 +77,11 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
 
     client = engine.client()
     try:
-        # The SDK's own images.pull does not look at what fails while layers arrive.
-        for event in client.api.pull(reference, stream=True, decode=True):
-            if "error" in event:
-                raise RegistryError(f"cannot pull {reference}: {event['error']}")
+        # The SDK's own images.pull does not look at what fails while layers arrive. All events are
+        # read, because the connection is closed only then.
+        events = list(client.api.pull(reference, stream=True, decode=True))
+        for failure in (event["error"] for event in events if "error" in event):
+            raise RegistryError(f"cannot pull {reference}: {failure}")
         image = client.images.get(reference)
     except APIError as error:
         raise RegistryError(f"cannot pull {reference}: {error.explanation}") from None

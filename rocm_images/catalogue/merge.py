@@ -13,9 +13,9 @@ def merged(
 ) -> Catalogue:
     """The catalogue after `entries` were published.
 
-    An image stays current until one of the same repository, cell and SGLang version replaces it;
-    then it is history, newest first. A rolling tag belongs to the image that got it last, and one
-    arch has one recommended base for each SGLang version.
+    An image stays current until one of the same repository, channel, cell and SGLang version
+    replaces it; then it is history, newest first. A rolling tag belongs to the image that got it
+    last, and one arch has one recommended base for each channel and SGLang version.
 
     Args:
         previous: the catalogue before; None for the first.
@@ -27,11 +27,9 @@ def merged(
     new = {entry.key: entry for entry in entries}
     kept = [_after(image, entries) for image in before if image.key not in new]
     replaced = [image for image in before if image.key in new]
-    published = {(entry.repository, entry.digest) for entry in entries}
+    published = {_identity(entry) for entry in entries}
     earlier = _first_of_each_digest(
-        image
-        for image in (*replaced, *history)
-        if (image.repository, image.digest) not in published
+        image for image in (*replaced, *history) if _identity(image) not in published
     )
     return Catalogue(
         schema=SCHEMA,
@@ -41,8 +39,10 @@ def merged(
     )
 
 
-def restored(catalogue: Catalogue, immutable_tag: str, updated: str) -> Catalogue:
-    """The catalogue after the rolling tags went back to the image of an immutable tag.
+def restored(
+    catalogue: Catalogue, immutable_tag: str, channel: str | None, updated: str
+) -> Catalogue:
+    """The catalogue after a channel's rolling tags went back to the image of an immutable tag.
 
     It gets the rolling tags of the image that it replaces, which becomes history.
 
@@ -50,10 +50,10 @@ def restored(catalogue: Catalogue, immutable_tag: str, updated: str) -> Catalogu
         InputError: neither the current images nor the history has that tag.
     """
     for image in catalogue.images:
-        if image.immutable_tag == immutable_tag:
+        if (image.immutable_tag, image.channel) == (immutable_tag, channel):
             return catalogue
     for image in catalogue.history:
-        if image.immutable_tag == immutable_tag:
+        if (image.immutable_tag, image.channel) == (immutable_tag, channel):
             current = next((i for i in catalogue.images if i.key == image.key), None)
             tags = current.tags if current else image.tags
             recommended = current.recommended if current else image.recommended
@@ -81,7 +81,8 @@ def _after(image: PublishedImage, entries: Iterable[PublishedImage]) -> Publishe
     others = [entry for entry in entries if entry.repository == image.repository]
     taken = {tag for entry in others for tag in entry.tags}
     outdone = any(
-        entry.recommended and (entry.arch, entry.sglang) == (image.arch, image.sglang)
+        entry.recommended
+        and (entry.channel, entry.arch, entry.sglang) == (image.channel, image.arch, image.sglang)
         for entry in others
     )
     return image.model_copy(
@@ -109,10 +110,15 @@ def _shared(image: PublishedImage, siblings: Iterable[PublishedImage]) -> int:
 
 
 def _first_of_each_digest(images: Iterable[PublishedImage]) -> tuple[PublishedImage, ...]:
-    found: dict[tuple[str, str], PublishedImage] = {}
+    found: dict[tuple[str, str | None, str], PublishedImage] = {}
     for image in images:
-        found.setdefault((image.repository, image.digest), image)
+        found.setdefault(_identity(image), image)
     return tuple(found.values())
+
+
+def _identity(image: PublishedImage) -> tuple[str, str | None, str]:
+    """One image may be in several channels, and is in each of them by itself."""
+    return image.repository, image.channel, image.digest
 
 
 def _place(image: PublishedImage) -> tuple[object, ...]:
@@ -120,4 +126,5 @@ def _place(image: PublishedImage) -> tuple[object, ...]:
     newest_first = tuple(
         -number for version in image.newness for number in (*version.release, 0, 0, 0, 0)[:4]
     )
-    return image.repository, image.arch, not image.recommended, newest_first, image.cell
+    channel = image.channel or ""
+    return image.repository, channel, image.arch, not image.recommended, newest_first, image.cell

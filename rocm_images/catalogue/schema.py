@@ -191,9 +191,9 @@ class PublishedImage(_Model):
         return f"{self.repository}@{self.digest}"
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str | None, str, str]:
         """Of images with one key, the newest is current and the others are history."""
-        return self.repository, self.cell, self.sglang
+        return self.repository, self.channel, self.cell, self.sglang
 
     @property
     def newness(self) -> tuple[Version, Version]:
@@ -214,7 +214,7 @@ class Catalogue(_Model):
     updated: Time
     """When it was last changed."""
     images: tuple[PublishedImage, ...] = ()
-    """The current images: one for each repository, cell and SGLang version."""
+    """The current images: one for each repository, channel, cell and SGLang version."""
     history: tuple[PublishedImage, ...] = ()
     """Images that were replaced, the latest first; their immutable tags still stand."""
 

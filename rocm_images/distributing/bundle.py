@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rocm_images.catalogue import file as catalogue_file
+from rocm_images.catalogue.schema import Catalogue
 from rocm_images.distributing.verified import VerifiedImage
 from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.publishing.catalogued import write_files
 from rocm_images.publishing.cosign import Cosign
 from rocm_images.registry.client import Manifest
 
 SCHEMA = 1
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")
+_DOCUMENTS = ("bundle.json", "catalogue.json")
 _LAYOUT = '{"imageLayoutVersion": "1.0.0"}\n'
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md
 _NAME = "org.opencontainers.image.ref.name"
@@ -65,6 +68,15 @@ class Bundle:
         # Of a text that is no digest nothing is left that could leave the folder.
         return self.folder / "blobs" / "sha256" / re.sub(r"^sha256:|[^0-9a-f]", "", digest)
 
+    def catalogue(self) -> Catalogue | None:
+        """What the bundle's own catalogue says of its images, where it has one.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        path = self.folder / "catalogue.json"
+        return catalogue_file.read(path) if path.exists() else None
+
     def layout_of(self, image: BundledImage) -> Path:
         """An OCI layout of one image alone, which shares the blobs of the bundle."""
         alone = self.folder / "alone" / image.immutable
@@ -81,13 +93,12 @@ def write_bundle(
     channel: str,
     images: Sequence[VerifiedImage],
     cosign: Cosign,
-    extra: Sequence[Path],
+    catalogue: Catalogue | None,
     on_step: Callable[[str], None],
 ) -> int:
     """Write a bundle, whole or not at all; returns its size in bytes.
 
-    Takes as much space again beside the file while it is written. `extra` are files for people:
-    the catalogue.
+    Takes as much space again beside the file while it is written.
 
     Raises:
         InputError: the file cannot be written.
@@ -118,8 +129,8 @@ def write_bundle(
             (folder / "bundle.json").write_text(json.dumps(document, indent=2) + "\n")
             (folder / "index.json").write_text(_index(entries))
             (folder / "oci-layout").write_text(_LAYOUT)
-            for file in extra:
-                shutil.copyfile(file, folder / file.name)
+            if catalogue is not None:
+                write_files(folder, catalogue)
             on_step(f"write {path}")
             partial = folder / "bundle.tar"
             _pack(folder, partial)
@@ -205,7 +216,7 @@ def _unpack(path: Path, folder: Path) -> None:
         for entry in archive:
             blob = _BLOB.fullmatch(entry.name)
             # Nothing else of the file is used, so nothing else is written anywhere.
-            if not entry.isfile() or not (blob or entry.name == "bundle.json"):
+            if not entry.isfile() or not (blob or entry.name in _DOCUMENTS):
                 continue
             source = archive.extractfile(entry)
             assert source is not None

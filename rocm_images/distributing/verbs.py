@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from rocm_images.command_options import (
-    PROJECT,
     arch_option,
     base_option,
     ca_bundle_option,
@@ -28,7 +27,6 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-CATALOGUE = PROJECT / "build" / "catalogue"
 
 
 @click.command()
@@ -101,6 +99,7 @@ def _published_options(verb: Verb) -> Verb:
 def mirror(to: RegistryAddress, **options: Any) -> None:
     """Copy a channel's images to another registry, with signatures and evidence."""
     from rocm_images.distributing.arrive import Arrival, arrive
+    from rocm_images.publishing.catalogued import catalogue_in, moved_to, record
     from rocm_images.publishing.report import moves_table
     from rocm_images.publishing.target import target_of
 
@@ -122,6 +121,12 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     done = arrive(target, trust, arrivals, _step)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
     click.echo(moves_table(done.planned))
+    digests = frozenset(one.image.digest for one in images)
+    there = moved_to(
+        catalogue_in(source.repository), target.repository, digests, options["channel"]
+    )
+    if there:
+        record(target.repository, there)
 
 
 @click.command()
@@ -134,11 +139,18 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
 )
 def bundle(output: Path, **options: Any) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
+    from rocm_images.catalogue.merge import merged
     from rocm_images.distributing.bundle import write_bundle
+    from rocm_images.publishing.catalogued import catalogue_in, moved_to
 
+    channel = options["channel"]
     _, source, _, images = _published(**options)
-    extra = [path for path in sorted(CATALOGUE.glob("catalogue.*")) if path.is_file()]
-    size = write_bundle(output, options["channel"], images, source.cosign, extra, _step)
+    catalogue = catalogue_in(source.repository)
+    if catalogue is not None:
+        digests = frozenset(one.image.digest for one in images)
+        entries = moved_to(catalogue, source.repository, digests, channel)
+        catalogue = merged(None, entries, catalogue.updated)
+    size = write_bundle(output, channel, images, source.cosign, catalogue, _step)
     click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
 
 
@@ -184,11 +196,13 @@ def publish_bundle(
     identity: str | None,
     issuer: str | None,
     rehearse: bool,
+    output: Path,
 ) -> None:
     """Load what `bundle` wrote into a registry, and move its rolling tags there."""
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
     from rocm_images.errors import InputError
+    from rocm_images.publishing.catalogued import moved_to, record, write_files
     from rocm_images.publishing.cosign import trust_of
     from rocm_images.publishing.published import image_at
     from rocm_images.publishing.report import moves_table
@@ -215,8 +229,13 @@ def publish_bundle(
                 )
             )
         done = arrive(target, trust, arrivals, _step)
+        digests = frozenset(one.digest for one in found.images)
+        there = moved_to(found.catalogue(), target.repository, digests, found.channel)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {target.address}\n")
     click.echo(moves_table(done.planned))
+    if there:
+        page = write_files(output, record(target.repository, there))
+        click.echo(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 def _step(text: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from rocm_images.command_options import ca_bundle_option, registry_option
+from rocm_images.command_options import PROJECT, ca_bundle_option, registry_option
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -28,6 +29,15 @@ retries_option = click.option(
     default=6,
     show_default=True,
     help="How often a request is tried that a registry fails.",
+)
+
+
+output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=PROJECT / "build",
+    show_default="build",
+    help="The folder that gets catalogue.json and catalogue.html.",
 )
 
 

@@ -53,11 +53,12 @@ def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], Non
     from requests.exceptions import RequestException
 
     layers: dict[str, str] = {}
+    failure = ""
     try:
         events = client.api.push(name, tag, stream=True, decode=True)  # type: ignore[attr-defined]
         for event in events:
-            if "error" in event:
-                raise _PushFailed(str(event["error"]))
+            # Read to its end even so: the connection is closed only then.
+            failure = failure or str(event.get("error") or "")
             status, layer = event.get("status", ""), event.get("id")
             if layer and status in ("Preparing", "Waiting", *_ENDED):
                 if status == "Pushed" and layers.get(layer) != status:
@@ -66,6 +67,8 @@ def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], Non
                 layers[layer] = status
     except (DockerException, RequestException) as error:
         raise _PushFailed(str(error)) from None
+    if failure:
+        raise _PushFailed(failure)
     return sum(status == "Pushed" for status in layers.values())
 
 

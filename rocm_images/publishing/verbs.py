@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +23,15 @@ from rocm_images.command_options import (
 )
 from rocm_images.publishing.options import (
     channel_option,
+    output_option,
     signing_options,
     trust_options,
     where_options,
 )
 from rocm_images.registry.address import RegistryAddress
 
-EVIDENCE = PROJECT / "build" / "evidence"
+STATE = PROJECT / "build"
+EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -51,6 +54,7 @@ class Request:
     build_args: tuple[str, ...]
     dry_run: bool
     rehearse: bool
+    output: Path = STATE
 
 
 def _request_options(verb: Verb) -> Verb:
@@ -79,13 +83,15 @@ def _request_options(verb: Verb) -> Verb:
     type=click.Path(path_type=Path),
     help="Publish what `bundle` wrote, with its signatures; --key is then the public key.",
 )
+@output_option
 def publish(bundle: Path | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
-        asked = ("matrix_path", "registry", "ca_bundle", "attempts", "key", "identity", "issuer")
-        publish_bundle(bundle, **{name: options[name] for name in (*asked, "rehearse")})
+        trust = ("key", "identity", "issuer")
+        asked = ("matrix_path", "registry", "ca_bundle", "attempts", *trust, "rehearse", "output")
+        publish_bundle(bundle, **{name: options[name] for name in asked})
         return
     _run(Request(**options), move_tags=True)
 
@@ -104,6 +110,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.progress import PlainLines
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
+    from rocm_images.publishing.catalogued import entries_of, record, write_files
     from rocm_images.publishing.gate import channel_named
     from rocm_images.publishing.target import (
         cosign_environment,
@@ -144,8 +151,12 @@ def _run(request: Request, *, move_tags: bool) -> None:
             return
         publication = transaction.run(found, move_tags=move_tags)
     click.echo(report.publication_table(publication))
-    if move_tags:
-        click.echo(f"\n{report.moves_table(publication.planned)}")
+    if not move_tags:
+        return
+    click.echo(f"\n{report.moves_table(publication.planned)}")
+    entries = entries_of(matrix, target.repository, request.channel, publication.cells)
+    page = write_files(request.output, record(target.repository, entries))
+    click.echo(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 @click.command()
@@ -163,6 +174,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
 @rehearse_option
+@output_option
 def rollback(
     matrix_path: Path,
     registry: RegistryAddress | None,
@@ -175,9 +187,11 @@ def rollback(
     immutable_tags: tuple[str, ...],
     dry_run: bool,
     rehearse: bool,
+    output: Path,
 ) -> None:
     """Move the rolling tags of images back to earlier ones, once those are verified."""
     from rocm_images.publishing import report
+    from rocm_images.publishing.catalogued import put_back, write_files
     from rocm_images.publishing.cosign import trust_of
     from rocm_images.publishing.rollback import roll_back
     from rocm_images.publishing.rolling_tags import move_all
@@ -187,6 +201,12 @@ def rollback(
     trust = trust_of(key, identity, issuer)
     target = target_of(matrix, registry, ca_bundle, attempts, cosign_environment(rehearse=rehearse))
     planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
-    if not dry_run:
-        move_all(target.repository, planned)
+    if dry_run:
+        click.echo(report.moves_table(planned))
+        return
+    move_all(target.repository, planned)
     click.echo(report.moves_table(planned))
+    catalogue = put_back(target.repository, immutable_tags, channel)
+    if catalogue:
+        page = write_files(output, catalogue)
+        click.echo(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -150,6 +150,11 @@ class Repository:
         text = manifest.content.decode("utf-8")
         self._ask(lambda dxf: dxf.set_manifest(tag, text) or True, f"the tag {tag}", write=True)
 
+    def put_blob(self, digest: str, content: bytes) -> None:
+        """Put a small blob there, unless the repository has it."""
+        name = f"the blob {digest}"
+        self._ask(lambda dxf: dxf.push_blob(data=iter([content]), digest=digest), name, write=True)
+
     def _ask(self, what: Callable[[DXF], T], name: str, *, write: bool = False) -> T | None:
         """The answer to one question; None where the registry says that there is no such thing."""
         from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFUnauthorizedError

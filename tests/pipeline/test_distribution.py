@@ -13,6 +13,7 @@ import trustme
 
 from conftest import Answer, Keys, run_build_py
 from registry import PASSWORD, Registry, credentials
+from rocm_images.publishing.catalogued import catalogue_in
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 
@@ -148,11 +149,17 @@ def test_a_bundle_brings_everything_to_a_registry_that_had_nothing(
         names = archive.getnames()
     blobs = [name for name in names if name.startswith("blobs/")]
     assert len(blobs) == len(set(blobs))
-    assert {"bundle.json", "index.json", "oci-layout"} <= set(names)
+    assert {"bundle.json", "index.json", "oci-layout", "catalogue.html"} <= set(names)
 
     loaded = load(bundled, registry, keys)
     assert loaded.code == 0, loaded.stderr
     assert digests(registry) == digests(source)
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    catalogue = catalogue_in(repository)
+    assert catalogue is not None
+    assert {image.reference for image in catalogue.images} == {
+        repository.reference(digest) for digest in digests(source) if digest
+    }
     again = load(bundled, registry, keys)
     assert (again.code, "0 of 1 images were new" in again.stdout) == (0, True), again.stderr
     assert [path.name for path in bundled.parent.iterdir()] == ["site.tar"]

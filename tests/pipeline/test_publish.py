@@ -21,6 +21,7 @@ from rocm_images.errors import RegistryError
 from rocm_images.matrix_file import load
 from rocm_images.plan import cells_of
 from rocm_images.publishing.candidates import Rules
+from rocm_images.publishing.catalogued import catalogue_in
 from rocm_images.publishing.cosign import Cosign, Signer
 from rocm_images.publishing.transaction import Phase, Transaction, own_trust
 from rocm_images.registry.address import RegistryAddress
@@ -101,6 +102,16 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     assert len(sent) == len(set(sent))
     images = {cell["image_id"] for cell in rolling.summary.values()}
     assert set(tags(registry).values()) == images
+
+    # What a person reads, and a machine that knows nothing but the registry.
+    page = (PROJECT / "build" / "catalogue.html").read_text()
+    assert all(image in page for image in images)
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    catalogue = catalogue_in(repository)
+    assert catalogue is not None
+    assert {image.digest for image in catalogue.images} == images
+    assert {image.stand_in for image in catalogue.images} == {True}
+    assert all(image.shared > image.size / 2 for image in catalogue.images)
 
     before = len(registry.requests())
     second = publish(keys, registry.address)
@@ -277,7 +288,11 @@ def test_an_immutable_tag_is_never_overwritten(
 
 
 def test_rolling_back_brings_the_first_versions_digests_back(
-    rolling: Answer, keys: Keys, client: docker.DockerClient, registry: Registry
+    rolling: Answer,
+    keys: Keys,
+    client: docker.DockerClient,
+    registry: Registry,
+    tmp_path: Path,
 ) -> None:
     cell = ("--arch", "942", "--base", "7.2.2")
     assert publish(keys, registry.address, *cell).code == 0
@@ -286,8 +301,11 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     image = client.images.get(rolling.summary["942-rocm7.2.2"]["image_id"])
     immutable = next(tag for tag in image.tags if re.search(r"rehearsal-[0-9a-f]{12}$", tag))
 
-    # A second version: the same cell with a build argument, which is part of the build id.
-    version = ("--build-arg", "MAX_JOBS=3")
+    # A second version: the same cell with another label, which is part of the build id.
+    matrix = tmp_path / "matrix.yaml"
+    text = (PROJECT / "matrix.yaml").read_text()
+    matrix.write_text(text.replace("  title: ", "  title: The second version of ", 1))
+    version = ("--matrix", str(matrix))
     built = run_build_py(*cell, "--rehearse", *version)
     assert built.code == 0, built.stderr
     assert publish(keys, registry.address, *cell, *version).code == 0
@@ -301,6 +319,11 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     )
     assert back.code == 0, back.stderr
     assert {tag: digest for tag, digest in tags(registry).items() if digest} == first
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    catalogue = catalogue_in(repository)
+    assert catalogue is not None
+    assert {image.digest for image in catalogue.images} == set(first.values())
+    assert {image.digest for image in catalogue.history} == set(second.values())
     unknown = run_build_py(
         *("rollback", *CHANNEL, "--registry", registry.address, "--key", str(keys.our_public)),
         *("--to", "v0-none"),

@@ -115,29 +115,38 @@ def test_going_back_gives_the_rolling_tags_to_the_older_image(
     one: list[PublishedImage], two: list[PublishedImage]
 ) -> None:
     now = merged(merged(None, one, FIRST), two, SECOND)
-    back = restored(now, one[1].immutable_tag, THIRD)
+    back = restored(now, one[1].immutable_tag, one[1].channel, THIRD)
     current = {image.cell: image for image in back.images}
     assert current["942-rocm7.2.2"].digest == one[1].digest
     assert current["942-rocm7.2.2"].tags == two[1].tags
     assert current["942-rocm7.2.0"].digest == two[0].digest
     assert two[1].digest in digests(back.history)
     assert one[1].digest not in digests(back.history)
-    again = restored(back, two[1].immutable_tag, THIRD)
+    again = restored(back, two[1].immutable_tag, two[1].channel, THIRD)
     assert digests(again.images) == digests(now.images)
     assert digests(again.history) == digests(now.history)
 
 
 def test_going_back_to_what_is_current_changes_nothing(one: list[PublishedImage]) -> None:
     now = merged(None, one, FIRST)
-    assert restored(now, one[0].immutable_tag, SECOND) == now
+    assert restored(now, one[0].immutable_tag, one[0].channel, SECOND) == now
 
 
 def test_going_back_to_an_unknown_tag_is_an_error(one: list[PublishedImage]) -> None:
     with pytest.raises(InputError, match="no image with the immutable tag v1-never"):
-        restored(merged(None, one, FIRST), "v1-never", SECOND)
+        restored(merged(None, one, FIRST), "v1-never", "stable", SECOND)
 
 
 def test_an_empty_catalogue_can_be_merged_into(one: list[PublishedImage]) -> None:
     empty = merged(None, [], FIRST)
     assert empty == Catalogue(schema=1, updated=FIRST)
     assert digests(merged(empty, one, SECOND).images) == digests(tuple(one))
+
+
+def test_a_channel_does_not_replace_what_another_has(one: list[PublishedImage]) -> None:
+    other = [image.model_copy(update={"channel": "other", "tags": ()}) for image in one]
+    alone = merged(None, one, FIRST)
+    both = merged(alone, other, SECOND)
+    assert both.history == ()
+    assert tuple(image for image in both.images if image.channel != "other") == alone.images
+    assert len(both.images) == 2 * len(one)
