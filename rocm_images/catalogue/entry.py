@@ -7,9 +7,9 @@ from typing import Any
 
 from rocm_images.catalogue.schema import (
     AllReduce,
+    CatalogueEntry,
     KnownIssue,
     Layer,
-    PublishedImage,
     Setting,
     TestedOn,
 )
@@ -33,7 +33,7 @@ def entry_of(
     channel: str | None,
     published: str,
     stand_in: bool,
-) -> PublishedImage:
+) -> CatalogueEntry:
     """The entry of one image. What it shares with others is known when entries are merged.
 
     Args:
@@ -55,7 +55,7 @@ def entry_of(
     """
     layers = _layers(manifest, f"{repository}@{digest}")
     warnings = cell.warnings
-    return PublishedImage(
+    return CatalogueEntry(
         cell=cell.name,
         repository=repository,
         tags=tuple(tags),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rocm_images.catalogue.schema import SCHEMA, Catalogue, PublishedImage
+from rocm_images.catalogue.schema import DEFAULT_CHANNEL, SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.errors import InputError
 
 
 def merged(
-    previous: Catalogue | None, entries: Sequence[PublishedImage], updated: str
+    previous: Catalogue | None, entries: Sequence[CatalogueEntry], updated: str
 ) -> Catalogue:
     """The catalogue after `entries` were published.
 
     An image stays current until one of the same repository, channel, cell and SGLang version
     replaces it; then it is history, newest first. A rolling tag belongs to the image that got it
-    last, and one arch has one recommended base for each channel and SGLang version.
+    last, and in one channel an arch has one recommended base for each SGLang version.
 
     Args:
         previous: the catalogue before; None for the first.
@@ -27,9 +27,9 @@ def merged(
     new = {entry.key: entry for entry in entries}
     kept = [_after(image, entries) for image in before if image.key not in new]
     replaced = [image for image in before if image.key in new]
-    published = {_identity(entry) for entry in entries}
-    earlier = _first_of_each_digest(
-        image for image in (*replaced, *history) if _identity(image) not in published
+    current = {(entry.key, entry.digest) for entry in entries}
+    earlier = _first_of_each(
+        image for image in (*replaced, *history) if (image.key, image.digest) not in current
     )
     return Catalogue(
         schema=SCHEMA,
@@ -40,32 +40,34 @@ def merged(
 
 
 def restored(
-    catalogue: Catalogue, immutable_tag: str, channel: str | None, updated: str
+    catalogue: Catalogue, immutable_tag: str, updated: str, *, channel: str | None
 ) -> Catalogue:
     """The catalogue after a channel's rolling tags went back to the image of an immutable tag.
 
     It gets the rolling tags of the image that it replaces, which becomes history.
 
     Raises:
-        InputError: neither the current images nor the history has that tag.
+        InputError: neither the current images of the channel nor its history has that tag.
     """
+    wanted = (immutable_tag, channel)
     for image in catalogue.images:
-        if (image.immutable_tag, image.channel) == (immutable_tag, channel):
+        if (image.immutable_tag, image.channel) == wanted:
             return catalogue
     for image in catalogue.history:
-        if (image.immutable_tag, image.channel) == (immutable_tag, channel):
+        if (image.immutable_tag, image.channel) == wanted:
             current = next((i for i in catalogue.images if i.key == image.key), None)
             tags = current.tags if current else image.tags
             recommended = current.recommended if current else image.recommended
             back = image.model_copy(update={"tags": tags, "recommended": recommended})
             return merged(catalogue, [back], updated)
+    where = f" in channel {channel}" if channel else ""
     raise InputError(
-        f"the catalogue has no image with the immutable tag {immutable_tag}: `history` in "
+        f"the catalogue has no image with the immutable tag {immutable_tag}{where}: `history` in "
         "catalogue.json lists those that there are"
     )
 
 
-def with_shared(images: Sequence[PublishedImage]) -> list[PublishedImage]:
+def with_shared(images: Sequence[CatalogueEntry]) -> list[CatalogueEntry]:
     """The same images, each with the bytes that it shares with its siblings.
 
     Siblings are the images of the same repository, SGLang version and base for other archs.
@@ -76,7 +78,7 @@ def with_shared(images: Sequence[PublishedImage]) -> list[PublishedImage]:
     ]
 
 
-def _after(image: PublishedImage, entries: Iterable[PublishedImage]) -> PublishedImage:
+def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> CatalogueEntry:
     """A current image without what others have taken over."""
     others = [entry for entry in entries if entry.repository == image.repository]
     taken = {tag for entry in others for tag in entry.tags}
@@ -93,7 +95,7 @@ def _after(image: PublishedImage, entries: Iterable[PublishedImage]) -> Publishe
     )
 
 
-def _siblings(image: PublishedImage, images: Iterable[PublishedImage]) -> list[PublishedImage]:
+def _siblings(image: CatalogueEntry, images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
     same = (image.repository, image.sglang, image.rocm)
     return [
         other
@@ -102,29 +104,28 @@ def _siblings(image: PublishedImage, images: Iterable[PublishedImage]) -> list[P
     ]
 
 
-def _shared(image: PublishedImage, siblings: Iterable[PublishedImage]) -> int:
+def _shared(image: CatalogueEntry, siblings: Iterable[CatalogueEntry]) -> int:
     theirs = {layer.digest for sibling in siblings for layer in sibling.layers}
     # A layer that an image has twice is stored and transferred once.
     mine = {layer.digest: layer.size for layer in image.layers}
     return sum(size for digest, size in mine.items() if digest in theirs)
 
 
-def _first_of_each_digest(images: Iterable[PublishedImage]) -> tuple[PublishedImage, ...]:
-    found: dict[tuple[str, str | None, str], PublishedImage] = {}
+def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ...]:
+    found: dict[object, CatalogueEntry] = {}
     for image in images:
-        found.setdefault(_identity(image), image)
+        found.setdefault((image.key, image.digest), image)
     return tuple(found.values())
 
 
-def _identity(image: PublishedImage) -> tuple[str, str | None, str]:
-    """One image may be in several channels, and is in each of them by itself."""
-    return image.repository, image.channel, image.digest
-
-
-def _place(image: PublishedImage) -> tuple[object, ...]:
-    """Where an image stands in the list: by repository and arch, the newest first."""
+def _place(image: CatalogueEntry) -> tuple[object, ...]:
+    """Where an image stands in the list: the first of an arch is the one to prefer."""
     newest_first = tuple(
         -number for version in image.newness for number in (*version.release, 0, 0, 0, 0)[:4]
     )
     channel = image.channel or ""
-    return image.repository, channel, image.arch, not image.recommended, newest_first, image.cell
+    other_channel = channel not in ("", DEFAULT_CHANNEL)
+    return (
+        *(image.repository, image.arch, image.stand_in, other_channel, not image.recommended),
+        *(newest_first, image.cell, channel),
+    )

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from packaging.version import Version
 
-from rocm_images.catalogue.schema import Catalogue, PublishedImage, TestedOn
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.deploying.run_flags import PORT, docker_run, run_flags, serving_command
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "catalogue"
@@ -46,7 +46,7 @@ class BetterImage:
 class ShownImage:
     """An image with what the page says of it."""
 
-    image: PublishedImage
+    image: CatalogueEntry
     anchor: str
     command: str
     level: LevelInWords
@@ -106,6 +106,7 @@ def page(catalogue: Catalogue) -> str:
         gpus=_in_order(gpu for shown in images for gpu in shown.image.gpus),
         rocms=_newest_first(image.rocm for image in catalogue.images),
         sglangs=_newest_first(image.sglang for image in catalogue.images),
+        channels=_in_order(image.channel or "" for image in catalogue.images),
         address_of=address_of,
         bytes_in_words=bytes_in_words,
         day_of=day_of,
@@ -142,7 +143,7 @@ def day_of(time: str) -> str:
     return point.date().isoformat()
 
 
-def _shown(images: Sequence[PublishedImage]) -> Iterable[ShownImage]:
+def _shown(images: Sequence[CatalogueEntry]) -> Iterable[ShownImage]:
     anchors = _anchors(images)
     for image, anchor in zip(images, anchors, strict=True):
         yield ShownImage(
@@ -161,7 +162,7 @@ def _shown(images: Sequence[PublishedImage]) -> Iterable[ShownImage]:
         )
 
 
-def _anchors(images: Sequence[PublishedImage]) -> list[str]:
+def _anchors(images: Sequence[CatalogueEntry]) -> list[str]:
     """A name for each image that is one on the page, though two repositories may have one tag."""
     found: list[str] = []
     for number, image in enumerate(images):
@@ -170,8 +171,8 @@ def _anchors(images: Sequence[PublishedImage]) -> list[str]:
     return found
 
 
-def _same_but_rocm(image: PublishedImage, other: PublishedImage) -> bool:
-    keys = [(i.repository, i.arch, i.sglang) for i in (image, other)]
+def _same_but_rocm(image: CatalogueEntry, other: CatalogueEntry) -> bool:
+    keys = [(i.repository, i.channel, i.arch, i.sglang) for i in (image, other)]
     return keys[0] == keys[1]
 
 

@@ -18,6 +18,8 @@ from rocm_images.field_types import ReleaseText, VersionText
 
 SCHEMA = 1
 """Raised when a reader of the older schema would misunderstand a catalogue of the new one."""
+DEFAULT_CHANNEL = "stable"
+"""The channel that is meant where none is named, if there is one of that name."""
 SCHEMA_ADDRESS = "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/catalogue.schema.json"
 
 
@@ -135,8 +137,8 @@ class Layer(_Model):
     """Compressed bytes."""
 
 
-class PublishedImage(_Model):
-    """One image in a registry."""
+class CatalogueEntry(_Model):
+    """One image in one channel of a registry."""
 
     cell: Identifier
     """The arch and the base, as in `942-rocm7.2.2`."""
@@ -191,9 +193,9 @@ class PublishedImage(_Model):
         return f"{self.repository}@{self.digest}"
 
     @property
-    def key(self) -> tuple[str, str | None, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """Of images with one key, the newest is current and the others are history."""
-        return self.repository, self.channel, self.cell, self.sglang
+        return self.repository, self.channel or "", self.cell, self.sglang
 
     @property
     def newness(self) -> tuple[Version, Version]:
@@ -213,9 +215,9 @@ class Catalogue(_Model):
     """The version of this schema."""
     updated: Time
     """When it was last changed."""
-    images: tuple[PublishedImage, ...] = ()
+    images: tuple[CatalogueEntry, ...] = ()
     """The current images: one for each repository, channel, cell and SGLang version."""
-    history: tuple[PublishedImage, ...] = ()
+    history: tuple[CatalogueEntry, ...] = ()
     """Images that were replaced, the latest first; their immutable tags still stand."""
 
 

@@ -17,7 +17,7 @@ from rocm_images import labels
 from rocm_images.catalogue import file
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
-from rocm_images.catalogue.schema import Catalogue, PublishedImage
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.engine_images import BUILD_ID
 from rocm_images.matrix import Matrix
 from rocm_images.publishing.transaction import Done
@@ -69,7 +69,7 @@ def _blob(repository: Repository, kind: str, content: bytes) -> dict[str, str | 
 
 def entries_of(
     matrix: Matrix, repository: Repository, channel: str, done: Sequence[Done]
-) -> list[PublishedImage]:
+) -> list[CatalogueEntry]:
     """The entries of what was just published."""
     return [
         entry_of(
@@ -90,7 +90,7 @@ def entries_of(
     ]
 
 
-def record(repository: Repository, entries: Sequence[PublishedImage]) -> Catalogue:
+def record(repository: Repository, entries: Sequence[CatalogueEntry]) -> Catalogue:
     """Add entries to the catalogue in the repository; writes nothing where nothing changed.
 
     Raises:
@@ -107,7 +107,7 @@ def record(repository: Repository, entries: Sequence[PublishedImage]) -> Catalog
     return catalogue
 
 
-def _unless_new(entry: PublishedImage, known: PublishedImage | None) -> PublishedImage:
+def _unless_new(entry: CatalogueEntry, known: CatalogueEntry | None) -> CatalogueEntry:
     """The entry, with its old date where only the date differs from the one that is known."""
     if known is None:
         return entry
@@ -132,7 +132,7 @@ def put_back(
     for tag in immutable_tags:
         # Of an image that was published before there was a catalogue, it knows nothing.
         if tag in known:
-            back = restored(back, tag, channel, _now())
+            back = restored(back, tag, _now(), channel=channel)
     if back != catalogue:
         put_catalogue(repository, back)
     return back
@@ -140,7 +140,7 @@ def put_back(
 
 def moved_to(
     catalogue: Catalogue | None, repository: Repository, digests: frozenset[str], channel: str
-) -> list[PublishedImage]:
+) -> list[CatalogueEntry]:
     """The entries of a channel's images with these digests, as another repository has them."""
     images = catalogue.images if catalogue else ()
     return [

@@ -9,12 +9,15 @@
     gpus: JSON.parse(article.dataset.gpus),
     rocm: article.dataset.rocm,
     sglang: article.dataset.sglang,
+    channel: article.dataset.channel,
   }));
   const radios = (name) => Array.from(form.querySelectorAll(`input[name="${name}"]`));
   const chosen = (name) => radios(name).find((radio) => radio.checked)?.value;
   const choose = (name, value) => {
     for (const radio of radios(name)) radio.checked = radio.value === value;
   };
+
+  const choices = ["rocm", "sglang", "channel"];
 
   // Leaves only what `found` has, and moves a choice that is gone to the first: the preferred.
   const offer = (name, found) => {
@@ -28,8 +31,7 @@
   const show = () => {
     const gpu = chosen("gpu");
     let found = images.filter((image) => image.gpus.includes(gpu));
-    found = offer("rocm", found);
-    found = offer("sglang", found);
+    for (const name of choices) found = offer(name, found);
     for (const image of images) image.article.hidden = !found.includes(image);
     return found;
   };
@@ -45,8 +47,7 @@
     const image = images.find((candidate) => candidate.article.id === id);
     if (!image) return false;
     if (!image.gpus.includes(chosen("gpu"))) choose("gpu", image.gpus[0]);
-    choose("rocm", image.rocm);
-    choose("sglang", image.sglang);
+    for (const name of choices) choose(name, image[name]);
     say(show());
     image.article.scrollIntoView();
     image.article.focus({ preventScroll: true });

@@ -7,7 +7,7 @@ from typing import Any
 
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.schema import Catalogue, PublishedImage
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.evidence import Evidence, Level
 from rocm_images.matrix import Matrix
 from rocm_images.plan import Cell, cells_of
@@ -83,7 +83,7 @@ def entry(
     level: Level = Level.STATIC,
     published: str = FIRST,
     **changes: Any,
-) -> PublishedImage:
+) -> CatalogueEntry:
     """The entry of one build of a cell."""
     suffix = "-rehearsal" if changes.get("stand_in") else ""
     build_id = digest(f"build {cell.name} {build}").removeprefix("sha256:")

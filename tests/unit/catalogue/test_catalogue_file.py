@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import parse, read, write
-from rocm_images.catalogue.schema import Catalogue, PublishedImage, json_schema
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, json_schema
 from rocm_images.catalogue.verbs import schema_text
 from rocm_images.command_line import main
 from rocm_images.errors import InputError
@@ -116,7 +116,7 @@ def test_the_json_schema_accepts_what_is_written_and_not_less(document: dict[str
     ]
 
 
-@pytest.mark.parametrize("model", [Catalogue, PublishedImage])
+@pytest.mark.parametrize("model", [Catalogue, CatalogueEntry])
 def test_every_key_is_described(model: type[Catalogue]) -> None:
     described = set(re.findall(r"`([a-z_]+)`", DOCUMENT))
     keys = {info.alias or name for name, info in model.model_fields.items()}

@@ -6,7 +6,7 @@ import pytest
 
 from made_up_catalogue import FIRST, SECOND, entry
 from rocm_images.catalogue.merge import merged, restored
-from rocm_images.catalogue.schema import Catalogue, PublishedImage
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.errors import InputError
 from rocm_images.matrix import Matrix
 from rocm_images.plan import cells_of
@@ -14,26 +14,26 @@ from rocm_images.plan import cells_of
 THIRD = "2026-03-04T05:06:07+00:00"
 
 
-def build(matrix: Matrix, build: str, **changes: object) -> list[PublishedImage]:
+def build(matrix: Matrix, build: str, **changes: object) -> list[CatalogueEntry]:
     return [entry(matrix, cell, build=build, **changes) for cell in cells_of(matrix)]
 
 
-def digests(images: tuple[PublishedImage, ...]) -> set[str]:
+def digests(images: tuple[CatalogueEntry, ...]) -> set[str]:
     return {image.digest for image in images}
 
 
 @pytest.fixture
-def one(small_matrix: Matrix) -> list[PublishedImage]:
+def one(small_matrix: Matrix) -> list[CatalogueEntry]:
     return build(small_matrix, "1")
 
 
 @pytest.fixture
-def two(small_matrix: Matrix) -> list[PublishedImage]:
+def two(small_matrix: Matrix) -> list[CatalogueEntry]:
     return build(small_matrix, "2", published=SECOND)
 
 
 def test_a_newer_build_replaces_the_older_which_becomes_history(
-    one: list[PublishedImage], two: list[PublishedImage]
+    one: list[CatalogueEntry], two: list[CatalogueEntry]
 ) -> None:
     found = merged(merged(None, one, FIRST), two, SECOND)
     assert digests(found.images) == digests(tuple(two))
@@ -42,19 +42,19 @@ def test_a_newer_build_replaces_the_older_which_becomes_history(
 
 
 def test_what_was_not_published_again_stays(
-    one: list[PublishedImage], two: list[PublishedImage]
+    one: list[CatalogueEntry], two: list[CatalogueEntry]
 ) -> None:
     found = merged(merged(None, one, FIRST), two[:1], SECOND)
     assert digests(found.images) == digests((two[0], *one[1:]))
     assert digests(found.history) == {one[0].digest}
 
 
-def test_publishing_the_same_again_makes_no_history(one: list[PublishedImage]) -> None:
+def test_publishing_the_same_again_makes_no_history(one: list[CatalogueEntry]) -> None:
     again = merged(merged(None, one, FIRST), one, SECOND)
     assert (again.images, again.history) == (merged(None, one, FIRST).images, ())
 
 
-def test_another_sglang_stays_beside_it(small_matrix: Matrix, one: list[PublishedImage]) -> None:
+def test_another_sglang_stays_beside_it(small_matrix: Matrix, one: list[CatalogueEntry]) -> None:
     later = [
         image.model_copy(
             update={"sglang": "0.5.22", "tags": (), "digest": image.digest[:-4] + "0" * 4}
@@ -80,7 +80,7 @@ def test_a_mirror_in_the_same_catalogue_is_another_image(small_matrix: Matrix) -
 
 
 def test_a_rolling_tag_belongs_to_the_image_that_got_it_last(
-    one: list[PublishedImage],
+    one: list[CatalogueEntry],
 ) -> None:
     """7.2.4 becomes the recommended base, and takes the short tag and the recommendation."""
     short = next(tag for tag in one[1].tags if "rocm" not in tag)
@@ -100,53 +100,70 @@ def test_a_rolling_tag_belongs_to_the_image_that_got_it_last(
     assert found["950-rocm7.2.2"].recommended
 
 
-def test_images_of_one_base_share_what_the_other_arch_has_too(one: list[PublishedImage]) -> None:
+def test_images_of_one_base_share_what_the_other_arch_has_too(one: list[CatalogueEntry]) -> None:
     found = merged(None, one, FIRST)
     assert {image.shared for image in found.images} == {11_200_000_000}
 
 
-def test_an_image_without_sibling_shares_nothing(one: list[PublishedImage]) -> None:
+def test_an_image_without_sibling_shares_nothing(one: list[CatalogueEntry]) -> None:
     alone = merged(None, one[:2], FIRST)
     assert {image.arch for image in alone.images} == {"942"}
     assert {image.shared for image in alone.images} == {0}
 
 
 def test_going_back_gives_the_rolling_tags_to_the_older_image(
-    one: list[PublishedImage], two: list[PublishedImage]
+    one: list[CatalogueEntry], two: list[CatalogueEntry]
 ) -> None:
     now = merged(merged(None, one, FIRST), two, SECOND)
-    back = restored(now, one[1].immutable_tag, one[1].channel, THIRD)
+    back = restored(now, one[1].immutable_tag, THIRD, channel="preview")
     current = {image.cell: image for image in back.images}
     assert current["942-rocm7.2.2"].digest == one[1].digest
     assert current["942-rocm7.2.2"].tags == two[1].tags
     assert current["942-rocm7.2.0"].digest == two[0].digest
     assert two[1].digest in digests(back.history)
     assert one[1].digest not in digests(back.history)
-    again = restored(back, two[1].immutable_tag, two[1].channel, THIRD)
+    again = restored(back, two[1].immutable_tag, THIRD, channel="preview")
     assert digests(again.images) == digests(now.images)
     assert digests(again.history) == digests(now.history)
 
 
-def test_going_back_to_what_is_current_changes_nothing(one: list[PublishedImage]) -> None:
+def test_a_channel_leaves_the_images_of_another_alone(small_matrix: Matrix) -> None:
+    stable = build(small_matrix, "1", channel="stable")
+    preview = [
+        image.model_copy(update={"tags": tuple(f"{tag}-preview" for tag in image.tags)})
+        for image in build(small_matrix, "2")
+    ]
+    now = merged(merged(None, stable, FIRST), preview, SECOND)
+    assert len(now.images) == 8
+    assert now.history == ()
+    assert sum(image.recommended for image in now.images) == 4
+    # The first image of an arch is the one that people get.
+    assert now.images[0].channel == "stable"
+    # The very image of the preview becomes stable.
+    promoted = [
+        image.model_copy(update={"channel": "stable", "tags": before.tags})
+        for image, before in zip(preview, stable, strict=True)
+    ]
+    then = merged(now, promoted, THIRD)
+    assert len(then.images) == 8
+    assert {(i.channel, i.digest) for i in then.history} == {("stable", i.digest) for i in stable}
+    with pytest.raises(InputError, match="in channel preview"):
+        restored(then, stable[0].immutable_tag, THIRD, channel="preview")
+    back = restored(then, stable[0].immutable_tag, THIRD, channel="stable")
+    assert stable[0].digest in digests(back.images)
+
+
+def test_going_back_to_what_is_current_changes_nothing(one: list[CatalogueEntry]) -> None:
     now = merged(None, one, FIRST)
-    assert restored(now, one[0].immutable_tag, one[0].channel, SECOND) == now
+    assert restored(now, one[0].immutable_tag, SECOND, channel="preview") == now
 
 
-def test_going_back_to_an_unknown_tag_is_an_error(one: list[PublishedImage]) -> None:
+def test_going_back_to_an_unknown_tag_is_an_error(one: list[CatalogueEntry]) -> None:
     with pytest.raises(InputError, match="no image with the immutable tag v1-never"):
-        restored(merged(None, one, FIRST), "v1-never", "stable", SECOND)
+        restored(merged(None, one, FIRST), "v1-never", SECOND, channel="preview")
 
 
-def test_an_empty_catalogue_can_be_merged_into(one: list[PublishedImage]) -> None:
+def test_an_empty_catalogue_can_be_merged_into(one: list[CatalogueEntry]) -> None:
     empty = merged(None, [], FIRST)
     assert empty == Catalogue(schema=1, updated=FIRST)
     assert digests(merged(empty, one, SECOND).images) == digests(tuple(one))
-
-
-def test_a_channel_does_not_replace_what_another_has(one: list[PublishedImage]) -> None:
-    other = [image.model_copy(update={"channel": "other", "tags": ()}) for image in one]
-    alone = merged(None, one, FIRST)
-    both = merged(alone, other, SECOND)
-    assert both.history == ()
-    assert tuple(image for image in both.images if image.channel != "other") == alone.images
-    assert len(both.images) == 2 * len(one)
