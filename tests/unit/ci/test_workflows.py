@@ -6,12 +6,15 @@ What zizmor and actionlint see is theirs to say (`make lint`); this is what they
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from rocm_images.command_line import main
 
 PROJECT = Path(__file__).resolve().parents[3]
 FOLDER = PROJECT / ".github" / "workflows"
@@ -22,6 +25,13 @@ JOBS = [
     pytest.param(name, job, id=f"{name}-{key}")
     for name, workflow in WORKFLOWS.items()
     for key, job in workflow["jobs"].items()
+]
+COMMANDS = [
+    step["run"]
+    for workflow in WORKFLOWS.values()
+    for job in workflow["jobs"].values()
+    for step in job.get("steps", [])
+    if "run" in step
 ]
 # One program, its arguments, nothing that a shell would act on but variables.
 COMMAND = re.compile(r"(sudo )?(make [a-z -]+|\.venv/bin/python build\.py [^|;&<>`(]+)")
@@ -43,6 +53,14 @@ def test_each_step_is_one_command_that_can_be_run_at_a_desk(name: str, job: dict
         assert COMMAND.fullmatch(step.get("run", "make lint")), step["run"]
         # Nor is an expression written into a command: its value could be one.
         assert "${{" not in step.get("run", "")
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if "build.py" in c}))
+def test_each_command_of_build_py_is_understood(command: str) -> None:
+    words = shlex.split(command)
+    arguments = words[words.index("build.py") + 1 :]
+    name = arguments[0] if not arguments[0].startswith("-") else "build"
+    main.commands[name].make_context(name, arguments[1:] if name in arguments else arguments)
 
 
 @pytest.mark.parametrize(("name", "job"), JOBS)

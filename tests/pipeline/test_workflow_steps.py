@@ -1,0 +1,106 @@
+"""The commands of ci.yml, in their order, in a clean checkout; and that its checks can fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import PROJECT, Answer
+from rocm_images.engine import Engine
+
+# This test is a part of what that command runs.
+LEFT_OUT = "sudo make pipeline"
+STEP_SECONDS = 900
+PINNED = "uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
+# What one `make` tells another, and what the tests' own environment says of this checkout.
+_NOT_PASSED_ON = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST", "ROCM_IMAGES", "GITHUB_")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of HEAD: nothing of this checkout but what is committed."""
+    folder = tmp_path_factory.mktemp("clean") / "checkout"
+    subprocess.run(["git", "clone", "--quiet", PROJECT, folder], check=True)
+    return folder
+
+
+def commands() -> list[str]:
+    """Every command of ci.yml, in the order of the file."""
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return [step["run"] for step in steps if "run" in step]
+
+
+def run(checkout: Path, command: str, more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a step as GitHub does: with bash, which ends at the first failure."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
+    if os.geteuid() == 0:
+        command = command.removeprefix("sudo ")
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", command],
+        cwd=checkout,
+        env={**environment, "CI": "true", **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=STEP_SECONDS,
+        check=False,
+    )
+
+
+def test_the_steps_of_ci_yml_pass_in_a_clean_checkout(
+    rehearsed: Answer, real_engine: Engine, checkout: Path
+) -> None:
+    summary = checkout / ".cache" / "step-summary.md"
+    # As after the step that is left out: the engine has the images, and they were tested.
+    environment = {
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "DOCKER_HOST": real_engine.address,
+        "PATH": real_engine.environment["PATH"],
+    }
+    shutil.copytree(PROJECT / "build" / "evidence", checkout / "build" / "evidence")
+    asked = commands()
+    assert LEFT_OUT in asked
+    for command in asked:
+        if command != LEFT_OUT:
+            done = run(checkout, command, environment)
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+    assert "## Images: 4 of 4 good" in summary.read_text()
+    # Nothing that a step makes is taken for a part of the project.
+    left = subprocess.run(
+        ["git", "-C", checkout, "status", "--porcelain"], capture_output=True, check=True
+    )
+    assert left.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        # zizmor: an action that its owner can change; a token that stays in the checkout.
+        (PINNED, "uses: actions/checkout@v7", "unpinned-uses"),
+        ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        # actionlint: a name that no expression has; a job that nobody defined.
+        ("matrix.python }}", "matrix.pithon }}", 'property "pithon" is not defined'),
+        ("    timeout-minutes: 15", "    needs: nobody\n    timeout-minutes: 15", "nobody"),
+    ],
+)
+def test_lint_refuses_a_workflow_that_is_unsafe_or_wrong(
+    checkout: Path, before: str, after: str, complaint: str
+) -> None:
+    path = checkout / ".github" / "workflows" / "ci.yml"
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    try:
+        done = run(checkout, "make lint", {})
+    finally:
+        path.write_text(text)
+    assert done.returncode != 0
+    assert complaint in done.stdout
