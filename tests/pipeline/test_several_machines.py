@@ -1,0 +1,134 @@
+"""Two machines with engines of their own share nothing but a registry; a third one publishes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import PROJECT, Answer, Keys
+from registry import Registry
+from rehearsal.engine import PrivateEngine
+from rehearsal.stand_ins import base_reference
+from rocm_images.engine import Engine, connect
+from rocm_images.matrix_file import load
+from rocm_images.publishing.catalogued import catalogue_in
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A checkout with a state of its own, and the environment of its processes."""
+
+    checkout: Path
+    environment: Mapping[str, str]
+
+    def build_py(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(self.checkout / "build.py"), *words],
+            cwd=self.checkout,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+
+def checkout(folder: Path) -> Path:
+    """The files that git would have, without anything that was made from them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (PROJECT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name, follow_symlinks=False)
+    return folder
+
+
+@pytest.fixture
+def other_engine(real_engine: Engine, tmp_path: Path) -> Iterator[Engine]:
+    """A second engine, with images, cache and processes of its own, and the stand-in bases.
+
+    The bases come from the first engine, as real ones come from a registry.
+    """
+    private = PrivateEngine(tmp_path / "engine")
+    private.cache.mkdir()
+    private.packages.symlink_to(PrivateEngine().packages)
+    private.start()
+    try:
+        other = connect({**os.environ, **private.environment()})
+        matrix = load(PROJECT / "matrix.yaml")
+        first, second = real_engine.client(), other.client()
+        for rocm in matrix.bases:
+            reference = base_reference(matrix, rocm)
+            second.images.load(first.images.get(reference).save(named=True))
+        first.close()
+        second.close()
+        yield other
+    finally:
+        private.stop()
+        # pytest keeps the folders of its last runs, and this one is large.
+        shutil.rmtree(private.data)
+
+
+def test_two_machines_build_half_each_and_a_third_publishes_from_the_registry_alone(
+    rolling: Answer,
+    real_engine: Engine,
+    other_engine: Engine,
+    keys: Keys,
+    registry: Registry,
+    tmp_path: Path,
+) -> None:
+    password = {"COSIGN_PASSWORD": keys.environment["COSIGN_PASSWORD"]}
+    where = ("--registry", registry.address, "--channel", "preview", "--rehearse")
+    signed = (*where, "--key", str(keys.ours))
+    for arch, engine in (("942", real_engine), ("950", other_engine)):
+        machine = Machine(checkout(tmp_path / arch), {**engine.environment, **password})
+        built = machine.build_py("--arch", arch, "--rehearse")
+        assert built.returncode == 0, built.stderr
+        pushed = machine.build_py("push", "--arch", arch, *signed)
+        assert pushed.returncode == 0, pushed.stderr
+
+    # Programs, but no engine: what it publishes it knows from the registry alone.
+    environment = {**os.environ, "PATH": keys.environment["PATH"], **password}
+    environment.pop("DOCKER_HOST", None)
+    third = Machine(checkout(tmp_path / "third"), environment)
+    published = third.build_py("publish", *signed)
+    assert published.returncode == 0, published.stderr
+    assert published.stdout.count("was there  ") == 4
+
+    catalogue = catalogue_in(Repository(RegistryAddress.parse(registry.address), "sglang-rocm"))
+    assert catalogue is not None
+    digests = {image.cell: image.digest for image in catalogue.images}
+    # The second machine's images are those of the first: they were built from the same inputs.
+    assert digests == {name: cell["image_id"] for name, cell in rolling.summary.items()}
+    assert {str(image.tested_on.level) for image in catalogue.images} == {"stand-in"}
+
+
+def test_a_machine_without_the_key_cannot_slip_an_image_in(
+    rolling: Answer, real_engine: Engine, keys: Keys, registry: Registry, tmp_path: Path
+) -> None:
+    where = ("--registry", registry.address, "--channel", "preview", "--rehearse")
+    cell = ("--arch", "942", "--base", "7.2.0")
+    stranger = Machine(PROJECT, keys.environment)
+    assert stranger.build_py("push", *cell, *where, "--key", str(keys.others)).returncode == 0
+
+    environment = {**keys.environment}
+    environment.pop("DOCKER_HOST", None)
+    third = Machine(checkout(tmp_path / "third"), environment)
+    refused = third.build_py("publish", *cell, *where, "--key", str(keys.ours))
+    assert refused.returncode == 8
+    assert "is signed, but not by the key" in refused.stderr
