@@ -1,0 +1,164 @@
+"""The capture guard on the HIP stand-in at 7.2.0: what it holds, and that it never stays shut.
+
+These tests need a compiler and run inside the stand-in base: tests/pipeline starts them there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+GUARD = PROJECT / "images" / "rootfs" / "opt" / "rocm-images" / "capture_guard"
+PROGRAMS = Path(__file__).parent / "capture_guard"
+HIP = PROJECT / "rehearsal" / "hip"
+SCENARIOS = re.findall(r"SCENARIO\((\w+)\)[,;]", (PROGRAMS / "scenarios.c").read_text())
+
+
+def compiled(*words: str | Path) -> None:
+    command = ["cc", "-std=gnu11", "-O1", "-g", "-pthread", "-Wall", "-Wextra", "-Werror", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def made(folder: Path, variant: str, *options: str) -> Path:
+    """The stand-in, the guard and the programs, all with the same options, in one folder."""
+    target = "all" if variant == "release" else variant
+    words = ["make", "-s", "-j2", "-C", str(HIP), target, f"BUILD={folder}"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    here = folder / variant
+    guard = here / "libcapture_guard.so"
+    done = subprocess.run([GUARD / "build", guard, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return here
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Programs that know nothing of the guard, linked to the stand-in as torch is to HIP."""
+    here = made(tmp_path_factory.mktemp("release"), "release")
+    for name in ("scenarios", "hammer"):
+        compiled(PROGRAMS / f"{name}.c", "-o", here / name, f"-L{here}", "-lamdhip64",
+                 f"-Wl,-rpath,{here}", "-ldl")  # fmt: skip
+    return here
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same under ThreadSanitizer, linked to the guard: it would not let itself be preloaded."""
+    here = made(tmp_path_factory.mktemp("tsan"), "tsan", "-fsanitize=thread")
+    for name in ("scenarios", "hammer"):
+        compiled("-fsanitize=thread", PROGRAMS / f"{name}.c", "-o", here / name, f"-L{here}",
+                 "-Wl,--no-as-needed", "-lcapture_guard", "-lamdhip64", f"-Wl,-rpath,{here}",
+                 "-ldl")  # fmt: skip
+    return here
+
+
+def ran(
+    program: Path, *words: str, preload: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    machine = {"HIP_STANDIN_ROCM": "7.2.0", "HIP_STANDIN_DEVICES": "1"}
+    loaded = {"LD_PRELOAD": str(preload)} if preload else {}
+    return subprocess.run(
+        [str(program), *words],
+        env={"PATH": os.environ["PATH"], **machine, **loaded, **environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+
+
+def test_without_the_guard_another_threads_query_kills_the_capture(release: Path) -> None:
+    done = ran(release / "scenarios", "queries")
+    # Each query's status, and EndCapture's: 900 and 907 are the two bugs.
+    assert done.stdout == "900 907 900 900 901\n", done.stderr
+
+
+def test_with_the_guard_it_is_answered_not_ready_and_the_capture_lives(release: Path) -> None:
+    done = ran(release / "scenarios", "queries", preload=release / "libcapture_guard.so")
+    assert done.stdout == "600 600 600 600 0\n", done.stderr
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_gate_is_open_again_whatever_became_of_the_capture(
+    release: Path, scenario: str
+) -> None:
+    done = ran(release / "scenarios", scenario, preload=release / "libcapture_guard.so")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_scenario_is_clean_under_the_thread_sanitizer(sanitized: Path, scenario: str) -> None:
+    done = ran(sanitized / "scenarios", scenario, TSAN_OPTIONS="halt_on_error=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ten_thousand_captures_live_under_eight_threads_that_query_without_pause(
+    release: Path,
+) -> None:
+    guard = release / "libcapture_guard.so"
+    done = ran(release / "hammer", "10000", "8", preload=guard)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("10000 of 10000 captures lived")
+
+
+def test_without_the_guard_the_same_threads_see_an_error(release: Path) -> None:
+    done = ran(release / "hammer", "10000", "8")
+    assert done.returncode == 1
+    assert "not so: " in done.stderr
+
+
+def test_captures_under_eight_threads_are_clean_under_the_thread_sanitizer(
+    sanitized: Path,
+) -> None:
+    done = ran(sanitized / "hammer", "200", "8", TSAN_OPTIONS="halt_on_error=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("200 of 200 captures lived")
+
+
+def test_symbols_of_every_version_are_guarded_in_a_library_that_is_loaded_like_torchs(
+    release: Path, tmp_path: Path
+) -> None:
+    runtime, library = tmp_path / "libamdhip64.so.7", tmp_path / "libtorch_like.so"
+    versions = f"-Wl,--version-script={PROGRAMS / 'versioned_runtime.map'}"
+    compiled("-shared", "-fPIC", PROGRAMS / "versioned_runtime.c", versions,
+             "-Wl,-soname,libamdhip64.so.7", "-o", runtime)  # fmt: skip
+    compiled("-shared", "-fPIC", PROGRAMS / "torch_like.c", "-o", library, f"-L{tmp_path}",
+             "-l:libamdhip64.so.7", "-Wl,-rpath,$ORIGIN", "-ldl")  # fmt: skip
+    compiled("-DLOADER", PROGRAMS / "torch_like.c", "-o", tmp_path / "loader", "-ldl")
+    symbols = ["readelf", "--wide", "--dyn-syms", str(library)]
+    asked = subprocess.run(symbols, capture_output=True, text=True, check=True).stdout
+    for symbol in ("hipEventQuery@hip_4.2", "hipStreamEndCapture@hip_4.3", "Query_spt@hip_5.2"):
+        assert symbol in asked
+    guard = release / "libcapture_guard.so"
+    for preload, said in ((None, "not guarded\n"), (guard, "guarded\n")):
+        done = ran(tmp_path / "loader", str(library), preload=preload)
+        assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
+def test_a_call_without_any_runtime_is_an_error_and_one_line(release: Path, tmp_path: Path) -> None:
+    # Nothing that is linked to a runtime can come here: only the guard itself has the symbol.
+    source = tmp_path / "alone.c"
+    source.write_text(
+        "int hipEventQuery(void *); int main(void) { return hipEventQuery(0) != 500; }"
+    )
+    guard = release / "libcapture_guard.so"
+    compiled(source, "-o", tmp_path / "alone", guard, f"-Wl,-rpath,{release}")
+    done = ran(tmp_path / "alone")
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert "no libamdhip64 with hipEventQuery is loaded" in done.stderr
+
+
+def test_the_same_source_compiles_for_the_names_of_cuda(tmp_path: Path) -> None:
+    guard = tmp_path / "guard.so"
+    subprocess.run([GUARD / "build", guard, "-DCAPTURE_GUARD_CUDA"], check=True)
+    words = ["nm", "--dynamic", "--defined-only", str(guard)]
+    names = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "cudaEventQuery" in names
+    assert "hip" not in names
