@@ -19,6 +19,9 @@ def _lines(matrix: Matrix, cell: Cell) -> Iterator[str]:
     yield f"  base        {cell.base_image}"
     yield f"  tags        {', '.join(cell.tags)}"
     yield f"  all-reduce  {cell.all_reduce} ({cell.all_reduce_reason})"
+    by = [advisory.id for advisory in cell.advisories if advisory.capture_guard]
+    guard = f"off by default, there because of {', '.join(by)}" if by else "none"
+    yield f"  guard       {guard} (docs/capture-guard.md)"
     yield "\nEnvironment"
     for setting in cell.settings:
         why = f"advisory {setting.advisory}: {setting.why}" if setting.advisory else setting.why

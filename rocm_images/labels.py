@@ -32,6 +32,8 @@ def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
         PREFIX + "aiter": sources.aiter.ref,
         PREFIX + "all-reduce": cell.all_reduce,
         PREFIX + "advisories": " ".join(advisory.id for advisory in cell.advisories),
+        # Whether the image has the guard; whether it is on is up to who starts it.
+        PREFIX + "capture-guard": "off by default" if cell.capture_guard else "none",
         PREFIX + "warnings": " ".join(advisory.id for advisory in cell.warnings),
     }
     return dict(sorted(labels.items()))

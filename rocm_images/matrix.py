@@ -120,6 +120,8 @@ class Advisory(_Model):
     why: Sentence
     base_at_least: ReleaseText | None = None
     """The ROCm release from which a base is free of it: images on an older one warn."""
+    capture_guard: bool = False
+    """Whether images that it applies to carry the capture guard (docs/capture-guard.md)."""
     fixed_in: Sentence | None = None
     references: Annotated[tuple[Reference, ...], Field(min_length=1)]
 

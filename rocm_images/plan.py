@@ -62,6 +62,11 @@ class Cell:
         )
 
     @property
+    def capture_guard(self) -> bool:
+        """Whether the image carries the capture guard, which is off until asked for."""
+        return any(advisory.capture_guard for advisory in self.advisories)
+
+    @property
     def env(self) -> dict[str, str]:
         """The environment of the image."""
         return {setting.name: setting.value for setting in self.settings}
@@ -103,6 +108,7 @@ class Cell:
             "all_reduce_reason": self.all_reduce_reason,
             "advisories": [advisory.id for advisory in self.advisories],
             "warnings": [advisory.id for advisory in self.warnings],
+            "capture_guard": self.capture_guard,
             "dockerfile": self.dockerfile,
         }
 

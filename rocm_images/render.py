@@ -84,6 +84,7 @@ def _image_json(matrix: Matrix, cell: Cell) -> str:
         "sglang": matrix.sources.sglang.version,
         "aiter": matrix.sources.aiter.version,
         "packages": {name: package.version for name, package in matrix.packages.items()},
+        "capture_guard": cell.capture_guard,
         "env": cell.env,
         "warnings": [
             {

@@ -25,6 +25,7 @@ CHECKS = {
     "shared-libraries",
     "all-reduce-variable",
     "environment",
+    "capture-guard",
 }
 
 

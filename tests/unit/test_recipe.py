@@ -136,3 +136,26 @@ def test_each_mitigation_is_set_where_its_advisory_applies(
 ) -> None:
     env = next(c.env for c in cells_of(project_matrix) if c.name == cell)
     assert env.get(variable) == value
+
+
+def test_the_guard_is_built_into_the_images_that_the_advisory_applies_to_and_no_other(
+    texts: dict[str, str], project_matrix: Matrix
+) -> None:
+    carried = {cell.name: cell.capture_guard for cell in cells_of(project_matrix)}
+    assert carried == {name: name.endswith("7.2.0") for name in texts}
+    for name, text in texts.items():
+        assert ("COPY --link --from=capture-guard" in text) is carried[name]
+        assert ("FROM base AS capture-guard" in text) is carried[name]
+        assert f'"capture_guard": {str(carried[name]).lower()}' in text
+        label = "off by default" if carried[name] else "none"
+        assert f'rocm-serving-images.capture-guard="{label}"' in text
+        # Off: no image sets the variable, or preloads anything.
+        assert not re.search(r"^(ENV|ARG|    ) *(CAPTURE_GUARD|LD_PRELOAD)=", text, re.MULTILINE)
+
+
+def test_a_new_base_has_the_guard_by_the_advisorys_range(project_matrix: Matrix) -> None:
+    base = project_matrix.bases["7.2.2"]
+    bases = {"7.1.1": base, "7.2.1": base}
+    matrix = project_matrix.model_copy(update={"bases": bases})
+    found = {cell.rocm: cell.capture_guard for cell in cells_of(matrix)}
+    assert found == {"7.1.1": True, "7.2.1": False}

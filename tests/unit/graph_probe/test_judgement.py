@@ -60,3 +60,28 @@ def test_a_value_that_is_no_boolean_keeps_its_warning_beside_the_others() -> Non
     assert judgement.warning is not None
     assert "'yes'" in judgement.warning
     assert "costs speed" in judgement.warning
+
+
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_a_guard_that_holds_over_an_unsafe_runtime_passes_as_guarded(value: str) -> None:
+    judgement = judge(False, read_setting({VARIABLE: value}), guard_holds=True)
+    assert (judgement.verdict, judgement.exit_code) == ("guarded", ExitCode.PASS)
+    assert judgement.sentence.startswith("Unsafe runtime, guarded")
+    # AITER's all-reduce widens the race, so it is not left without a word.
+    assert bool(judgement.warning) is (value == "1")
+
+
+@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_a_guard_that_does_not_hold_is_an_error_whatever_the_setting(
+    safe: bool, value: str
+) -> None:
+    judgement = judge(safe, read_setting({VARIABLE: value}), guard_holds=False)
+    assert judgement.exit_code is ExitCode.GUARD_FAILED
+
+
+def test_a_guard_over_a_safe_runtime_is_called_needless() -> None:
+    judgement = judge(True, read_setting({VARIABLE: "1"}), guard_holds=True)
+    assert judgement.verdict == "pass"
+    assert judgement.warning is not None
+    assert "safe without it" in judgement.warning

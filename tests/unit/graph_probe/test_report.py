@@ -18,7 +18,7 @@ Outcomes = Callable[..., list[Outcome]]
 
 KEYS = {
     "schema_version", "command", "exit_code", "exit_name", "sentence", "runtime", "devices",
-    "capture", "decode", "judgement", "notes", "seconds",
+    "capture", "guard", "decode", "judgement", "notes", "seconds",
 }  # fmt: skip
 
 
@@ -122,3 +122,21 @@ def test_the_version_integer_is_told_as_the_rocm_release_it_belongs_to() -> None
     assert version_text("hip", 70253211) == "HIP 7.2.53211, ROCm 7.2.1, 7.2.2 or 7.2.4"
     assert version_text("hip", 70399999) == "HIP 7.3.99999, ROCm 7.3, patch release unknown"
     assert version_text("cuda", 13000) == "CUDA 13.0"
+
+
+def test_the_guard_is_told_by_its_path_and_its_verdict(outcomes: Outcomes) -> None:
+    findings = whole(outcomes)
+    assert report.as_json("run", findings, ExitCode.PASS, "Good.")["guard"]["loaded"] is False
+    must = [entry for entry in outcomes() if entry.case.kind is Kind.MUST_SURVIVE]
+    findings.guard_path, findings.guarded = "/lib/libcapture_guard.so", judge_capture(must)
+    told = report.as_json("run", findings, ExitCode.PASS, "Good.")["guard"]
+    assert (told["loaded"], told["path"], told["verdict"]) == (True, findings.guard_path, "holds")
+    assert len(told["cases"]) == 16
+    assert "holds: all 16" in report.guard_text("/lib/libcapture_guard.so", findings.guarded)
+
+
+def test_a_guard_that_fails_is_told_with_each_case(outcomes: Outcomes) -> None:
+    dead = judge_capture(outcomes(lambda c: KILLED if c.call is ForeignCall.WAIT_OTHER else None))
+    text = report.guard_text("/lib/libcapture_guard.so", dead)
+    assert "FAILS: 2 of 16" in text
+    assert text.count("hipEventSynchronize with an event of another stream") == 2

@@ -32,7 +32,7 @@ class Scripted:
 SURVIVED = [0, 1, 0, True, 11, 11, ""]
 RUNTIME = ["hip", "/lib/libamdhip64.so", 70253211, "text", True]
 LEAD: list[Message | Ended] = [
-    {"kind": "library", "libraries": ["hip", "a", "b", "a"]},
+    {"kind": "library", "libraries": ["hip", "a", "b", "a"], "guard": None},
     {"kind": "runtime", "runtime": RUNTIME, "devices": [[0, "n", "gfx942", "gfx942"]]},
     {"kind": "code", "path": "/code", "load": 0.1, "compile": 0.2},
 ]
@@ -189,3 +189,43 @@ def test_on_cuda_no_case_follows_a_dead_capture_in_its_process() -> None:
     play(stage, ["capture"])
     assert sorted(stage.order) == list(range(len(CASES)))
     assert stage.processes() == 1 + len(controls)
+
+
+class GuardedStage(Stage):
+    """As Stage, with the capture guard loaded over a runtime whose captures all die."""
+
+    def __init__(self, guarded_observation: list[object]) -> None:
+        library = {**LEAD[0], "guard": "/lib/libcapture_guard.so"}  # type: ignore[dict-item]
+        lead = [library, *LEAD[1:], READY, DECODED, Ended(0)]
+        super().__init__({"lead": lead, "reference": REFERENCE})
+        self.guarded_observation = guarded_observation
+
+    def start(self, name: str, specification: dict[str, object], **environment: str) -> Scripted:
+        child = super().start(name, specification, **environment)
+        if specification["role"] == "case":
+            dead: list[object] = [900, 2, 901, False, -1, 11, ""]
+            seen = self.guarded_observation if specification["guarded"] else dead
+            child.says = [{"kind": "observed", "observation": seen}]
+        return child
+
+
+HELD: list[object] = [600, 1, 0, True, 11, 11, ""]
+
+
+def test_with_a_guard_the_runtime_is_measured_past_it_and_then_through_it() -> None:
+    stage = GuardedStage(HELD)
+    findings = play(stage, ["run", "--batch", "1", "--steps", "2"])
+    assert findings.capture is not None
+    assert findings.guarded is not None
+    assert (findings.capture.safe, findings.guarded.safe) == (False, True)
+    must_survive = [case for case in CASES if case.kind is Kind.MUST_SURVIVE]
+    assert len(findings.guarded.outcomes) == len(must_survive)
+    assert stage.children[0].told == [{"watchdog": True}]
+
+
+def test_a_guard_that_lets_a_case_die_does_not_get_a_watchdog_in_the_decode() -> None:
+    stage = GuardedStage([900, 2, 901, False, -1, 11, ""])
+    findings = play(stage, ["run", "--batch", "1", "--steps", "2"])
+    assert findings.guarded is not None
+    assert not findings.guarded.safe
+    assert stage.children[0].told == [{"watchdog": False}]

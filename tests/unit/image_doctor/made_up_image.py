@@ -17,6 +17,7 @@ HIP_OF_7_2_0, HIP_OF_7_2_2 = 70226015, 70253211
 DESCRIPTION: dict[str, Any] = {
     "cell": "942-rocm7.2.2",
     "gfx": "gfx942",
+    "capture_guard": False,
     "gpus": ["AMD Instinct MI300X"],
     "rocm": "7.2.2",
     "sglang": "0.5.21",

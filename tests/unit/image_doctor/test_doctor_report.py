@@ -32,7 +32,7 @@ def test_an_image_that_fits_passes_every_check_but_pip(made: MadeUpImage) -> Non
     statuses = {check.name: check.status for check in all_checks.run(made.image)}
     assert statuses.pop("pip-check") is Status.NOT_RUN  # the made-up image has no interpreter
     assert set(statuses.values()) == {Status.PASS}
-    assert len(statuses) == 16
+    assert len(statuses) == 17
 
 
 def test_what_does_not_pass_comes_with_advice(tmp_path: Path) -> None:

@@ -153,3 +153,59 @@ def test_what_cannot_be_run_is_a_sentence(entrypoint: Path, words: list[str], sa
 def test_the_real_preflight_lets_a_command_run_on_a_machine_without_a_gpu(programs: Path) -> None:
     done = run(programs / "rocm-entrypoint", "echo", "hello", PATH=os.environ["PATH"])
     assert (done.returncode, done.stdout) == (0, b"hello\n")
+
+
+SHOW_PRELOAD = "import os; print(os.environ.get('LD_PRELOAD'))"
+
+
+@pytest.fixture
+def guarded(programs: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """An entrypoint in an image's root that has a capture guard, and the guard's file."""
+    folder = tmp_path / "root" / "usr" / "local" / "bin"
+    folder.mkdir(parents=True)
+    preflight(folder, "exit 0")
+    guard = tmp_path / "root" / "opt" / "rocm-images" / "lib" / "libcapture_guard.so"
+    guard.parent.mkdir(parents=True)
+    guard.touch()
+    return Path(shutil.copy(programs / "rocm-entrypoint", folder)), guard
+
+
+@pytest.mark.parametrize("given", [{}, {"CAPTURE_GUARD": ""}, {"CAPTURE_GUARD": "0"}])
+def test_the_guard_is_off_unless_asked_for(
+    guarded: tuple[Path, Path], given: dict[str, str]
+) -> None:
+    done = run(guarded[0], sys.executable, "-c", SHOW_PRELOAD, **given)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"None\n", b"")
+
+
+def test_the_guard_is_preloaded_before_what_was_preloaded_already(
+    guarded: tuple[Path, Path],
+) -> None:
+    entrypoint, guard = guarded
+    words = [sys.executable, "-c", SHOW_PRELOAD]
+    assert run(entrypoint, *words, CAPTURE_GUARD="1").stdout == f"{guard}\n".encode()
+    kept = run(entrypoint, *words, CAPTURE_GUARD="1", LD_PRELOAD="/other.so").stdout
+    assert kept == f"{guard}:/other.so\n".encode()
+    # A program that starts the entrypoint again has it once.
+    again = run(entrypoint, entrypoint, *words, CAPTURE_GUARD="1").stdout
+    assert again == f"{guard}\n".encode()
+
+
+def test_a_guard_that_the_image_has_not_is_one_sentence_and_the_command_runs(
+    guarded: tuple[Path, Path],
+) -> None:
+    entrypoint, guard = guarded
+    guard.unlink()
+    done = run(entrypoint, "echo", "hello", CAPTURE_GUARD="1")
+    assert (done.returncode, done.stdout) == (0, b"hello\n")
+    assert done.stderr.count(b"\n") == 1
+    assert b"this image has no capture guard" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["yes", "2", "on", " 1"])
+def test_a_guard_that_is_neither_on_nor_off_is_refused(
+    guarded: tuple[Path, Path], value: str
+) -> None:
+    done = run(guarded[0], "echo", "hello", CAPTURE_GUARD=value)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"CAPTURE_GUARD is '{value}'".encode() in done.stderr

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from ctypes import c_int
 
-from graph_probe import state
+from graph_probe import guard, state
 from graph_probe.cases import SAME_THREAD, Case, ForeignCall, Observation
 from graph_probe.runtime import (
     DEVICE_TO_DEVICE,
@@ -17,10 +18,11 @@ from graph_probe.runtime import (
     Launch,
     Runtime,
 )
-from graph_probe.watchdog import OtherThread
+from graph_probe.watchdog import HANDSHAKE_SECONDS, OtherThread
 
 _FIRST, _SECOND = 1, 10
 _BYTES = 4096
+_POLL_SECONDS = 0.001
 
 
 class Bench:
@@ -73,6 +75,16 @@ class Bench:
         return self.counted()
 
 
+def _is_held(other: OtherThread) -> bool:
+    """Waits until the other thread's call has come back or is held back by the guard."""
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
+    while not other.returned and time.monotonic() < deadline:
+        if guard.calls_waiting():
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
 def observe(runtime: Runtime, code: ctypes.Array[ctypes.c_char], case: Case) -> Observation:
     """Runs `case` once. A dead capture may leave the process dirty: use a process for each case.
 
@@ -105,10 +117,18 @@ def observe(runtime: Runtime, code: ctypes.Array[ctypes.c_char], case: Case) -> 
     runtime.check("StreamBeginCapture", capturing, case.capture_mode)
     bench.first.on(capturing)
     runtime.status("EventRecord", inside, capturing)
-    call_status = other.call(foreign_call) if other else foreign_call()
+    if other is None:
+        call_status = foreign_call()
+    else:
+        other.begin(foreign_call)
+        # The guard holds a blocking call until the capture is over; all others come back at once.
+        held = runtime.guarded and _is_held(other)
+        call_status = SUCCESS if held else other.finish()
     capture_status = runtime.capture_status(capturing)
     bench.second.on(capturing)
     end_status, graph = runtime.end_capture(capturing)
+    if other is not None and held:
+        call_status = other.finish()
     runtime.status("GetLastError")
     whole = end_status == SUCCESS and graph != 0
     return Observation(

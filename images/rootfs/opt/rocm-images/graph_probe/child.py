@@ -46,14 +46,15 @@ def _die_with_parent(parent: int) -> None:
 
 def _lead(channel: Channel, specification: dict[str, Any]) -> None:
     """Loads, describes and compiles for all others; then decodes, where that is asked for."""
-    from graph_probe import compiler, device, library
+    from graph_probe import compiler, device, guard, library
     from graph_probe.runtime import Runtime
 
     channel.phase("loading the runtime")
     started = time.perf_counter()
     libraries = library.load_libraries(specification["backend"], specification["torch"], os.environ)
-    channel.send("library", libraries=libraries)
-    runtime = Runtime(libraries)
+    preloaded = guard.loaded_guard()
+    channel.send("library", libraries=libraries, guard=preloaded)
+    runtime = Runtime(libraries, guarded=preloaded is not None)
     channel.phase("asking the runtime for its devices")
     devices = device.find_devices(runtime)
     library.loaded_runtime(libraries.backend, libraries.runtime)
@@ -122,7 +123,7 @@ def _case(channel: Channel, specification: dict[str, Any]) -> None:
     from graph_probe.runtime import Runtime
 
     channel.phase("loading the runtime")
-    runtime = Runtime(Libraries(*specification["libraries"]))
+    runtime = Runtime(Libraries(*specification["libraries"]), specification["guarded"])
     loaded_runtime(runtime.libraries.backend, runtime.libraries.runtime)
     runtime.check("SetDevice", 0)
     image = Path(channel.instruction()["path"]).read_bytes()

@@ -60,6 +60,11 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
     if judgement:
         code = judgement.exit_code
         return code, judgement.sentence
+    guarded = findings.guarded
+    if options.command == "capture" and guarded and not guarded.safe:
+        return ExitCode.GUARD_FAILED, MEANING[ExitCode.GUARD_FAILED]
+    if options.command == "capture" and guarded and capture and not capture.safe:
+        return ExitCode.PASS, "Unsafe runtime, guarded: every watchdog case survived by the guard."
     if options.command == "capture" and capture and not capture.safe:
         bugs = " and ".join(capture.bugs) or "neither A nor B"
         return (
@@ -88,7 +93,8 @@ def _run(options: Options, findings: Findings) -> None:
         session = Session(supervisor, options, environment, findings, announce)
         session.run(folder, library.torch_folder(), gfx)
     if options.command == "run" and findings.capture:
-        findings.judgement = judge(findings.capture.safe, read_setting(os.environ))
+        holds = findings.guarded.safe if findings.guarded else None
+        findings.judgement = judge(findings.capture.safe, read_setting(os.environ), holds)
         announce(report.judgement_text(findings.judgement))
 
 

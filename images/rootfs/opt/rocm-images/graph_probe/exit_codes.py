@@ -17,6 +17,7 @@ class ExitCode(enum.IntEnum):
     COMPILE_FAILED = 14
     UNSAFE = 15
     RUNTIME_CALL_FAILED = 16
+    GUARD_FAILED = 17
     NO_RUNTIME_OR_DEVICE = 20
     WRONG_GFX = 21
     TWO_RUNTIMES = 22
@@ -40,6 +41,9 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.COMPILE_FAILED: "The probe's kernels did not compile for this GPU.",
     ExitCode.UNSAFE: "A watchdog thread can kill a graph capture on this runtime.",
     ExitCode.RUNTIME_CALL_FAILED: "A call of the GPU runtime failed outside of any capture.",
+    ExitCode.GUARD_FAILED: (
+        "The capture guard is loaded, and a watchdog thread can kill a graph capture all the same."
+    ),
     ExitCode.NO_RUNTIME_OR_DEVICE: "There is no usable GPU runtime or no GPU.",
     ExitCode.WRONG_GFX: "The GPU is not of the architecture that the image was built for.",
     ExitCode.TWO_RUNTIMES: "Two different copies of the GPU runtime are loaded at once.",

@@ -41,6 +41,10 @@ class Findings:
     runtime: RuntimeFacts | None = None
     devices: list[Device] = field(default_factory=list)
     capture: Verdict | None = None
+    """Of the runtime itself, past any guard."""
+    guard_path: str | None = None
+    guarded: Verdict | None = None
+    """Of the watchdog cases made through the guard; None where none is loaded."""
     decode: DecodeResult | None = None
     judgement: Judgement | None = None
     notes: list[str] = field(default_factory=list)

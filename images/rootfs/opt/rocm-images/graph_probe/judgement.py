@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from graph_probe.exit_codes import ExitCode
+from graph_probe.exit_codes import MEANING, ExitCode
 
 VARIABLE = "SGLANG_USE_AITER_AR"
 _SGLANG_DEFAULT = "true"  # of every release that reads the variable, up to 0.5.23
@@ -27,7 +27,8 @@ class Setting(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """`verdict` is pass, mitigated or unsafe; `sentence` says why, `warning` what else to know."""
+    """`verdict` is pass, guarded, guard-failed, mitigated or unsafe; `sentence` says why, `warning`
+    what else to know."""
 
     all_reduce: AllReduce
     verdict: str
@@ -36,7 +37,11 @@ class Judgement(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.UNSAFE_NOT_MITIGATED if self.verdict == "unsafe" else ExitCode.PASS
+        failures = {
+            "unsafe": ExitCode.UNSAFE_NOT_MITIGATED,
+            "guard-failed": ExitCode.GUARD_FAILED,
+        }
+        return failures.get(self.verdict, ExitCode.PASS)
 
 
 def read_setting(environment: Mapping[str, str]) -> Setting:
@@ -54,9 +59,28 @@ def read_setting(environment: Mapping[str, str]) -> Setting:
     )
 
 
-def judge(safe: bool, setting: Setting) -> Judgement:
-    """AITER all-reduce over an unsafe runtime is the one combination that is an error."""
+def judge(safe: bool, setting: Setting, guard_holds: bool | None = None) -> Judgement:
+    """AITER all-reduce over an unsafe runtime is an error, and so is a guard that does not hold.
+
+    `guard_holds` is None where no capture guard is loaded.
+    """
     aiter = setting.all_reduce is AllReduce.AITER
+    if guard_holds is False:
+        sentence = f"{MEANING[ExitCode.GUARD_FAILED]} Do not rely on it."
+        return Judgement(setting.all_reduce, "guard-failed", sentence, setting.warning)
+    if guard_holds and not safe:
+        sentence = (
+            "Unsafe runtime, guarded: a watchdog can kill this runtime's captures, and the capture "
+            "guard kept the calls of linked callers out. ROCm 7.2.1 or newer needs no guard."
+        )
+        alone = (
+            f"AITER all-reduce is on, with only the guard before the bug: {VARIABLE}=0 is safer."
+        )
+        warning = _joined(setting.warning, alone if aiter else None)
+        return Judgement(setting.all_reduce, "guarded", sentence, warning)
+    if guard_holds:
+        needless = "The capture guard is loaded over a runtime that is safe without it."
+        return _judge_safe(setting, needless)
     if not safe and aiter:
         sentence = (
             "AITER all-reduce is on over a runtime whose captures a watchdog can kill. "
@@ -69,12 +93,19 @@ def judge(safe: bool, setting: Setting) -> Judgement:
             "is reduced, the image is not safe. A base with ROCm 7.2.1 or newer is."
         )
         return Judgement(setting.all_reduce, "mitigated", sentence, setting.warning)
-    if aiter:
+    return _judge_safe(setting, None)
+
+
+def _judge_safe(setting: Setting, also: str | None) -> Judgement:
+    if setting.all_reduce is AllReduce.AITER:
         sentence = "AITER all-reduce is on over a runtime that is safe for it."
-        return Judgement(setting.all_reduce, "pass", sentence, setting.warning)
+        return Judgement(setting.all_reduce, "pass", sentence, _joined(setting.warning, also))
     needless = (
         f"AITER all-reduce is off over a safe runtime, which costs speed: {VARIABLE}=1 is possible."
     )
-    warning = f"{setting.warning} {needless}" if setting.warning else needless
     sentence = "The runtime is safe; SGLang's own all-reduce is used."
-    return Judgement(setting.all_reduce, "pass", sentence, warning)
+    return Judgement(setting.all_reduce, "pass", sentence, _joined(setting.warning, needless, also))
+
+
+def _joined(*warnings: str | None) -> str | None:
+    return " ".join(filter(None, warnings)) or None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from graph_probe import guard
 from graph_probe.cases import SAME_THREAD, Kind, Outcome, Verdict, bug_of
 from graph_probe.exit_codes import ExitCode
 from graph_probe.findings import DecodeResult, Findings
@@ -43,6 +45,17 @@ def capture_text(verdict: Verdict) -> str:
         kills = "survives" if entry.seen.survived else "still kills a capture"
         lines.append(f"known    {kills}: {entry.case.name}")
     return "\n".join(lines)
+
+
+def guard_text(path: str, verdict: Verdict) -> str:
+    """What became of the watchdog cases that were made through the guard."""
+    total = len(verdict.of_kind(Kind.MUST_SURVIVE))
+    if verdict.safe:
+        return f"guard    holds: all {total} watchdog cases survived through {path}"
+    lines = [
+        f"guard    FAILS: {len(verdict.killed)} of {total} watchdog cases failed through {path}"
+    ]
+    return "\n".join([*lines, *map(_case_text, verdict.killed)])
 
 
 def _case_text(outcome: Outcome) -> str:
@@ -88,6 +101,7 @@ def as_json(
             for entry in findings.devices
         ],
         "capture": _capture_json(findings.capture) if findings.capture else None,
+        "guard": _guard_json(findings),
         "decode": _decode_json(decode) if decode else None,
         "judgement": {
             "all_reduce": judgement.all_reduce.value,
@@ -117,6 +131,20 @@ def _capture_json(verdict: Verdict) -> dict[str, Any]:
         "information": [
             {**_outcome_json(entry), "survived": entry.seen.survived}
             for entry in verdict.of_kind(Kind.INFORMATION)
+        ],
+    }
+
+
+def _guard_json(findings: Findings) -> dict[str, Any]:
+    verdict = findings.guarded
+    return {
+        "available": Path(guard.PATH).is_file(),
+        "loaded": findings.guard_path is not None,
+        "path": findings.guard_path,
+        "verdict": ("holds" if verdict.safe else "fails") if verdict else None,
+        "cases": [
+            {**_outcome_json(entry), "survived": entry.seen.survived}
+            for entry in (verdict.of_kind(Kind.MUST_SURVIVE) if verdict else [])
         ],
     }
 

@@ -14,6 +14,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglon
 from typing import Any, NamedTuple
 
 from graph_probe.exit_codes import ExitCode, ProbeError
+from graph_probe.guard import as_linked
 from graph_probe.library import Libraries
 
 GLOBAL, THREAD_LOCAL, RELAXED = 0, 1, 2
@@ -128,17 +129,20 @@ class Runtime:
 
     `status(NAME, ...)` returns a call's status; `check` raises ProbeError RUNTIME_CALL_FAILED for
     any but success; `create` also returns the handle that the call's first argument receives.
+    `guarded`: the calls are those that a linked caller gets, through the capture guard.
     """
 
-    def __init__(self, libraries: Libraries) -> None:
+    def __init__(self, libraries: Libraries, guarded: bool = False) -> None:
         self.libraries = libraries
+        self.guarded = guarded
         self.hip = libraries.backend == "hip"
         runtime, driver = ctypes.CDLL(libraries.runtime), ctypes.CDLL(libraries.driver)
         self._functions: dict[str, Callable[..., int]] = {}
         for name, call in CALLS.items():
             symbol = call.hip if self.hip else call.cuda
             symbol = symbol or ("hip" if self.hip else "cuda") + name
-            function = getattr(driver if call.in_driver else runtime, symbol, None)
+            function = as_linked(symbol) if guarded else None
+            function = function or getattr(driver if call.in_driver else runtime, symbol, None)
             if function is not None:
                 function.argtypes, function.restype = call.arguments, c_int
                 self._functions[name] = function

@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from graph_probe import model, report
-from graph_probe.cases import CASES, Kind, Observation, Outcome, Verdict, judge_capture
+from graph_probe.cases import CASES, Case, Kind, Observation, Outcome, Verdict, judge_capture
 from graph_probe.channel import Message
 from graph_probe.decode import BatchRun, DecodeRun, Passes
 from graph_probe.device import Device, RuntimeFacts
@@ -36,6 +36,16 @@ _VISIBLE = {
 }
 
 
+class Job(NamedTuple):
+    """A case by its index; `guarded`: its calls are made through the capture guard."""
+
+    case: int
+    guarded: bool
+
+
+_MUST_SURVIVE = [case for case, what in enumerate(CASES) if what.kind is Kind.MUST_SURVIVE]
+
+
 class Session:
     """One command under `supervisor`; `announce` gets each finding as text when it is there."""
 
@@ -53,9 +63,9 @@ class Session:
         self._lead: Child | None = None
         self._libraries: Libraries | None = None
         self._code: str | None = None
-        self._waiting = list(range(len(CASES))) if options.captures else []
-        self._running: dict[Child, int] = {}
-        self._outcomes: dict[int, Outcome] = {}
+        self._waiting = [Job(case, False) for case in range(len(CASES)) if options.captures]
+        self._running: dict[Child, Job] = {}
+        self._outcomes: dict[Job, Outcome] = {}
         self._ready = False
         self._run: DecodeRun | None = None
         self._reference: dict[int, list[int]] | None = None
@@ -107,6 +117,9 @@ class Session:
             self._child_failed(child, ExitCode(message["code"]), message["sentence"])
         elif kind == "library":
             self._libraries = Libraries(*message["libraries"])
+            self._findings.guard_path = message["guard"]
+            if message["guard"] and self._options.captures:
+                self._waiting += [Job(case, True) for case in _MUST_SURVIVE]
             self._start_cases()
         elif kind == "runtime":
             self._findings.runtime = RuntimeFacts(*message["runtime"])
@@ -134,23 +147,24 @@ class Session:
 
     def _child_failed(self, child: Child, code: ExitCode, sentence: str) -> None:
         case = self._case_of(child)
-        if case is not None and CASES[case].kind is not Kind.MUST_SURVIVE:
+        if case is not None and case.kind is not Kind.MUST_SURVIVE:
             self._case_done(child, _crashed(sentence))
         elif case is not None:
-            raise ProbeError(code, f"In the case of a {CASES[case].name}: {sentence}")
+            raise ProbeError(code, f"In the case of a {case.name}: {sentence}")
         else:
             raise ProbeError(code, sentence)
 
     def _child_ended(self, child: Child, ended: Ended) -> None:
         case = self._case_of(child)
         early = child is self._lead and self._options.decodes and self._run is None
-        if case is not None and CASES[case].kind is not Kind.MUST_SURVIVE:
+        if case is not None and case.kind is not Kind.MUST_SURVIVE:
             self._case_done(child, _crashed(ended.sentence(child)))
         elif case is not None or early or ended.status != 0:
             raise ProbeError(ended.code, ended.sentence(child))
 
-    def _case_of(self, child: Child) -> int | None:
-        return self._running.get(child)
+    def _case_of(self, child: Child) -> Case | None:
+        job = self._running.get(child)
+        return CASES[job.case] if job else None
 
     @property
     def _again(self) -> bool:
@@ -162,36 +176,46 @@ class Session:
             return
         limit = _CUDA_PROCESSES if self._again else _parallel_cases()
         while self._waiting and len(self._running) < limit:
-            case = self._waiting.pop(0)
+            job = self._waiting.pop(0)
             child = self._supervisor.start(
-                f"the {CASES[case].name}",
+                f"the {CASES[job.case].name}",
                 {
                     "role": "case",
-                    "case": case,
+                    "case": job.case,
+                    "guarded": job.guarded,
                     "libraries": self._libraries,
                     "again": self._again,
                 },
                 **_first_device_only(self._libraries.backend, self._environment),
             )
-            self._running[child] = case
+            self._running[child] = job
             if self._code is not None:
                 child.tell(path=self._code)
 
     def _case_done(self, child: Child, seen: Observation) -> None:
-        case = self._running.pop(child)
-        self._outcomes[case] = Outcome(CASES[case], seen)
+        job = self._running.pop(child)
+        self._outcomes[job] = Outcome(CASES[job.case], seen)
         if self._again and not seen.crash:
-            following = self._waiting.pop(0) if self._waiting and seen.survived else None
-            child.tell(case=following)
+            same = bool(self._waiting) and self._waiting[0].guarded is job.guarded
+            following = self._waiting.pop(0) if same and seen.survived else None
+            child.tell(case=following.case if following else None)
             if following is not None:
                 self._running[child] = following
         self._start_cases()
-        if len(self._outcomes) == len(CASES):
-            self._findings.seconds["capture"] = time.monotonic() - self._began
-            ordered = [self._outcomes[index] for index in range(len(CASES))]
-            self._findings.capture = judge_capture(ordered)
-            self._announce(report.capture_text(self._findings.capture))
+        if not self._waiting and not self._running:
+            self._judge_cases()
             self._start_decode()
+
+    def _judge_cases(self) -> None:
+        findings = self._findings
+        findings.seconds["capture"] = time.monotonic() - self._began
+        ordered = [self._outcomes[Job(case, False)] for case in range(len(CASES))]
+        findings.capture = judge_capture(ordered)
+        self._announce(report.capture_text(findings.capture))
+        if findings.guard_path:
+            through = [self._outcomes[Job(case, True)] for case in _MUST_SURVIVE]
+            findings.guarded = judge_capture(through)
+            self._announce(report.guard_text(findings.guard_path, findings.guarded))
 
     def _start_decode(self) -> None:
         verdict = self._findings.capture
@@ -204,6 +228,8 @@ class Session:
     def _wants_watchdog(self, verdict: Verdict | None) -> bool:
         if self._options.sabotage is Sabotage.GLOBAL_WATCHDOG:
             return True
+        if self._findings.guarded:
+            return self._findings.guarded.safe
         return verdict.safe if verdict else self._options.watchdog
 
     def _check_decode(self) -> None:

@@ -41,7 +41,20 @@ class OtherThread:
 
         Raises what it raised, and ProbeError HUNG_AND_KILLED where it does not come back.
         """
+        self.begin(function)
+        return self.finish()
+
+    def begin(self, function: Callable[[], int]) -> None:
+        """Has `function` run there; `finish` must follow."""
         self._calls.put(function)
+
+    @property
+    def returned(self) -> bool:
+        """Whether what was begun has come back."""
+        return not self._results.empty()
+
+    def finish(self) -> int:
+        """As `call`, for what was begun."""
         try:
             result = self._results.get(timeout=HANDSHAKE_SECONDS)
         except queue.Empty:

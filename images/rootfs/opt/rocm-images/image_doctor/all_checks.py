@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from image_doctor import code_object_check, environment, libraries, packages, preflight, runtime
+from image_doctor import (
+    code_object_check,
+    environment,
+    guard_check,
+    libraries,
+    packages,
+    preflight,
+    runtime,
+)
 from image_doctor.check import Check, failed
 from image_doctor.image import Image
 from image_doctor.variable_check import check_variable
@@ -25,6 +33,7 @@ ALL: dict[str, CheckFunction] = {
     "shared-libraries": libraries.check_shared_libraries,
     "all-reduce-variable": check_variable,
     "environment": environment.check_environment,
+    "capture-guard": guard_check.check_capture_guard,
     "machine": preflight.check_machine,
 }
 

@@ -1,0 +1,101 @@
+"""The capture guard is in the images that need one, off until asked for, and then it holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from conftest import ImageUnderTest
+
+LIBRARY = "/opt/rocm-images/lib/libcapture_guard.so"
+# Exit codes of graph-probe (docs/probe.md).
+PASS, UNSAFE_NOT_MITIGATED, UNSAFE = 0, 10, 15
+
+
+def started(host: Host, words: str, **variables: str) -> tuple[int, str, str]:
+    """What docker run would start with these variables: the entrypoint, and through it `words`."""
+    given = " ".join(f"{name}={value}" for name, value in variables.items())
+    answer = host.run(f"env {given} ROCM_IMAGES_SKIP_PREFLIGHT=1 rocm-entrypoint {words}")
+    return answer.rc, answer.stdout, answer.stderr
+
+
+def probed(host: Host, words: str, **variables: str) -> tuple[int, dict[str, Any]]:
+    code, out, _ = started(host, f"graph-probe {words} --json", **variables)
+    return code, json.loads(out)
+
+
+def doctors_word(host: Host, **variables: str) -> tuple[str, str]:
+    _, out, _ = started(host, "doctor --json", **variables)
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    return checks["capture-guard"]["status"], checks["capture-guard"]["found"]
+
+
+def test_the_library_is_where_the_advisory_applies(image: ImageUnderTest, host: Host) -> None:
+    assert host.file(LIBRARY).exists is image.cell.capture_guard
+
+
+def test_nothing_is_preloaded_unless_asked_for(image: ImageUnderTest, host: Host) -> None:
+    for variables in ({}, {"CAPTURE_GUARD": "0"}):
+        code, out, err = started(host, "env", **variables)
+        assert (code, "LD_PRELOAD" in out, err) == (0, False, "")
+
+
+def test_asked_for_it_is_preloaded_or_one_sentence_says_that_there_is_none(
+    image: ImageUnderTest, host: Host
+) -> None:
+    code, out, err = started(host, "cat /proc/self/maps", CAPTURE_GUARD="1")
+    assert code == 0
+    assert (LIBRARY in out) is image.cell.capture_guard
+    assert ("no capture guard" in err) is not image.cell.capture_guard
+
+
+def test_a_value_that_is_neither_on_nor_off_is_refused(image: ImageUnderTest, host: Host) -> None:
+    code, out, err = started(host, "echo hello", CAPTURE_GUARD="yes")
+    assert (code, out) == (2, "")
+    assert "CAPTURE_GUARD is 'yes'" in err
+
+
+def test_the_doctor_says_whether_it_is_on(image: ImageUnderTest, host: Host) -> None:
+    if image.cell.capture_guard:
+        assert "off" in doctors_word(host)[1]
+        assert doctors_word(host, CAPTURE_GUARD="1") == ("pass", "on in this process.")
+    else:
+        assert doctors_word(host)[0] == "pass"
+        assert doctors_word(host, CAPTURE_GUARD="1")[0] == "warn"
+    assert doctors_word(host, CAPTURE_GUARD="yes")[0] == "fail"
+
+
+@pytest.mark.device
+def test_with_the_guard_an_unsafe_runtime_passes_and_without_it_the_same_run_fails(
+    image: ImageUnderTest, host: Host
+) -> None:
+    code, found = probed(host, "run", SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
+    assert code == PASS, found["sentence"]
+    assert found["decode"]["watchdog"] is True
+    bare, without = probed(host, "run", SGLANG_USE_AITER_AR="1")
+    guard = image.cell.capture_guard
+    assert bare == (UNSAFE_NOT_MITIGATED if guard else PASS)
+    assert (without["guard"]["available"], without["guard"]["loaded"]) == (guard, False)
+    assert found["guard"]["loaded"] is guard
+    if guard:
+        assert found["guard"]["verdict"] == "holds"
+        assert found["judgement"]["verdict"] == "guarded"
+        assert found["capture"]["verdict"] == "unsafe"
+        assert found["sentence"].startswith("Unsafe runtime, guarded")
+        assert all(case["survived"] for case in found["guard"]["cases"])
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("devices", ["1", "2", "4"])
+def test_a_decode_beside_a_watchdog_needs_the_guard_on_any_number_of_ranks(
+    image: ImageUnderTest, host: Host, devices: str
+) -> None:
+    machine = {"HIP_STANDIN_DEVICES": devices}
+    code, found = probed(host, "decode --watchdog", CAPTURE_GUARD="1", **machine)
+    assert code == PASS, found["sentence"]
+    assert found["decode"]["devices"] == int(devices)
+    bare, _ = probed(host, "decode --watchdog", **machine)
+    assert bare == (UNSAFE if image.cell.capture_guard else PASS)
