@@ -185,6 +185,16 @@ static void forked(void) {
   expect_open_gate();
 }
 
+// With CAPTURE_GUARD_WAIT_SECONDS=1: the capturing thread itself waits for the call that is held.
+static void a_held_call_is_joined_by_the_capturing_thread(void) {
+  void *graph = NULL;
+  CHECK(begin_global() == 0);
+  finish(start(hipEventSynchronize, event));
+  CHECK(count_of(HELD) == 1 && count_of(WAITING) == 0);
+  end(&graph);
+  expect_open_gate();
+}
+
 static void never_captures(void) {
   CHECK(elsewhere(hipEventQuery, event) == 0 && elsewhere(hipEventSynchronize, event) == 0);
   CHECK(elsewhere(hipStreamQuery, other) == 0 && elsewhere(hipStreamSynchronize, other) == 0);
@@ -201,7 +211,7 @@ static const struct {
     SCENARIO(end_fails), SCENARIO(invalidated), SCENARIO(invalidated_and_never_ended),
     SCENARIO(stream_destroyed), SCENARIO(thread_dies), SCENARIO(thread_cancelled),
     SCENARIO(nested_and_concurrent), SCENARIO(capturing_thread_is_let_through), SCENARIO(forked),
-    SCENARIO(never_captures),
+    SCENARIO(a_held_call_is_joined_by_the_capturing_thread), SCENARIO(never_captures),
 };
 
 int main(int argc, char **argv) {

@@ -10,13 +10,16 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "captures.h"
 
 enum { STRIPES = 64, CACHE_LINE = 64 };
 static const int64_t MILLISECOND = 1000 * 1000;
-#define QUERY_PATIENCE (1000 * MILLISECOND)
+static const int64_t SECOND = 1000 * 1000 * 1000;
+#define QUERY_PATIENCE (1 * SECOND)
 #define BLOCKING_CALL_PATIENCE (5 * MILLISECOND)
 
 static struct {
@@ -30,13 +33,22 @@ static _Alignas(CACHE_LINE) atomic_int blocking_calls;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+// The thread that captures may itself be waiting for a call that is held back: RCCL connects in
+// threads that it joins. So none is held for longer than this.
+static int64_t longest_wait = 30 * SECOND;
 static int waiting;  // blocking calls before the gate
 static int passing;  // of these, the ones whose turn it is before the next capture opens
+
+__attribute__((constructor)) static void read_longest_wait(void) {
+  const char *text = getenv("CAPTURE_GUARD_WAIT_SECONDS");
+  const long seconds = text ? strtol(text, NULL, 10) : 0;
+  if (seconds > 0 && seconds <= 86400) longest_wait = seconds * SECOND;
+}
 
 static int64_t now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * (1000 * MILLISECOND) + time.tv_nsec;
+  return time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static atomic_int *inside(void) {
@@ -70,15 +82,21 @@ bool gate_enter_waiting(void) {
   atomic_fetch_add(&blocking_calls, 1);
   if (atomic_load(&shut) == 0) return false;
   atomic_fetch_sub(&blocking_calls, 1);
+  const int64_t begun = now();
   pthread_mutex_lock(&mutex);
   ++waiting;
   while (atomic_load(&shut) != 0) {
     if (wait_for_change()) continue;
+    if (now() - begun >= longest_wait) {
+      fprintf(stderr, "capture-guard: a wait was held back for %d s by an open capture, and now goes "
+              "through; CAPTURE_GUARD_WAIT_SECONDS changes that\n", (int)(longest_wait / SECOND));
+      break;
+    }
     pthread_mutex_unlock(&mutex);
     captures_check();
     pthread_mutex_lock(&mutex);
   }
-  // No capture can begin to open before the mutex is released.
+  // Where the gate is open, no capture can begin to open before the mutex is released.
   atomic_fetch_add(&blocking_calls, 1);
   --waiting;
   if (passing > 0 && --passing == 0) pthread_cond_broadcast(&changed);

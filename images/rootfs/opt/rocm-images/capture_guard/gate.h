@@ -7,8 +7,8 @@
 bool gate_enter(void);
 void gate_leave(void);
 
-// A call that can block waits, where the gate is shut, until it is open; then it goes in. Returns
-// whether it had to wait.
+// A call that can block waits, where the gate is shut, until it is open, or for 30 seconds
+// (CAPTURE_GUARD_WAIT_SECONDS), which it says on stderr; then it goes in. Returns whether it waited.
 bool gate_enter_waiting(void);
 void gate_leave_waiting(void);
 

@@ -10,12 +10,18 @@ other at 0.2 s each on an H100: so there a process whose capture survived takes 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from graph_probe import model, report
+from graph_probe.case_jobs import (
+    MUST_SURVIVE,
+    Job,
+    crashed,
+    first_device_only,
+    parallel_cases,
+)
 from graph_probe.cases import CASES, Case, Kind, Observation, Outcome, Verdict, judge_capture
 from graph_probe.channel import Message
 from graph_probe.decode import BatchRun, DecodeRun, Passes
@@ -30,20 +36,6 @@ from graph_probe.tokens import check_batch
 
 _REFERENCE_ROWS, _REFERENCE_STEPS = 8, 64
 _CUDA_PROCESSES = 1
-_VISIBLE = {
-    "hip": ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
-    "cuda": ("CUDA_VISIBLE_DEVICES",),
-}
-
-
-class Job(NamedTuple):
-    """A case by its index; `guarded`: its calls are made through the capture guard."""
-
-    case: int
-    guarded: bool
-
-
-_MUST_SURVIVE = [case for case, what in enumerate(CASES) if what.kind is Kind.MUST_SURVIVE]
 
 
 class Session:
@@ -119,7 +111,7 @@ class Session:
             self._libraries = Libraries(*message["libraries"])
             self._findings.guard_path = message["guard"]
             if message["guard"] and self._options.captures:
-                self._waiting += [Job(case, True) for case in _MUST_SURVIVE]
+                self._waiting += [Job(case, True) for case in MUST_SURVIVE]
             self._start_cases()
         elif kind == "runtime":
             self._findings.runtime = RuntimeFacts(*message["runtime"])
@@ -148,7 +140,7 @@ class Session:
     def _child_failed(self, child: Child, code: ExitCode, sentence: str) -> None:
         case = self._case_of(child)
         if case is not None and case.kind is not Kind.MUST_SURVIVE:
-            self._case_done(child, _crashed(sentence))
+            self._case_done(child, crashed(sentence))
         elif case is not None:
             raise ProbeError(code, f"In the case of a {case.name}: {sentence}")
         else:
@@ -158,7 +150,7 @@ class Session:
         case = self._case_of(child)
         early = child is self._lead and self._options.decodes and self._run is None
         if case is not None and case.kind is not Kind.MUST_SURVIVE:
-            self._case_done(child, _crashed(ended.sentence(child)))
+            self._case_done(child, crashed(ended.sentence(child)))
         elif case is not None or early or ended.status != 0:
             raise ProbeError(ended.code, ended.sentence(child))
 
@@ -174,7 +166,7 @@ class Session:
         """Keeps as many cases running as there are cores for; the first wait for the code."""
         if self._libraries is None:
             return
-        limit = _CUDA_PROCESSES if self._again else _parallel_cases()
+        limit = _CUDA_PROCESSES if self._again else parallel_cases()
         while self._waiting and len(self._running) < limit:
             job = self._waiting.pop(0)
             child = self._supervisor.start(
@@ -186,7 +178,7 @@ class Session:
                     "libraries": self._libraries,
                     "again": self._again,
                 },
-                **_first_device_only(self._libraries.backend, self._environment),
+                **first_device_only(self._libraries.backend, self._environment),
             )
             self._running[child] = job
             if self._code is not None:
@@ -213,7 +205,7 @@ class Session:
         findings.capture = judge_capture(ordered)
         self._announce(report.capture_text(findings.capture))
         if findings.guard_path:
-            through = [self._outcomes[Job(case, True)] for case in _MUST_SURVIVE]
+            through = [self._outcomes[Job(case, True)] for case in MUST_SURVIVE]
             findings.guarded = judge_capture(through)
             self._announce(report.guard_text(findings.guard_path, findings.guarded))
 
@@ -255,22 +247,7 @@ class Session:
         )
 
 
-def _crashed(sentence: str) -> Observation:
-    return Observation(-1, -1, -1, False, -1, 0, sentence)
-
-
 def _decode_run(content: Iterable[Any]) -> DecodeRun:
     batches, *rest = content
     runs = [BatchRun(batch, Passes(*first), Passes(*second)) for batch, first, second in batches]
     return DecodeRun(runs, *rest)
-
-
-def _parallel_cases() -> int:
-    return max(2, min(8, len(os.sched_getaffinity(0))))
-
-
-def _first_device_only(backend: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """A case needs one device; a context on each of eight would cost it most of its time."""
-    names = _VISIBLE[backend]
-    given = {name: environment[name].split(",")[0] for name in names if environment.get(name)}
-    return given or {names[0]: "0"}
