@@ -1,4 +1,4 @@
-// Captures under threads that query without pause:  hammer CAPTURES THREADS
+// Captures under threads that query without pause:  hammer CAPTURES THREADS [CAPTURING THREADS]
 // Every capture must live, and every event that a thread records must be seen to complete. Every
 // hundredth capture stays open until a query was made in it; for all of them that would take long
 // on a machine with fewer cores than threads.
@@ -30,27 +30,44 @@ static int query_without_pause(void *unused) {
   return seen > 0 ? 0 : 1;
 }
 
-int main(int argc, char **argv) {
-  CHECK(argc == 3 && hipSetDevice(0) == 0);
-  const int captures = atoi(argv[1]), threads = atoi(argv[2]);
+static int captures;
+
+// Returns how many captures did not live.
+static int capture_again_and_again(void *unused) {
   void *capturing = new_stream(), *graph = NULL;
-  struct call *started[64];
-  CHECK(threads <= 64);
-  for (int i = 0; i < threads; ++i) started[i] = start(query_without_pause, NULL);
-  while (atomic_load(&querying) < threads) sched_yield();
-  int lived = 0;
+  (void)unused;
+  int died = 0;
   for (int i = 0; i < captures; ++i) {
     CHECK(hipStreamBeginCapture(capturing, GLOBAL) == 0);
     const unsigned long before = atomic_load(&queries);
     while (i % 100 == 0 && atomic_load(&queries) == before) {
     }
-    if (hipStreamEndCapture(capturing, &graph) != 0) continue;
-    CHECK(hipGraphDestroy(graph) == 0);
-    ++lived;
+    if (hipStreamEndCapture(capturing, &graph) == 0) {
+      CHECK(hipGraphDestroy(graph) == 0);
+    } else {
+      ++died;
+    }
   }
+  return died;
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc >= 3 && hipSetDevice(0) == 0);
+  captures = atoi(argv[1]);
+  const int threads = atoi(argv[2]), capturing_threads = argc > 3 ? atoi(argv[3]) : 1;
+  struct call *started[64], *capturing[8];
+  CHECK(threads <= 64 && capturing_threads <= 8);
+  for (int i = 0; i < threads; ++i) started[i] = start(query_without_pause, NULL);
+  while (atomic_load(&querying) < threads) sched_yield();
+  for (int i = 0; i < capturing_threads; ++i) {
+    capturing[i] = start(capture_again_and_again, NULL);
+  }
+  int died = 0;
+  for (int i = 0; i < capturing_threads; ++i) died += finish(capturing[i]);
   atomic_store(&over, true);
   for (int i = 0; i < threads; ++i) CHECK(finish(started[i]) == 0);
+  const int all = captures * capturing_threads;
   printf("%d of %d captures lived; %lu completions seen, %lu queries answered by the guard\n",
-         lived, captures, atomic_load(&completions), count_of(ANSWERED));
-  return lived == captures ? 0 : 1;
+         all - died, all, atomic_load(&completions), count_of(ANSWERED));
+  return died == 0 ? 0 : 1;
 }
