@@ -29,6 +29,7 @@ from rocm_images.command_options import (
     rehearse_option,
 )
 from rocm_images.distributing import verbs as distributing
+from rocm_images.deploying import verbs as deploying
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
@@ -305,6 +306,7 @@ def sizes(
 for verb in (
     *(publishing.push, publishing.publish, publishing.rollback),
     *(distributing.pull, distributing.mirror, distributing.bundle),
+    *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),
 ):
     main.add_command(verb)
 main.add_command(catalogue)

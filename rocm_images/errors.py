@@ -22,6 +22,7 @@ class ExitCode(enum.IntEnum):
     PUBLISH_REFUSED = 8
     REGISTRY_FAILED = 9
     VERIFICATION_FAILED = 10
+    NO_IMAGE_FITS = 12
     INTERRUPTED = 130
 
 
@@ -38,6 +39,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     "its immutable tag is taken",
     ExitCode.REGISTRY_FAILED: "a registry failed or let nobody in; running again resumes",
     ExitCode.VERIFICATION_FAILED: "an image is not what was tested: signature, evidence or digest",
+    ExitCode.NO_IMAGE_FITS: "pick --auto: no AMD GPU here, GPUs of several kinds, or no image for "
+    "them",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
 }
 
@@ -104,6 +107,12 @@ class VerificationFailed(RocmImagesError):
     """An image's signature, evidence or digest is not what it must be."""
 
     exit_code = ExitCode.VERIFICATION_FAILED
+
+
+class NoImageFits(RocmImagesError):
+    """This machine has no GPU, GPUs of several kinds, or one that no image is for."""
+
+    exit_code = ExitCode.NO_IMAGE_FITS
 
 
 @dataclass(frozen=True, order=True)

@@ -11,14 +11,6 @@ from rocm_images.command_options import PROJECT
 from rocm_images.errors import InputError
 
 CATALOGUE = PROJECT / "build" / "catalogue.json"
-catalogue_option = click.option(
-    "--catalogue",
-    "catalogue_path",
-    type=click.Path(path_type=Path),
-    default=CATALOGUE,
-    show_default="build/catalogue.json beside build.py",
-    help="The catalogue.json that was published with the images.",
-)
 
 
 @click.command()

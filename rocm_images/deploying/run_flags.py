@@ -47,7 +47,6 @@ def run_flags(options: RunOptions = RunOptions()) -> tuple[RunFlag, ...]:
 
 
 def _flags(options: RunOptions) -> Iterator[RunFlag]:
-    yield RunFlag(("--rm",), "removes the container when it ends; the image and the models stay")
     yield RunFlag(
         ("--device", "/dev/kfd"),
         f"AMD's compute driver, which all GPUs share: {ROCM_DOCKER}",
@@ -59,7 +58,7 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
     yield RunFlag(
         ("--group-add", "video"),
         "owns the devices on many hosts; a user other than root may also need the host's render "
-        "group, by number because the image has none of that name: --render-group",
+        "group, by number, because an image may have none of that name: --render-group",
     )
     if options.render_group is not None:
         yield RunFlag(("--group-add", str(options.render_group)), "the host's render group")
@@ -96,11 +95,11 @@ LEFT_OUT = (
         ("--security-opt", "seccomp=unconfined"),
         "AMD calls it optional, for binding memory to NUMA nodes: --numa asks for just that",
     ),
-    RunFlag(("--cap-add", "SYS_PTRACE"), "for debuggers; serving needs none"),
+    RunFlag(("--cap-add", "SYS_PTRACE"), "for debuggers"),
     RunFlag(("--ipc", "host"), "--shm-size gives the shared memory without the host's"),
     RunFlag(("--network", "host"), "--publish is enough on one machine; several need it"),
 )
-"""Flags that upstream's instructions have and these leave out."""
+"""Flags that instructions elsewhere have and these leave out."""
 
 
 def serving_command(model: str, port: int, gpus: int) -> tuple[str, ...]:
@@ -113,8 +112,7 @@ def serving_command(model: str, port: int, gpus: int) -> tuple[str, ...]:
 
 def docker_run(flags: Sequence[RunFlag], reference: str, command: Sequence[str]) -> str:
     """The whole command over several lines, each with one flag, ready to be pasted in a shell."""
-    first, *others = (flag.text for flag in flags)
-    lines = [f"docker run {first}", *others, reference]
+    lines = ["docker run --rm", *(flag.text for flag in flags), reference]
     if command:
         lines.append(shlex.join(command))
     return " \\\n  ".join(lines)

@@ -96,6 +96,14 @@ def test_a_gpu_that_the_container_was_not_given_does_not_count(preflight: Prefli
     assert preflight() == []
 
 
+def test_the_gpus_are_listed_for_programs(preflight: Preflight) -> None:
+    preflight.made.set_gpus(90402, 90500, 90402)
+    assert preflight.run("--gpus").stdout == "gfx942\ngfx950\ngfx942\n"
+    (preflight.made.root / "dev/kfd").unlink()
+    done = preflight.run("--gpus")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_without_kfd_the_docker_flag_is_named(preflight: Preflight) -> None:
     (preflight.made.root / "dev/kfd").unlink()
     (line,) = preflight()

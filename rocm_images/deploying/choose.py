@@ -1,0 +1,116 @@
+"""Chooses an image of a catalogue: the recommended one for a GPU, or the one that a user named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
+from rocm_images.errors import InputError, NoImageFits
+from rocm_images.selection import closest
+
+
+def recommended(
+    catalogue: Catalogue, arch: str, *, rocm: str | None = None, channel: str | None = None
+) -> CatalogueEntry:
+    """The image to prefer for an arch, named as in the matrix (942) or by its gfx (gfx942).
+
+    A stand-in is chosen only where there is nothing else. Without a channel, `stable` is meant
+    where there is one.
+
+    Raises:
+        InputError: there is no image of that arch, ROCm release or channel.
+    """
+    images = [image for image in catalogue.images if arch in (image.arch, image.gfx)]
+    if not images:
+        raise InputError(
+            f"the catalogue has no image for the arch {arch!r}: "
+            + closest(arch, {image.arch for image in catalogue.images} or {"none"})
+        )
+    if channel is None and any(image.channel == DEFAULT_CHANNEL for image in images):
+        channel = DEFAULT_CHANNEL
+    if channel is not None:
+        images = _only(images, "channel", channel, arch, [image.channel or "" for image in images])
+    if rocm is not None:
+        images = _only(images, "rocm", rocm, arch, [image.rocm for image in images])
+    return max(images, key=lambda image: (not image.stand_in, image.recommended, image.newness))
+
+
+def for_gfx(
+    catalogue: Catalogue, gfx: str, *, rocm: str | None = None, channel: str | None = None
+) -> CatalogueEntry:
+    """The image to prefer for the GPUs of a machine.
+
+    Raises:
+        NoImageFits: there is no image for GPUs of this gfx.
+        InputError: there is none on that ROCm release or of that channel.
+    """
+    gpus = {image.gfx: image.gpus for image in catalogue.images}
+    if gfx not in gpus:
+        known = "; ".join(f"{name} ({', '.join(names)})" for name, names in sorted(gpus.items()))
+        raise NoImageFits(
+            f"this machine's GPU is {gfx}, and the catalogue has no image for it: it has images "
+            f"for {known or 'no GPU at all'}"
+        )
+    return recommended(catalogue, gfx, rocm=rocm, channel=channel)
+
+
+def named(catalogue: Catalogue, text: str) -> CatalogueEntry:
+    """The image that a user named: by a tag, a digest, or a whole reference.
+
+    Images that were replaced are found by their immutable tag and their digest.
+
+    Raises:
+        InputError: there is none, or several repositories have it.
+    """
+    found = [image for image in catalogue.images if text in _names(image, image.tags)]
+    found = found or [image for image in catalogue.history if text in _names(image, ())]
+    references = sorted({image.reference for image in found})
+    if len(references) > 1:
+        raise InputError(f"{text!r} is more than one image: name one of {', '.join(references)}")
+    if not found:
+        tags = [tag for image in catalogue.images for tag in (*image.tags, image.immutable_tag)]
+        hint = closest(text, tags) if tags else "it has no image at all"
+        raise InputError(f"the catalogue has no image {text!r}: {hint}")
+    return found[0]
+
+
+def notes(image: CatalogueEntry) -> list[str]:
+    """What someone should know who is about to run the image, each as a sentence."""
+    found = []
+    if image.stand_in:
+        found.append("this is a stand-in of a rehearsal: it holds no ROCm and serves nothing.")
+    if str(image.tested_on.level) in ("static", "stand-in"):
+        found.append("no GPU has run this image.")
+    if not image.tested_on.passed:
+        found.append(f"it failed {image.tested_on.tests_failed} of its tests.")
+    found += [
+        f"{issue.id}: {issue.symptom}. A base on ROCm {issue.better_base} or later is free of it."
+        for issue in image.warnings
+    ]
+    return found
+
+
+def _names(image: CatalogueEntry, tags: Sequence[str]) -> set[str]:
+    names = {image.digest, image.reference}
+    for tag in (*tags, image.immutable_tag):
+        names |= {tag, f"{image.repository}:{tag}", f"{image.repository}:{tag}@{image.digest}"}
+    return names
+
+
+def _only(
+    images: Iterable[CatalogueEntry], key: str, value: str, arch: str, known: Iterable[str]
+) -> list[CatalogueEntry]:
+    found = [image for image in images if getattr(image, key) == value]
+    if not found:
+        names = {"rocm": "on ROCm", "channel": "in channel"}
+        raise InputError(
+            f"the catalogue has no image for {arch} {names[key]} {value}: "
+            + closest(value, {name for name in known if name} or {"none"})
+        )
+    return found
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is a whole image reference, which needs no catalogue: NAME:TAG or NAME@..."""
+    return bool(re.search(r"[/:@]", text)) and not text.startswith("sha256:")

@@ -1,0 +1,92 @@
+"""Renders what keeps a server running: a compose file, or Kubernetes objects."""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rocm_images.deploying.run_flags import (
+    MODEL_CACHE,
+    PORT,
+    SHARED_MEMORY_GIB,
+    serving_command,
+)
+from rocm_images.errors import InputError
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "deploying"
+_PINNED = re.compile(r"[A-Za-z0-9.:\[\]_/-]+@sha256:[0-9a-f]{64}")
+# RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
+START_MINUTES = 60
+"""How long a server may take to load its model and capture its graphs before it counts as dead."""
+
+
+class Kind(str, enum.Enum):
+    """What is rendered."""
+
+    COMPOSE = "compose"
+    KUBERNETES = "kubernetes"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One server of one model. `image` is a reference with a digest."""
+
+    image: str
+    model: str
+    gpus: int
+    name: str = "sglang"
+    port: int = PORT
+
+    def __post_init__(self) -> None:
+        if not _PINNED.fullmatch(self.image):
+            raise InputError(
+                f"{self.image!r} has no digest: what is deployed is named by NAME@sha256:..., as "
+                "`build.py pick` prints it"
+            )
+        if not self.model or not self.model.isprintable():
+            raise InputError(f"{self.model!r} is no model: name one of a hub, or a folder")
+        if not _NAME.fullmatch(self.name):
+            raise InputError(
+                f"{self.name!r} is no name for a server: use up to 52 of a to z, 0 to 9 and -, "
+                "beginning with a letter"
+            )
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What the container runs."""
+        return serving_command(self.model, self.port, self.gpus)
+
+
+def rendered(deployment: Deployment, kind: Kind) -> str:
+    """The file's text. No text of a user can break out of the value that it is written in."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # YAML: every text goes through `quoted`.
+        autoescape=False,
+    )
+    # Each reads a variable where the other sees plain text.
+    sign, doubled = ("$", "$$") if kind is Kind.COMPOSE else ("$(", "$$(")
+    # YAML's double-quoted texts are those of JSON.
+    environment.filters["quoted"] = lambda text: json.dumps(
+        str(text).replace(sign, doubled), ensure_ascii=False
+    )
+    template = environment.get_template(f"{kind}.yaml.j2")
+    text = template.render(
+        deployment=deployment,
+        model_cache=MODEL_CACHE,
+        shared_memory_gib=SHARED_MEMORY_GIB,
+        start_minutes=START_MINUTES,
+    )
+    return text.rstrip("\n") + "\n"

@@ -1,0 +1,201 @@
+"""The verbs for those who deploy: pick an image, run it, and write what a cluster needs for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rocm_images.catalogue.verbs import CATALOGUE
+from rocm_images.deploying.run_flags import PORT
+from rocm_images.errors import InputError
+
+if TYPE_CHECKING:
+    from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+
+catalogue_option = click.option(
+    "--catalogue",
+    "catalogue_path",
+    type=click.Path(path_type=Path),
+    help="The catalogue.json that was published with the images.  "
+    "[default: build/catalogue.json beside build.py]",
+)
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=PORT,
+    show_default=True,
+    help="The port that the server answers on.",
+)
+
+
+@click.command()
+@click.option("--arch", metavar="ARCH", help="The GPU's arch: 942, or gfx942.")
+@click.option("--auto", is_flag=True, help="The arch of this machine's GPUs.")
+@click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
+@click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("/"),
+    help="Where --auto finds sys and dev.  [default: /]",
+)
+@catalogue_option
+def pick(
+    arch: str | None,
+    auto: bool,
+    rocm: str | None,
+    channel: str | None,
+    root: Path,
+    catalogue_path: Path | None,
+) -> None:
+    """Print the recommended image for a GPU, by its digest."""
+    from rocm_images.deploying.choose import for_gfx, recommended
+    from rocm_images.deploying.gpus import gfx_of_this_machine
+
+    if auto == bool(arch):
+        raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
+    known = _catalogue(catalogue_path)
+    image = (
+        recommended(known, arch, rocm=rocm, channel=channel)
+        if arch
+        else for_gfx(known, gfx_of_this_machine(root), rocm=rocm, channel=channel)
+    )
+    _note(image)
+    click.echo(image.reference)
+
+
+@click.command("run-args")
+@click.argument("image")
+@catalogue_option
+@port_option
+@click.option(
+    "--model-cache",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="A folder of this machine that keeps downloaded models.",
+)
+@click.option(
+    "--render-group",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="The host's render group, which a user other than root may need.",
+)
+@click.option("--numa", is_flag=True, help="Let processes bind their memory to NUMA nodes.")
+@click.option("--explain", is_flag=True, help="Print why each flag is there, and what is left out.")
+def run_args(
+    image: str,
+    catalogue_path: Path | None,
+    port: int,
+    model_cache: Path | None,
+    render_group: int | None,
+    numa: bool,
+    explain: bool,
+) -> None:
+    """Print what `docker run` needs for IMAGE: its flags, and the image.
+
+    IMAGE is a tag or digest of the catalogue, or a whole image reference, which is taken as it is.
+
+    \b
+    docker run --rm $(build.py run-args v0.5.21-mi30x) python3 -m sglang.launch_server ...
+    """
+    import shlex
+
+    from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
+    from rocm_images.text_table import text_table
+
+    reference = _reference(image, catalogue_path)
+    cache = model_cache_of(model_cache) if model_cache else None
+    flags = run_flags(RunOptions(port, cache, render_group, numa))
+    if explain:
+        click.echo(text_table(("FLAG", "WHY"), [(flag.text, flag.why) for flag in flags]))
+        click.echo()
+        left_out = [(flag.text, flag.why) for flag in LEFT_OUT]
+        click.echo(text_table(("LEFT OUT", "WHY"), left_out))
+        return
+    words = [word for flag in flags for word in flag.words]
+    click.echo(shlex.join([*words, reference]))
+
+
+@click.command()
+@click.argument("image")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["compose", "kubernetes"]),
+    required=True,
+    help="A file for docker compose, or objects for kubectl apply.",
+)
+@click.option("--model", required=True, metavar="MODEL", help="A model of the Hugging Face hub.")
+@click.option(
+    "--gpus", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many GPUs."
+)
+@click.option("--name", default="sglang", show_default=True, help="What the server is called.")
+@port_option
+@catalogue_option
+@click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
+def deploy(
+    image: str,
+    kind: str,
+    model: str,
+    gpus: int,
+    name: str,
+    port: int,
+    catalogue_path: Path | None,
+    output: Path | None,
+) -> None:
+    """Write what runs a server of IMAGE: a compose file, or a Kubernetes Deployment.
+
+    IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest.
+    """
+    from rocm_images.catalogue.file import write_whole
+    from rocm_images.deploying.manifests import Deployment, Kind, rendered
+
+    reference = _reference(image, catalogue_path)
+    text = rendered(Deployment(reference, model, gpus, name, port), Kind(kind))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write_whole(output, text)
+    click.echo(f"wrote {output}")
+
+
+def _catalogue(path: Path | None) -> Catalogue:
+    from rocm_images.catalogue.file import read
+
+    return read(path or CATALOGUE)
+
+
+def _reference(image: str, catalogue_path: Path | None) -> str:
+    """The image by digest where a catalogue knows it, else the reference that was given."""
+    from rocm_images.deploying.choose import is_reference, named
+
+    if catalogue_path is None and is_reference(image):
+        return _checked(image)
+    found = named(_catalogue(catalogue_path), image)
+    _note(found)
+    return found.reference
+
+
+def _checked(reference: str) -> str:
+    """An image reference of a user, which is to stand in a command.
+
+    Raises:
+        InputError: it is none.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from rocm_images.field_types import ImageText
+
+    try:
+        return str(TypeAdapter(ImageText).validate_python(reference))
+    except ValidationError as error:
+        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _note(image: CatalogueEntry) -> None:
+    from rocm_images.deploying.choose import notes
+
+    for sentence in notes(image):
+        click.echo(f"note: {sentence}", err=True)

@@ -1,0 +1,115 @@
+"""docker and docker compose take what is rendered for them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.unpacked_programs import compose
+from rocm_images.deploying.manifests import Deployment, Kind, rendered
+from rocm_images.engine import Engine
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+IMAGE = "registry.example.org/sglang-rocm@sha256:" + "ab" * 32
+EMPTY = "rocm-serving-images-test:empty"
+
+
+@pytest.fixture(scope="module")
+def docker_compose() -> Path:
+    return compose()
+
+
+def config(program: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program, "--file", path, "config", "--format", "json"],
+        env={**os.environ, "HF_TOKEN": "from the shell"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("model", ["org/model", "$HOME/${x}", "it's: a #model", 'a "quoted" one'])
+def test_compose_reads_its_file_as_it_is_meant(
+    docker_compose: Path, tmp_path: Path, model: str
+) -> None:
+    path = tmp_path / "compose.yaml"
+    path.write_text(rendered(Deployment(IMAGE, model, 4, name="no"), Kind.COMPOSE))
+    done = config(docker_compose, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    service: dict[str, Any] = json.loads(done.stdout)["services"]["no"]
+    assert service["image"] == IMAGE
+    # What it prints can be read again, so a dollar sign is doubled.
+    assert service["command"][4] == model.replace("$", "$$")
+    assert service["command"][5:7] == ["--tp", "4"]
+    assert [device["source"] for device in service["devices"]] == ["/dev/kfd", "/dev/dri"]
+    assert int(service["shm_size"]) == 32 << 30
+    assert service["environment"] == {"HF_TOKEN": "from the shell"}
+    assert service["ports"][0]["host_ip"] == "127.0.0.1"
+    assert not service.keys() & {"privileged", "cap_add", "ipc", "network_mode"}
+
+
+def test_compose_would_refuse_a_key_that_is_misspelt(docker_compose: Path, tmp_path: Path) -> None:
+    path = tmp_path / "compose.yaml"
+    text = rendered(Deployment(IMAGE, "org/model", 4), Kind.COMPOSE)
+    path.write_text(text.replace("shm_size:", "shared_memory:"))
+    done = config(docker_compose, path)
+    assert done.returncode != 0
+    assert "shared_memory" in done.stderr
+
+
+@pytest.fixture
+def empty_image(running_engine: Engine) -> Iterator[str]:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty"))
+    client = running_engine.client()
+    repository, tag = EMPTY.split(":")
+    client.api.import_image_from_data(content.getvalue(), repository=repository, tag=tag)
+    yield EMPTY
+    client.images.remove(EMPTY, force=True)
+    client.close()
+
+
+def test_docker_takes_every_flag(running_engine: Engine, empty_image: str) -> None:
+    """Creates the container: to start it takes the devices."""
+    options = ["--numa", "--render-group", "993", "--model-cache", "/tmp"]
+    printed = subprocess.run(
+        [sys.executable, PROJECT / "build.py", "run-args", empty_image, *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    client = running_engine.client()
+    created = subprocess.run(
+        ["docker", "create", "--rm", *shlex.split(printed), "python3"],
+        env={**os.environ, **running_engine.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    container = client.containers.get(created)
+    try:
+        host = container.attrs["HostConfig"]
+        assert [d["PathOnHost"] for d in host["Devices"]] == ["/dev/kfd", "/dev/dri"]
+        assert host["GroupAdd"] == ["video", "993"]
+        assert host["ShmSize"] == 32 << 30
+        assert [name.removeprefix("CAP_") for name in host["CapAdd"]] == ["SYS_NICE"]
+        assert host["Privileged"] is False
+        assert [(u["Name"], u["Hard"]) for u in host["Ulimits"]] == [("memlock", -1)]
+        assert host["Binds"] == ["/tmp:/root/.cache/huggingface"]
+        (bound,) = host["PortBindings"]["30000/tcp"]
+        assert bound == {"HostIp": "127.0.0.1", "HostPort": "30000"}
+    finally:
+        container.remove(force=True)
+        client.close()

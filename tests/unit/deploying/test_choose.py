@@ -1,0 +1,110 @@
+"""The image that people get is the one to prefer, or the one that they named."""
+
+from __future__ import annotations
+
+import pytest
+
+from made_up_catalogue import FIRST, SECOND, catalogue, entry
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.schema import Catalogue
+from rocm_images.deploying.choose import named, notes, recommended
+from rocm_images.errors import InputError
+from rocm_images.evidence import Level
+from rocm_images.matrix import Matrix
+from rocm_images.plan import cells_of
+
+
+@pytest.fixture
+def known(project_matrix: Matrix) -> Catalogue:
+    return catalogue(project_matrix)
+
+
+@pytest.mark.parametrize("arch", ["942", "gfx942"])
+def test_the_recommended_base_is_preferred(known: Catalogue, arch: str) -> None:
+    assert recommended(known, arch).cell == "942-rocm7.2.2"
+    assert recommended(known, arch, rocm="7.2.0").cell == "942-rocm7.2.0"
+
+
+def test_the_newest_sglang_is_preferred(known: Catalogue) -> None:
+    newer = [
+        image.model_copy(update={"sglang": "0.5.100", "tags": (), "channel": image.channel})
+        for image in known.images
+    ]
+    assert recommended(merged(known, newer, SECOND), "942").sglang == "0.5.100"
+
+
+def test_stable_is_meant_where_there_is_one(project_matrix: Matrix, known: Catalogue) -> None:
+    assert recommended(known, "942").channel == "preview"
+    older = [
+        entry(project_matrix, cell, build="0", channel="stable")
+        for cell in cells_of(project_matrix)
+    ]
+    both = merged(known, older, SECOND)
+    assert recommended(both, "942").channel == "stable"
+    assert recommended(both, "942", channel="preview").channel == "preview"
+
+
+def test_a_stand_in_is_chosen_only_where_there_is_nothing_else(project_matrix: Matrix) -> None:
+    slow, fast = cells_of(project_matrix)[:2]
+    real = entry(project_matrix, slow)
+    rehearsed = entry(project_matrix, fast, stand_in=True)
+    assert recommended(merged(None, [real, rehearsed], FIRST), "942").cell == slow.name
+    assert recommended(merged(None, [rehearsed], FIRST), "942").stand_in
+
+
+@pytest.mark.parametrize(
+    ("arch", "rocm", "channel", "sentence"),
+    [
+        ("943", None, None, "no image for the arch '943': did you mean '942'"),
+        ("942", "7.2.1", None, r"no image for 942 on ROCm 7.2.1: did you mean '7.2.[02]'"),
+        ("942", None, "stabel", "no image for 942 in channel stabel: known: preview"),
+    ],
+)
+def test_what_there_is_not_is_said_with_what_there_is(
+    known: Catalogue, arch: str, rocm: str | None, channel: str | None, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        recommended(known, arch, rocm=rocm, channel=channel)
+
+
+def test_an_image_is_found_by_each_of_its_names(known: Catalogue) -> None:
+    image = known.images[0]
+    for tag in (*image.tags, image.immutable_tag):
+        assert named(known, tag) == image
+        assert named(known, f"{image.repository}:{tag}") == image
+    assert named(known, image.digest) == named(known, image.reference) == image
+
+
+def test_an_image_that_was_replaced_is_found_by_what_never_moves(known: Catalogue) -> None:
+    earlier = known.history[0]
+    assert named(known, earlier.immutable_tag) == named(known, earlier.digest) == earlier
+    assert named(known, earlier.tags[0]) != earlier
+
+
+def test_a_tag_of_two_repositories_is_ambiguous(project_matrix: Matrix, known: Catalogue) -> None:
+    mirror = [
+        entry(project_matrix, cell, repository="mirror.example.org/sglang-rocm")
+        for cell in cells_of(project_matrix)
+    ]
+    both = merged(known, mirror, SECOND)
+    with pytest.raises(InputError, match=r"more than one image: name one of mirror\.example\.org"):
+        named(both, mirror[0].tags[0])
+
+
+def test_a_name_that_is_not_there_is_said_with_the_closest(known: Catalogue) -> None:
+    with pytest.raises(InputError, match=r"did you mean 'v0\.5\.21-mi35x'"):
+        named(known, "v0.5.21-mi3x")
+    with pytest.raises(InputError, match="it has no image at all"):
+        named(Catalogue(schema=1, updated=FIRST), "v0.5.21-mi30x")
+
+
+def test_notes_say_what_stands_against_an_image(project_matrix: Matrix) -> None:
+    slow, fast = cells_of(project_matrix)[:2]
+    assert notes(entry(project_matrix, fast, level=Level.GPU)) == []
+    warned = " ".join(notes(entry(project_matrix, slow, level=Level.GPU)))
+    assert "hip-event-query" in warned
+    assert "7.2.1 or later" in warned
+    assert notes(entry(project_matrix, fast)) == ["no GPU has run this image."]
+    stand_in = entry(project_matrix, fast, level=Level.STAND_IN, stand_in=True)
+    assert "this is a stand-in of a rehearsal" in " ".join(notes(stand_in))
+    assert "no GPU has run this image." in notes(stand_in)
