@@ -10,10 +10,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from made_up_catalogue import catalogue
+from made_up_catalogue import SECOND, catalogue, entry
 from rehearsal.unpacked_programs import browser as unpacked_browser
+from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import page as rendered
 from rocm_images.matrix_file import load
+from rocm_images.plan import cells_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = PROJECT / "build" / "screenshots"
@@ -49,6 +51,7 @@ def open_page(chromium: Browser, address: str) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     requests: list[str] = []
     complaints: list[str] = []
+    opened: set[str] = set()
 
     def open_it(fragment: str = "", *, at: str = address, **options: object) -> Page:
         context = chromium.new_context(**{"viewport": WIDE, **options})
@@ -57,13 +60,14 @@ def open_page(chromium: Browser, address: str) -> Iterator[Open]:
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.add(at)
         page.goto(at + fragment)
         return page
 
     yield open_it
     for context in contexts:
         context.close()
-    assert {url.partition("#")[0] for url in requests} <= {address}
+    assert {url.partition("#")[0] for url in requests} <= opened
     assert complaints == []
 
 
@@ -159,6 +163,26 @@ def test_the_address_remembers_the_image_and_leads_to_it(open_page: Open) -> Non
     again = open_page(f"#{tag}")
     assert IMAGES["950", "7.2.0"].digest in command(again)
     expect(again.get_by_role("radio", name="AMD Instinct MI350X")).to_be_checked()
+
+
+def test_the_channel_can_be_chosen_where_there_are_several(open_page: Open, address: str) -> None:
+    cells = cells_of(MATRIX)
+    stable = [
+        entry(MATRIX, cell, build="0", channel="stable") for cell in cells if cell.recommended
+    ]
+    path = Path(address.removeprefix("file://")).with_name("channels.html")
+    path.write_text(rendered(merged(CATALOGUE, stable, SECOND)))
+    page = open_page(at=path.as_uri())
+    gpu(page, "AMD Instinct MI350X")
+    expect(page.get_by_role("radio", name="stable")).to_be_checked()
+    assert stable[1].digest in command(page)
+    page.get_by_role("radio", name="preview").check()
+    assert IMAGES["950", "7.2.2"].digest in command(page)
+    page.get_by_role("radio", name="stable").check()
+    # On this ROCm there is a preview alone: it is offered, and the other is not.
+    rocm(page, "7.2.0")
+    expect(page.get_by_role("radio", name="stable")).to_be_disabled()
+    assert IMAGES["950", "7.2.0"].digest in command(page)
 
 
 def test_a_row_of_the_table_leads_to_its_image(open_page: Open) -> None:
