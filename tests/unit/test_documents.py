@@ -86,3 +86,11 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_scaling_has_the_table_that_its_script_computes() -> None:
+    script = PROJECT / "benchmarks" / "scaling.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    page = (PROJECT / "docs" / "scaling.md").read_text()
+    between = page.partition("<!-- benchmarks/scaling.py -->")[2].partition("<!-- end -->")[0]
+    assert between.strip() == done.stdout.strip()
