@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: environment rehearse publish-demo test lint unit pipeline lock engine-stop clean
+.PHONY: environment rehearse publish-demo test lint unit pipeline bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --rehearse
@@ -51,6 +51,16 @@ lock: environment ## Pin the newest versions of what requirements*.in ask for
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
+
+bench: environment .cache/benchmark/venv/.made-from-requirements ## Half an hour on a quiet machine, as root
+	$(VENV)/python -m benchmarks $(BENCH)
+
+.cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt
+	$(PYTHON) -m venv .cache/benchmark/venv
+	.cache/benchmark/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 engine-stop: ## Stop the private engine, if it runs; its images stay
 	$(PYTHON) rehearsal/engine.py stop

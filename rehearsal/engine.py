@@ -41,6 +41,8 @@ class PrivateEngine:
     """Where the private engine of one checkout keeps its files."""
 
     cache: Path = PROJECT / ".cache" / "rehearsal"
+    bridge: str = "none"
+    """A network interface for containers and build steps, which the caller made."""
 
     @property
     def packages(self) -> Path:
@@ -135,7 +137,7 @@ class PrivateEngine:
             "pidfile": str(self.runtime / "docker.pid"),
             "hosts": [f"unix://{self.socket}"],
             "group": str(os.getegid()),
-            "bridge": "none",
+            "bridge": self.bridge,
             "iptables": False,
             "ip6tables": False,
             "log-level": "warn",

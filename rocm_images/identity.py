@@ -78,7 +78,7 @@ def inputs_of(
         InputError: a folder that goes in cannot be read.
     """
     parts = {"dockerfile": _digest(dockerfile), "base": _content(base)}
-    parts |= {f"rootfs/{name}": digest for name, digest in files_of(rootfs)}
+    parts |= {f"rootfs/{name}": digest for name, digest in _read_once(rootfs)}
     parts |= {f"source/{name}": _content(context) for name, context in sources.items()}
     parts |= {f"argument/{name}": _digest(value) for name, value in build_args.items()}
     parts |= {f"label/{name}": _digest(value) for name, value in labels.items()}
@@ -89,7 +89,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
 def _content(context: str) -> str:
     """What a context stands for: a folder's content, else the digest of its own text.
 
@@ -98,9 +97,15 @@ def _content(context: str) -> str:
     if "://" in context or not Path(context).is_dir():
         return _digest(context)
     whole = hashlib.sha256()
-    for name, digest in files_of(Path(context)):
+    for name, digest in _read_once(Path(context)):
         whole.update(f"{name}\0{digest}\n".encode())
     return whole.hexdigest()
+
+
+@cache
+def _read_once(folder: Path) -> list[tuple[str, str]]:
+    """The files of a folder; once in a run, in which ten thousand cells can share them."""
+    return files_of(folder)
 
 
 def files_of(folder: Path) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rocm_images.buildx import COMMON_WORDS
 from rocm_images.errors import InputError
 from rocm_images.text_table import text_table
 
@@ -126,5 +127,5 @@ def _makes_layer(step: str, size: int) -> bool:
 
 
 def _short(step: str) -> str:
-    text = " ".join(re.sub(r"--mount=\S+|# buildkit", "", step).split())
+    text = " ".join(COMMON_WORDS.sub("", step).replace("# buildkit", "").split())
     return text if len(text) <= 80 else text[:77] + "..."

@@ -44,6 +44,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
+        # No template changes while one process renders ten thousand cells.
+        auto_reload=False,
         # Nothing is HTML here; every text is validated by the matrix's types instead.
         autoescape=False,
     )

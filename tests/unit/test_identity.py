@@ -100,8 +100,10 @@ def remove_file(rootfs: Path) -> None:
 def test_each_change_of_rootfs_changes_it(rootfs: Path, source: Path, change: object) -> None:
     before = inputs(rootfs, source)
     assert callable(change)
-    change(rootfs)
-    after = inputs(rootfs, source)
+    # Another folder, because the content of one is read only once in a run.
+    changed = shutil.copytree(rootfs, rootfs.with_name("changed"), symlinks=True)
+    change(changed)
+    after = inputs(changed, source)
     assert before.build_id != after.build_id
     assert all(name.startswith("rootfs/") for name in after.changed_since(before.label))
 

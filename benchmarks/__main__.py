@@ -1,0 +1,125 @@
+"""`python -m benchmarks`: measures everything and writes benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import results, scale
+from benchmarks.contenders import Bake, BuildPy, Contender, OneAfterTheOther, PositBakery
+from benchmarks.engine import BRIDGE, FOLDER, benchmark_engine
+from benchmarks.machine import first_line, machine
+from benchmarks.measure import CommandFailed, measure
+from benchmarks.project_copy import ProjectCopy, copy_project
+from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_images
+from rehearsal.engine import PROJECT
+from rocm_images.errors import RocmImagesError
+
+RESULTS = PROJECT / "benchmarks" / "results"
+# A cold build takes a minute or more, a run in which nothing changed less than a second.
+RUNS = {
+    "cold cache": 3,
+    "nothing changed": 9,
+    "one file of rootfs changed": 7,
+    "one base changed": 3,
+}
+SCALE_RUNS = 3
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; returns the exit status: 0, 1 when something could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*SCENARIOS, "scale"],
+        help="measure only this; may be repeated",
+    )
+    parser.add_argument("--runs", type=int, help="rounds of each scenario instead of its own")
+    parser.add_argument("--cells", type=int, help="no more cells than this", default=10_000)
+    parser.add_argument(
+        "--bakery", type=Path, default=FOLDER / "venv/bin/bakery", help="posit-bakery's program"
+    )
+    parser.add_argument("--note", action="append", default=[], help="a line for the results")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the folder of the results")
+    given = parser.parse_args(arguments)
+    chosen = given.only or [*SCENARIOS, "scale"]
+    about = machine() | {"project": _commit()}
+    scenarios: dict[str, Runs] = {}
+    grown: results.ScaleRuns = {}
+    try:
+        if "scale" in chosen:
+            sizes = [cells for cells in scale.SIZES if cells <= given.cells]
+            with tempfile.TemporaryDirectory() as folder:
+                runs = given.runs or SCALE_RUNS
+                grown = scale.plan_and_render(Path(folder), sizes, runs, _say)
+        names = [name for name in SCENARIOS if name in chosen]
+        if names:
+            project = copy_project(FOLDER / "project")
+            with benchmark_engine("none") as environment:
+                _say("the stand-in bases, where they are missing")
+                measure(BuildPy("", environment).words(project), project.folder, environment)
+            with benchmark_engine(BRIDGE) as environment:
+                about |= _versions(environment, given.bakery)
+                scenarios = _compare_all(names, project, environment, given.bakery, given.runs)
+    except (RocmImagesError, CommandFailed) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    given.output.mkdir(parents=True, exist_ok=True)
+    stem = given.output / about["date"][:10]
+    document = results.document(about, scenarios, grown, given.note)
+    stem.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+    stem.with_suffix(".md").write_text(results.page(about, scenarios, grown, given.note))
+    print(stem.with_suffix(".md").read_text())
+    return 0
+
+
+def _compare_all(
+    names: Sequence[str],
+    project: ProjectCopy,
+    environment: Mapping[str, str],
+    bakery: Path,
+    runs: int | None,
+) -> dict[str, Runs]:
+    contenders: list[Contender] = [
+        BuildPy("build.py", environment),
+        OneAfterTheOther("one after the other", environment),
+        Bake("bake", environment),
+        PositBakery("posit-bakery", environment, bakery),
+    ]
+    try:
+        return {
+            name: compare(name, project, contenders, runs or RUNS[name], _say) for name in names
+        }
+    finally:
+        remove_images(environment)
+        shutil.rmtree(project.folder)
+
+
+def _versions(environment: Mapping[str, str], bakery: Path) -> dict[str, str]:
+    format_ = "{{.Server.Version}}"
+    python = str(bakery.parent / "python")
+    ask = "import importlib.metadata as m; print(m.version('posit-bakery'))"
+    return {
+        "engine": first_line(["docker", "version", f"--format={format_}"], environment),
+        "buildx": first_line(["docker", "buildx", "version"], environment),
+        "posit-bakery": first_line([python, "-c", ask], environment),
+    }
+
+
+def _commit() -> str:
+    words = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
+    return first_line(words, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+
+def _say(text: str) -> None:
+    print(f"benchmarks  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""A copy of the project for the benchmarks to change files in, for all contenders."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal import stand_ins
+from rehearsal.engine import PROJECT
+from rocm_images.matrix import Matrix
+from rocm_images.matrix_file import load
+from rocm_images.plan import Cell, cells_of
+from rocm_images.render import render
+
+_NOT_COPIED = (".git", ".venv", ".cache", "build", "results", "__pycache__", ".*_cache")
+# A file that every image gets, and no step before the last ones reads.
+CHANGED_FILE = "images/rootfs/opt/rocm-images/graph_probe/tokens.py"
+
+
+@dataclass(frozen=True)
+class ProjectCopy:
+    """The copy, and what is built from it: the cells, and a replaced base."""
+
+    folder: Path
+    matrix: Matrix
+    base: tuple[str, str] | None = None
+    """A ROCm version, and the image that stands for its base now."""
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All four."""
+        return cells_of(self.matrix)
+
+    def dockerfiles(self) -> list[tuple[Cell, Path]]:
+        """The rendered Dockerfile of each cell."""
+        return [(cell, self.folder / cell.dockerfile) for cell in self.cells]
+
+    def base_of(self, cell: Cell) -> str:
+        """The image that a cell is built on."""
+        if self.base and self.base[0] == cell.rocm:
+            return self.base[1]
+        return stand_ins.base_reference(self.matrix, cell.rocm)
+
+    def contexts(self, cell: Cell) -> Mapping[str, str]:
+        """What replaces the base and the sources of a cell."""
+        sources = self.folder / "rehearsal" / "sources"
+        return {
+            cell.base_image: f"docker-image://{self.base_of(cell)}",
+            "sglang-src": str(sources / "sglang"),
+            "aiter-src": str(sources / "aiter"),
+            "rustup-src": str(sources / "rustup"),
+        }
+
+    def change_one_file(self) -> None:
+        """Give one file of rootfs a content that it never had."""
+        text = (PROJECT / CHANGED_FILE).read_text()
+        (self.folder / CHANGED_FILE).write_text(f"{text}# {uuid.uuid4()}\n")
+
+
+def copy_project(folder: Path) -> ProjectCopy:
+    """Copy the project to `folder`, replacing what is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    # The wheels of the stand-in base, downloaded once.
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "rehearsal").symlink_to(PROJECT / ".cache" / "rehearsal")
+    matrix = load(folder / "matrix.yaml")
+    copy = ProjectCopy(folder, matrix)
+    for cell, text in render(matrix, copy.cells):
+        path = folder / cell.dockerfile
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return copy

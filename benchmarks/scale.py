@@ -1,0 +1,79 @@
+"""Planning and rendering of 10 to 10,000 cells: time, memory, and how they grow."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.measure import Measurement, measure
+from rehearsal.engine import PROJECT
+
+# Cells by archs and bases.
+SIZES: Mapping[int, tuple[int, int]] = {
+    10: (5, 2),
+    100: (10, 10),
+    1000: (40, 25),
+    10000: (100, 100),
+}
+
+
+def write_matrix(path: Path, archs: int, bases: int) -> None:
+    """The project's matrix with that many archs and bases, at least 2 of each."""
+    # As text: no scalar becomes a number.
+    document: dict[str, Any] = yaml.load((PROJECT / "matrix.yaml").read_text(), yaml.BaseLoader)
+    # The first ones are the project's: advisories name them.
+    for number in range(archs - len(document["archs"])):
+        name = f"{0xA00 + number:x}"
+        gpus = [f"Made-up GPU {number}"]
+        document["archs"][name] = {"gfx": f"gfx{name}", "family": f"mi{number}z", "gpus": gpus}
+    for number in range(bases - len(document["bases"])):
+        image = f"rocm/pytorch:rocm8.0.{number}"
+        document["bases"][f"8.0.{number}"] = {"image": image, "torch": "2.9.1"}
+    path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def plan_and_render(
+    folder: Path, sizes: Sequence[int], runs: int, say: Callable[[str], None]
+) -> dict[str, dict[int, list[Measurement]]]:
+    """Measurements by verb and number of cells, of whole processes that talk to no engine.
+
+    Raises:
+        CommandFailed: a verb fails.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+    build_py = [sys.executable, str(PROJECT / "build.py")]
+    found: dict[str, dict[int, list[Measurement]]] = {"plan": {}, "render": {}}
+    for cells in sizes:
+        matrix = folder / f"{cells}.yaml"
+        write_matrix(matrix, *SIZES[cells])
+        for number in range(runs):
+            # `render` plans first, and writes what the first run has not written.
+            output = folder / f"rendered-{cells}-{number}"
+            for verb, more in (("plan", ["--json"]), ("render", [f"--output={output}"])):
+                words = [*build_py, verb, f"--matrix={matrix}", *more]
+                measured = measure(words, PROJECT, environment)
+                found[verb].setdefault(cells, []).append(measured)
+                say(f"{verb} of {cells} cells, run {number + 1}: {measured.seconds:.2f} s")
+    return found
+
+
+def exponent(points: Mapping[int, float]) -> float:
+    """The p of `seconds = a + b * cells**p`: by least squares of their logarithms.
+
+    `a`, what the process takes for next to nothing, is the value of the smallest size.
+    """
+    smallest = min(points)
+    grown = {n: value - points[smallest] for n, value in points.items() if n != smallest}
+    pairs = [(math.log(n), math.log(value)) for n, value in grown.items() if value > 0]
+    if len(pairs) < 2:
+        return math.nan
+    mean_x, mean_y = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
+    above: float = sum((x - mean_x) * (y - mean_y) for x, y in pairs)
+    below: float = sum((x - mean_x) ** 2 for x, _ in pairs)
+    return above / below
