@@ -28,8 +28,8 @@ from rocm_images.command_options import (
     registry_option,
     rehearse_option,
 )
-from rocm_images.distributing import verbs as distributing
 from rocm_images.deploying import verbs as deploying
+from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
