@@ -54,7 +54,9 @@ def browser() -> UnpackedProgram:
         )
     packages = Distribution(host.codename, {"": ("chromium-headless-shell",)})
     root = _unpacked("browser", packages, with_dependencies=True)
-    libraries = [str(path) for path in root.glob("usr/lib/*-linux-gnu")]
+    # Some packages of Debian 12 still have their libraries in /lib.
+    folders = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu")
+    libraries = [str(path) for folder in folders for path in root.glob(folder)]
     libraries += [f"{path}/{name}" for path in libraries for name in ("nss", "pulseaudio")]
     environment = {
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
