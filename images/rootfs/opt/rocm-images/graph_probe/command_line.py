@@ -15,7 +15,7 @@ from graph_probe import image, library, report
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.findings import Findings
 from graph_probe.judgement import judge, read_setting
-from graph_probe.options import Options, parse
+from graph_probe.options import SERVE, Options, parse
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
 
@@ -30,6 +30,10 @@ _BLOCKING = (
 
 def main(arguments: Sequence[str]) -> int:
     """Runs graph-probe with these arguments; returns its exit code."""
+    if arguments and arguments[0] == SERVE:
+        from serve_probe.command_line import main as serve  # it starts servers: a probe of its own
+
+        return serve(arguments[1:])
     started = time.monotonic()
     findings = Findings()
     as_json = "--json" in arguments

@@ -23,6 +23,15 @@ class ExitCode(enum.IntEnum):
     TWO_RUNTIMES = 22
     HUNG_AND_KILLED = 30
     DIED_ON_SIGNAL = 31
+    SERVER_CAPTURE_INVALIDATED = 40
+    SERVER_OUT_OF_MEMORY = 41
+    SERVER_ABORTED = 42
+    SERVER_KILLED = 43
+    SERVER_HUNG = 44
+    SERVER_FAILED = 45
+    SERVE_CHECK_FAILED = 46
+    MISJUDGED = 47
+    NO_SERVER = 48
     PROBE_DEFECT = 70
     HANGUP = 129
     INTERRUPTED = 130
@@ -49,6 +58,15 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.TWO_RUNTIMES: "Two different copies of the GPU runtime are loaded at once.",
     ExitCode.HUNG_AND_KILLED: "The probe did not end in time and was killed.",
     ExitCode.DIED_ON_SIGNAL: "A process of the probe died on a signal.",
+    ExitCode.SERVER_CAPTURE_INVALIDATED: "A graph capture of the server was invalidated.",
+    ExitCode.SERVER_OUT_OF_MEMORY: "The server ran out of the GPU's memory.",
+    ExitCode.SERVER_ABORTED: "The server aborted, in a capture or while decoding.",
+    ExitCode.SERVER_KILLED: "The server was killed from outside.",
+    ExitCode.SERVER_HUNG: "The server did not go on in time.",
+    ExitCode.SERVER_FAILED: "The server failed in a way that the judge does not know.",
+    ExitCode.SERVE_CHECK_FAILED: "The server decoded, but not as it should have.",
+    ExitCode.MISJUDGED: "A provoked failure of the server was not judged as what it is.",
+    ExitCode.NO_SERVER: "There is no SGLang that could be started.",
     ExitCode.PROBE_DEFECT: "The probe itself has a defect.",
     ExitCode.HANGUP: "The probe was ended by SIGHUP.",
     ExitCode.INTERRUPTED: "The probe was ended by SIGINT.",

@@ -10,6 +10,8 @@ from graph_probe import model
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.sabotage import Sabotage
 
+SERVE = "serve"
+
 
 class Options(NamedTuple):
     """`devices` None means every visible one. `timeout` is in seconds, for all of it."""
@@ -96,6 +98,7 @@ def _parser() -> _Parser:
         "--watchdog", action="store_true", help="query events at every step of each capture"
     )
     add("run", parents=[common, decoding], help="both, and the judgement of this image")
+    add(SERVE, add_help=False, help="SGLang itself with captured graphs: graph-probe serve --help")
     return parser
 
 

@@ -1,0 +1,191 @@
+"""Checks two servers of the same size against each other: with captured graphs, and without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from serve_probe.client import Generation
+from serve_probe.judge import State, Verdict
+from serve_probe.server_log import ServerLog
+from serve_probe.tiny_model import VOCABULARY
+from serve_probe.traffic import GREEDY_TOKENS, SAMPLED_TOKENS, Answers
+
+# In nats. Where two tokens differ, graph and eager must have been this undecided between them.
+TOLERANCE = 0.05
+_FEWEST_DISTINCT = 16
+
+
+@dataclass(frozen=True)
+class Run:
+    """One server from its start to its end; seconds where they are known."""
+
+    graph: bool
+    tensor_parallel: int
+    verdict: Verdict
+    log: ServerLog
+    answers: Answers | None = None
+    problem: str = ""
+    """Why there are no answers, where the log does not say it."""
+    ready_seconds: float | None = None
+    stop_seconds: float | None = None
+    left: tuple[str, ...] = ()
+    """Processes that were still there after its end."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check; `found` says what was seen, passed or not, `of` of which server: graph, eager."""
+
+    name: str
+    passed: bool
+    found: str
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far tokens of two runs agree: `equal` of `total`; the largest difference in nats."""
+
+    equal: int
+    total: int
+    difference: float
+    within: bool
+
+
+def check_run(run: Run, expected_all_reduce: str | None) -> list[Check]:
+    """What one server must show by itself."""
+    of = "graph" if run.graph else "eager"
+    return [replace(check, of=of) for check in _checks_of(run, expected_all_reduce)]
+
+
+def _checks_of(run: Run, expected_all_reduce: str | None) -> list[Check]:
+    ready = run.verdict.state is State.READY
+    checks = [Check("ready", ready, run.verdict.sentence)]
+    if run.answers is None:
+        if ready:
+            checks.append(Check("answers", False, run.problem or "It gave no answers."))
+        return checks
+    if run.graph:
+        checks.append(_captured(run))
+        if run.tensor_parallel > 1:
+            checks.append(_all_reduce(run.log.all_reduce, expected_all_reduce))
+    checks += [_decoded(run), *_valid(run.answers), _stopped(run)]
+    for name, other in (("repeat", run.answers.again), ("batch", run.answers.batch)):
+        agreement = agree(run.answers.greedy, other)
+        checks.append(Check(name, agreement.within, _agreement_text(agreement)))
+    return checks
+
+
+def check_pair(graph: Run, eager: Run) -> list[Check]:
+    """What captured graphs must give: the tokens of eager."""
+    if graph.answers is None or eager.answers is None:
+        return [Check("graph-equals-eager", False, "One of the two servers gave no answers.")]
+    agreement = agree(graph.answers.greedy, eager.answers.greedy)
+    return [Check("graph-equals-eager", agreement.within, _agreement_text(agreement))]
+
+
+def agree(first: Sequence[Generation], second: Sequence[Generation]) -> Agreement:
+    """Compares token by token up to the first that differs; what comes after it is another text.
+
+    Log-probabilities of equal tokens must agree within TOLERANCE, and so must those of the two
+    tokens at the first difference: else it was no near-tie.
+    """
+    equal = total = 0
+    difference = 0.0
+    whole = len(first) == len(second)
+    for one, other in zip(first, second, strict=False):
+        total += max(len(one.tokens), len(other.tokens))
+        whole = whole and len(one.tokens) == len(other.tokens)
+        pairs = zip(one.tokens, other.tokens, one.logprobs, other.logprobs, strict=False)
+        for token, other_token, logprob, other_logprob in pairs:
+            apart = abs(logprob - other_logprob)
+            # A difference that is no number is no agreement; max() would lose it.
+            difference = max(difference, math.inf if math.isnan(apart) else apart)
+            if token != other_token:
+                break
+            equal += 1
+    return Agreement(equal, total, difference, whole and total > 0 and difference <= TOLERANCE)
+
+
+def _agreement_text(agreement: Agreement) -> str:
+    return (
+        f"{agreement.equal} of {agreement.total} tokens equal up to the first difference; largest "
+        f"difference in log-probability {agreement.difference:.4g} (at most {TOLERANCE})."
+    )
+
+
+def _captured(run: Run) -> Check:
+    wanted = set(range(run.tensor_parallel))
+    decode = [capture for capture in run.log.captures if capture.phase == "decode"]
+    missing = [
+        f"{capture.phase} on rank {capture.rank}"
+        for capture in run.log.captures
+        if not capture.ended
+    ]
+    if wanted - {capture.rank for capture in decode}:
+        missing.append(f"decode on {len(wanted - {c.rank for c in decode})} of {len(wanted)} ranks")
+    for capture in run.log.captures:
+        unnamed = set(capture.sizes) - run.log.sizes_named(capture.phase)
+        if capture.rank == 0 and unnamed:
+            missing.append(f"{capture.phase} at sizes {sorted(unnamed)}")
+    if missing:
+        return Check("captured", False, f"Not captured: {'; '.join(missing)}.")
+    parts = [
+        f"{len(capture.sizes)} sizes of {capture.phase} in {capture.seconds} s"
+        for capture in run.log.captures
+        if capture.rank == 0
+    ]
+    return Check("captured", True, f"{' and '.join(parts)}, on every rank.")
+
+
+def _all_reduce(named: str | None, expected: str | None) -> Check:
+    if named is None:
+        return Check("all-reduce", False, "The log names no all-reduce.")
+    if expected is None or named == expected:
+        return Check("all-reduce", True, f"The log names {named}.")
+    return Check("all-reduce", False, f"The log names {named}; this image declares {expected}.")
+
+
+def _decoded(run: Run) -> Check:
+    with_graph, without = run.log.decoded_with_graph
+    wrong = without if run.graph else with_graph
+    return Check(
+        "decoded-with-graphs" if run.graph else "decoded-eagerly",
+        wrong == 0 and with_graph + without > 0,
+        f"{with_graph} decode lines with a graph, {without} without one.",
+    )
+
+
+def _valid(answers: Answers) -> list[Check]:
+    everything = (*answers.greedy, *answers.again, *answers.batch, *answers.sampled)
+    bad = [t for made in everything for t in made.tokens if not 0 <= t < VOCABULARY]
+    infinite = sum(not math.isfinite(value) for made in everything for value in made.logprobs)
+    lengths = {len(made.tokens) for made in (*answers.greedy, *answers.again, *answers.batch)}
+    scored = all(len(made.tokens) == len(made.logprobs) for made in everything)
+    whole = lengths == {GREEDY_TOKENS} and scored
+    distinct = [len(set(made.tokens)) for made in answers.sampled]
+    sampled = (
+        all(len(made.tokens) == SAMPLED_TOKENS for made in answers.sampled)
+        and min(distinct) >= _FEWEST_DISTINCT
+        and len({made.tokens for made in answers.sampled}) == len(answers.sampled)
+    )
+    return [
+        Check(
+            "finite",
+            not bad and not infinite and whole,
+            f"{len(bad)} tokens outside of the vocabulary, {infinite} log-probabilities that are "
+            f"no number, {'all' if whole else 'not all'} answers of the asked length.",
+        ),
+        Check("sampled", sampled, f"{distinct} distinct tokens of {SAMPLED_TOKENS} each."),
+    ]
+
+
+def _stopped(run: Run) -> Check:
+    if run.left:
+        return Check("stopped", False, f"Processes are left: {'; '.join(run.left)}.")
+    clean = run.log.graceful and run.stop_seconds is not None
+    if not clean:
+        return Check("stopped", False, "SIGTERM did not end it by itself; it was killed.")
+    return Check("stopped", True, f"{run.stop_seconds:.1f} s after SIGTERM; no process is left.")

@@ -1,0 +1,94 @@
+"""What the server will run on: the GPUs that the runtime sees, and the versions that are installed.
+
+The runtime is asked by a child of the graph probe, so that this process never loads it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from graph_probe import library
+from graph_probe.device import Device, RuntimeFacts, check_gfx
+from graph_probe.exit_codes import ExitCode, ProbeError
+from graph_probe.supervisor import Ended, Supervisor
+
+_PACKAGES = ("sglang", "torch", "triton", "amd-aiter", "transformers")
+_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The runtime, its devices, and the versions of the packages that serve."""
+
+    runtime: RuntimeFacts
+    devices: tuple[Device, ...]
+    versions: dict[str, str]
+
+
+def describe(backend: str, gfx: str | None) -> Machine:
+    """Raises ProbeError: no runtime, no GPU, a stand-in, the wrong gfx, or no SGLang to start."""
+    runtime, devices = _ask(backend)
+    if runtime.is_stand_in:
+        raise ProbeError(
+            ExitCode.NO_RUNTIME_OR_DEVICE,
+            "Not run: no GPU. The runtime here is the HIP stand-in, on which no server can run.",
+        )
+    check_gfx(list(devices), gfx)
+    if not _has_launcher():
+        raise ProbeError(
+            ExitCode.NO_SERVER,
+            "There is no sglang/launch_server.py in this Python: install SGLang, or run this in "
+            "an image that has it.",
+        )
+    return Machine(runtime, devices, _versions())
+
+
+def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="serve-probe-") as folder,
+        Supervisor(Path(folder), _SECONDS, os.environ) as supervisor,
+    ):
+        specification = {
+            "role": "lead",
+            "backend": backend,
+            "torch": library.torch_folder(),
+            "gfx": None,
+            "folder": folder,
+            "devices": None,
+            "decode": False,
+        }
+        supervisor.start("the runtime", specification)
+        for child, message in supervisor.messages():
+            if isinstance(message, Ended):
+                raise ProbeError(message.code, message.sentence(child))
+            if message["kind"] == "error":
+                raise ProbeError(ExitCode(message["code"]), message["sentence"])
+            if message["kind"] == "runtime":
+                devices = tuple(Device(*device) for device in message["devices"])
+                return RuntimeFacts(*message["runtime"]), devices
+    raise ProbeError(ExitCode.PROBE_DEFECT, "The process for the runtime ended without a word.")
+
+
+def _has_launcher() -> bool:
+    """Whether `python -m sglang.launch_server` exists, found without importing anything."""
+    try:
+        found = importlib.util.find_spec("sglang")
+    except (ImportError, ValueError):
+        return False
+    places = found.submodule_search_locations or [] if found else []
+    return any(Path(place, "launch_server.py").is_file() for place in places)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

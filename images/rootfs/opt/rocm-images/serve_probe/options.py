@@ -1,0 +1,117 @@
+"""The arguments of `graph-probe serve`, checked, as one frozen value."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from graph_probe.exit_codes import ExitCode, ProbeError
+from serve_probe.provocation import Kind
+
+SIZES = (1, 2, 4, 8)
+_ALL = "all"
+
+
+class Options(NamedTuple):
+    """`sizes` None means each of SIZES that the visible GPUs allow. Seconds throughout."""
+
+    backend: str
+    gfx: str | None
+    json: bool
+    timeout: float
+    ready_timeout: float
+    sizes: tuple[int, ...] | None
+    race: bool
+    provoke: tuple[Kind, ...]
+    jobs: int | None
+    logs: Path | None
+    output: Path | None
+    server_arguments: tuple[str, ...]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sentence = f"{message[:1].upper()}{message[1:]}. See {self.prog} --help."
+        raise ProbeError(ExitCode.BAD_ARGUMENTS, sentence)
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Raises ProbeError BAD_ARGUMENTS with a sentence; --help exits as argparse does."""
+    own, _, rest = _split(arguments)
+    values = vars(_parser().parse_args(own))
+    kinds = values.pop("provoke") or []
+    provoke = tuple(Kind) if _ALL in kinds else tuple(Kind(kind) for kind in dict.fromkeys(kinds))
+    sizes = values.pop("tp")
+    if provoke and (values["race"] or sizes):
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS,
+            "--provoke starts servers of its own: leave out --tp and --race.",
+        )
+    return Options(
+        provoke=provoke,
+        sizes=tuple(sorted(set(sizes))) if sizes else None,
+        server_arguments=tuple(rest),
+        **values,
+    )
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
+    words = list(arguments)
+    if "--" not in words:
+        return words, "", []
+    at = words.index("--")
+    return words[:at], "--", words[at + 1 :]
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="graph-probe serve",
+        description="Starts SGLang with captured graphs and without, at every tensor-parallel "
+        "size that the visible GPUs allow, and compares what the two answer. Arguments after "
+        "-- go to the servers.",
+    )
+    add = parser.add_argument
+    add("--tp", type=int, nargs="+", choices=SIZES, metavar="SIZE", help="only these: 1 2 4 8")
+    add("--race", action="store_true", help="captures held open beside unfinished NCCL work")
+    add(
+        "--provoke",
+        nargs="+",
+        choices=[_ALL, *(kind.value for kind in Kind)],
+        metavar="KIND",
+        help="make servers fail on purpose, to test the judge: all, "
+        + ", ".join(kind.value for kind in Kind),
+    )
+    add("--jobs", type=_jobs, help="provoked servers at once (default: one for each GPU)")
+    add("--backend", choices=("auto", "hip", "cuda"), default="auto")
+    add("--gfx", help="the gfx that must be found; default: what the image says")
+    add("--json", action="store_true", help="one JSON object on standard output")
+    add("--output", type=Path, metavar="FILE", help="also write that object here, server by server")
+    add("--logs", type=Path, metavar="DIR", help="keep the servers' logs in this folder")
+    add(
+        "--timeout",
+        type=_seconds,
+        default=5400.0,
+        help="seconds for all of it (default: 5400)",
+    )
+    add(
+        "--ready-timeout",
+        type=_seconds,
+        default=900.0,
+        help="seconds for one server to become ready; kernels may be compiled (default: 900)",
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 64")
+    return int(text)

@@ -1,0 +1,178 @@
+"""Runs servers: with graphs and eager at each size, provoked, or with captures held open."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve_probe import provocation
+from serve_probe.checks import Run
+from serve_probe.client import Client, RequestFailed
+from serve_probe.judge import judge
+from serve_probe.provocation import Provocation
+from serve_probe.server import Server, Servers, free_port
+from serve_probe.server_log import ServerLog
+from serve_probe.traffic import PROMPTS, converse
+
+PACKAGES = Path(__file__).parent.parent
+# Chosen for a model that no tuned kernel knows; prompts repeat, and a cached prefix would make a
+# repeated prompt another computation.
+_ARGUMENTS = (
+    *("--attention-backend", "triton", "--sampling-backend", "pytorch"),
+    *("--random-seed", "42", "--disable-radix-cache", "--host", "127.0.0.1"),
+)
+_CACHE_LIMIT = ("--max-total-tokens", "131072")
+_EAGER = ("--disable-cuda-graph",)
+_VISIBLE = {"hip": "HIP_VISIBLE_DEVICES", "cuda": "CUDA_VISIBLE_DEVICES"}
+HANG_SECONDS = 20.0
+_TOKENS_WHILE_TRIGGERED = 3000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where servers run: the model and the logs, on which backend, with what else they are given.
+
+    `ready_seconds` is how long a server may take to become ready.
+    """
+
+    model: Path
+    logs: Path
+    backend: str
+    ready_seconds: float
+    extra: tuple[str, ...] = ()
+
+
+def run_plain(servers: Servers, place: Place, tensor_parallel: int, graph: bool) -> Run:
+    """One server as it is, asked everything. Raises Stopped."""
+    name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
+    arguments = () if graph else _EAGER
+    return _run(servers, place, name, tensor_parallel, graph, arguments, {})
+
+
+def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
+    """A server whose captures are held open beside NCCL work that is not done. Raises Stopped."""
+    environment = {provocation.KIND: "race"}
+    arguments = ("--cuda-graph-backend-prefill", "disabled")
+    name = f"tp{tensor_parallel}-race"
+    return _run(servers, place, name, tensor_parallel, True, arguments, environment)
+
+
+def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Sequence[str]) -> Run:
+    """A server that is made to fail, on these GPUs. Raises Stopped."""
+    name = f"provoke-{provoked.kind}"
+    trigger = place.logs / f"{name}.trigger"
+    trigger.unlink(missing_ok=True)
+    environment = provoked.environment(trigger) | {_VISIBLE[place.backend]: ",".join(gpus)}
+    return _run(
+        servers,
+        place,
+        name,
+        provoked.tensor_parallel,
+        True,
+        provoked.arguments,
+        environment,
+        provoked,
+        trigger,
+    )
+
+
+def visible_gpus(backend: str, count: int, environment: Mapping[str, str]) -> list[str]:
+    """The names of the visible GPUs, as the variable of that backend takes them."""
+    given = environment.get(_VISIBLE[backend]) or environment.get(_VISIBLE["cuda"])
+    named = [name.strip() for name in (given or "").split(",") if name.strip()]
+    return named[:count] if len(named) >= count else [str(number) for number in range(count)]
+
+
+def _run(
+    servers: Servers,
+    place: Place,
+    name: str,
+    tensor_parallel: int,
+    graph: bool,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    provoked: Provocation | None = None,
+    trigger: Path | None = None,
+) -> Run:
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "sglang.launch_server", "--model-path", str(place.model)),
+        *("--tp", str(tensor_parallel), "--port", str(port), *_ARGUMENTS),
+        *(() if provoked and provoked.unlimited else _CACHE_LIMIT),
+        # On CUDA the all-reduce is named at this level only.
+        *(("--log-level", "debug") if place.backend == "cuda" and tensor_parallel > 1 else ()),
+        *arguments,
+        *place.extra,
+    ]
+    answers, problem, stop = None, "", None
+    told = _environment(environment)
+    with Server(servers, command, told, place.logs / f"{name}.log") as server:
+        if provoked and provoked.injected == "hang-in-capture":
+            server.wait_for(provocation.HELD, place.ready_seconds)
+            ready = server.wait_until_ready(HANG_SECONDS)
+        else:
+            ready = server.wait_until_ready(place.ready_seconds)
+        ready_seconds = server.seconds if ready else None
+        client = Client(port)
+        if ready and provoked and provoked.while_decoding and trigger:
+            _fail_while_decoding(server, client, trigger)
+        elif ready:
+            try:
+                answers = converse(client)
+            except RequestFailed as failed:
+                problem = str(failed)
+        if server.ending.status is None and not server.ending.overdue:
+            stop = server.stop()
+        ending = server.ending
+        left = server.left() if ending.status is not None else ()
+    text = server.text()
+    return Run(
+        graph,
+        tensor_parallel,
+        judge(text, ending),
+        ServerLog(text),
+        answers,
+        problem,
+        ready_seconds,
+        stop,
+        left,
+    )
+
+
+def _fail_while_decoding(server: Server, client: Client, trigger: Path) -> None:
+    """Trigger the failure while a long answer is being made, and wait for the server's end."""
+
+    def ask() -> None:
+        try:
+            client.generate(PROMPTS[0], _TOKENS_WHILE_TRIGGERED, logprobs=False)
+        except RequestFailed:
+            return  # as it must: the judge says what became of the server
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    server.wait_for("Decode batch", HANG_SECONDS)
+    trigger.touch()
+    server.wait_for_end(HANG_SECONDS * 3)
+    asking.join(HANG_SECONDS)
+
+
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a server: offline, loopback never through a proxy.
+
+    The path of these packages is taken out: nothing of theirs is to be in an unmodified server.
+    """
+    environment = dict(os.environ)
+    paths = environment.pop("PYTHONPATH", "").split(os.pathsep)
+    paths = [path for path in paths if path and Path(path) != PACKAGES]
+    if provocation.KIND in added:
+        paths = [str(provocation.INJECTION), str(PACKAGES), *paths]
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    for name in ("NO_PROXY", "no_proxy"):
+        environment[name] = ",".join(filter(None, [environment.get(name), "127.0.0.1,localhost"]))
+    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    return {**environment, **added}

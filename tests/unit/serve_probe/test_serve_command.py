@@ -1,0 +1,241 @@
+"""`graph-probe serve` against a stand-in for SGLang's server, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raw_logs import PACKAGES, PROJECT, STAND_IN_SERVER
+
+LAUNCHER = PROJECT / "images" / "rootfs" / "usr" / "local" / "bin" / "graph-probe"
+# Two GPUs that are not there: the machine is made up, everything after it is the program's own.
+PROGRAM = """
+import sys
+from graph_probe.device import Device, RuntimeFacts
+from serve_probe import command_line, machine
+gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
+facts = RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False)
+machine.describe = lambda backend, gfx: machine.Machine(facts, gpus, {"sglang": "0"})
+sys.exit(command_line.main(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    found: dict[str, Any]
+    stderr: str
+
+    def failed(self) -> set[str]:
+        results = self.found["sizes"] + self.found["races"]
+        return {c["name"] for result in results for c in result["checks"] if not c["passed"]}
+
+
+Serve = Callable[..., Done]
+
+
+def environment(how: str) -> dict[str, str]:
+    paths = os.pathsep.join([str(PACKAGES), str(STAND_IN_SERVER)])
+    return {**os.environ, "PYTHONPATH": paths, "STAND_IN": how}
+
+
+@pytest.fixture
+def serve() -> Serve:
+    def run(*arguments: str, how: str = "") -> Done:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "--json", *arguments],
+            env=environment(how),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return Done(done.returncode, json.loads(done.stdout), done.stderr)
+
+    return run
+
+
+def test_both_servers_of_every_size_are_compared(serve: Serve) -> None:
+    done = serve()
+    assert done.code == 0, done.found["sentence"]
+    assert [result["tensor_parallel"] for result in done.found["sizes"]] == [1, 2]
+    assert done.failed() == set()
+    names = [check["name"] for check in done.found["sizes"][1]["checks"]]
+    assert {"captured", "all-reduce", "graph-equals-eager", "repeat", "batch", "stopped"} <= set(
+        names
+    )
+    for result in done.found["sizes"]:
+        for server in ("graph", "eager"):
+            loads = result[server]["loads"]
+            assert [(e["concurrency"], e["requests"], e["tokens"]) for e in loads] == [
+                (1, 1, 512),
+                (4, 16, 16 * 256),
+                (8, 32, 32 * 256),
+            ]
+            assert all(load["tokens_per_second"] > 0 for load in loads)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "failed"),
+    [
+        ("eager-differs", 11, {"graph-equals-eager"}),
+        ("nan", 11, {"finite", "repeat", "batch", "graph-equals-eager"}),
+        ("leaves-a-process", 46, {"stopped"}),
+        ("fails-in-capture", 40, {"ready", "graph-equals-eager"}),
+    ],
+)
+def test_what_a_server_does_wrong_fails_its_own_check(
+    serve: Serve, how: str, code: int, failed: set[str]
+) -> None:
+    done = serve("--tp", "1", how=how)
+    assert (done.code, done.failed()) == (code, failed)
+
+
+def test_a_server_that_never_becomes_ready_has_hung(serve: Serve) -> None:
+    done = serve("--tp", "1", "--ready-timeout", "1", how="never-ready")
+    assert done.code == 44
+    assert done.found["sizes"][0]["graph"]["state"] == "hung"
+    assert done.found["sizes"][0]["graph"]["log_tail"]
+
+
+def test_the_whole_has_a_deadline_and_leaves_no_server(serve: Serve, tmp_path: Path) -> None:
+    done = serve("--timeout", "2", "--logs", str(tmp_path), how="never-ready")
+    assert done.code == 30
+    assert servers_of(tmp_path) == []
+
+
+def test_a_failure_while_decoding_is_provoked_and_judged(serve: Serve) -> None:
+    # abort-when-triggered acts in a real server only: here the server dies of the long request.
+    done = serve("--provoke", "abort-decoding", how="dies-while-decoding")
+    assert done.code == 0, done.found["provoked"]
+    (provoked,) = done.found["provoked"]
+    assert (provoked["run"]["state"], provoked["right"]) == ("aborted-decoding", True)
+
+
+def test_a_failure_that_does_not_come_is_misjudged(serve: Serve) -> None:
+    done = serve("--provoke", "kill-in-capture")
+    assert done.code == 47
+    assert "kill-in-capture" in done.found["sentence"]
+
+
+def test_a_control_whose_thread_never_ran_proves_nothing(serve: Serve) -> None:
+    done = serve("--provoke", "query-relaxed")
+    assert done.code == 47
+    assert "did not act" in done.found["provoked"][0]["found"]
+
+
+def test_a_race_in_which_no_capture_was_held_open_proves_nothing(serve: Serve) -> None:
+    done = serve("--race", "--tp", "1")
+    assert (done.code, done.failed()) == (46, {"held-open"})
+
+
+def test_the_object_is_written_server_by_server(serve: Serve, tmp_path: Path) -> None:
+    output = tmp_path / "serve.json"
+    done = serve("--tp", "1", "--output", str(output))
+    assert json.loads(output.read_text()) == done.found
+    assert [path.name for path in tmp_path.iterdir()] == ["serve.json"]
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(serve: Serve, tmp_path: Path) -> None:
+    done = serve("--output", str(tmp_path / "none" / "serve.json"))
+    assert done.code == 2
+    assert "cannot be written" in done.found["sentence"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_ends_it_and_every_server(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "--tp", "1", "--logs", str(tmp_path)],
+        env=environment("never-ready"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not servers_of(tmp_path) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert servers_of(tmp_path)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    expected = {signal.SIGKILL: -9}.get(number, 128 + number)
+    assert process.returncode == expected
+    while servers_of(tmp_path) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert servers_of(tmp_path) == []
+
+
+def servers_of(logs: Path) -> list[int]:
+    """The processes that write to a log of this folder: the servers, found by their output."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            written = (folder / "fd" / "1").readlink()
+        except OSError:
+            continue
+        if folder.name.isdigit() and logs in written.parents:
+            found.append(int(folder.name))
+    return found
+
+
+def test_arguments_after_two_dashes_go_to_the_server(serve: Serve, tmp_path: Path) -> None:
+    # The stand-in writes what it was given.
+    done = serve("--tp", "1", "--logs", str(tmp_path), "--", "--mem-fraction-static", "0.5")
+    assert done.code == 0
+    for name in ("tp1-graph", "tp1-eager"):
+        first = (tmp_path / f"{name}.log").read_text().splitlines()[0]
+        assert first.endswith("--mem-fraction-static 0.5")
+
+
+def test_a_provocation_takes_no_size(serve: Serve) -> None:
+    done = serve("--tp", "1", "--provoke", "query")
+    assert done.code == 2
+    assert "leave out --tp" in done.found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tp", "3"], "3"),
+        (["--provoke", "luck"], "luck"),
+        (["--jobs", "0"], "0 is not a number from 1 to 64"),
+        (["--timeout", "-1"], "-1 is no number of seconds above 0"),
+        (["--tp", "8"], "--tp 8 asks for more than the 2 visible GPUs"),
+    ],
+)
+def test_a_bad_argument_is_a_sentence(serve: Serve, arguments: list[str], said: str) -> None:
+    done = serve(*arguments)
+    assert done.code == 2
+    assert said in done.found["sentence"]
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_gpu_the_launcher_says_so_and_starts_nothing() -> None:
+    done = subprocess.run([LAUNCHER, "serve", "--json"], capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert done.returncode == found["exit_code"] == 20
+    assert found["sizes"] == []
+
+
+def test_the_servers_environment_is_offline_and_has_no_package_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from serve_probe.serving import PACKAGES as OURS
+    from serve_probe.serving import _environment
+
+    monkeypatch.setenv("PYTHONPATH", f"{OURS}{os.pathsep}/elsewhere")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    given = _environment({})
+    assert given["PYTHONPATH"] == "/elsewhere"
+    assert given["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+    assert given["HF_HUB_OFFLINE"] == "1"
+    provoked = _environment({"SERVE_PROBE_PROVOKE": "query"})["PYTHONPATH"].split(os.pathsep)
+    assert provoked[0].endswith("serve_probe/injection")
