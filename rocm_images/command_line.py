@@ -33,6 +33,7 @@ from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.selftest.verbs import evidence
 
 
 @click.group(
@@ -264,6 +265,9 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | 
 @click.option(
     "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
 )
+@click.option(
+    "--serve", is_flag=True, help="Start SGLang itself, too, where there is a GPU: docs/serve.md."
+)
 @rehearse_option
 def smoke(
     matrix_path: Path,
@@ -271,6 +275,7 @@ def smoke(
     bases: tuple[str, ...],
     jobs: int,
     image: str | None,
+    serve: bool,
     rehearse: bool,
 ) -> None:
     """Test images that the engine already has, from inside."""
@@ -282,7 +287,7 @@ def smoke(
         raise InputError("--image names one image: leave out --arch and --base")
     chosen = () if image else select(cells, archs, bases)
     code = test_images(
-        matrix_path, matrix, cells, chosen, image=image, jobs=jobs, rehearse=rehearse
+        matrix_path, matrix, cells, chosen, image=image, jobs=jobs, rehearse=rehearse, serve=serve
     )
     sys.exit(code)
 
@@ -312,6 +317,7 @@ for verb in (
 main.add_command(catalogue)
 main.add_command(ci_verbs.ci_matrix)
 main.add_command(ci_verbs.summary)
+main.add_command(evidence)
 
 
 def run() -> NoReturn:

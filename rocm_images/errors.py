@@ -22,6 +22,7 @@ class ExitCode(enum.IntEnum):
     PUBLISH_REFUSED = 8
     REGISTRY_FAILED = 9
     VERIFICATION_FAILED = 10
+    EVIDENCE_INVALID = 11
     NO_IMAGE_FITS = 12
     INTERRUPTED = 130
 
@@ -39,6 +40,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     "its immutable tag is taken",
     ExitCode.REGISTRY_FAILED: "a registry failed or let nobody in; running again resumes",
     ExitCode.VERIFICATION_FAILED: "an image is not what was tested: signature, evidence or digest",
+    ExitCode.EVIDENCE_INVALID: "evidence verify: the file was changed or contradicts itself",
     ExitCode.NO_IMAGE_FITS: "pick --auto: no AMD GPU here, GPUs of several kinds, or no image for "
     "them",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
@@ -113,6 +115,12 @@ class NoImageFits(RocmImagesError):
     """This machine has no GPU, GPUs of several kinds, or one that no image is for."""
 
     exit_code = ExitCode.NO_IMAGE_FITS
+
+
+class EvidenceInvalid(RocmImagesError):
+    """A file of evidence is not what was written, contradicts itself, or is of another image."""
+
+    exit_code = ExitCode.EVIDENCE_INVALID
 
 
 @dataclass(frozen=True, order=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from rocm_images.plan import Cell
 
 SCHEMA = 1
+SEAL = "seal"
 
 
 class Level(str, enum.Enum):
@@ -24,6 +26,8 @@ class Level(str, enum.Enum):
     """The graph probe on the HIP stand-in: the probe and the pipeline work; nothing about ROCm."""
     GPU = "gpu"
     """The graph probe on a real GPU."""
+    SERVE = "serve"
+    """SGLang itself, decoding with captured graphs, on a real GPU."""
 
     def __str__(self) -> str:
         return self.value
@@ -36,7 +40,11 @@ class Level(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The outcome of one smoke test. `probe` is what `graph-probe run --json` printed, or None."""
+    """The outcome of one smoke test.
+
+    `probe` is what `graph-probe run --json` printed, or None. `serve` is what `graph-probe serve
+    --json` printed, `{"not_run": why}`, or None where it was not asked for.
+    """
 
     cell: str
     image_id: str
@@ -50,6 +58,7 @@ class Evidence:
     tests: str
     """A digest of the tests that were run."""
     probe: Mapping[str, Any] | None
+    serve: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: Path, image_id: str) -> Evidence | None:
@@ -66,7 +75,7 @@ class Evidence:
         """The evidence that a JSON document holds, or None where it holds none of this schema."""
         try:
             fields = dict(document)
-            if fields.pop("schema") != SCHEMA:
+            if fields.pop(SEAL) != seal_of(fields) or fields.pop("schema") != SCHEMA:
                 return None
             fields["level"] = Level(fields["level"])
             fields["failures"] = tuple(fields["failures"])
@@ -77,12 +86,13 @@ class Evidence:
     @property
     def document(self) -> dict[str, Any]:
         """The evidence as a JSON document."""
-        return {
+        document = {
             "schema": SCHEMA,
             **asdict(self),
             "level": str(self.level),
             "failures": list(self.failures),
         }
+        return {**document, SEAL: seal_of(document)}
 
     @classmethod
     def of(
@@ -96,12 +106,13 @@ class Evidence:
         seconds: float,
         tests: str,
         probe: Mapping[str, Any] | None,
+        serve: Mapping[str, Any] | None = None,
     ) -> Evidence:
         """Evidence of now. The level is what the probe says it ran on, never what was hoped for."""
         return cls(
             cell=cell.name,
             image_id=image_id,
-            level=_level(device, probe),
+            level=level_of(device, probe, serve),
             passed=passed > 0 and not failures,
             tests_passed=passed,
             tests_failed=len(failures),
@@ -110,6 +121,7 @@ class Evidence:
             tests=tests,
             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             probe=probe,
+            serve=serve,
         )
 
     @property
@@ -148,6 +160,11 @@ class Evidence:
         rates = batches[-1]["tokens_per_second"]
         return f"{rates['eager']:.0f} eager, {rates['replay']:.0f} replay"
 
+    @property
+    def served(self) -> str:
+        """What SGLang itself did, as `sglang 0.5.21: TP 1 passed (35 129 251 tokens/s)`."""
+        return serve_in_words(self.serve)
+
     def write(self, folder: Path) -> Path:
         """Write it to `folder`, whole or not at all; the name is the image id's hex digits."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,9 +180,52 @@ def evidence_path(folder: Path, image_id: str) -> Path:
     return folder / f"{image_id.removeprefix('sha256:')}.json"
 
 
-def _level(device: Level, probe: Mapping[str, Any] | None) -> Level:
+def level_of(
+    device: Level, probe: Mapping[str, Any] | None, serve: Mapping[str, Any] | None
+) -> Level:
+    """What was tested, on a machine taken for `device`; its own word for it counts, not ours."""
     if not probe or not probe.get("devices"):
         return Level.STATIC
     stand_in = (probe.get("runtime") or {}).get("is_stand_in", True)
     # A device named like the stand-in is one, whatever the caller took the machine for.
-    return Level.STAND_IN if stand_in or device is not Level.GPU else Level.GPU
+    if stand_in or not device.reaches(Level.GPU):
+        return Level.STAND_IN
+    return Level.SERVE if has_served(serve) else Level.GPU
+
+
+def has_served(serve: Mapping[str, Any] | None) -> bool:
+    """Whether SGLang passed every check at every size that was tried, and one was, on a GPU."""
+    if not serve or serve.get("exit_code") != 0:
+        return False
+    sizes = serve.get("sizes") or []
+    stand_in = (serve.get("runtime") or {}).get("is_stand_in", True)
+    return bool(sizes) and not stand_in and all(size.get("passed") is True for size in sizes)
+
+
+def serve_in_words(serve: Mapping[str, Any] | None) -> str:
+    """The serve tier in a line; `-` where it was not asked for."""
+    if serve is None:
+        return "-"
+    if "not_run" in serve:
+        return f"not run: {serve['not_run']}"
+    sizes = serve.get("sizes") or []
+    if not sizes:
+        return str(serve.get("sentence") or "nothing ran")
+    version = (serve.get("versions") or {}).get("sglang", "of unknown version")
+    parts = []
+    for size in sizes:
+        rates = [f"{load['tokens_per_second']:.0f}" for load in size["graph"]["loads"]]
+        outcome = "passed" if size["passed"] else "FAILED"
+        told = f" ({' '.join(rates)} tokens/s)" if rates else ""
+        parts.append(f"TP {size['tensor_parallel']} {outcome}{told}")
+    return f"sglang {version}: {', '.join(parts)}"
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """A checksum over a document without its seal: it shows a change, and proves no author.
+
+    The same as image_selftest.document.seal_of, which is in the images.
+    """
+    content = {name: value for name, value in document.items() if name != SEAL}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -33,6 +33,8 @@ class BuildOptions:
     """The folder for rendered Dockerfiles, logs, evidence and the summary."""
     jobs: int
     smoke: bool = True
+    serve: bool = False
+    """Have the smoke test start SGLang itself, where there is a GPU."""
     force: bool = False
     """Build and test even what is up to date."""
     pull_existing: bool = False
@@ -252,6 +254,7 @@ class _Run:
             log,
             self.options.evidence,
             self.children,
+            serve=self.options.serve,
         )
         report = report.tested(evidence)
         if evidence.passed:

@@ -141,13 +141,16 @@ def test_images(
     image: str | None,
     jobs: int,
     rehearse: bool,
+    serve: bool,
 ) -> ExitCode:
     """Test the images of the chosen cells, or the one image that is named, and report.
 
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    options = BuildOptions(matrix=matrix_path, rootfs=ROOTFS, state=STATE, jobs=jobs, force=True)
+    options = BuildOptions(
+        matrix=matrix_path, rootfs=ROOTFS, state=STATE, jobs=jobs, force=True, serve=serve
+    )
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
     references = [cell.reference(cell.tags[0] + options.tag_suffix) for cell in chosen]
     inputs = []

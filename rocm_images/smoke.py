@@ -80,10 +80,13 @@ def smoke(
     log: Path,
     evidence: Path,
     children: Children,
+    *,
+    serve: bool = False,
 ) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
 
-    Writes the evidence to the folder `evidence` and returns it.
+    Writes the evidence to the folder `evidence` and returns it. `serve` has SGLang itself decode,
+    too, where there is a GPU.
 
     Raises:
         Stopped: the run is being stopped.
@@ -91,15 +94,18 @@ def smoke(
     """
     begun = time.monotonic()
     results, probe = log.with_suffix(".xml"), log.with_suffix(".probe.json")
+    served = log.with_suffix(".serve.json")
     log.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     probe.unlink(missing_ok=True)
+    served.unlink(missing_ok=True)
     device = device_for(engine, _labels_of(engine, image_id))
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),
         *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
         *(f"--device={device}", f"--probe-result={probe}"),
+        *((f"--serve-result={served}",) if serve else ()),
     ]
     process = children.start(words, engine.environment)
     assert process.stdout is not None
@@ -118,6 +124,7 @@ def smoke(
         seconds=time.monotonic() - begun,
         tests=tests_digest(),
         probe=read_probe(probe),
+        serve=_read_serve(served, device) if serve else None,
     )
     found.write(evidence)
     return found
@@ -153,6 +160,13 @@ def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str,
     if not failed and (status != 0 or passed == 0):
         failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
     return passed, tuple(failed)
+
+
+def _read_serve(path: Path, device: Level) -> dict[str, Any]:
+    """What the serve tier printed in the image, or why it did not run."""
+    if not device.reaches(Level.GPU):
+        return {"not_run": "no GPU"}
+    return read_probe(path) or {"not_run": "it gave no result"}
 
 
 def read_probe(path: Path) -> dict[str, Any] | None:

@@ -118,12 +118,23 @@ def evidence_table(reports: Sequence[CellReport]) -> str:
             found.capture,
             found.judgement,
             found.tokens_per_second,
+            found.served,
             f"{found.seconds:.1f}",
         )
         for found in (report.evidence for report in reports)
         if found is not None
     ]
-    header = ("CELL", "LEVEL", "DEVICES", "RUNTIME", "CAPTURE", "ALL-REDUCE", "TOKENS/S", "SECONDS")
+    header = (
+        "CELL",
+        "LEVEL",
+        "DEVICES",
+        "RUNTIME",
+        "CAPTURE",
+        "ALL-REDUCE",
+        "TOKENS/S",
+        "SERVE",
+        "SECONDS",
+    )
     return text_table(header, rows) if rows else ""
 
 

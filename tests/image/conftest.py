@@ -25,7 +25,7 @@ from rocm_images.plan import Cell, cells_of
 from rocm_images.selection import cell_named
 
 # A container whose test run was killed ends by itself after this time.
-CONTAINER_SECONDS = 1800
+CONTAINER_SECONDS, SERVING_CONTAINER_SECONDS = 1800, 7200
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,10 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what the container is given: static (no device), stand-in, gpu",
     )
     group.addoption("--probe-result", type=Path, help="where to write what the graph probe found")
+    group.addoption(
+        "--serve-result", type=Path, help="start SGLang itself, and where to write what it showed"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "device: needs a GPU or its stand-in")
+    config.addinivalue_line("markers", "serve: starts SGLang itself, on a GPU, where asked to")
     config.addinivalue_line(
         "markers", "stand_in: needs the HIP stand-in, whose host can be changed"
     )
@@ -53,9 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a device, what needs one is no part of the run; the evidence then says `static`."""
     device = config.option.device
+    serving = (Level.GPU,) if config.option.serve_result else ()
     for marker, levels in (
         ("device", (Level.STAND_IN, Level.GPU)),
         ("stand_in", (Level.STAND_IN,)),
+        ("serve", serving),
     ):
         if device not in levels:
             left_out = [item for item in items if item.get_closest_marker(marker)]
@@ -106,11 +112,15 @@ def attributes(client: docker.DockerClient, image: ImageUnderTest) -> dict[str, 
 
 
 @pytest.fixture(scope="session")
-def host(client: docker.DockerClient, image: ImageUnderTest) -> Iterator[Host]:
+def host(
+    client: docker.DockerClient, image: ImageUnderTest, request: pytest.FixtureRequest
+) -> Iterator[Host]:
     """A container of the image without network, started through the image's own entrypoint."""
+    serving = request.config.option.serve_result is not None
+    seconds = SERVING_CONTAINER_SECONDS if serving else CONTAINER_SECONDS
     container = client.containers.run(
         image.reference,
-        ["sleep", str(CONTAINER_SECONDS)],
+        ["sleep", str(seconds)],
         detach=True,
         auto_remove=True,
         network_mode="none",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rocm_images.errors import EvidenceInvalid
 from rocm_images.evidence import Evidence, Level, evidence_path
 from rocm_images.matrix import Matrix
 from rocm_images.plan import cells_of
+from rocm_images.selftest.verification import verify
 
 IMAGE_ID = "sha256:" + "ab" * 32
 
@@ -25,8 +28,22 @@ def probe(*, stand_in: bool) -> dict[str, Any]:
     }
 
 
+def serve(*, passed: bool = True, stand_in: bool = False) -> dict[str, Any]:
+    loads = [{"tokens_per_second": rate} for rate in (34.9, 128.8, 250.7)]
+    return {
+        "exit_code": 0 if passed else 40,
+        "runtime": {"is_stand_in": stand_in},
+        "versions": {"sglang": "0.5.21"},
+        "sizes": [{"tensor_parallel": 8, "passed": passed, "graph": {"loads": loads}}],
+    }
+
+
 def evidence(
-    matrix: Matrix, device: Level, found: dict[str, Any] | None, failures: tuple[str, ...] = ()
+    matrix: Matrix,
+    device: Level,
+    found: dict[str, Any] | None,
+    failures: tuple[str, ...] = (),
+    served: dict[str, Any] | None = None,
 ) -> Evidence:
     return Evidence.of(
         cells_of(matrix)[0],
@@ -37,6 +54,7 @@ def evidence(
         seconds=1.23,
         tests="0" * 64,
         probe=found,
+        serve=served,
     )
 
 
@@ -57,6 +75,39 @@ def test_the_level_is_what_the_probe_really_ran_on(
     small_matrix: Matrix, device: Level, found: dict[str, Any] | None, level: Level
 ) -> None:
     assert evidence(small_matrix, device, found).level is level
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "served", "level"),
+    [
+        (Level.GPU, probe(stand_in=False), serve(), Level.SERVE),
+        (Level.GPU, probe(stand_in=False), serve(passed=False), Level.GPU),
+        (Level.GPU, probe(stand_in=False), {"not_run": "it gave no result"}, Level.GPU),
+        (Level.GPU, probe(stand_in=False), {"exit_code": 0, "sizes": []}, Level.GPU),
+        (Level.GPU, probe(stand_in=False), serve(stand_in=True), Level.GPU),
+        (Level.GPU, probe(stand_in=True), serve(), Level.STAND_IN),
+        (Level.STAND_IN, probe(stand_in=False), serve(), Level.STAND_IN),
+        (Level.GPU, None, serve(), Level.STATIC),
+    ],
+)
+def test_the_level_serve_takes_a_server_that_passed_on_a_real_gpu(
+    small_matrix: Matrix,
+    device: Level,
+    found: dict[str, Any] | None,
+    served: dict[str, Any],
+    level: Level,
+) -> None:
+    assert evidence(small_matrix, device, found, served=served).level is level
+
+
+def test_the_serve_tier_in_words(small_matrix: Matrix) -> None:
+    def words(served: dict[str, Any] | None) -> str:
+        return evidence(small_matrix, Level.GPU, probe(stand_in=False), served=served).served
+
+    assert words(serve()) == "sglang 0.5.21: TP 8 passed (35 129 251 tokens/s)"
+    assert words(serve(passed=False)) == "sglang 0.5.21: TP 8 FAILED (35 129 251 tokens/s)"
+    assert words({"not_run": "no GPU"}) == "not run: no GPU"
+    assert words(None) == "-"
 
 
 def test_a_failed_test_is_no_pass(small_matrix: Matrix) -> None:
@@ -91,7 +142,15 @@ def test_what_was_written_is_read_again(small_matrix: Matrix, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"schema": 1', '"schema": 2'), (IMAGE_ID, "sha256:other"), ("{", "["), ('"level"', '"l"')],
+    [
+        ('"schema": 1', '"schema": 2'),
+        (IMAGE_ID, "sha256:other"),
+        ("{", "["),
+        ('"level"', '"l"'),
+        # Changed by hand: its checksum is another one.
+        ('"tests_passed": 3', '"tests_passed": 4'),
+        ('"seal"', '"sail"'),
+    ],
 )
 def test_evidence_that_does_not_fit_is_none(
     small_matrix: Matrix, tmp_path: Path, old: str, new: str
@@ -105,3 +164,18 @@ def test_a_higher_level_reaches_a_lower_one_and_not_the_other_way() -> None:
     assert Level.GPU.reaches(Level.STAND_IN)
     assert Level.GPU.reaches(Level.GPU)
     assert not Level.STATIC.reaches(Level.STAND_IN)
+    assert [str(level) for level in Level] == ["static", "stand-in", "gpu", "serve"]
+
+
+def test_evidence_of_a_smoke_test_verifies_and_claims_no_more_than_it_holds(
+    small_matrix: Matrix, tmp_path: Path
+) -> None:
+    cells = cells_of(small_matrix)
+    written = evidence(small_matrix, Level.GPU, probe(stand_in=False), served=serve())
+    assert verify(written.write(tmp_path), cells) == written
+    boasting = replace(evidence(small_matrix, Level.GPU, probe(stand_in=True)), level=Level.SERVE)
+    with pytest.raises(EvidenceInvalid, match="claims the level serve"):
+        verify(boasting.write(tmp_path), cells)
+    failed = replace(evidence(small_matrix, Level.STATIC, None, ("test_x: wrong",)), passed=True)
+    with pytest.raises(EvidenceInvalid, match="its tests say otherwise"):
+        verify(failed.write(tmp_path), cells)

@@ -143,11 +143,19 @@ def test_a_command_whose_name_only_begins_like_doctor_is_run(entrypoint: Path) -
     assert run(entrypoint, "doctors").returncode == 127
 
 
-@pytest.mark.parametrize(("words", "said"), [(["selftest"], b"reserved"), ([], b"no command")])
-def test_what_cannot_be_run_is_a_sentence(entrypoint: Path, words: list[str], said: bytes) -> None:
-    done = run(entrypoint, *words)
+def test_selftest_is_the_self_test_and_takes_its_arguments(entrypoint: Path) -> None:
+    preflight(entrypoint.parent, "exit 21")
+    selftest = entrypoint.parent / "image-selftest"
+    selftest.write_text('#!/bin/sh\necho "the self-test was given" "$@"\n')
+    selftest.chmod(0o755)
+    done = run(entrypoint, "selftest", "--output", "-")
+    assert (done.returncode, done.stdout) == (0, b"the self-test was given --output -\n")
+
+
+def test_without_a_command_it_says_so(entrypoint: Path) -> None:
+    done = run(entrypoint)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert b"no command" in done.stderr
 
 
 def test_the_real_preflight_lets_a_command_run_on_a_machine_without_a_gpu(programs: Path) -> None:

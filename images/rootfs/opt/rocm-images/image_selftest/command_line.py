@@ -1,0 +1,140 @@
+"""The command line of the self-test: runs the tiers, writes the file, and says what it found."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from image_selftest.contents import contents_digest
+from image_selftest.document import document_of, has_passed, level_of
+from image_selftest.tiers import Tier, run_tiers
+
+PASSED, FAILED, BAD_ARGUMENTS, TERMINATED = 0, 1, 2, 143
+IMAGE_ID = "ROCM_IMAGES_IMAGE_ID"
+_ROOT = Path("/")
+_DESCRIPTION = "opt/rocm-images/image.json"
+
+
+class _BadArguments(Exception):
+    pass
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: `docker stop`. Process 1 would not even notice it without a handler."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _BadArguments(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="selftest",
+        description="Runs everything that this image can show of itself here (the doctor, graph "
+        "captures, a captured decode, SGLang itself) and writes one evidence file. It sends "
+        "nothing anywhere. Exit codes: 0 nothing failed, 1 something did, 2 bad arguments. "
+        "Arguments after -- go to graph-probe serve.",
+    )
+    parser.add_argument("--output", metavar="FILE", help="where to write; - is standard output")
+    parser.add_argument(
+        "--image-id",
+        default=os.environ.get(IMAGE_ID) or None,
+        metavar="sha256:...",
+        help=f"the image's id, which a container cannot know (default: {IMAGE_ID})",
+    )
+    parser.add_argument(
+        "--contents", action="store_true", help="only print the digest of the image's contents"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str], root: Path = _ROOT) -> int:
+    """Run the self-test; returns its exit code."""
+    words = list(arguments)
+    at = words.index("--") if "--" in words else len(words)
+    try:
+        options = _parser().parse_args(words[:at])
+        if options.contents:
+            print(contents_digest(root))
+            return PASSED
+        if not options.output:
+            raise _BadArguments("--output FILE is needed; --output - is standard output")
+        if options.image_id and not re.fullmatch(r"sha256:[0-9a-f]{64}", options.image_id):
+            raise _BadArguments(f"the image id {options.image_id!r} is not sha256: and 64 digits")
+        return _test(options.output, _image(root, options.image_id), words[at + 1 :])
+    except _BadArguments as problem:
+        _say(f"selftest: {problem}. See selftest --help.")
+        return BAD_ARGUMENTS
+    except OSError as error:
+        _say(f"selftest: {error.filename or 'a file'}: {error.strerror}; nothing was written.")
+        return BAD_ARGUMENTS
+
+
+def _image(root: Path, image_id: str | None) -> dict[str, Any]:
+    """What is known about the image from inside it, and its id where somebody told it."""
+    try:
+        description = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        description = None
+    return {"id": image_id, "contents": contents_digest(root), "description": description}
+
+
+def _test(output: str, image: dict[str, Any], serve_arguments: Sequence[str]) -> int:
+    begun = time.monotonic()
+    tiers: list[Tier] = []
+    programs: list[subprocess.Popen[bytes]] = []
+
+    def document() -> dict[str, Any]:
+        date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        return document_of(image, tiers, date, time.monotonic() - begun)
+
+    def done(tier: Tier) -> None:
+        tiers.append(tier)
+        # After each tier: what a power cut ends was not for nothing.
+        if output != "-":
+            _write(Path(output), document())
+        _say(f"{tier.name:8s} {tier.status}, {tier.seconds:.1f} s: {tier.sentence}")
+
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    if output != "-":
+        _write(Path(output), document())
+    handler = signal.signal(signal.SIGTERM, terminate)
+    try:
+        run_tiers(serve_arguments, done, programs.append)
+    except (_Terminated, KeyboardInterrupt):
+        for program in programs:
+            program.terminate()
+            program.wait()
+        _say("selftest: ended by a signal; the file holds what was finished.")
+        return TERMINATED
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    if output == "-":
+        print(json.dumps(document(), indent=2))
+    passed = has_passed(tiers)
+    _say(f"selftest {'passed' if passed else 'FAILED'} at level {level_of(tiers)}")
+    return PASSED if passed else FAILED
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Files of evidence from machines that are not ours: their schema, and what verifies them."""
