@@ -1,0 +1,79 @@
+"""The owner's kit and the serve tier, in a rehearsed image on a real engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import docker
+import pytest
+
+from conftest import Answer, run_build_py, run_in
+from rocm_images.engine import Engine
+
+RECOMMENDED = "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal"
+
+
+@pytest.fixture
+def evidence(rolling: Answer, client: docker.DockerClient, tmp_path: Path) -> Path:
+    """The file that `docker run ... IMAGE selftest --output -` prints, on two stand-in GPUs."""
+    status, out, err = run_in(
+        client,
+        RECOMMENDED,
+        ["selftest", "--output", "-"],
+        environment={
+            "HIP_STANDIN_DEVICES": "2",
+            "ROCM_IMAGES_IMAGE_ID": str(client.images.get(RECOMMENDED).id),
+        },
+    )
+    assert status == 0, err
+    path = tmp_path / "evidence.json"
+    path.write_text(out)
+    return path
+
+
+def test_a_self_test_verifies_against_its_image_and_no_other(
+    evidence: Path, real_engine: Engine
+) -> None:
+    verify = ("evidence", "verify", str(evidence))
+    environment = dict(real_engine.environment)
+    own = run_build_py(*verify, "--image", RECOMMENDED, environment=environment)
+    assert own.code == 0, own.stderr
+    assert "942-rocm7.2.2: passed at level stand-in" in own.stdout
+    assert "serve     not-run: not run: no GPU" in own.stdout
+    other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
+    wrong = run_build_py(*verify, "--image", other, environment=environment)
+    assert wrong.code == 12
+    assert "is about sha256:" in wrong.stderr
+
+
+def test_the_contents_tell_images_apart_where_no_id_was_told(
+    evidence: Path, real_engine: Engine
+) -> None:
+    from rocm_images.evidence import seal_of
+
+    document = json.loads(evidence.read_text())
+    document["image"]["id"] = None
+    document["seal"] = seal_of(document)
+    evidence.write_text(json.dumps(document))
+    verify = ("evidence", "verify", str(evidence))
+    environment = dict(real_engine.environment)
+    assert run_build_py(*verify, "--image", RECOMMENDED, environment=environment).code == 0
+    other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
+    wrong = run_build_py(*verify, "--image", other, environment=environment)
+    assert wrong.code == 12
+    assert "the contents" in wrong.stderr
+
+
+def test_a_tampered_self_test_does_not_verify(evidence: Path) -> None:
+    evidence.write_text(evidence.read_text().replace('"stand-in"', '"serve"', 1))
+    answer = run_build_py("evidence", "verify", str(evidence))
+    assert answer.code == 12
+    assert "changed after the test" in answer.stderr
+
+
+def test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level(rolling: Answer) -> None:
+    answer = run_build_py("smoke", "--rehearse", "--serve", "--image", RECOMMENDED)
+    assert answer.code == 0, answer.stderr
+    assert "not run: no GPU" in answer.stdout
+    assert answer.summary["942-rocm7.2.2"]["evidence"]["level"] == "stand-in"
