@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
 from rocm_images.engine import Engine
 from rocm_images.errors import RegistryError
+from rocm_images.evidence import Evidence, evidence_path
 from rocm_images.matrix_file import load
 from rocm_images.plan import cells_of
 from rocm_images.publishing.candidates import Rules
@@ -236,22 +238,29 @@ def test_a_failure_that_passes_is_tried_again(
 def test_an_image_without_evidence_of_this_image_is_not_published(
     rolling: Answer, keys: Keys, registry: Registry
 ) -> None:
-    image_id = rolling.summary["942-rocm7.2.0"]["image_id"].removeprefix("sha256:")
-    evidence = PROJECT / "build" / "evidence" / f"{image_id}.json"
-    text = evidence.read_text()
+    image_id = rolling.summary["942-rocm7.2.0"]["image_id"]
+    folder = PROJECT / "build" / "evidence"
+    path = evidence_path(folder, image_id)
+    evidence = Evidence.read(folder, image_id)
+    assert evidence is not None
     try:
-        evidence.unlink()
+        path.unlink()
         refused = publish(keys, registry.address)
         assert refused.code == 8
         assert "942-rocm7.2.0: no evidence for image" in refused.stderr
         assert "build.py smoke --arch 942 --base 7.2.0" in refused.stderr
-        evidence.write_text(text.replace('"passed": true', '"passed": false'))
+        replace(evidence, passed=False).write(folder)
         assert "failed its smoke test" in publish(keys, registry.address).stderr
+        # A file that somebody made better by hand is none.
+        path.write_text(path.read_text().replace('"passed": false', '"passed": true'))
+        assert "no evidence for image" in publish(keys, registry.address).stderr
         other = rolling.summary["942-rocm7.2.2"]["image_id"]
-        evidence.write_text(text.replace(f"sha256:{image_id}", other))
+        evidence_path(folder, other).replace(path.with_suffix(".kept"))
+        replace(evidence, image_id=other).write(folder).replace(path)
+        path.with_suffix(".kept").replace(evidence_path(folder, other))
         assert "no evidence for image" in publish(keys, registry.address).stderr
     finally:
-        evidence.write_text(text)
+        evidence.write(folder)
     assert registry.uploads() == []
     assert publish(keys, registry.address, "--arch", "942", "--base", "7.2.0").code == 0
 

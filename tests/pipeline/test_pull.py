@@ -6,14 +6,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import docker
 import pytest
 
-from conftest import Answer, Keys, run_build_py
+from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
+from rocm_images.evidence import Evidence
 from rocm_images.publishing.published import image_at
 from rocm_images.publishing.statements import EVIDENCE
 from rocm_images.registry.address import RegistryAddress
@@ -126,8 +127,6 @@ def test_evidence_about_another_image_is_refused(
     digest = published.registry.push("sglang-rocm", "borrowed", {"borrowed": "evidence"})
     reference = published.repository.reference(digest)
     cosign(keys, "sign", f"--key={keys.ours}", "--tlog-upload=false", "--yes", reference)
-    from conftest import PROJECT
-
     evidence = PROJECT / "build/evidence" / f"{published.digest.removeprefix('sha256:')}.json"
     words = ["attest", f"--key={keys.ours}", "--tlog-upload=false", "--yes", f"--type={EVIDENCE}"]
     cosign(keys, *words, f"--predicate={evidence}", reference)
@@ -161,11 +160,10 @@ def test_an_altered_layer_is_refused(
     digest = published.registry.push("sglang-rocm", "altered", {"of": "its own"}, labels)
     reference = published.repository.reference(digest)
     cosign(keys, "sign", f"--key={keys.ours}", "--tlog-upload=false", "--yes", reference)
-    from conftest import PROJECT
-
-    evidence = PROJECT / "build/evidence" / f"{published.digest.removeprefix('sha256:')}.json"
     predicate = tmp_path / "evidence.json"
-    predicate.write_text(json.dumps({**json.loads(evidence.read_text()), "image_id": digest}))
+    tested = Evidence.read(PROJECT / "build/evidence", published.digest)
+    assert tested is not None
+    predicate.write_text(json.dumps(replace(tested, image_id=digest).document))
     words = ["attest", f"--key={keys.ours}", "--tlog-upload=false", "--yes", f"--type={EVIDENCE}"]
     cosign(keys, *words, f"--predicate={predicate}", reference)
 
