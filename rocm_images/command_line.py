@@ -28,6 +28,7 @@ from rocm_images.command_options import (
     registry_option,
     rehearse_option,
 )
+from rocm_images.comparing import verbs as comparing
 from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
@@ -318,6 +319,8 @@ main.add_command(catalogue)
 main.add_command(ci_verbs.ci_matrix)
 main.add_command(ci_verbs.summary)
 main.add_command(evidence)
+for verb in (comparing.diff, comparing.inventory, comparing.release_notes):
+    main.add_command(verb)
 
 
 def run() -> NoReturn:

@@ -1,0 +1,1 @@
+"""How one image differs from another, and release notes made of that."""

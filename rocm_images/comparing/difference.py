@@ -1,0 +1,117 @@
+"""What is different between two images: pure functions on their facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
+from rocm_images.engine_images import BUILD_ID, INPUTS
+from rocm_images.errors import InputError
+
+# What differs between any two images, and is said elsewhere.
+_NOT_COMPARED = {ADVISORIES, BUILD_ID, INPUTS}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing by name, before and after; None: it was or is not there."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How `new` differs from `old`. Sizes are bytes."""
+
+    old: str
+    new: str
+    old_size: int
+    new_size: int
+    packages: Mapping[str, tuple[Change, ...]]
+    """Packages by kind, only kinds that both images know."""
+    env: tuple[Change, ...]
+    labels: tuple[Change, ...]
+    inputs: tuple[str, ...]
+    """The names of the inputs of the build that differ."""
+    gained: tuple[str, ...]
+    """Advisories that apply to the new image alone."""
+    lost: tuple[str, ...]
+    """Advisories that applied to the old image alone."""
+    shared_size: int
+    """Bytes of the layers that both have: what a host with the old image need not pull."""
+    shared_layers: int
+    removed_layers: tuple[LayerFact, ...]
+    added_layers: tuple[LayerFact, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the two are alike in everything that is compared."""
+        lists = (self.env, self.labels, self.gained, self.lost, self.removed_layers)
+        return not any((*lists, self.added_layers, *self.packages.values()))
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return asdict(self)
+
+
+def difference(old: ImageFacts, new: ImageFacts) -> Difference:
+    """How one image differs from another.
+
+    Raises:
+        InputError: the sizes of one are compressed, and the other's are not.
+    """
+    if old.compressed != new.compressed:
+        raise InputError(
+            f"{old.name} and {new.name} cannot be compared: a catalogue has compressed sizes, an "
+            "engine uncompressed ones; compare two inventories, or two catalogues"
+        )
+    before = {layer.digest for layer in old.layers}
+    after = {layer.digest for layer in new.layers}
+    shared = [layer for layer in new.layers if layer.digest in before]
+    return Difference(
+        old=old.name,
+        new=new.name,
+        old_size=old.size,
+        new_size=new.size,
+        packages={
+            kind: changes(old.packages[kind], new.packages[kind])
+            for kind in old.packages
+            if kind in new.packages
+        },
+        env=changes(old.env, new.env),
+        labels=changes(_compared(old.labels), _compared(new.labels)),
+        inputs=_inputs(old.labels, new.labels),
+        gained=tuple(name for name in new.advisories if name not in old.advisories),
+        lost=tuple(name for name in old.advisories if name not in new.advisories),
+        shared_size=sum(layer.size for layer in shared),
+        shared_layers=len(shared),
+        removed_layers=tuple(layer for layer in old.layers if layer.digest not in after),
+        added_layers=tuple(layer for layer in new.layers if layer.digest not in before),
+    )
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...]:
+    """What differs between two mappings, sorted by name."""
+    return tuple(
+        Change(name, old.get(name), new.get(name))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    )
+
+
+def _compared(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name not in _NOT_COMPARED}
+
+
+def _inputs(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """The inputs that the images' labels name differently; empty where a label is not there."""
+    try:
+        before, after = (json.loads(labels[INPUTS]) for labels in (old, new))
+        return tuple(change.name for change in changes(before, after))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return ()

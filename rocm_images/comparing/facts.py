@@ -1,0 +1,143 @@
+"""What two images are compared by, wherever it was read: an engine, a file, a catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rocm_images.errors import InputError
+from rocm_images.labels import PREFIX
+
+if TYPE_CHECKING:
+    from rocm_images.catalogue.schema import CatalogueEntry
+
+SCHEMA = 1
+ADVISORIES = PREFIX + "advisories"
+
+
+@dataclass(frozen=True)
+class LayerFact:
+    """One layer: its digest, its bytes, and the step that made it, where that is known."""
+
+    digest: str
+    size: int
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """One image. Sizes of layers are as its source has them: all compressed, or none."""
+
+    name: str
+    cell: str
+    """Empty for an image of another project."""
+    image_id: str
+    compressed: bool
+    packages: Mapping[str, Mapping[str, str]]
+    """Versions by name, for each kind of package: `dpkg`, `pip`, or `component`."""
+    labels: Mapping[str, str]
+    env: Mapping[str, str]
+    advisories: tuple[str, ...]
+    layers: tuple[LayerFact, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers."""
+        return sum(layer.size for layer in self.layers)
+
+    @classmethod
+    def of_json(cls, document: Mapping[str, Any]) -> ImageFacts:
+        """The facts that `inventory` wrote; raises KeyError, TypeError or ValueError for others."""
+        values = dict(document)
+        values["advisories"] = tuple(str(name) for name in values["advisories"])
+        values["layers"] = tuple(LayerFact(**layer) for layer in values["layers"])
+        for name in ("packages", "labels", "env"):
+            if not isinstance(values[name], dict):
+                raise TypeError(f"{name} is no object")
+        return cls(**values)
+
+    @classmethod
+    def of_published(cls, image: CatalogueEntry) -> ImageFacts:
+        """What a catalogue says of an image: no packages but those it is named for."""
+        return cls(
+            name=f"{image.repository}:{image.immutable_tag}",
+            cell=image.cell,
+            image_id=image.digest,
+            compressed=True,
+            packages={
+                "component": {
+                    "ROCm": str(image.rocm),
+                    "SGLang": str(image.sglang),
+                    "AITER": str(image.aiter),
+                    "base image": image.base_image,
+                }
+            },
+            labels={},
+            env={setting.name: setting.value for setting in image.settings},
+            advisories=tuple(issue.id for issue in image.known_issues),
+            layers=tuple(LayerFact(layer.digest, layer.size) for layer in image.layers),
+        )
+
+
+def write_inventory(path: Path, images: Iterable[ImageFacts]) -> None:
+    """Write the facts of images to a file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    document = {"inventory": SCHEMA, "images": [asdict(image) for image in images]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from None
+
+
+def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]:
+    """The images of an inventory, or the current ones of a catalogue.json, by cell.
+
+    Of a catalogue with `channel` only those of that channel; an inventory knows no channels.
+
+    Raises:
+        InputError: it is neither, or holds two images of one cell.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and document.get("inventory") == SCHEMA:
+            images = [ImageFacts.of_json(image) for image in document["images"]]
+        else:
+            images = _catalogued(path, channel)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read it ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is neither an inventory (`build.py inventory`) nor a catalogue.json ({error})"
+        ) from None
+    found: dict[str, ImageFacts] = {}
+    for image in images:
+        if image.cell in found:
+            raise InputError(
+                f"{path} has two images of {image.cell}, {found[image.cell].name} and "
+                f"{image.name}: name one channel (--channel)"
+            )
+        found[image.cell] = image
+    return found
+
+
+def _catalogued(path: Path, channel: str | None) -> list[ImageFacts]:
+    """Of each cell the images of its newest SGLang: one, unless there are several channels."""
+    from rocm_images.catalogue.file import read
+
+    images = [image for image in read(path).images if channel in (None, image.channel)]
+    newest = {
+        cell: max(image.newness for image in images if image.cell == cell)
+        for cell in {image.cell for image in images}
+    }
+    return [
+        ImageFacts.of_published(image) for image in images if image.newness == newest[image.cell]
+    ]

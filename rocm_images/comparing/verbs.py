@@ -1,0 +1,108 @@
+"""The verbs that compare images: diff, inventory and release-notes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from rocm_images.command_options import (
+    PROJECT,
+    arch_option,
+    base_option,
+    load,
+    matrix_option,
+    rehearse_option,
+)
+from rocm_images.engine import Engine, connect
+
+INVENTORY = PROJECT / "build" / "inventory.json"
+
+
+@click.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
+@rehearse_option
+def diff(old: str, new: str, as_json: bool, rehearse: bool) -> None:
+    """Show how image NEW differs from image OLD: packages, advisories, settings, layers.
+
+    Both are images that the engine has, by any reference. Packages are listed from inside.
+    """
+    from rocm_images.comparing.difference import difference
+    from rocm_images.comparing.inside import facts_of
+    from rocm_images.comparing.text import as_text
+
+    client = _engine(rehearse=rehearse).client()
+    try:
+        found = difference(facts_of(client, old), facts_of(client, new))
+    finally:
+        client.close()
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else as_text(found))
+
+
+@click.command()
+@matrix_option
+@arch_option
+@base_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=INVENTORY,
+    show_default="build/inventory.json beside build.py",
+    help="The file to write.",
+)
+@rehearse_option
+def inventory(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    output: Path,
+    rehearse: bool,
+) -> None:
+    """Write down what the engine's images of the chosen cells hold, for later release notes."""
+    from rocm_images.comparing.facts import write_inventory
+    from rocm_images.comparing.inside import facts_of
+    from rocm_images.selection import select
+
+    _, cells = load(matrix_path)
+    chosen = select(cells, archs, bases)
+    suffix = ""
+    if rehearse:
+        from rehearsal.stand_ins import TAG_SUFFIX
+
+        suffix = TAG_SUFFIX
+    client = _engine(rehearse=rehearse).client()
+    try:
+        references = [cell.reference(cell.tags[0] + suffix) for cell in chosen]
+        images = [facts_of(client, reference) for reference in references]
+    finally:
+        client.close()
+    write_inventory(output, images)
+    click.echo(f"wrote {os.path.relpath(output)}: {len(images)} images")
+
+
+@click.command("release-notes")
+@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--title", default="Images", show_default=True, help="The heading.")
+@click.option("--channel", metavar="NAME", help="Of catalogues, only the images of this channel.")
+def release_notes(old: Path, new: Path, title: str, channel: str | None) -> None:
+    """Print in Markdown what changed in each image, from file OLD to file NEW.
+
+    Each is a catalogue.json, or what `inventory` wrote; only an inventory knows all packages.
+    """
+    from rocm_images.comparing.facts import read_images
+    from rocm_images.comparing.text import release_notes as notes
+
+    click.echo(notes(title, read_images(old, channel), read_images(new, channel)), nl=False)
+
+
+def _engine(*, rehearse: bool) -> Engine:
+    if not rehearse:
+        return connect()
+    from rehearsal import stand_ins
+
+    return stand_ins.find_engine() or connect()

@@ -1,0 +1,76 @@
+"""Two rehearsed images differ in what their bases differ in, seen from inside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import docker
+import pytest
+
+from conftest import PROJECT, Answer, run_build_py
+from rocm_images.labels import PREFIX
+
+OLD, NEW = "942-rocm7.2.0", "942-rocm7.2.2"
+
+
+@pytest.fixture
+def found(rolling: Answer) -> dict[str, object]:
+    references = [rolling.summary[cell]["reference"] for cell in (OLD, NEW)]
+    answer = run_build_py("diff", *references, "--json", "--rehearse")
+    assert answer.code == 0, answer.stderr
+    document: dict[str, object] = json.loads(answer.stdout)
+    return document
+
+
+def test_a_newer_base_changes_its_torch_its_default_and_its_advisories(
+    found: dict[str, object], rolling: Answer, client: docker.DockerClient
+) -> None:
+    assert found["packages"] == {
+        "dpkg": [],
+        "pip": [
+            {"name": "torch", "old": "2.9.1+rocm7.2.0.standin", "new": "2.9.1+rocm7.2.2.standin"}
+        ],
+    }
+    assert found["env"] == [{"name": "SGLANG_USE_AITER_AR", "old": "0", "new": "1"}]
+    assert found["lost"] == ["hip-event-query", "roctracer", "dispatch-segv"]
+    assert found["gained"] == []
+    assert set(found["inputs"]) == {"base", "dockerfile"}  # type: ignore[call-overload]
+    assert found["removed_layers"] != []
+    assert client.containers.list(all=True, filters={"label": PREFIX + "inventory"}) == []
+
+
+def test_every_package_inside_is_known(rolling: Answer, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.json"
+    words = ("--arch", "942", "--base", "7.2.2", "--rehearse", "--output", str(path))
+    answer = run_build_py("inventory", *words)
+    assert answer.code == 0, answer.stderr
+    (image,) = json.loads(path.read_text())["images"]
+    assert {"bash", "libc6", "dpkg"} <= set(image["packages"]["dpkg"])
+    assert {"sglang", "torch", "triton"} <= set(image["packages"]["pip"])
+    assert len(image["layers"]) > 10
+
+
+def test_an_image_does_not_differ_from_itself(rolling: Answer) -> None:
+    reference = rolling.summary[OLD]["reference"]
+    answer = run_build_py("diff", reference, reference, "--rehearse")
+    assert answer.code == 0
+    assert answer.stdout.endswith("no difference in packages, environment, labels or layers\n")
+
+
+def test_an_image_that_is_not_there_is_a_sentence(rolling: Answer) -> None:
+    answer = run_build_py("diff", "a:nowhere", rolling.summary[OLD]["reference"], "--rehearse")
+    assert answer.code == 2
+    assert "the engine has no image 'a:nowhere'" in answer.stderr
+
+
+def test_the_commands_of_the_document_run(rolling: Answer, tmp_path: Path) -> None:
+    document = (PROJECT / "docs" / "diff.md").read_text()
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    for path in (before, after):
+        assert "build.py inventory --output" in document
+        done = run_build_py("inventory", "--base", "7.2.0", "--rehearse", "--output", str(path))
+        assert done.code == 0, done.stderr
+    assert "build.py release-notes before.json after.json" in document
+    notes = run_build_py("release-notes", str(before), str(after), "--title", "v0.2.0")
+    assert notes.stdout == "## v0.2.0\n\nUnchanged: 942-rocm7.2.0, 950-rocm7.2.0.\n"

@@ -1,0 +1,150 @@
+"""A difference between two images names each thing that differs, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rocm_images.command_line import main
+from rocm_images.comparing.difference import Change, difference
+from rocm_images.comparing.facts import ImageFacts, LayerFact, read_images, write_inventory
+from rocm_images.comparing.text import as_text, release_notes
+from rocm_images.engine_images import BUILD_ID, INPUTS
+from rocm_images.errors import InputError
+
+OLD = ImageFacts(
+    name="sglang-rocm:old",
+    cell="942-rocm7.2.0",
+    image_id="sha256:00",
+    compressed=False,
+    packages={"dpkg": {"curl": "1", "wget": "1"}, "pip": {"torch": "2.9.1"}},
+    labels={BUILD_ID: "a", INPUTS: '{"base": "1", "dockerfile": "1"}', "l": "v"},
+    env={"SGLANG_USE_AITER_AR": "0"},
+    advisories=("hip-event-query", "ipc-leak"),
+    layers=(LayerFact("sha256:base", 1_000_000), LayerFact("sha256:old", 2_000_000, "RUN old")),
+)
+NEW = replace(
+    OLD,
+    name="sglang-rocm:new",
+    packages={"dpkg": {"curl": "2", "zip": "1"}, "pip": {"torch": "2.9.1"}},
+    labels={BUILD_ID: "b", INPUTS: '{"base": "2", "dockerfile": "1"}', "l": "v"},
+    env={"SGLANG_USE_AITER_AR": "1"},
+    advisories=("ipc-leak", "nchannels"),
+    layers=(LayerFact("sha256:base", 1_000_000), LayerFact("sha256:new", 5_000_000, "RUN new")),
+)
+
+
+def test_what_differs_is_named_with_both_values() -> None:
+    found = difference(OLD, NEW)
+    assert found.packages == {
+        "dpkg": (Change("curl", "1", "2"), Change("wget", "1", None), Change("zip", None, "1")),
+        "pip": (),
+    }
+    assert found.env == (Change("SGLANG_USE_AITER_AR", "0", "1"),)
+    assert (found.gained, found.lost) == (("nchannels",), ("hip-event-query",))
+    # The build id says nothing but that something differs; the inputs say what.
+    assert found.labels == ()
+    assert found.inputs == ("base",)
+
+
+def test_layers_are_shared_removed_or_added_and_sizes_are_of_all() -> None:
+    found = difference(OLD, NEW)
+    assert (found.old_size, found.new_size) == (3_000_000, 6_000_000)
+    assert (found.shared_layers, found.shared_size) == (1, 1_000_000)
+    assert [layer.step for layer in found.removed_layers] == ["RUN old"]
+    assert [layer.step for layer in found.added_layers] == ["RUN new"]
+
+
+def test_an_image_does_not_differ_from_itself_and_any_one_thing_is_a_difference() -> None:
+    assert difference(OLD, OLD).nothing
+    assert "no difference" in as_text(difference(OLD, OLD))
+    for other in (
+        replace(OLD, env={}),
+        replace(OLD, labels={**OLD.labels, "l": "w"}),
+        replace(OLD, advisories=()),
+        replace(OLD, layers=OLD.layers[:1]),
+        replace(OLD, packages={**OLD.packages, "pip": {}}),
+    ):
+        assert not difference(OLD, other).nothing
+        assert "no difference" not in as_text(difference(OLD, other))
+
+
+def test_a_kind_of_package_that_only_one_image_knows_is_not_taken_for_removed() -> None:
+    published = replace(OLD, packages={"component": {"ROCm": "7.2.0"}})
+    assert difference(OLD, published).packages == {}
+
+
+def test_compressed_and_uncompressed_sizes_are_not_compared() -> None:
+    with pytest.raises(InputError, match="a catalogue has compressed sizes"):
+        difference(OLD, replace(NEW, compressed=True))
+
+
+def test_the_text_shows_every_section_that_has_something() -> None:
+    text = as_text(difference(OLD, NEW))
+    assert text.startswith("sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB (+3.0 MB)")
+    assert "advisory nchannels now applies" in text
+    assert "advisory hip-event-query no longer applies" in text
+    assert "PYTHON PACKAGES" not in text
+    assert "LABELS" not in text
+
+
+def test_release_notes_say_of_each_cell_what_changed() -> None:
+    same = replace(OLD, cell="950-rocm7.2.0")
+    gone, added = replace(OLD, cell="906-rocm7.2.0"), replace(OLD, cell="950-rocm7.2.2")
+    text = release_notes(
+        "v2", {i.cell: i for i in (OLD, same, gone)}, {i.cell: i for i in (NEW, same, added)}
+    )
+    assert text.startswith("## v2\n\n### 942-rocm7.2.0\n\n`sglang-rocm:new`, after ")
+    assert "- Advisory `hip-event-query` no longer applies." in text
+    assert "| Debian packages | wget | 1 | - |" in text
+    assert "| Environment | SGLANG_USE_AITER_AR | 0 | 1 |" in text
+    assert "### 950-rocm7.2.2: new" in text
+    assert "Unchanged: 950-rocm7.2.0." in text
+    assert "No longer built: 906-rocm7.2.0." in text
+
+
+def test_no_version_can_write_the_page() -> None:
+    new = replace(NEW, env={"A": "<script>|\n# heading"})
+    text = release_notes("v", {OLD.cell: OLD}, {OLD.cell: new})
+    assert "| Environment | A | - | &lt;script>\\| # heading |" in text
+
+
+def test_an_inventory_is_read_as_it_was_written_and_makes_the_notes(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new" / "new.json"
+    write_inventory(old, [OLD])
+    write_inventory(new, [NEW])
+    assert read_images(old) == {OLD.cell: OLD}
+    words = ["release-notes", str(old), str(new), "--title", "v2"]
+    found = CliRunner().invoke(main, words)
+    assert found.stdout == release_notes("v2", {OLD.cell: OLD}, {NEW.cell: NEW})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"inventory": 2}', '{"inventory": 1, "images": [{"cell": "942"}]}']
+)
+def test_a_file_that_is_neither_is_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"neither|this is no catalogue"):
+        read_images(path)
+
+
+def test_two_images_of_one_cell_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_inventory(path, [OLD, replace(NEW, cell=OLD.cell)])
+    with pytest.raises(InputError, match=r"two images of 942-rocm7\.2\.0"):
+        read_images(path)
+
+
+def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read it"):
+        read_images(tmp_path / "nowhere.json")
+
+
+def test_the_difference_is_json_for_machines() -> None:
+    document = json.loads(json.dumps(difference(OLD, NEW).as_json()))
+    assert document["env"] == [{"name": "SGLANG_USE_AITER_AR", "old": "0", "new": "1"}]
