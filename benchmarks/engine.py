@@ -43,6 +43,8 @@ def benchmark_engine(bridge: str) -> Iterator[dict[str, str]]:
         packages.symlink_to(PrivateEngine().packages)
     engine = PrivateEngine(cache=FOLDER, bridge=bridge)
     engine.stop()
+    # It remembers its last bridge, and refuses another network of that name.
+    shutil.rmtree(engine.data / "network", ignore_errors=True)
     if bridge == BRIDGE:
         _make_bridge()
     try:

@@ -1,0 +1,92 @@
+"""The benchmarks run, and say truly what they measured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results, scale
+from benchmarks.measure import CommandFailed, Measurement, measure
+from rocm_images.matrix_file import load
+from rocm_images.plan import cells_of
+
+MEBIBYTE = 2**20
+
+
+def runs(*seconds: float) -> list[Measurement]:
+    return [Measurement(value, 50 * MEBIBYTE) for value in seconds]
+
+
+def test_the_smallest_case_of_plan_and_render_runs(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = scale.plan_and_render(tmp_path, [10], 1, said.append)
+    assert len(list((tmp_path / "rendered-10-0").glob("*/Dockerfile"))) == 10
+    for verb in ("plan", "render"):
+        [measured] = found[verb][10]
+        assert measured.seconds > 0.05
+        assert measured.peak_bytes > 5 * MEBIBYTE
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("cells", scale.SIZES)
+def test_a_matrix_has_as_many_cells_as_are_measured(cells: int, tmp_path: Path) -> None:
+    scale.write_matrix(tmp_path / "matrix.yaml", *scale.SIZES[cells])
+    assert len(cells_of(load(tmp_path / "matrix.yaml"))) == cells
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_the_exponent_is_found_beside_a_constant(power: float) -> None:
+    points = {n: 0.3 + 1e-4 * float(n) ** power for n in (1, 100, 1000, 10000)}
+    assert scale.exponent(points) == pytest.approx(power, abs=0.01)
+
+
+def test_memory_is_that_of_the_whole_process_tree(tmp_path: Path) -> None:
+    # Two children, each of which holds 64 MiB until its standard input ends.
+    child = "import sys; x = bytearray(b'x') * (64 << 20); print(flush=True); sys.stdin.read()"
+    parent = f"""
+import subprocess, sys
+pipe = subprocess.PIPE
+words = [sys.executable, "-c", {child!r}]
+children = [subprocess.Popen(words, stdin=pipe, stdout=pipe) for _ in range(2)]
+for child in children: child.stdout.readline()
+import time; time.sleep(0.2)
+for child in children: child.communicate()
+"""
+    measured = measure([sys.executable, "-c", parent], tmp_path, os.environ)
+    assert 2 * 64 * MEBIBYTE < measured.peak_bytes < 4 * 64 * MEBIBYTE
+    assert measured.seconds > 0.2
+
+
+def test_a_command_that_fails_is_not_a_measurement(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"ended with 3:\nno\n?$"):
+        measure([sys.executable, "-c", "print('no'); raise SystemExit(3)"], tmp_path, os.environ)
+
+
+def test_targets_are_met_or_say_by_how_much_they_are_missed() -> None:
+    scenarios = {
+        "nothing changed": {
+            "build.py": runs(0.6, 0.6, 0.6),
+            # A busy minute hits both: the ratio is taken round by round.
+            "bake": runs(1.2, 1.2, 12.0),
+            "posit-bakery": runs(0.5, 0.5, 0.5),
+        }
+    }
+    grown = {"render": {n: runs(0.3 + n / 1000) for n in (10, 100, 1000, 10000)}}
+    found = {v.target: (v.met, v.missed_by) for v in results.verdicts(scenarios, grown)}
+    assert found == {
+        "nothing changed: whole process (at most 0.5 s)": (False, "20%"),
+        "nothing changed: at most 1 times bake": (True, ""),
+        "nothing changed: at most 1 times posit-bakery": (False, "20%"),
+        "render of 10,000 cells (at most 15 s)": (True, ""),
+        "render grows linearly: exponent (at most 1.1)": (True, ""),
+    }
+    page = results.page({"cores": "2"}, scenarios, grown, ["a reason"])
+    assert "| nothing changed: whole process (at most 0.5 s) | 0.60 s | missed by 20% |" in page
+    assert "| bake | 1.20 | 1.20 | 12.00 | 3 | 52 MB | 0.50 |" in page
+    assert "| render | 10,000 | 10.30 | 1 | 52 MB | 1.02 |" in page
+    assert "- a reason" in page
+    document = results.document({"cores": "2"}, scenarios, grown, ["a reason"])
+    assert document["scenarios"]["nothing changed"]["build.py"][0]["seconds"] == 0.6
