@@ -6,9 +6,17 @@ import os
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from rocm_images.command_options import PROJECT
+from rocm_images.command_options import (
+    PROJECT,
+    ca_bundle_option,
+    load,
+    matrix_option,
+    registry_option,
+)
 from rocm_images.errors import InputError
+from rocm_images.registry.address import RegistryAddress
 
 CATALOGUE = PROJECT / "build" / "catalogue.json"
 
@@ -28,12 +36,30 @@ CATALOGUE = PROJECT / "build" / "catalogue.json"
     help="The folder that gets catalogue.html.  [default: that of the catalogue]",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of catalogue.json instead.")
-def catalogue(catalogue_path: Path, output: Path | None, schema: bool) -> None:
-    """Render catalogue.html, the page to choose an image on, from catalogue.json."""
+@registry_option
+@ca_bundle_option
+@matrix_option
+def catalogue(
+    catalogue_path: Path,
+    output: Path | None,
+    schema: bool,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    matrix_path: Path,
+) -> None:
+    """Render catalogue.html, the page to choose an image on, from catalogue.json.
+
+    With --registry, fetch catalogue.json from there first.
+    """
     if schema:
         if output:
             raise InputError("--schema prints: leave out --output")
         click.echo(schema_text(), nl=False)
+        return
+    source = click.get_current_context().get_parameter_source("catalogue_path")
+    # A file that was named outweighs a registry that is only in the environment.
+    if registry and source is ParameterSource.DEFAULT:
+        click.echo(f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, output))}")
         return
     from rocm_images.catalogue.file import read, write_whole
     from rocm_images.catalogue.page import page
@@ -41,6 +67,23 @@ def catalogue(catalogue_path: Path, output: Path | None, schema: bool) -> None:
     path = (output or catalogue_path.parent) / "catalogue.html"
     write_whole(path, page(read(catalogue_path)))
     click.echo(f"wrote {os.path.relpath(path)}")
+
+
+def _fetch(
+    registry: RegistryAddress, ca_bundle: Path | None, matrix_path: Path, output: Path | None
+) -> Path:
+    """Fetch the catalogue that a registry has and render it; returns the path of the page."""
+    from rocm_images.company_network import ca_bundle_for
+    from rocm_images.publishing.catalogued import catalogue_in, write_files
+    from rocm_images.registry.client import Repository
+
+    matrix, _ = load(matrix_path)
+    trusted = ca_bundle_for(ca_bundle, os.environ)
+    repository = Repository(registry, matrix.image.repository, trusted)
+    found = catalogue_in(repository)
+    if found is None:
+        raise InputError(f"{repository} has no catalogue: nothing was published there")
+    return write_files(output or CATALOGUE.parent, found)
 
 
 def schema_text() -> str:

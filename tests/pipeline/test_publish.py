@@ -93,7 +93,7 @@ def transaction(
 
 
 def test_publishing_sends_each_layer_once_and_again_nothing(
-    rolling: Answer, keys: Keys, registry: Registry
+    rolling: Answer, keys: Keys, registry: Registry, tmp_path: Path
 ) -> None:
     planned = publish(keys, registry.address, "--dry-run")
     assert (planned.code, registry.uploads()) == (0, []), planned.stderr
@@ -114,6 +114,14 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     assert {image.digest for image in catalogue.images} == images
     assert {image.stand_in for image in catalogue.images} == {True}
     assert all(image.shared > image.size / 2 for image in catalogue.images)
+
+    # Whoever deploys needs nothing but the registry's address.
+    fetched = tmp_path / "fetched"
+    words = ("catalogue", "--registry", registry.address, "--output", str(fetched))
+    assert run_build_py(*words).code == 0
+    picked = run_build_py("pick", "--arch", "942", "--catalogue", f"{fetched}/catalogue.json")
+    digest = rolling.summary["942-rocm7.2.2"]["image_id"]
+    assert picked.stdout.strip() == repository.reference(digest)
 
     before = len(registry.requests())
     second = publish(keys, registry.address)
