@@ -226,6 +226,15 @@ def seal_of(document: Mapping[str, Any]) -> str:
 
     The same as image_selftest.document.seal_of, which is in the images.
     """
-    content = {name: value for name, value in document.items() if name != SEAL}
+    content = _plain({name: value for name, value in document.items() if name != SEAL})
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    """The same with 1 for 1.0: other programs that pass the document on write it so."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -179,3 +179,14 @@ def test_evidence_of_a_smoke_test_verifies_and_claims_no_more_than_it_holds(
     failed = replace(evidence(small_matrix, Level.STATIC, None, ("test_x: wrong",)), passed=True)
     with pytest.raises(EvidenceInvalid, match="its tests say otherwise"):
         verify(failed.write(tmp_path), cells)
+
+
+def test_evidence_is_read_as_programs_write_it_that_know_one_kind_of_number(
+    small_matrix: Matrix,
+) -> None:
+    found = replace(evidence(small_matrix, Level.GPU, probe(stand_in=False)), seconds=8.0)
+    text = json.dumps(found.document)
+    assert '"seconds": 8.0' in text
+    passed_on = json.loads(text.replace('"seconds": 8.0', '"seconds": 8').replace("10.0", "10"))
+    assert Evidence.of_document(passed_on) == found
+    assert Evidence.of_document({**passed_on, "seconds": 9}) is None

@@ -57,7 +57,19 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seal_of(document: Mapping[str, Any]) -> str:
-    """sha256 over the document without its seal, as JSON with sorted keys and no spaces."""
-    content = {name: value for name, value in document.items() if name != SEAL}
+    """sha256 over the document without its seal, as JSON with sorted keys and no spaces.
+
+    A whole number has no fraction in it, whatever its type.
+    """
+    content = _plain({name: value for name, value in document.items() if name != SEAL})
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    """The same with 1 for 1.0: other programs that pass the document on write it so."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
