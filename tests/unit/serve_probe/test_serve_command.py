@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from raw_logs import PACKAGES, PROJECT, STAND_IN_SERVER
+from serve_probe.provocation import INJECTION, KIND, PROVOCATIONS, RANK
 
 LAUNCHER = PROJECT / "images" / "rootfs" / "usr" / "local" / "bin" / "graph-probe"
 # Two GPUs that are not there: the machine is made up, everything after it is the program's own.
@@ -239,3 +240,18 @@ def test_the_servers_environment_is_offline_and_has_no_package_of_ours(
     assert given["HF_HUB_OFFLINE"] == "1"
     provoked = _environment({"SERVE_PROBE_PROVOKE": "query"})["PYTHONPATH"].split(os.pathsep)
     assert provoked[0].endswith("serve_probe/injection")
+
+
+@pytest.mark.parametrize(
+    "injected", sorted({entry.injected for entry in PROVOCATIONS.values()} | {"race"})
+)
+def test_what_is_injected_starts_in_any_process_without_a_word(injected: str) -> None:
+    paths = os.pathsep.join([str(INJECTION), str(PACKAGES)])
+    done = subprocess.run(
+        [sys.executable, "-c", "import sitecustomize; print(sitecustomize.KIND)"],
+        env={**os.environ, "PYTHONPATH": paths, KIND: injected, RANK: "1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.stdout, done.stderr) == (f"{injected}\n", "")

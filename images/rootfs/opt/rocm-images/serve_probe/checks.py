@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from serve_probe.client import Generation
-from serve_probe.judge import State, Verdict
 from serve_probe.server_log import ServerLog
 from serve_probe.tiny_model import VOCABULARY
 from serve_probe.traffic import GREEDY_TOKENS, SAMPLED_TOKENS, Answers
+from serve_probe.verdict import State, Verdict
 
 # In nats. Where two tokens differ, graph and eager must have been this undecided between them.
 TOLERANCE = 0.05

@@ -7,54 +7,10 @@ searched for. docs/serve.md has the lines that count, tests/data/serve_logs whol
 
 from __future__ import annotations
 
-import enum
 import re
-from dataclasses import dataclass
 
 from serve_probe.server_log import ServerLog, rank_of
-
-
-class State(str, enum.Enum):
-    """What became of a server."""
-
-    READY = "ready"
-    CAPTURE_INVALIDATED = "capture-invalidated"
-    OUT_OF_MEMORY = "out-of-memory"
-    ABORTED_IN_CAPTURE = "aborted-in-capture"
-    ABORTED_DECODING = "aborted-decoding"
-    KILLED = "killed"
-    HUNG = "hung"
-    UNKNOWN = "unknown"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What the starter of a server knows of its end.
-
-    `status` is the launcher's, None while it runs; `stopped`: the starter ended it, on purpose;
-    `overdue`: it did not do in time what was waited for.
-    """
-
-    status: int | None = None
-    stopped: bool = False
-    overdue: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`phase`, `size` and `rank` say where, as far as the log does; `line` is what decided."""
-
-    state: State
-    sentence: str
-    advisories: tuple[str, ...] = ()
-    phase: str | None = None
-    size: int | None = None
-    rank: int | None = None
-    line: str = ""
-
+from serve_probe.verdict import Ending, State, Verdict
 
 _INVALIDATED = re.compile(
     r"(?:cuda|hip)ErrorStreamCapture(?:Invalidated|Unsupported|Implicit)"

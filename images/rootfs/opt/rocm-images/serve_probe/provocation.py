@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_probe.judge import State
 from serve_probe.server_log import ServerLog
+from serve_probe.verdict import State
 
 INJECTION = Path(__file__).parent / "injection"
 KIND, RANK, PERIOD = "SERVE_PROBE_PROVOKE", "SERVE_PROBE_RANK", "SERVE_PROBE_PERIOD"

@@ -17,8 +17,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from serve_probe.judge import Ending
 from serve_probe.server_log import READY
+from serve_probe.verdict import Ending
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)

@@ -18,11 +18,11 @@ from serve_probe.findings import (
     SizeResult,
     race_result,
 )
-from serve_probe.judge import State, Verdict
 from serve_probe.options import SIZES, Options
 from serve_probe.provocation import PROVOCATIONS, Provocation
 from serve_probe.server import Servers
 from serve_probe.serving import Place, run_plain, run_provoked, run_race, visible_gpus
+from serve_probe.verdict import State, Verdict
 
 EXIT_OF_STATE = {
     State.CAPTURE_INVALIDATED: ExitCode.SERVER_CAPTURE_INVALIDATED,
