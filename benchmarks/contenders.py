@@ -32,8 +32,8 @@ class BuildPy(Contender):
     """build.py as a user starts it, without smoke tests where the others have none."""
 
     def words(self, project: ProjectCopy) -> list[str]:
-        """`build.py --rehearse --no-smoke`, with the base's replacement."""
-        words = [sys.executable, "build.py", "--rehearse", "--no-smoke"]
+        """`build.py --rehearse --no-smoke --jobs 4`, with the base's replacement."""
+        words = [sys.executable, "build.py", "--rehearse", "--no-smoke", "--jobs=4"]
         if project.base:
             rocm, image = project.base
             name = project.matrix.bases[rocm].image

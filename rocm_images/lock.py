@@ -68,7 +68,8 @@ def _source_key(text: str) -> str:
 class Lock(BaseModel):
     """The whole of matrix.lock: `NAME:TAG` to digest, and `ADDRESS#REF` to commit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Deferred, so that a run without a lock builds no validator for one.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     schema_number: Annotated[str, AfterValidator(_schema)] = Field(alias="schema")
     bases: dict[ImageText, Annotated[str, AfterValidator(digest)]]
@@ -82,7 +83,7 @@ class Lock(BaseModel):
         return {**self.bases, **self.sources}
 
 
-EMPTY = Lock(schema_number=SCHEMA, bases={}, sources={})
+EMPTY = Lock.model_construct(schema_number=SCHEMA, bases={}, sources={})
 
 
 def source_key(source: Source) -> str:

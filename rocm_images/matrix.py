@@ -31,7 +31,8 @@ from rocm_images.field_types import (
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Deferred, so that a validator is built for the whole matrix alone and not for each part of it.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Image(_Model):
