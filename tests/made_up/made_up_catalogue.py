@@ -58,7 +58,7 @@ def evidence(cell: Cell, level: Level = Level.STATIC) -> Evidence:
     found = None
     if level is not Level.STATIC:
         stand_in = level is Level.STAND_IN
-        name = "HIP stand-in" if stand_in else cell.gpus[0]
+        name = "HIP stand-in" if stand_in else "a made-up GPU"
         found = probe(name, cell.gfx, stand_in=stand_in, rocm=cell.rocm)
     return Evidence(
         cell=cell.name,

@@ -43,7 +43,7 @@ def test_a_self_test_verifies_against_its_image_and_no_other(
     assert "serve     not-run: not run: no GPU" in own.stdout
     other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
     wrong = run_build_py(*verify, "--image", other, environment=environment)
-    assert wrong.code == 12
+    assert wrong.code == 11
     assert "is about sha256:" in wrong.stderr
 
 
@@ -61,14 +61,14 @@ def test_the_contents_tell_images_apart_where_no_id_was_told(
     assert run_build_py(*verify, "--image", RECOMMENDED, environment=environment).code == 0
     other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
     wrong = run_build_py(*verify, "--image", other, environment=environment)
-    assert wrong.code == 12
+    assert wrong.code == 11
     assert "the contents" in wrong.stderr
 
 
 def test_a_tampered_self_test_does_not_verify(evidence: Path) -> None:
     evidence.write_text(evidence.read_text().replace('"stand-in"', '"serve"', 1))
     answer = run_build_py("evidence", "verify", str(evidence))
-    assert answer.code == 12
+    assert answer.code == 11
     assert "changed after the test" in answer.stderr
 
 
