@@ -188,8 +188,11 @@ def test_the_channel_can_be_chosen_where_there_are_several(open_page: Open, addr
 def test_a_row_of_the_table_leads_to_its_image(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("link", name=IMAGES["950", "7.2.2"].tags[0], exact=True).click()
+    # The browser tells the page of the new address a moment after the click.
+    shown = page.locator("article:visible")
+    expect(shown.locator("pre")).to_contain_text(IMAGES["950", "7.2.2"].digest)
+    expect(shown).to_be_focused()
     assert IMAGES["950", "7.2.2"].digest in command(page)
-    expect(page.locator("article:visible")).to_be_focused()
 
 
 def test_without_javascript_every_image_can_be_read_below_a_table(open_page: Open) -> None:
