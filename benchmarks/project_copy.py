@@ -15,7 +15,8 @@ from rocm_images.matrix_file import load
 from rocm_images.plan import Cell, cells_of
 from rocm_images.render import render
 
-_NOT_COPIED = (".git", ".venv", ".cache", "build", "results", "__pycache__", ".*_cache")
+# At the top alone: a folder of rootfs has a program called build.
+_NOT_COPIED_OF_THE_TOP = {".git", ".venv", ".cache", "build"}
 # A file that every image gets, and no step before the last ones reads.
 CHANGED_FILE = "images/rootfs/opt/rocm-images/graph_probe/tokens.py"
 
@@ -63,7 +64,13 @@ class ProjectCopy:
 def copy_project(folder: Path) -> ProjectCopy:
     """Copy the project to `folder`, replacing what is there."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    anywhere = shutil.ignore_patterns("results", "__pycache__", ".*_cache")
+
+    def ignored(path: str, names: list[str]) -> set[str]:
+        top = _NOT_COPIED_OF_THE_TOP if Path(path) == PROJECT else set()
+        return anywhere(path, names) | (top & set(names))
+
+    shutil.copytree(PROJECT, folder, ignore=ignored)
     # The wheels of the stand-in base, downloaded once.
     (folder / ".cache").mkdir()
     (folder / ".cache" / "rehearsal").symlink_to(PROJECT / ".cache" / "rehearsal")
