@@ -127,6 +127,7 @@ class PositBakery(Contender):
             copy = f"COPY {mode}rehearsal/sources/{source} /"
             text, count = re.subn(stage, rf"\g<1>{copy}", text)
             assert count == 1, source
+        text = text.replace("=bind,source=opt/", "=bind,source=images/rootfs/opt/")
         return text.replace("=bind,target=/context", "=bind,source=images/rootfs,target=/context")
 
 

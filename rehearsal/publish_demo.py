@@ -54,13 +54,16 @@ def main() -> int:
 def _publish_and_pull(address: str, environment: dict[str, str]) -> int:
     where = ("--registry", address, "--channel", "preview", "--rehearse")
     key, public = FOLDER / "cosign.key", FOLDER / "cosign.pub"
-    status = _build_py("publish", *where, "--key", str(key), environment=environment)
+    there = ("--output", str(FOLDER))
+    status = _build_py("publish", *where, *there, "--key", str(key), environment=environment)
     if status != 0:
         return status
-    tags = json.loads(_output("plan", "--arch", "942", "--rehearse", "--json"))
-    recommended = next(cell for cell in tags if cell["recommended"])
-    image = f"{address}/{recommended['repository']}:{recommended['immutable_tag']}"
-    return _build_py("pull", image, "--key", str(public), environment=environment)
+    # By digest: the engine then has no tag of a registry that is gone.
+    image = _output("pick", "--arch", "942", "--catalogue", str(FOLDER / "catalogue.json"))
+    status = _build_py("pull", image, "--key", str(public), environment=environment)
+    if status == 0:
+        print(f"\nthe catalogue page: {FOLDER / 'catalogue.html'}")
+    return status
 
 
 def _build_py(*words: str, environment: dict[str, str] | None = None) -> int:
@@ -73,7 +76,7 @@ def _build_py(*words: str, environment: dict[str, str] | None = None) -> int:
 
 def _output(*words: str) -> str:
     command = [sys.executable, str(PROJECT / "build.py"), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _start_registry(programs: Path) -> tuple[subprocess.Popen[bytes], str]:

@@ -18,4 +18,5 @@ def test_the_demonstration_publishes_verifies_and_pulls(rehearsed: Answer) -> No
     )
     assert done.returncode == 0, done.stderr
     assert "verified: signed by the key" in done.stderr
-    assert "@sha256:" in done.stdout.splitlines()[-1]
+    assert "/sglang-rocm@sha256:" in done.stdout
+    assert (PROJECT / "build" / "publish-demo" / "catalogue.html").is_file()
