@@ -54,7 +54,7 @@ lock: environment ## Pin the newest versions of what requirements*.in ask for
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
 
-bench: environment .cache/benchmark/venv/.made-from-requirements ## Half an hour on a quiet machine, as root
+bench: environment .cache/benchmark/venv/.made-from-requirements ## About an hour on a quiet machine, as root
 	$(VENV)/python -m benchmarks $(BENCH)
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt

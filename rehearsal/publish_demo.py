@@ -38,10 +38,11 @@ def main() -> int:
         return status
     engine = PrivateEngine()
     programs = debian_packages.unpack(engine.packages, debian_packages.distribution())
-    environment = {**os.environ, **engine.environment(), "COSIGN_PASSWORD": PASSWORD}
+    ours = engine.environment()
     if not engine.answers():
-        # Another engine answers: the rehearsal used that one.
-        environment.pop("DOCKER_HOST")
+        # Another engine answers, which the user may have named: the rehearsal used that one.
+        ours.pop("DOCKER_HOST")
+    environment = {**os.environ, **ours, "COSIGN_PASSWORD": PASSWORD}
     subprocess.run(["cosign", "generate-key-pair"], cwd=FOLDER, env=environment, check=True)
     registry, address = _start_registry(programs)
     try:
