@@ -102,7 +102,7 @@ PROVOCATIONS = {
         ),
         Provocation(
             Kind.QUERY_100_MS,
-            "the same every 100 ms, the period of PyTorch's watchdog",
+            "the same every 100 ms, the period of PyTorch's watchdog; one capture is held for it",
             _INVALIDATED,
             "decode",
             injected="query",

@@ -23,6 +23,8 @@ RANK = os.environ.get("SERVE_PROBE_RANK")
 TRIGGER = os.environ.get("SERVE_PROBE_TRIGGER", "")
 # A capture after the first one, so that its batch size is not the one that is always there.
 WHICH = 3
+# By chance a query every 100 ms can miss all captures, which take milliseconds: one is held for it.
+HELD_PERIODS = 3
 DISABLE_TIMING, NON_BLOCKING, RELAXED = 2, 1, 2
 NO_SUCH_FAILURE, NOT_READY = 0, 600
 
@@ -99,6 +101,12 @@ def in_capture(what):
     return lambda graphs: Capture.wrap(
         graphs, nothing, lambda number: what() if number == WHICH else None, nothing
     )
+
+
+def hold(number):
+    """Leaves one capture open until the thread that watches has called into it."""
+    if number == WHICH:
+        time.sleep(HELD_PERIODS * PERIOD)
 
 
 def hang():
@@ -216,8 +224,8 @@ def start():
         "allocate-in-capture": allocate,
         "hang-in-capture": hang,
     }
-    if KIND == "synchronize":
-        after_import("torch.cuda.graphs", lambda m: Capture.wrap(m, nothing, nothing, nothing))
+    if in_thread.get(KIND) is watch:
+        after_import("torch.cuda.graphs", lambda m: Capture.wrap(m, nothing, hold, nothing))
     if KIND in in_thread:
         threading.Thread(target=in_thread[KIND], name="serve-probe", daemon=True).start()
     elif KIND in of_capture:
