@@ -45,6 +45,7 @@ EXPECTED: dict[str, Expected] = {
     # Of our own runs.
     "provoke_abort_in_capture": (State.ABORTED_IN_CAPTURE, "decode", 240, 0),
     "provoke_hang_in_capture": (State.HUNG, "decode", 240, None),
+    "no_memory_for_context": (State.OUT_OF_MEMORY, None, None, None),
     "provoke_kill_decoding": (State.KILLED, None, None, 0),
     "provoke_out_of_memory_in_capture": (State.OUT_OF_MEMORY, "decode", 240, None),
     "tp2_race": (State.READY, None, None, None),
@@ -125,6 +126,7 @@ def test_advisories_of_verdicts_are_those_of_the_matrix(project_matrix: Matrix) 
         ("The server is fired up and ready to roll!", Ending(None), State.READY),
         ("The server is fired up and ready to roll!", Ending(0), State.UNKNOWN),
         ("The server is fired up and ready to roll!", Ending(None, overdue=True), State.HUNG),
+        ("torch.AcceleratorError: HIP error: out of memory", Ending(-9), State.OUT_OF_MEMORY),
         # SGLang advises this, and names the OOM killer, whatever went wrong.
         ("1. set --mem-fraction-static to a smaller value", Ending(1), State.UNKNOWN),
         ("a common cause is the OS OOM killer", Ending(1), State.UNKNOWN),

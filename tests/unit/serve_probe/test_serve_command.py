@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,15 @@ from typing import Any
 
 import pytest
 
+from graph_probe.device import Device, RuntimeFacts
 from raw_logs import PACKAGES, PROJECT, STAND_IN_SERVER
-from serve_probe.provocation import INJECTION, KIND, PROVOCATIONS, RANK
+from serve_probe.findings import ServeFindings
+from serve_probe.machine import Machine
+from serve_probe.options import parse
+from serve_probe.provocation import INJECTION, KIND, PROVOCATIONS, RANK, Provocation
+from serve_probe.server import Servers
+from serve_probe.serving import Place
+from serve_probe.session import Session
 
 LAUNCHER = PROJECT / "images" / "rootfs" / "usr" / "local" / "bin" / "graph-probe"
 # Two GPUs that are not there: the machine is made up, everything after it is the program's own.
@@ -194,6 +202,35 @@ def test_arguments_after_two_dashes_go_to_the_server(serve: Serve, tmp_path: Pat
     for name in ("tp1-graph", "tp1-eager"):
         first = (tmp_path / f"{name}.log").read_text().splitlines()[0]
         assert first.endswith("--mem-fraction-static 0.5")
+
+
+def test_what_takes_all_memory_of_a_gpu_or_all_gpus_has_them_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else another server beside it runs out of memory, and is not what was to be judged."""
+    running: list[Provocation] = []
+    pair = threading.Barrier(2, timeout=60)
+
+    def provoke(_: Session, provoked: Provocation, gpus: list[str]) -> None:
+        running.append(provoked)
+        if provoked.alone:
+            assert running == [provoked]
+        else:
+            pair.wait()  # comes back only where another one is running, too
+        running.remove(provoked)
+
+    monkeypatch.setattr(Session, "_provoke_one", provoke)
+    kinds = "missing-rank out-of-memory query kill-in-capture query-rank-1"
+    options = parse(["--provoke", *kinds.split(), "--jobs", "2"])
+    assert [kind.value for kind in options.provoke if not PROVOCATIONS[kind].alone] == [
+        "query",
+        "kill-in-capture",
+    ]
+    gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
+    machine = Machine(RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False), gpus, {})
+    findings = ServeFindings(machine=machine)
+    Session(Servers(), options, Place(tmp_path, tmp_path, "cuda", 60), findings, print).run()
+    assert running == []
 
 
 def test_a_provocation_takes_no_size(serve: Serve) -> None:

@@ -18,7 +18,11 @@ _INVALIDATED = re.compile(
     r"|previous error during capture"
     r"|operation not permitted (?:when stream is|on an event last recorded in a) captur"
 )
-_NO_MEMORY = re.compile(r"OutOfMemoryError|out of memory\. Tried")
+_NO_MEMORY = re.compile(
+    r"OutOfMemoryError|out of memory\. Tried"
+    # The runtime's own words, where torch's allocator was not asked: making the context, say.
+    r"|(?:CUDA|HIP) error: out of memory|(?:cuda|hip)Error(?:MemoryAllocation|OutOfMemory)"
+)
 _DIED = re.compile(
     r"(?:Rank (?P<rank>\d{1,6}) scheduler died during initialization"
     r"|Subprocess scheduler_(?P<child>\d{1,6}) \(pid=\d+\) crashed)"

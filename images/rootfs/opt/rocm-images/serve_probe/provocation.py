@@ -73,6 +73,11 @@ class Provocation:
     while_decoding: bool = False
     tokens_differ: bool = False
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other server may run beside it: it needs all GPUs, or all memory of one."""
+        return self.tensor_parallel > 1 or self.unlimited
+
     def acted(self, log: ServerLog) -> bool:
         """Whether the log shows that what watches did: a thread that died provokes nothing."""
         if self.injected in ("query", "synchronize"):

@@ -82,19 +82,19 @@ class Session:
         self.found(report.race_text(result))
 
     def _provoke(self, gpus: list[str]) -> None:
-        """Those on one GPU side by side; then those that need more, one after the other."""
+        """Side by side those that can share a GPU; then the others, one after the other."""
         wanted = [PROVOCATIONS[kind] for kind in self.options.provoke]
-        alone = [provoked for provoked in wanted if provoked.tensor_parallel == 1]
+        shared = [provoked for provoked in wanted if not provoked.alone]
         jobs = self.options.jobs or len(gpus)
         with ThreadPoolExecutor(jobs) as pool:
             started = [
                 pool.submit(self._provoke_one, provoked, [gpus[number % len(gpus)]])
-                for number, provoked in enumerate(alone)
+                for number, provoked in enumerate(shared)
             ]
             for future in started:
                 future.result()
         for provoked in wanted:
-            if provoked.tensor_parallel > 1:
+            if provoked.alone:
                 self._provoke_one(provoked, gpus)
 
     def _provoke_one(self, provoked: Provocation, gpus: list[str]) -> None:
