@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from rehearsal import debian_packages
 from rehearsal.engine import PROJECT, PrivateEngine
 from rocm_images.buildx import find_buildx
 from rocm_images.engine import connect
+from rocm_images.errors import EngineError
 
 
 @pytest.fixture
@@ -56,3 +60,53 @@ def test_it_survives_being_killed(private: PrivateEngine) -> None:
     private.start()
     assert private.pid() not in (None, first)
     assert private.answers()
+
+
+class EngineThatFails(PrivateEngine):
+    """Its dockerd ends with the words in data/buildkit/words, while they are there.
+
+    A stand-in for what takes thousands of builds; with no words it is the real dockerd.
+    """
+
+    def environment(self) -> dict[str, str]:
+        programs = self.cache / "programs"
+        programs.mkdir(exist_ok=True)
+        given = super().environment()
+        real = shutil.which("dockerd", path=given["PATH"])
+        words = self.data / "buildkit" / "words"
+        script = f"#!/bin/sh\ncat '{words}' 2>/dev/null && exit 1\nexec '{real}' \"$@\"\n"
+        (programs / "dockerd").write_text(script)
+        (programs / "dockerd").chmod(0o755)
+        return {**given, "PATH": f"{programs}{os.pathsep}{given['PATH']}"}
+
+    def fails_with(self, words: str) -> None:
+        (self.data / "buildkit" / "words").write_text(words)
+
+
+def test_a_build_cache_that_dockerd_cannot_read_in_time_is_emptied_and_images_stay(
+    private: PrivateEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = EngineThatFails(private.cache)
+    engine.start()
+    client = connect({**os.environ, **engine.environment()}).client()
+    empty = io.BytesIO()
+    tarfile.open(fileobj=empty, mode="w").close()
+    client.api.import_image_from_data(empty.getvalue(), repository="kept", tag="one")
+    client.close()
+    engine.stop()
+    engine.fails_with("context deadline exceeded\n")
+    engine.start()
+    assert "the build cache grew too large" in capfd.readouterr().err
+    client = connect({**os.environ, **engine.environment()}).client()
+    assert client.images.get("kept:one")
+    client.close()
+
+
+def test_another_failure_of_dockerd_is_told_and_empties_nothing(private: PrivateEngine) -> None:
+    engine = EngineThatFails(private.cache)
+    engine.start()
+    engine.stop()
+    engine.fails_with("no space left on device\n")
+    with pytest.raises(EngineError, match="no space left on device"):
+        engine.start()
+    assert (engine.data / "buildkit" / "cache.db").is_file()
