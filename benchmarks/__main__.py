@@ -16,7 +16,7 @@ from benchmarks.engine import BRIDGE, FOLDER, benchmark_engine
 from benchmarks.machine import first_line, machine
 from benchmarks.measure import CommandFailed, measure
 from benchmarks.project_copy import ProjectCopy, copy_project
-from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_images
+from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_what_was_built
 from rehearsal.engine import PROJECT
 from rocm_images.errors import RocmImagesError
 
@@ -97,7 +97,7 @@ def _compare_all(
             name: compare(name, project, contenders, runs or RUNS[name], _say) for name in names
         }
     finally:
-        remove_images(environment)
+        remove_what_was_built(environment)
         shutil.rmtree(project.folder)
 
 

@@ -71,8 +71,7 @@ def _one_base(project: ProjectCopy, environment: Mapping[str, str]) -> ProjectCo
 
 
 def _cold(project: ProjectCopy, environment: Mapping[str, str]) -> ProjectCopy:
-    remove_images(environment)
-    _docker(["buildx", "prune", "--all", "--force"], environment)
+    remove_what_was_built(environment)
     return project
 
 
@@ -84,12 +83,13 @@ SCENARIOS: Mapping[str, Callable[[ProjectCopy, Mapping[str, str]], ProjectCopy]]
 }
 
 
-def remove_images(environment: Mapping[str, str]) -> None:
-    """Remove every image that a contender made; the stand-in bases stay."""
+def remove_what_was_built(environment: Mapping[str, str]) -> None:
+    """Remove every image that a contender made, and the build cache; the stand-in bases stay."""
     for pattern in _OURS:
         words = ["images", "--quiet", "--no-trunc", f"--filter=reference={pattern}"]
         if ids := set(_docker(words, environment).split()):
             _docker(["rmi", "--force", *sorted(ids)], environment)
+    _docker(["buildx", "prune", "--all", "--force"], environment)
 
 
 def _docker(words: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -41,6 +42,13 @@ def test_a_matrix_has_as_many_cells_as_are_measured(cells: int, tmp_path: Path) 
 def test_the_exponent_is_found_beside_a_constant(power: float) -> None:
     points = {n: 0.3 + 1e-4 * float(n) ** power for n in (1, 100, 1000, 10000)}
     assert scale.exponent(points) == pytest.approx(power, abs=0.01)
+
+
+def test_noise_of_a_small_size_is_not_taken_for_growth() -> None:
+    # Measured: 100 cells took next to nothing more than 10.
+    measured = {10: 0.26, 100: 0.27, 1000: 0.69, 10000: 4.68}
+    assert scale.exponent(measured) == pytest.approx(1.02)
+    assert math.isnan(scale.exponent({10: 0.26, 100: 0.27}))
 
 
 def test_memory_is_that_of_the_whole_process_tree(tmp_path: Path) -> None:
@@ -86,7 +94,7 @@ def test_targets_are_met_or_say_by_how_much_they_are_missed() -> None:
     page = results.page({"cores": "2"}, scenarios, grown, ["a reason"])
     assert "| nothing changed: whole process (at most 0.5 s) | 0.60 s | missed by 20% |" in page
     assert "| bake | 1.20 | 1.20 | 12.00 | 3 | 52 MB | 0.50 |" in page
-    assert "| render | 10,000 | 10.30 | 1 | 52 MB | 1.02 |" in page
+    assert "| render | 10,000 | 10.30 | 1 | 52 MB | 1.00 |" in page
     assert "- a reason" in page
     document = results.document({"cores": "2"}, scenarios, grown, ["a reason"])
     assert document["scenarios"]["nothing changed"]["build.py"][0]["seconds"] == 0.6
