@@ -47,7 +47,15 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--note", action="append", default=[], help="a line for the results")
     parser.add_argument("--output", type=Path, default=RESULTS, help="the folder of the results")
+    parser.add_argument(
+        "--again",
+        type=Path,
+        metavar="FILE.json",
+        help="measure nothing: write these results again, with --note",
+    )
     given = parser.parse_args(arguments)
+    if given.again:
+        return _again(given.again, given.note)
     chosen = given.only or [*SCENARIOS, "scale"]
     about = machine() | {"project": _commit()}
     scenarios: dict[str, Runs] = {}
@@ -71,12 +79,34 @@ def main(arguments: Sequence[str]) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     given.output.mkdir(parents=True, exist_ok=True)
-    stem = given.output / about["date"][:10]
-    document = results.document(about, scenarios, grown, given.note)
-    stem.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
-    stem.with_suffix(".md").write_text(results.page(about, scenarios, grown, given.note))
-    print(stem.with_suffix(".md").read_text())
+    file = given.output / f"{about['date'][:10]}.json"
+    _write(file, about, scenarios, grown, given.note)
     return 0
+
+
+def _again(file: Path, notes: Sequence[str]) -> int:
+    """What was measured stays as it was; targets and fits are made anew from it."""
+    try:
+        about, scenarios, grown = results.measured_in(json.loads(file.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        print(f"benchmarks: {file} is no file of results: {error!r}", file=sys.stderr)
+        return 1
+    _write(file, about, scenarios, grown, notes)
+    return 0
+
+
+def _write(
+    file: Path,
+    about: Mapping[str, str],
+    scenarios: Mapping[str, results.Runs],
+    grown: results.ScaleRuns,
+    notes: Sequence[str],
+) -> None:
+    document = results.document(about, scenarios, grown, notes)
+    page = results.page(about, scenarios, grown, notes)
+    file.write_text(json.dumps(document, indent=1) + "\n")
+    file.with_suffix(".md").write_text(page)
+    print(page)
 
 
 def _compare_all(

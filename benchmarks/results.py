@@ -100,6 +100,25 @@ def document(
     }
 
 
+def measured_in(
+    document: Mapping[str, Any],
+) -> tuple[dict[str, str], dict[str, Runs], ScaleRuns]:
+    """What a `document` was made of, but for its notes."""
+    scenarios: dict[str, Runs] = {
+        name: {contender: _measurements(each) for contender, each in runs.items()}
+        for name, runs in document["scenarios"].items()
+    }
+    grown = {
+        verb: {int(cells): _measurements(each) for cells, each in sizes.items()}
+        for verb, sizes in document["scale"].items()
+    }
+    return dict(document["about"]), scenarios, grown
+
+
+def _measurements(runs: Sequence[Mapping[str, Any]]) -> list[Measurement]:
+    return [Measurement(**run) for run in runs]
+
+
 def page(
     about: Mapping[str, str], scenarios: Mapping[str, Runs], scale: ScaleRuns, notes: Sequence[str]
 ) -> str:

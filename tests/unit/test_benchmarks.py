@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results, scale
+from benchmarks.__main__ import main
 from benchmarks.measure import CommandFailed, Measurement, measure
 from rocm_images.matrix_file import load
 from rocm_images.plan import cells_of
@@ -98,3 +100,28 @@ def test_targets_are_met_or_say_by_how_much_they_are_missed() -> None:
     assert "- a reason" in page
     document = results.document({"cores": "2"}, scenarios, grown, ["a reason"])
     assert document["scenarios"]["nothing changed"]["build.py"][0]["seconds"] == 0.6
+
+
+def test_results_are_written_again_with_a_note_and_nothing_is_measured(tmp_path: Path) -> None:
+    scenarios = {"nothing changed": {"build.py": runs(0.6), "bake": runs(1.2)}}
+    grown = {"plan": {n: runs(0.3 + n / 1000) for n in (10, 100, 1000)}}
+    file = tmp_path / "2026-01-01.json"
+    file.write_text(json.dumps(results.document({"cores": "2"}, scenarios, grown, ["old"])))
+    assert main(["--again", str(file), "--note", "new"]) == 0
+    assert json.loads(file.read_text()) == results.document(
+        {"cores": "2"}, scenarios, grown, ["new"]
+    )
+    expected = results.page({"cores": "2"}, scenarios, grown, ["new"])
+    assert file.with_suffix(".md").read_text() == expected
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"about": {}, "scenarios": 1, "scale": {}}'])
+def test_a_file_of_something_else_is_refused_and_left(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(text)
+    assert main(["--again", str(file)]) == 1
+    assert "is no file of results" in capsys.readouterr().err
+    assert file.read_text() == text
+    assert main(["--again", str(tmp_path / "none.json")]) == 1
