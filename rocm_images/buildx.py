@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.version import Version
-
 from rocm_images.build_cache import BuildCache
+from rocm_images.buildx_program import buildx_command
 from rocm_images.children import Children
 from rocm_images.company_network import proxy_arguments
-from rocm_images.engine import Engine, version_in
-from rocm_images.errors import EngineError
+from rocm_images.engine import Engine
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
 # What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
 COMMON_WORDS = re.compile(r"--mount=\S+|\. /run/clock/clock +&& ")
-MINIMUM_BUILDX = Version("0.10")
 _TAIL_LINES = 20
 _SHOWN_CHARACTERS = 100
 
@@ -44,38 +40,6 @@ def find_buildx(engine: Engine) -> Buildx:
         EngineError: it is missing or too old.
     """
     return Buildx(buildx_command(engine.environment), engine.environment, _has_bridge(engine))
-
-
-def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The command that runs buildx, with or without an engine.
-
-    Raises:
-        EngineError: it is missing or too old.
-    """
-    for command in (("docker", "buildx"), ("docker-buildx",)):
-        try:
-            answer = subprocess.run(
-                [*command, "version"],
-                env=dict(environment),
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if answer.returncode == 0 and "buildx" in answer.stdout:
-            version = version_in(answer.stdout)
-            if version < MINIMUM_BUILDX:
-                raise EngineError(
-                    f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "
-                    "later (the package docker-buildx-plugin or docker-buildx)"
-                )
-            return command
-    raise EngineError(
-        "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
-        "so that `docker buildx version` answers"
-    )
 
 
 def _has_bridge(engine: Engine) -> bool:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rocm_images import lock
-from rocm_images.buildx import buildx_command
+from rocm_images.buildx_program import buildx_command
 from rocm_images.children import Children, Stopped
 from rocm_images.engine import Engine, connect
 from rocm_images.errors import EngineError

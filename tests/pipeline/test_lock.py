@@ -16,7 +16,7 @@ import pytest
 from conftest import BUILD_PY, PROJECT, Answer, run_build_py
 from registry import Registry, credentials
 from rocm_images import resolve
-from rocm_images.buildx import buildx_command
+from rocm_images.buildx_program import buildx_command
 from rocm_images.children import Children
 from rocm_images.engine import Engine
 from rocm_images.lock import Lock, locked_contexts, read
@@ -385,7 +385,16 @@ def test_what_names_its_own_digest_or_commit_needs_nobody_to_ask(site: Site) -> 
 
 
 def test_without_engine_buildx_and_git_it_says_what_to_install(site: Site) -> None:
-    answer = site.run(PATH=str(site.folder), DOCKER_HOST=f"unix://{site.folder}/absent.sock")
+    # A plugin that does not work hides the one that this machine may have.
+    plugin = site.folder / "cli-plugins" / "docker-buildx"
+    plugin.parent.mkdir()
+    plugin.write_text("#!/bin/sh\nexit 1\n")
+    plugin.chmod(0o755)
+    answer = site.run(
+        PATH=str(site.folder),
+        DOCKER_HOST=f"unix://{site.folder}/absent.sock",
+        DOCKER_CONFIG=str(site.folder),
+    )
     assert answer.code == 6
     assert "no Docker Engine answers, and buildx is missing: install it" in answer.stderr
     assert "git cannot be started" in answer.stderr
