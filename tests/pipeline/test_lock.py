@@ -1,4 +1,4 @@
-"""matrix.lock against a real registry and a real git repository."""
+"""`build.py lock` against a real registry and a real git repository."""
 
 from __future__ import annotations
 
@@ -7,115 +7,22 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import BUILD_PY, PROJECT, Answer, run_build_py
+from conftest import BUILD_PY
+from lock_site import AITER, AITER_COMMIT, GIT, Site, instead_of, make_site
 from registry import Registry, credentials
 from rocm_images import resolve
-from rocm_images.buildx_program import buildx_command
 from rocm_images.children import Children
 from rocm_images.engine import Engine
-from rocm_images.lock import Lock, locked_contexts, read
-from rocm_images.locking import compare_bases
-from rocm_images.matrix_file import load
-
-GIT = "https://github.com/sgl-project/sglang.git"
-AITER = "https://github.com/ROCm/aiter.git"
-AITER_COMMIT = "c16d44b93a528b2a4bfd6d8d3409116d465872a9"
-OLDER = "rocm/pytorch:rocm7.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
-NEWER = "rocm/pytorch:rocm7.2.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A git repository on this machine that the matrix names by an https address."""
-
-    folder: Path
-
-    def git(self, *words: str) -> str:
-        done = subprocess.run(
-            ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    def commit(self, message: str) -> str:
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")
-
-
-def instead_of(target: str | Path) -> dict[str, str]:
-    """The environment in which git takes the target for the sources' address."""
-    return {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{target}.insteadOf",
-        "GIT_CONFIG_VALUE_0": GIT,
-    }
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    folder = tmp_path / "sglang"
-    folder.mkdir()
-    made = Repository(folder)
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.commit("first")
-    made.git("tag", "v0.5.21")
-    return made
-
-
-@dataclass(frozen=True)
-class Site:
-    """The project's matrix with its bases in the test's registry, and build.py run on it."""
-
-    registry: Registry
-    repository: Repository
-    folder: Path
-    environment: Mapping[str, str]
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / "matrix.lock"
-
-    @property
-    def older(self) -> str:
-        return f"{self.registry.address}/{OLDER}"
-
-    @property
-    def newer(self) -> str:
-        return f"{self.registry.address}/{NEWER}"
-
-    def entries(self) -> dict[str, str]:
-        return read(self.lock).entries
-
-    def write_matrix(self, *replacements: tuple[str, str]) -> None:
-        text = (PROJECT / "matrix.yaml").read_text()
-        for old, new in ((OLDER, self.older), (NEWER, self.newer), *replacements):
-            assert old in text
-            text = text.replace(old, new)
-        (self.folder / "matrix.yaml").write_text(text)
-
-    def push(self, reference: str, content: str) -> str:
-        name, tag = reference.removeprefix(f"{self.registry.address}/").split(":")
-        return self.registry.push(name, tag, {"content": content})
-
-    def run(self, *arguments: str, **environment: str) -> Answer:
-        matrix = str(self.folder / "matrix.yaml")
-        answer = run_build_py(
-            "lock",
-            f"--matrix={matrix}",
-            *arguments,
-            environment={**self.environment, **environment},
-        )
-        assert "Traceback" not in answer.stderr
-        return answer
+def site(registry: Registry, running_engine: Engine, tmp_path: Path) -> Site:
+    return make_site(registry, running_engine, tmp_path)
 
 
 @pytest.fixture(params=["engine", "buildx"])
@@ -126,20 +33,6 @@ def anywhere(request: pytest.FixtureRequest, site: Site) -> Site:
     absent = f"unix://{site.folder}/absent.sock"
     environment = {**site.environment, "DOCKER_HOST": absent}
     return Site(site.registry, site.repository, site.folder, environment)
-
-
-@pytest.fixture
-def site(
-    registry: Registry, repository: Repository, running_engine: Engine, tmp_path: Path
-) -> Site:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    environment = {**running_engine.environment, **instead_of(repository.folder)}
-    made = Site(registry, repository, folder, environment)
-    made.write_matrix()
-    made.push(made.older, "older")
-    made.push(made.newer, "newer")
-    return made
 
 
 def test_it_locks_every_base_and_source_and_then_finds_nothing_to_do(anywhere: Site) -> None:
@@ -455,82 +348,3 @@ def processes_that_name(text: str) -> list[int]:
             if f":{text}/" in words:
                 found.append(int(entry.name))
     return found
-
-
-def test_a_build_hears_of_moved_bases_and_of_those_it_could_not_compare(
-    site: Site, running_engine: Engine
-) -> None:
-    site.run()
-    lock = read(site.lock)
-    images = (site.older, site.newer, "example.org/not/locked:1")
-    same = compare_bases(running_engine, lock, images)
-    assert (dict(same.moved), dict(same.unanswered)) == ({}, {})
-
-    digest = site.push(site.newer, "moved")
-    moved = compare_bases(running_engine, lock, images)
-    assert list(moved.moved) == [site.newer]
-    assert lock.bases[site.newer] in moved.moved[site.newer]
-    assert digest in moved.moved[site.newer]
-    assert compare_bases(running_engine, lock, [site.older]).moved == {}
-
-    site.registry.stop()
-    gone = compare_bases(running_engine, lock, images)
-    assert gone.moved == {}
-    assert list(gone.unanswered) == [site.older, site.newer]
-
-
-@pytest.mark.parametrize(("locked", "content"), [(True, "older"), (False, "moved")])
-def test_a_build_on_a_locked_base_takes_its_digest_wherever_the_tag_is(
-    site: Site, running_engine: Engine, locked: bool, content: str
-) -> None:
-    site.run()
-    site.push(site.older, "moved")
-    lock = read(site.lock) if locked else Lock(schema_number="1", bases={}, sources={})
-    contexts = locked_contexts(lock, load(site.folder / "matrix.yaml"), site.older)
-    # The Dockerfile names the tag alone, as the rendered ones do.
-    folder = site.folder / "context"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text(f"FROM {site.older}\n")
-    words = [*buildx_command(running_engine.environment), "build", f"--output={site.folder}/out"]
-    words += [f"--build-context={name}={source}" for name, source in contexts.items()]
-    words.append(str(folder))
-    subprocess.run(words, env=dict(running_engine.environment), check=True, capture_output=True)
-    assert (site.folder / "out" / "content").read_text() == content
-
-
-def build(site: Site) -> Answer:
-    """build.py on one cell of the site's matrix, its sources replaced by stand-ins."""
-    stand_ins = PROJECT / "rehearsal" / "sources"
-    contexts = [f"{name}-src={stand_ins / name}" for name in ("sglang", "aiter", "rustup")]
-    return run_build_py(
-        *("--matrix", str(site.folder / "matrix.yaml"), "--arch", "942", "--base", "7.2.0"),
-        *("--no-smoke", *(word for context in contexts for word in ("--context", context))),
-        environment=site.environment,
-    )
-
-
-def test_a_base_that_moved_is_not_built_on_and_both_digests_are_named(site: Site) -> None:
-    site.run()
-    before = site.entries()[site.older]
-    after = site.push(site.older, "moved")
-    answer = build(site)
-    assert answer.code == 1
-    assert before in answer.stderr
-    assert after in answer.stderr
-    assert "lock --update" in answer.stderr
-    assert "build starts" not in answer.stderr
-
-
-def test_a_base_that_did_not_move_is_built_on(site: Site) -> None:
-    site.run()
-    answer = build(site)
-    # These bases hold a text and no shell, so the first step is as far as a build gets.
-    assert "[base 1/" in answer.stderr
-    assert "moved" not in answer.stderr
-    assert "has no entry" not in answer.stderr
-
-
-def test_a_build_without_a_lock_warns_of_its_base_and_of_nothing_replaced(site: Site) -> None:
-    answer = build(site)
-    assert answer.stderr.count("has no entry in matrix.lock") == 1
-    assert f"{site.older} has no entry in matrix.lock" in answer.stderr
