@@ -13,7 +13,7 @@ import pytest
 from conftest import PROJECT, Answer, run_in
 from rocm_images.labels import STAND_IN
 
-TESTS_IN_BASE = 73
+TESTS_IN_BASE = 76
 
 
 def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(

@@ -18,18 +18,20 @@ from rocm_images.engine_images import BUILD_ID, INPUTS
 @pytest.fixture
 def no_buildx(buildx: Buildx, tmp_path: Path) -> dict[str, str]:
     """An environment in which every start of buildx leaves a mark and fails."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("docker-buildx", "docker"):
-        real = shutil.which(name, path=buildx.environment["PATH"])
+    # docker on the PATH, and buildx there and as the plugin that docker would take first.
+    programs, plugins = tmp_path / "programs", tmp_path / "configuration" / "cli-plugins"
+    for program in (programs / "docker", programs / "docker-buildx", plugins / "docker-buildx"):
+        real = shutil.which(program.name, path=buildx.environment["PATH"])
         script = f"""#!/bin/sh
-case "$0 $*" in *buildx*) echo "$*" >> {tmp_path}/started; exit 1;; esac
+case "$0 $*" in *buildx*) echo "$0 $*" >> {tmp_path}/started; exit 1;; esac
 exec {real} "$@"
 """
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(script)
+        program.chmod(0o755)
     return {
         "PATH": f"{programs}:{buildx.environment['PATH']}",
+        "DOCKER_CONFIG": str(plugins.parent),
         "DOCKER_HOST": buildx.environment["DOCKER_HOST"],
     }
 
@@ -74,7 +76,9 @@ def test_force_builds_what_is_up_to_date(
         *("--rehearse", "--force", "--arch", "942", "--base", "7.2.0"), environment=no_buildx
     )
     assert answer.code == 3
-    assert (tmp_path / "started").exists()
+    started = (tmp_path / "started").read_text()
+    for place in ("cli-plugins/docker-buildx version", "programs/docker buildx version"):
+        assert place in started
 
 
 def test_label_and_tag_agree(rehearsed: Answer, client: docker.DockerClient) -> None:
