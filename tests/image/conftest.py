@@ -163,6 +163,10 @@ def _device_options(image: ImageUnderTest) -> dict[str, Any]:
     return {}
 
 
+FEW_STEPS = ("--steps", "8")
+"""For runs that are not about the tokens: each graph is captured and replayed all the same."""
+
+
 @dataclass(frozen=True)
 class ProbeRun:
     """One run of the graph probe in the container."""

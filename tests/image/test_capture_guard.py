@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from conftest import ImageUnderTest
+from conftest import FEW_STEPS, ImageUnderTest
 
 LIBRARY = "/opt/rocm-images/lib/libcapture_guard.so"
 # Exit codes of graph-probe (docs/probe.md).
@@ -23,7 +23,8 @@ def started(host: Host, words: str, **variables: str) -> tuple[int, str, str]:
 
 
 def probed(host: Host, words: str, **variables: str) -> tuple[int, dict[str, Any]]:
-    code, out, _ = started(host, f"graph-probe {words} --json", **variables)
+    few = " ".join(FEW_STEPS)
+    code, out, _ = started(host, f"graph-probe {words} {few} --json", **variables)
     return code, json.loads(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import STAND_IN_DEVICES, ImageUnderTest, Probe, ProbeRun
+from conftest import FEW_STEPS, STAND_IN_DEVICES, ImageUnderTest, Probe, ProbeRun
 from rocm_images.evidence import Level
 from rocm_images.plan import ALL_REDUCE_VARIABLE, Cell
 
@@ -68,19 +68,19 @@ def test_a_stand_in_is_called_one_and_a_gpu_is_not(image: ImageUnderTest, run: P
 def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
-    done = probe("run", SGLANG_USE_AITER_AR="1")
+    done = probe("run", *FEW_STEPS, SGLANG_USE_AITER_AR="1")
     assert done.code == (UNSAFE_NOT_MITIGATED if expects_unsafe(image.cell) else PASS)
 
 
 def test_a_watchdog_kills_the_decode_exactly_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
-    done = probe("decode", "--watchdog")
+    done = probe("decode", "--watchdog", *FEW_STEPS)
     assert done.code == (UNSAFE if expects_unsafe(image.cell) else PASS)
 
 
 def test_all_reduce_off_on_a_safe_runtime_is_a_warning(image: ImageUnderTest, probe: Probe) -> None:
-    done = probe("run", SGLANG_USE_AITER_AR="0")
+    done = probe("run", *FEW_STEPS, SGLANG_USE_AITER_AR="0")
     assert done.code == PASS
     assert bool(done.found["judgement"]["warning"]) is not expects_unsafe(image.cell)
 
@@ -109,6 +109,6 @@ def test_a_host_without_a_gpu_is_told_so(image: ImageUnderTest, probe: Probe) ->
 def test_the_decode_is_right_on_any_number_of_devices(
     image: ImageUnderTest, probe: Probe, devices: str
 ) -> None:
-    done = probe("decode", HIP_STANDIN_DEVICES=devices)
+    done = probe("decode", *FEW_STEPS, HIP_STANDIN_DEVICES=devices)
     assert done.code == PASS, done.found["sentence"]
     assert done.found["decode"]["devices"] == int(devices)
