@@ -45,13 +45,13 @@ pipeline: environment ## On a real engine; starts a private one where none answe
 	$(VENV)/pytest -q tests/pipeline
 
 lock: environment ## Pin the newest versions of what requirements*.in ask for
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
 
 bench: environment .cache/benchmark/venv/.made-from-requirements ## About an hour on a quiet machine, as root
