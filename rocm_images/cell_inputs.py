@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rocm_images.engine import Engine
-from rocm_images.engine_images import INPUTS, images_of, tagged, why_build, with_build_id
+from rocm_images.engine_images import BUILD_ID, INPUTS, images_of, why_build
 from rocm_images.identity import SHORT, Inputs, inputs_of
 from rocm_images.matrix import Matrix
 from rocm_images.pipeline import BuildOptions, CellInput
@@ -63,12 +63,14 @@ def with_found(engine: Engine, given: Sequence[CellInput]) -> list[CellInput]:
         images = images_of(client, [name for cell in given for name in cell.references])
     finally:
         client.close()
+    by_build_id = {image.labels.get(BUILD_ID): image for image in images}
+    by_tag = {tag: image for image in images for tag in image.tags}
     found = []
     for cell in given:
         assert cell.inputs is not None
-        same = with_build_id(images, cell.inputs.build_id)
+        same = by_build_id.get(cell.inputs.build_id)
         if same is None:
-            older = tagged(images, cell.references[0])
+            older = by_tag.get(cell.references[0])
             label = older.labels.get(INPUTS, "") if older else ""
             why = why_build(older, cell.inputs.changed_since(label))
             found.append(replace(cell, why=why))

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PROJECT, Answer, run_build_py
 from rocm_images.buildx import Buildx
-from rocm_images.engine_images import BUILD_ID, INPUTS
+from rocm_images.engine_images import BUILD_ID, INPUTS, images_of
 
 
 @pytest.fixture
@@ -47,6 +47,17 @@ def test_a_second_run_starts_no_buildx_and_no_test(
     }
     assert "smoke test" not in answer.stderr
     assert not (tmp_path / "started").exists()
+
+
+def test_images_are_found_among_more_names_than_one_question_can_hold(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    built = {report["image_id"] for report in rehearsed.summary.values()}
+    names = [tag for image_id in built for tag in client.images.get(image_id).tags]
+    made_up = [f"sglang-rocm:made-up-{number:030d}" for number in range(40_000)]
+    found = images_of(client, [*made_up, *names])
+    assert {image.image_id for image in found} == built
+    assert images_of(client, made_up) == ()
 
 
 def test_plan_says_what_is_up_to_date_and_what_changed(rehearsed: Answer, tmp_path: Path) -> None:
