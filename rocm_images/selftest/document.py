@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -11,6 +11,9 @@ from rocm_images.evidence import Level
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Status = Literal["passed", "failed", "not-run"]
+TierName = Literal["doctor", "probe", "serve", "race"]
+TIERS: tuple[str, ...] = get_args(TierName)
+"""The tiers of a test that was finished, in their order."""
 
 
 class _Model(BaseModel):
@@ -33,7 +36,7 @@ class Image(_Model):
 class Tier(_Model):
     """What one tier showed; `found` is what its program printed. Seconds."""
 
-    name: Literal["doctor", "probe", "serve"]
+    name: TierName
     status: Status
     sentence: str
     seconds: float = Field(ge=0)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rocm_images.errors import EvidenceInvalid, InputError
 from rocm_images.evidence import SEAL, Evidence, Level, has_served, level_of, seal_of
 from rocm_images.plan import Cell
-from rocm_images.selftest.document import Selftest, Tier
+from rocm_images.selftest.document import TIERS, Selftest, Tier
 
 _NO_DEVICE = 20  # graph-probe's exit code
 _CLOCKS_APART = datetime.timedelta(days=1)
@@ -79,10 +79,10 @@ def verify(path: Path, cells: Sequence[Cell]) -> Selftest | Evidence:
 
 def contradictions(found: Selftest, cells: Sequence[Cell]) -> Iterator[str]:
     """Every way in which a self-test's file contradicts itself, or the matrix."""
-    names = [tier.name for tier in found.tiers]
-    if names != ["doctor", "probe", "serve"]:
+    names = tuple(tier.name for tier in found.tiers)
+    if names != TIERS:
         yield f"its tiers are {', '.join(names) or 'none'}: the test did not finish"
-    probe, serve = found.tier("probe"), found.tier("serve")
+    probe, serve, race = (found.tier(name) for name in ("probe", "serve", "race"))
     supported = _supported(probe, serve)
     if found.claimed is not supported:
         yield f"it claims the level {found.level}, and what ran amounts to {supported}"
@@ -92,8 +92,12 @@ def contradictions(found: Selftest, cells: Sequence[Cell]) -> Iterator[str]:
         yield f"it says passed: {found.passed}, and its tiers say otherwise"
     for tier in found.tiers:
         yield from _of_tier(tier)
-    if probe and serve and serve.found is not None and serve.status != "not-run":
-        yield from _of_serve(probe.found or {}, serve.found)
+    for servers, of_servers in ((serve, _of_serve), (race, _of_race)):
+        if probe and servers and servers.found is not None and servers.status != "not-run":
+            yield from _of_machine(probe.found or {}, servers)
+            yield from of_servers(servers.found)
+    if race and race.status != "not-run" and not (serve and serve.status == "passed"):
+        yield "the race ran, and the serve tier, which has to pass before it, did not"
     yield from _of_image(found, cells)
     try:
         written = found.written
@@ -125,25 +129,44 @@ def _of_tier(tier: Tier) -> Iterator[str]:
             yield f"tier doctor passed, and {', '.join(map(str, failed)) or 'no check'} did not"
 
 
-def _of_serve(probe: Mapping[str, Any], serve: Mapping[str, Any]) -> Iterator[str]:
+def _of_machine(probe: Mapping[str, Any], tier: Tier) -> Iterator[str]:
+    """What the serve tier and the race are both held to: the probe's GPUs, and their own checks."""
+    found = tier.found or {}
     devices = [device.get("name") for device in probe.get("devices") or []]
-    if [device.get("name") for device in serve.get("devices") or []] != devices:
-        yield "the probe and the server ran on other devices"
-    for size in serve.get("sizes") or []:
+    if [device.get("name") for device in found.get("devices") or []] != devices:
+        yield f"the probe and the servers of tier {tier.name} ran on other devices"
+    for size in [*(found.get("sizes") or []), *(found.get("races") or [])]:
         number = size.get("tensor_parallel")
         if not isinstance(number, int) or not 1 <= number <= len(devices):
-            yield f"a server ran on {number} GPUs, of which there are {len(devices)}"
+            yield f"a server of tier {tier.name} ran on {number} GPUs, of {len(devices)}"
         checks = size.get("checks") or []
         all_passed = bool(checks) and all(check.get("passed") is True for check in checks)
         if size.get("passed") is not all_passed:
-            yield f"TP {number} says passed: {size.get('passed')}, and its checks say otherwise"
-        graph, eager = size.get("graph") or {}, size.get("eager") or {}
-        if all_passed and not (graph.get("loads") and graph.get("greedy")):
+            yield (
+                f"TP {number} of tier {tier.name} says passed: {size.get('passed')}, and its "
+                "checks say otherwise"
+            )
+
+
+def _of_serve(serve: Mapping[str, Any]) -> Iterator[str]:
+    for size in serve.get("sizes") or []:
+        number, graph, eager = size.get("tensor_parallel"), size.get("graph"), size.get("eager")
+        graph, eager = graph or {}, eager or {}
+        if size.get("passed") and not (graph.get("loads") and graph.get("greedy")):
             yield f"TP {number} passed, and holds neither tokens nor their rate"
-        if all_passed and len(graph.get("greedy") or []) != len(eager.get("greedy") or []):
+        if size.get("passed") and len(graph.get("greedy") or []) != len(eager.get("greedy") or []):
             yield f"TP {number} passed, and eager answered another number of prompts"
     if serve.get("exit_code") == 0 and not has_served(serve):
         yield "the serve tier ended with 0, and not every size passed"
+
+
+def _of_race(race: Mapping[str, Any]) -> Iterator[str]:
+    races = race.get("races") or []
+    if race.get("exit_code") == 0 and not (races and all(size.get("passed") for size in races)):
+        yield "the race ended with 0, and not every size passed"
+    for size in races:
+        if size.get("passed") and not (size.get("captures") and size.get("watchdog_periods")):
+            yield f"the race at TP {size.get('tensor_parallel')} passed, and held no capture open"
 
 
 def _of_image(found: Selftest, cells: Sequence[Cell]) -> Iterator[str]:

@@ -41,6 +41,7 @@ def test_a_self_test_verifies_against_its_image_and_no_other(
     assert own.code == 0, own.stderr
     assert "942-rocm7.2.2: passed at level stand-in" in own.stdout
     assert "serve     not-run: not run: no GPU" in own.stdout
+    assert "race      not-run: not run: no GPU" in own.stdout
     other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
     wrong = run_build_py(*verify, "--image", other, environment=environment)
     assert wrong.code == 11

@@ -62,17 +62,34 @@ def serve_found() -> dict[str, Any]:
     }
 
 
+def race_found() -> dict[str, Any]:
+    race = {
+        "passed": True,
+        "checks": [{"name": "held-open", "passed": True}],
+        "captures": 5,
+        "watchdog_periods": 100,
+    }
+    return {
+        "exit_code": 0,
+        "devices": probe_found(stand_in=False)["devices"],
+        "races": [{"tensor_parallel": 1, **race}, {"tensor_parallel": 2, **copy.deepcopy(race)}],
+    }
+
+
 DOCTOR = Tier("doctor", "passed", "", 1.0, 0, {"checks": [{"name": "torch", "status": "pass"}]})
 NO_PROBE = Tier("probe", "not-run", "not run: no GPU", 1.0, 20, {"exit_code": 20, "devices": []})
 NO_SERVE = Tier("serve", "not-run", "not run: no GPU")
+NO_RACE = Tier("race", "not-run", "not run: no GPU")
 
 
 def tiers_at(level: str) -> list[Tier]:
     if level == "static":
-        return [DOCTOR, NO_PROBE, NO_SERVE]
+        return [DOCTOR, NO_PROBE, NO_SERVE, NO_RACE]
     probe = Tier("probe", "passed", "", 1.0, 0, probe_found(stand_in=level == "stand-in"))
-    serve = Tier("serve", "passed", "", 1.0, 0, serve_found()) if level == "serve" else NO_SERVE
-    return [DOCTOR, probe, serve]
+    if level != "serve":
+        return [DOCTOR, probe, NO_SERVE, NO_RACE]
+    serve = Tier("serve", "passed", "", 1.0, 0, serve_found())
+    return [DOCTOR, probe, serve, Tier("race", "passed", "", 1.0, 0, race_found())]
 
 
 Make = Callable[..., Path]
@@ -166,6 +183,30 @@ def change_devices(document: Any) -> None:
     document["tiers"][2]["found"]["devices"] = []
 
 
+def change_race_devices(document: Any) -> None:
+    document["tiers"][3]["found"]["devices"].pop()
+
+
+def change_race_check(document: Any) -> None:
+    document["tiers"][3]["found"]["races"][0]["checks"][0]["passed"] = False
+
+
+def change_race_sizes(document: Any) -> None:
+    document["tiers"][3]["found"]["races"] = []
+
+
+def change_race_held(document: Any) -> None:
+    document["tiers"][3]["found"]["races"][1]["captures"] = 0
+
+
+def change_race_alone(document: Any) -> None:
+    document["tiers"][2] = asdict(NO_SERVE)
+
+
+def change_no_race(document: Any) -> None:
+    del document["tiers"][3]
+
+
 def change_date(document: Any) -> None:
     document["date"] = "2999-01-01T00:00:00+00:00"
 
@@ -213,8 +254,14 @@ def change_id(document: Any) -> None:
         ("stand-in", change_level, "claims the level serve, and what ran amounts to stand-in"),
         ("static", change_level, "claims the level serve, and what ran amounts to static"),
         ("serve", change_stand_in, "amounts to stand-in"),
-        ("serve", change_sizes, "ran on 8 GPUs, of which there are 2"),
-        ("serve", change_check, "TP 1 says passed: True"),
+        ("serve", change_sizes, "tier serve ran on 8 GPUs, of 2"),
+        ("serve", change_check, "TP 1 of tier serve says passed: True"),
+        ("serve", change_race_devices, "the servers of tier race ran on other devices"),
+        ("serve", change_race_check, "TP 1 of tier race says passed: True"),
+        ("serve", change_race_sizes, "the race ended with 0, and not every size passed"),
+        ("serve", change_race_held, "the race at TP 2 passed, and held no capture open"),
+        ("serve", change_race_alone, "the race ran, and the serve tier"),
+        ("serve", change_no_race, "the test did not finish"),
         ("serve", change_status, "tier probe is passed with exit code 15"),
         ("serve", change_inner_code, "ended with 0, and its result says 15"),
         ("serve", change_gfx, "942-rocm7.2.0 is another one"),
@@ -293,8 +340,8 @@ def test_without_a_gpu_the_tiers_say_so(tmp_path: Path) -> None:
         [LAUNCHER / "image-selftest", "--output", output], capture_output=True, text=True
     )
     document = json.loads(output.read_text())
-    assert [tier["name"] for tier in document["tiers"]] == ["doctor", "probe", "serve"]
-    assert [tier["sentence"] for tier in document["tiers"][1:]] == ["not run: no GPU"] * 2
+    assert [tier["name"] for tier in document["tiers"]] == ["doctor", "probe", "serve", "race"]
+    assert [tier["sentence"] for tier in document["tiers"][1:]] == ["not run: no GPU"] * 3
     assert document["level"] == "static"
     # A checkout is no image, which the doctor says.
     assert (done.returncode, document["passed"]) == (1, False)
@@ -310,7 +357,33 @@ def test_a_stand_in_is_no_gpu_to_serve_on(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(tiers, "_run", run)
     found = tiers.run_tiers((), lambda tier: None, lambda process: None)
-    assert asdict(found[2]) == asdict(Tier("serve", "not-run", "not run: no GPU"))
+    assert [asdict(tier) for tier in found[2:]] == [asdict(NO_SERVE), asdict(NO_RACE)]
+
+
+@pytest.mark.parametrize(
+    ("code", "race", "sentence"),
+    [(0, "passed", ""), (40, "not-run", "the serve tier failed"), (20, "not-run", "no GPU")],
+)
+def test_the_race_is_run_with_the_same_arguments_where_servers_work(
+    monkeypatch: pytest.MonkeyPatch, code: int, race: str, sentence: str
+) -> None:
+    started: list[Sequence[str]] = []
+
+    def run(name: str, words: Sequence[str], running: object) -> Tier:
+        started.append(words)
+        found = {"probe": probe_found(stand_in=False), "doctor": DOCTOR.found}.get(name, {})
+        status = "failed" if name == "serve" and code else "passed"
+        return Tier(name, status, "", 1.0, code if name == "serve" else 0, found)
+
+    monkeypatch.setattr(tiers, "_run", run)
+    found = tiers.run_tiers(("--tp", "2"), lambda tier: None, lambda process: None)
+    assert (found[3].name, found[3].status) == ("race", race)
+    assert sentence in found[3].sentence
+    servers = [list(words) for words in started if "serve" in words]
+    assert servers[0] == ["graph_probe", "serve", "--json", "--tp", "2"]
+    assert servers[1:] == (
+        [["graph_probe", "serve", "--json", "--race", "--tp", "2"]] if code == 0 else []
+    )
 
 
 @pytest.mark.parametrize(
@@ -320,6 +393,8 @@ def test_a_stand_in_is_no_gpu_to_serve_on(monkeypatch: pytest.MonkeyPatch) -> No
         (["--output", "-", "--image-id", "latest"], "'latest' is not sha256: and 64 digits"),
         (["--output", "/nonexistent/folder/file"], "No such file or directory"),
         (["--noise"], "--noise"),
+        (["--output", "-", "--", "--tp", "1", "--race"], "--race is none of a self-test's"),
+        (["--output", "-", "--", "--provoke", "all"], "--provoke is none of a self-test's"),
     ],
 )
 def test_a_bad_argument_is_a_sentence(

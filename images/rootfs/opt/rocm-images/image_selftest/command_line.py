@@ -72,13 +72,27 @@ def main(arguments: Sequence[str], root: Path = _ROOT) -> int:
             raise _BadArguments("--output FILE is needed; --output - is standard output")
         if options.image_id and not re.fullmatch(r"sha256:[0-9a-f]{64}", options.image_id):
             raise _BadArguments(f"the image id {options.image_id!r} is not sha256: and 64 digits")
-        return _test(options.output, _image(root, options.image_id), words[at + 1 :])
+        serve_arguments = words[at + 1 :]
+        _check(serve_arguments)
+        return _test(options.output, _image(root, options.image_id), serve_arguments)
     except _BadArguments as problem:
         _say(f"selftest: {problem}. See selftest --help.")
         return BAD_ARGUMENTS
     except OSError as error:
         _say(f"selftest: {error.filename or 'a file'}: {error.strerror}; nothing was written.")
         return BAD_ARGUMENTS
+
+
+def _check(serve_arguments: Sequence[str]) -> None:
+    """Raises _BadArguments where they would make the serve tier another one."""
+    own = list(serve_arguments)
+    own = own[: own.index("--")] if "--" in own else own
+    for word in own:
+        if word.startswith(("--race", "--provoke")):
+            raise _BadArguments(
+                f"{word} is none of a self-test's, which runs the race by itself and provokes "
+                "nothing: leave it out, or run `graph-probe serve` for it"
+            )
 
 
 def _image(root: Path, image_id: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The tiers: the doctor, the graph probe (captures and a captured decode), and the serve tier."""
+"""The tiers: the doctor, the graph probe (captures, a captured decode), SGLang itself, its race."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 PACKAGES = Path(__file__).parent.parent
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not-run"
 NO_GPU = "not run: no GPU"
+NO_SERVER = "not run: the serve tier failed, and a race needs servers that work"
 _NO_DEVICE = 20  # graph-probe's exit code
 
 
@@ -44,8 +45,9 @@ def run_tiers(
     for run in (_doctor, _probe):
         tiers.append(run(running))
         done(tiers[-1])
-    tiers.append(_serve(tiers[-1], serve_arguments, running))
-    done(tiers[-1])
+    for run_servers in (_serve, _race):
+        tiers.append(run_servers(tiers[-1], serve_arguments, running))
+        done(tiers[-1])
     return tiers
 
 
@@ -71,6 +73,13 @@ def _serve(probe: Tier, arguments: Sequence[str], running: Running) -> Tier:
     words = ["graph_probe", "serve", "--json", *arguments]
     tier = _run("serve", words, running)
     return _no_gpu(tier) if tier.exit_code == _NO_DEVICE else tier
+
+
+def _race(serve: Tier, arguments: Sequence[str], running: Running) -> Tier:
+    """The watchdog race in servers that are known to work without one."""
+    if serve.status != PASSED:
+        return Tier("race", NOT_RUN, NO_GPU if serve.status == NOT_RUN else NO_SERVER)
+    return _run("race", ["graph_probe", "serve", "--json", "--race", *arguments], running)
 
 
 def _no_gpu(tier: Tier) -> Tier:
