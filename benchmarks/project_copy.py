@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal import stand_ins
+from rehearsal import bases
 from rehearsal.engine import PROJECT
 from rocm_images.matrix import Matrix
 from rocm_images.matrix_file import load
@@ -43,7 +43,7 @@ class ProjectCopy:
         """The image that a cell is built on."""
         if self.base and self.base[0] == cell.rocm:
             return self.base[1]
-        return stand_ins.base_reference(self.matrix, cell.rocm)
+        return bases.base_reference(self.matrix, cell.rocm)
 
     def contexts(self, cell: Cell) -> Mapping[str, str]:
         """What replaces the base and the sources of a cell."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.contenders import Contender
 from benchmarks.measure import Measurement, measure
 from benchmarks.project_copy import ProjectCopy
-from rehearsal import stand_ins
+from rehearsal import bases
 
 Runs = dict[str, list[Measurement]]
 Say = Callable[[str], None]
@@ -64,7 +64,7 @@ def _one_file(project: ProjectCopy, _: Mapping[str, str]) -> ProjectCopy:
 def _one_base(project: ProjectCopy, environment: Mapping[str, str]) -> ProjectCopy:
     name = f"bench/base:{uuid.uuid4().hex[:12]}"
     with tempfile.TemporaryDirectory() as folder:
-        base = stand_ins.base_reference(project.matrix, CHANGED_BASE)
+        base = bases.base_reference(project.matrix, CHANGED_BASE)
         Path(folder, "Dockerfile").write_text(f"FROM {base}\nRUN echo {name} > /changed\n")
         _docker(["buildx", "build", f"--tag={name}", folder], environment)
     return replace(project, base=(CHANGED_BASE, name))

@@ -28,6 +28,11 @@ class Distribution:
     packages: dict[str, tuple[str, ...]]
     """Suite -> packages. The suite "" stands for the host's own sources."""
 
+    @property
+    def is_debian(self) -> bool:
+        """Whether its mirror has Debian's releases."""
+        return self.codename in ("bookworm", "trixie")
+
 
 _UBUNTU = (
     *("docker.io", "docker-buildx", "containerd", "runc", "tini", "mmdebstrap"),

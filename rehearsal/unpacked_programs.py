@@ -44,7 +44,7 @@ def browser() -> UnpackedProgram:
         EngineError: this host has none, and none can be unpacked.
     """
     host = distribution()
-    if host.codename not in ("bookworm", "trixie"):
+    if not host.is_debian:
         for name in INSTALLED_BROWSERS:
             if found := shutil.which(name):
                 return UnpackedProgram(Path(found), {})

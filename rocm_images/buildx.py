@@ -121,6 +121,7 @@ class BuildRequest:
     """Files that build steps can read, by id; they are in no layer."""
     network: str | None = None
     cache: BuildCache | None = None
+    target: str | None = None
 
 
 def command(buildx: Buildx, request: BuildRequest) -> list[str]:
@@ -134,6 +135,8 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     network = request.network or (None if buildx.has_bridge else "host")
     if network:
         words.append(f"--network={network}")
+    if request.target:
+        words.append(f"--target={request.target}")
     words += [f"--tag={reference}" for reference in request.references]
     words += [f"--build-context={name}={source}" for name, source in request.contexts.items()]
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]

@@ -23,7 +23,10 @@ class Level(str, enum.Enum):
     STATIC = "static"
     """No device: what the image holds and says of itself."""
     STAND_IN = "stand-in"
-    """The graph probe on the HIP stand-in: the probe and the pipeline work; nothing about ROCm."""
+    """The graph probe on our imitation of HIP: probe and pipeline work; nothing about ROCm."""
+    EMULATED = "emulated"
+    """The graph probe on the image's own HIP runtime, on emulated GPUs: what that host code does
+    with captures and graphs. No GPU, driver, RCCL or AITER kernel, and no memory ordering."""
     GPU = "gpu"
     """The graph probe on a real GPU."""
     SERVE = "serve"
@@ -59,6 +62,8 @@ class Evidence:
     """A digest of the tests that were run."""
     probe: Mapping[str, Any] | None
     serve: Mapping[str, Any] | None = None
+    hip_runtime: str | None = None
+    """Whose HIP runtime a rehearsed image says it has; None for an image that says nothing."""
 
     @classmethod
     def read(cls, folder: Path, image_id: str) -> Evidence | None:
@@ -107,6 +112,7 @@ class Evidence:
         tests: str,
         probe: Mapping[str, Any] | None,
         serve: Mapping[str, Any] | None = None,
+        hip_runtime: str | None = None,
     ) -> Evidence:
         """Evidence of now. The level is what the probe says it ran on, never what was hoped for."""
         return cls(
@@ -122,6 +128,7 @@ class Evidence:
             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             probe=probe,
             serve=serve,
+            hip_runtime=hip_runtime,
         )
 
     @property
@@ -136,6 +143,23 @@ class Evidence:
         """The HIP runtime that was really loaded."""
         runtime = (self.probe or {}).get("runtime") or {}
         return str(runtime.get("version_text") or "-")
+
+    @property
+    def measured(self) -> str:
+        """Whose HIP runtime was measured, and the first digits of its SHA-256."""
+        runtime = (self.probe or {}).get("runtime")
+        if not runtime:
+            return "-"
+        if runtime.get("is_stand_in", True):
+            return "our imitation"
+        whose = self.hip_runtime or "the image's own"
+        digest = str(runtime.get("sha256") or "")[:12] or "not known"
+        return f"{whose}, sha256 {digest}"
+
+    @property
+    def replay(self) -> str:
+        """The replay verdict."""
+        return str(((self.probe or {}).get("replay") or {}).get("verdict") or "-")
 
     @property
     def capture(self) -> str:
@@ -186,10 +210,12 @@ def level_of(
     """What was tested, on a machine taken for `device`; its own word for it counts, not ours."""
     if not probe or not probe.get("devices"):
         return Level.STATIC
-    stand_in = (probe.get("runtime") or {}).get("is_stand_in", True)
+    runtime = probe.get("runtime") or {}
     # A device named like the stand-in is one, whatever the caller took the machine for.
-    if stand_in or not device.reaches(Level.GPU):
+    if runtime.get("is_stand_in", True) or not device.reaches(Level.EMULATED):
         return Level.STAND_IN
+    if runtime.get("emulator") or not device.reaches(Level.GPU):
+        return Level.EMULATED
     return Level.SERVE if has_served(serve) else Level.GPU
 
 

@@ -8,6 +8,9 @@ from rocm_images.plan import Cell
 PREFIX = "rocm-serving-images."
 # Set by the rehearsal's base image, inherited by every image that is built on it.
 STAND_IN = PREFIX + "stand-in"
+# Whose HIP runtime a rehearsal's base has: a package of AMD's, or IMITATION for our own.
+HIP_RUNTIME = PREFIX + "hip-runtime"
+IMITATION = "imitation"
 
 
 def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rocm_images import labels
+from rocm_images import emulator, labels
 from rocm_images.children import Children
 from rocm_images.engine import Engine
 from rocm_images.engine_images import CELL, EngineImage
-from rocm_images.errors import InputError
+from rocm_images.errors import BuildFailed, EngineError, InputError
 from rocm_images.evidence import Evidence, Level
 from rocm_images.identity import files_of
 from rocm_images.plan import Cell
@@ -65,11 +66,34 @@ def tests_digest() -> str:
 
 def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     """What the tests of an image can run on here: the level that they can reach at most."""
-    if labels.STAND_IN in image_labels:
+    if image_labels.get(labels.HIP_RUNTIME) == labels.IMITATION:
         return Level.STAND_IN
     # A remote engine's machine is not this one, so its GPUs cannot be known from here.
-    local = engine.address.startswith("unix://")
-    return Level.GPU if local and Path("/dev/kfd").exists() else Level.STATIC
+    local = engine.address.startswith("unix://") and Path("/dev/kfd").exists()
+    # What a rehearsal's base is made of was never meant for a GPU.
+    return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
+
+
+_BUILDING = threading.Lock()
+
+
+def _emulator_or_static(engine: Engine, children: Children) -> Level:
+    """Has the emulator on the engine, or says why the tests do without a device."""
+    client = engine.client()
+    try:
+        machine = str(client.info().get("Architecture"))
+        if machine not in emulator.MACHINES:
+            raise EngineError(f"it runs on x86-64, and the engine's machine is {machine}")
+        # Cells are tested side by side, and it is built once for all of them.
+        with _BUILDING:
+            if not emulator.is_there(client):
+                emulator.build(engine, {}, children)
+    except (EngineError, BuildFailed) as error:
+        print(f"build.py: no emulated GPUs, so only static tests run: {error}", file=sys.stderr)
+        return Level.STATIC
+    finally:
+        client.close()
+    return Level.EMULATED
 
 
 def smoke(
@@ -99,7 +123,10 @@ def smoke(
     results.unlink(missing_ok=True)
     probe.unlink(missing_ok=True)
     served.unlink(missing_ok=True)
-    device = device_for(engine, _labels_of(engine, image_id))
+    image_labels = _labels_of(engine, image_id)
+    device = device_for(engine, image_labels)
+    if device is Level.EMULATED:
+        device = _emulator_or_static(engine, children)
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),
@@ -125,6 +152,7 @@ def smoke(
         tests=tests_digest(),
         probe=read_probe(probe),
         serve=_read_serve(served, device) if serve else None,
+        hip_runtime=image_labels.get(labels.HIP_RUNTIME),
     )
     found.write(evidence)
     return found

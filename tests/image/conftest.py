@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
+from rocm_images import emulator
 from rocm_images.evidence import Level
 from rocm_images.labels import PREFIX, labels_of
 from rocm_images.matrix import Matrix
@@ -38,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Level,
         choices=list(Level),
         default=Level.STATIC,
-        help="what the container is given: static (no device), stand-in, gpu",
+        help="what the container is given: static (no device), stand-in, emulated, gpu",
     )
     group.addoption("--probe-result", type=Path, help="where to write what the graph probe found")
     group.addoption(
@@ -47,11 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "device: needs a GPU or its stand-in")
+    config.addinivalue_line("markers", "device: needs a GPU, an emulated one, or a stand-in")
     config.addinivalue_line("markers", "serve: starts SGLang itself, on a GPU, where asked to")
     config.addinivalue_line(
-        "markers", "stand_in: needs the HIP stand-in, whose host can be changed"
+        "markers", "no_gpu: needs a stand-in or an emulator, whose machine can be changed"
     )
+    config.addinivalue_line("markers", "emulated: needs the image's own HIP runtime, emulated")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -59,8 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     device = config.option.device
     serving = (Level.GPU,) if config.option.serve_result else ()
     for marker, levels in (
-        ("device", (Level.STAND_IN, Level.GPU)),
-        ("stand_in", (Level.STAND_IN,)),
+        ("device", (Level.STAND_IN, Level.EMULATED, Level.GPU)),
+        ("no_gpu", (Level.STAND_IN, Level.EMULATED)),
+        ("emulated", (Level.EMULATED,)),
         ("serve", serving),
     ):
         if device not in levels:
@@ -118,35 +122,40 @@ def host(
     """A container of the image without network, started through the image's own entrypoint."""
     serving = request.config.option.serve_result is not None
     seconds = SERVING_CONTAINER_SECONDS if serving else CONTAINER_SECONDS
-    container = client.containers.run(
-        image.reference,
-        ["sleep", str(seconds)],
-        detach=True,
-        auto_remove=True,
-        network_mode="none",
-        labels={PREFIX + "smoke": image.cell.name},
-        # sleep as process 1 ignores the stop signal, and nothing in it needs a shutdown.
-        stop_signal="SIGKILL",
-        **_device_options(image),
-    )
-    try:
+    with ExitStack() as stack:
+        options = _device_options(image)
+        if image.device is Level.EMULATED:
+            options["volumes_from"] = [f"{stack.enter_context(emulator.lent(client))}:ro"]
+        container = client.containers.run(
+            image.reference,
+            ["sleep", str(seconds)],
+            detach=True,
+            auto_remove=True,
+            network_mode="none",
+            labels={PREFIX + "smoke": image.cell.name},
+            # sleep as process 1 ignores the stop signal, and nothing in it needs a shutdown.
+            stop_signal="SIGKILL",
+            **options,
+        )
+        stack.callback(container.stop, timeout=0)
         yield testinfra.get_host(f"docker://{container.id}")
-    finally:
-        container.stop(timeout=0)
 
 
-STAND_IN_DEVICES = 2
+DEVICES = 2
+"""How many GPUs the machine of a stand-in or of the emulator has, unless a test changes it."""
+
+
+def machine(level: Level, *, gfx: str, devices: int = DEVICES) -> dict[str, str]:
+    """The variables of a process that sees such a machine; none where there is a real one."""
+    if level is Level.STAND_IN:
+        return {"HIP_STANDIN_DEVICES": str(devices), "HIP_STANDIN_GFX": gfx}
+    if level is Level.EMULATED:
+        return emulator.environment(gfx, devices)
+    return {}
 
 
 def _device_options(image: ImageUnderTest) -> dict[str, Any]:
     """How the container gets its devices."""
-    if image.device is Level.STAND_IN:
-        return {
-            "environment": {
-                "HIP_STANDIN_DEVICES": str(STAND_IN_DEVICES),
-                "HIP_STANDIN_GFX": image.cell.gfx,
-            }
-        }
     if image.device is Level.GPU:
         # The flags that SGLang's ROCm images are run with. Devices are given by group number:
         # the image need not know the host's group names.
@@ -177,21 +186,35 @@ class ProbeRun:
 
 
 class Probe:
-    """Runs graph-probe in the container, with variables of this run alone."""
+    """Runs graph-probe in the container, with variables of this run alone.
 
-    def __init__(self, host: Host) -> None:
+    `gfx` and `devices` change the machine of a stand-in or of the emulator.
+    """
+
+    def __init__(self, host: Host, image: ImageUnderTest) -> None:
         self._host = host
+        self._image = image
 
-    def __call__(self, *arguments: str, **variables: str) -> ProbeRun:
-        words = ["env", *(f"{name}={value}" for name, value in variables.items())]
+    def __call__(
+        self, *arguments: str, gfx: str | None = None, devices: int = DEVICES, **variables: str
+    ) -> ProbeRun:
+        there = machine(self._image.device, gfx=gfx or self._image.cell.gfx, devices=devices)
+        words = ["env", *(f"{name}={value}" for name, value in {**there, **variables}.items())]
         words += ["graph-probe", *arguments, "--json"]
         answer = self._host.run(" ".join(shlex.quote(word) for word in words))
         return ProbeRun(answer.rc, answer.stderr, json.loads(answer.stdout))
 
 
 @pytest.fixture(scope="session")
-def probe(host: Host) -> Probe:
-    return Probe(host)
+def probe(host: Host, image: ImageUnderTest) -> Probe:
+    if image.device is Level.EMULATED:
+        kernels = host.file("/opt/rocm-images/graph_probe/kernels.cpp").sha256sum
+        if kernels != emulator.kernels_digest():
+            pytest.fail(
+                "the image's graph-probe has other kernels than this checkout's, which the "
+                "emulator runs: test the image from the checkout that it was built from"
+            )
+    return Probe(host, image)
 
 
 @pytest.fixture(scope="session")

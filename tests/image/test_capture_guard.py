@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from conftest import FEW_STEPS, ImageUnderTest
+from conftest import FEW_STEPS, ImageUnderTest, machine
 
 LIBRARY = "/opt/rocm-images/lib/libcapture_guard.so"
 # Exit codes of graph-probe (docs/probe.md).
@@ -22,9 +22,12 @@ def started(host: Host, words: str, **variables: str) -> tuple[int, str, str]:
     return answer.rc, answer.stdout, answer.stderr
 
 
-def probed(host: Host, words: str, **variables: str) -> tuple[int, dict[str, Any]]:
+def probed(
+    host: Host, image: ImageUnderTest, words: str, *, devices: int = 2, **variables: str
+) -> tuple[int, dict[str, Any]]:
     few = " ".join(FEW_STEPS)
-    code, out, _ = started(host, f"graph-probe {words} {few} --json", **variables)
+    there = machine(image.device, gfx=image.cell.gfx, devices=devices)
+    code, out, _ = started(host, f"graph-probe {words} {few} --json", **there, **variables)
     return code, json.loads(out)
 
 
@@ -73,10 +76,10 @@ def test_the_doctor_says_whether_it_is_on(image: ImageUnderTest, host: Host) -> 
 def test_with_the_guard_an_unsafe_runtime_passes_and_without_it_the_same_run_fails(
     image: ImageUnderTest, host: Host
 ) -> None:
-    code, found = probed(host, "run", SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
+    code, found = probed(host, image, "run", SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
     assert code == PASS, found["sentence"]
     assert found["decode"]["watchdog"] is True
-    bare, without = probed(host, "run", SGLANG_USE_AITER_AR="1")
+    bare, without = probed(host, image, "run", SGLANG_USE_AITER_AR="1")
     guard = image.cell.capture_guard
     assert bare == (UNSAFE_NOT_MITIGATED if guard else PASS)
     assert (without["guard"]["available"], without["guard"]["loaded"]) == (guard, False)
@@ -89,14 +92,14 @@ def test_with_the_guard_an_unsafe_runtime_passes_and_without_it_the_same_run_fai
         assert all(case["survived"] for case in found["guard"]["cases"])
 
 
-@pytest.mark.stand_in
-@pytest.mark.parametrize("devices", ["1", "2", "4"])
+@pytest.mark.no_gpu
+@pytest.mark.parametrize("devices", [1, 2, 4])
 def test_a_decode_beside_a_watchdog_needs_the_guard_on_any_number_of_ranks(
-    image: ImageUnderTest, host: Host, devices: str
+    image: ImageUnderTest, host: Host, devices: int
 ) -> None:
-    machine = {"HIP_STANDIN_DEVICES": devices}
-    code, found = probed(host, "decode --watchdog", CAPTURE_GUARD="1", **machine)
+    words = "decode --watchdog"
+    code, found = probed(host, image, words, devices=devices, CAPTURE_GUARD="1")
     assert code == PASS, found["sentence"]
-    assert found["decode"]["devices"] == int(devices)
-    bare, _ = probed(host, "decode --watchdog", **machine)
+    assert found["decode"]["devices"] == devices
+    bare, _ = probed(host, image, words, devices=devices)
     assert bare == (UNSAFE if image.cell.capture_guard else PASS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from testinfra.host import Host
 
-from conftest import FEW_STEPS, STAND_IN_DEVICES, ImageUnderTest, Probe, ProbeRun
+from conftest import DEVICES, FEW_STEPS, ImageUnderTest, Probe, ProbeRun
+from rocm_images import emulator
 from rocm_images.evidence import Level
 from rocm_images.plan import ALL_REDUCE_VARIABLE, Cell
 
@@ -57,12 +59,36 @@ def test_on_a_safe_runtime_the_decode_ran_beside_a_watchdog(
 
 def test_the_devices_are_of_the_images_gfx(image: ImageUnderTest, run: ProbeRun) -> None:
     assert {device["gfx"] for device in run.found["devices"]} == {image.cell.gfx}
-    if image.device is Level.STAND_IN:
-        assert len(run.found["devices"]) == STAND_IN_DEVICES
+    if not image.device.reaches(Level.GPU):
+        assert len(run.found["devices"]) == DEVICES
 
 
-def test_a_stand_in_is_called_one_and_a_gpu_is_not(image: ImageUnderTest, run: ProbeRun) -> None:
-    assert run.found["runtime"]["is_stand_in"] is (image.device is Level.STAND_IN)
+def test_stand_in_and_emulator_are_called_what_they_are(
+    image: ImageUnderTest, run: ProbeRun
+) -> None:
+    runtime = run.found["runtime"]
+    assert runtime["is_stand_in"] is (image.device is Level.STAND_IN)
+    assert bool(runtime["emulator"]) is (image.device is Level.EMULATED)
+
+
+def test_the_runtime_that_was_measured_is_named_by_its_content(
+    image: ImageUnderTest, run: ProbeRun, host: Host
+) -> None:
+    runtime = run.found["runtime"]
+    assert runtime["sha256"] == host.file(runtime["path"]).sha256sum
+
+
+@pytest.mark.emulated
+def test_the_emulator_that_is_mapped_is_the_mounted_one(
+    image: ImageUnderTest, run: ProbeRun, host: Host
+) -> None:
+    found = run.found["runtime"]["emulator"]
+    assert found["path"] == emulator.LIBRARY
+    assert found["sha256"] == host.file(emulator.LIBRARY).sha256sum
+
+
+def test_replayed_graphs_give_what_eager_gives(image: ImageUnderTest, run: ProbeRun) -> None:
+    assert run.found["replay"]["verdict"] == "replays-right", run.found["replay"]
 
 
 def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
@@ -89,26 +115,26 @@ def test_a_gpu_that_the_image_was_not_built_for_is_refused(
     image: ImageUnderTest, probe: Probe
 ) -> None:
     other = "gfx950" if image.cell.gfx == "gfx942" else "gfx942"
-    if image.device is Level.STAND_IN:
-        done = probe("run", HIP_STANDIN_GFX=other)
-    else:
+    if image.device.reaches(Level.GPU):
         done = probe("run", "--gfx", other)
+    else:
+        done = probe("run", gfx=other)
     assert done.code == WRONG_GFX
     assert image.cell.gfx in done.found["sentence"]
     assert other in done.found["sentence"]
 
 
-@pytest.mark.stand_in
+@pytest.mark.no_gpu
 def test_a_host_without_a_gpu_is_told_so(image: ImageUnderTest, probe: Probe) -> None:
-    done = probe("run", HIP_STANDIN_DEVICES="0")
+    done = probe("run", devices=0)
     assert done.code == NO_DEVICE
 
 
-@pytest.mark.stand_in
-@pytest.mark.parametrize("devices", ["1", "4"])
+@pytest.mark.no_gpu
+@pytest.mark.parametrize("devices", [1, 4])
 def test_the_decode_is_right_on_any_number_of_devices(
-    image: ImageUnderTest, probe: Probe, devices: str
+    image: ImageUnderTest, probe: Probe, devices: int
 ) -> None:
-    done = probe("decode", *FEW_STEPS, HIP_STANDIN_DEVICES=devices)
+    done = probe("decode", *FEW_STEPS, devices=devices)
     assert done.code == PASS, done.found["sentence"]
-    assert done.found["decode"]["devices"] == int(devices)
+    assert done.found["decode"]["devices"] == devices

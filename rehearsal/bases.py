@@ -1,0 +1,177 @@
+"""The stand-in base of each ROCm version: AMD's own HIP runtime in it, or the imitation of one.
+
+A release with a capture bug that is published, and of which no binary is to be had, is imitated;
+all others run AMD's runtime, as Debian packages it. docs/rehearsal.md says what is what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rehearsal import hip_packages
+from rehearsal.engine import PROJECT, PrivateEngine
+from rehearsal.root import REPOSITORY, has_image, is_debian_13, root_image, say
+from rehearsal.wheelhouse import wheelhouse
+from rocm_images import buildx
+from rocm_images.advisories import applicable
+from rocm_images.children import Children
+from rocm_images.engine import Engine
+from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.identity import files_of
+from rocm_images.labels import IMITATION
+
+if TYPE_CHECKING:
+    import docker
+
+    from rehearsal.hip_packages import HipRuntime
+    from rocm_images.matrix import Matrix
+
+FOLDER = Path(__file__).resolve().parent
+HIP_CACHE = PrivateEngine().cache / "hip-packages"
+_PYPI = "https://pypi.org/simple/"
+
+
+@dataclass(frozen=True)
+class _Pins:
+    """The matrix's pinned packages: those that PyPI has are real, the others stand-ins."""
+
+    real: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> _Pins:
+        pins = {f"{name}=={pin.version}": pin.index for name, pin in matrix.packages.items()}
+        real = tuple(pin for pin, index in pins.items() if index == _PYPI)
+        return cls(real, tuple(pin for pin in pins if pin not in real))
+
+
+def is_imitated(matrix: Matrix, rocm: str) -> bool:
+    """Whether an advisory says that captures are not safe on the release: AMD's 7.2.4 is no model
+    for it, and no binary of it is to be had."""
+    arch = next(iter(matrix.archs))
+    return any(advisory.capture_guard for advisory in applicable(matrix, arch, rocm))
+
+
+def runtime_of(matrix: Matrix, rocm: str) -> HipRuntime | None:
+    """AMD's runtime under a ROCm version's images; None for the imitation."""
+    found = {} if is_imitated(matrix, rocm) else hip_packages.taken(HIP_CACHE)
+    return found.get(hip_packages.CURRENT)
+
+
+def base_reference(matrix: Matrix, rocm: str) -> str:
+    """The name of the stand-in base of a ROCm version; it holds a digest of what goes in."""
+    pins, runtime = _Pins.of(matrix), runtime_of(matrix, rocm)
+    # Of two, only the one that is in it counts: a change of the imitation leaves AMD's as it is.
+    hip = runtime.packages if runtime else files_of(FOLDER / "hip")
+    content = repr((files_of(FOLDER / "base"), hip, pins, rocm))
+    return f"{REPOSITORY}/base:rocm{rocm}-{_short(content)}"
+
+
+def make_base(engine: Engine, client: docker.DockerClient, matrix: Matrix, rocm: str) -> None:
+    """Build the stand-in base of a ROCm version, where the engine lacks it.
+
+    Raises:
+        EngineError: what it is made from cannot be had.
+        BuildFailed: it does not build.
+    """
+    had = has_image(client, base_reference(matrix, rocm))
+    if not is_imitated(matrix, rocm) and not (had and hip_packages.taken(HIP_CACHE)):
+        # What was not to be had the last time may be there now.
+        _fetch_runtimes(client)
+        had = has_image(client, base_reference(matrix, rocm))
+    if had:
+        return
+    runtime, pins = runtime_of(matrix, rocm), _Pins.of(matrix)
+    whose = runtime.whose if runtime else IMITATION
+    say(f"making the stand-in base for ROCm {rocm} (HIP runtime: {whose})")
+    cache = PrivateEngine().cache
+    contexts = {"wheelhouse": str(wheelhouse(cache / "wheelhouse", pins.real))}
+    if runtime:
+        contexts["hip-packages"] = str(runtime.copy_to(HIP_CACHE, cache / "hip"))
+    else:
+        contexts["hip-source"] = str(FOLDER / "hip")
+    arguments = {
+        "HIP": "amd" if runtime else "imitation",
+        "HIP_RUNTIME": whose,
+        "ROCM_VERSION": rocm,
+        "PACKAGES": " ".join(pins.stand_ins),
+    }
+    name = f"base-rocm{rocm}"
+    _build(engine, client, name, base_reference(matrix, rocm), contexts, arguments)
+
+
+def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
+    """The image with AMD's runtimes for the tests, built where the engine lacks it.
+
+    Raises:
+        EngineError: the packages cannot be had.
+        BuildFailed: it does not build.
+    """
+    _fetch_runtimes(client)
+    found = hip_packages.taken(HIP_CACHE)
+    if not found:
+        raise EngineError("AMD's HIP runtimes cannot be fetched, and without them nothing is shown")
+    content = repr((files_of(FOLDER / "base"), [one.packages for one in found.values()]))
+    reference = f"{REPOSITORY}/laboratory:{_short(content)}"
+    if not has_image(client, reference):
+        say("making the laboratory: AMD's HIP runtimes " + " and ".join(found))
+        cache = PrivateEngine().cache
+        contexts = {
+            "hip-packages": str(found["7.2.4"].copy_to(HIP_CACHE, cache / "hip")),
+            "old-hip-packages": str(found["6.4.3"].copy_to(HIP_CACHE, cache / "old-hip")),
+        }
+        _build(engine, client, "laboratory", reference, contexts, {}, target="laboratory")
+    return reference
+
+
+def _fetch_runtimes(client: docker.DockerClient) -> None:
+    """Has AMD's packages in the cache, or notes that they are not to be had, and says so."""
+    root = root_image(client)
+    try:
+        if not is_debian_13(root):
+            raise EngineError(f"Debian's packages do not run on {root}")
+        if not hip_packages.have(HIP_CACHE, hip_packages.taken(HIP_CACHE)):
+            say("fetching AMD's HIP runtimes: Debian's packages")
+        for runtime in hip_packages.fetch(client, root, HIP_CACHE).values():
+            if not runtime.pinned:
+                say(f"the pinned packages of HIP {runtime.release} are gone: {runtime.whose}")
+    except EngineError as error:
+        hip_packages.note_unavailable(HIP_CACHE)
+        say(f"AMD's HIP runtime is not to be had, so the imitation takes its place: {error}")
+
+
+def _build(
+    engine: Engine,
+    client: docker.DockerClient,
+    name: str,
+    reference: str,
+    contexts: Mapping[str, str],
+    arguments: Mapping[str, str],
+    target: str = "stand-in",
+) -> None:
+    request = buildx.BuildRequest(
+        dockerfile=FOLDER / "base" / "Dockerfile",
+        directory=FOLDER / "base",
+        references=(reference,),
+        contexts={"root": f"docker-image://{root_image(client)}", **contexts},
+        labels={},
+        log=PROJECT / "build" / "logs" / f"rehearsal-{name}.log",
+        iid_file=PrivateEngine().cache / f"{name}.id",
+        build_args=arguments,
+        target=target,
+    )
+    status, read = buildx.run(buildx.find_buildx(engine), request, Children(), lambda step: None)
+    if status != 0:
+        tail = "\n".join(f"    {line}" for line in read.tail())
+        raise BuildFailed(
+            f"the rehearsal's {name} does not build: {read.failed_step}: {read.error}\n"
+            f"{tail}\n  full log: {request.log}"
+        )
+
+
+def _short(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -1,0 +1,97 @@
+"""The small root file system below the stand-in base and the emulator's build: Debian 13."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from rehearsal import debian_packages
+from rehearsal.engine import PrivateEngine
+from rocm_images.errors import EngineError
+from rocm_images.labels import STAND_IN
+
+if TYPE_CHECKING:
+    import docker
+
+REPOSITORY = "rocm-serving-images-rehearsal"
+DEBIAN_IMAGE = "debian:trixie-slim"
+_CODENAME = "trixie"
+
+
+def root_image(client: docker.DockerClient) -> str:
+    """The reference of the root: pulled where that works, else made from packages.
+
+    Raises:
+        EngineError: it can be neither pulled nor made.
+    """
+    from docker.errors import APIError
+
+    made = f"{REPOSITORY}/root:{_codename()}"
+    for known in (made, DEBIAN_IMAGE):
+        if has_image(client, known):
+            return known
+    name, tag = DEBIAN_IMAGE.split(":")
+    try:
+        client.images.pull(name, tag=tag)
+    except APIError:
+        _make(client, made)
+        return made
+    return DEBIAN_IMAGE
+
+
+def is_debian_13(root: str) -> bool:
+    """Whether AMD's libraries of Debian's packages, which need its C library, run on the root."""
+    return root == DEBIAN_IMAGE or root.endswith(f":{_CODENAME}")
+
+
+def has_image(client: docker.DockerClient, reference: str) -> bool:
+    """Whether the engine has the image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _codename() -> str:
+    """The release that is made here: Debian 13 from a Debian's mirror, else the host's own."""
+    try:
+        host = debian_packages.distribution()
+    except EngineError:
+        return _CODENAME
+    return _CODENAME if host.is_debian else host.codename
+
+
+def _make(client: docker.DockerClient, reference: str) -> None:
+    if os.geteuid() != 0:
+        raise EngineError(
+            f"{DEBIAN_IMAGE} cannot be pulled, and only root can make a root file system from "
+            "packages instead: log in to a registry that has it, or run this as root"
+        )
+    say("making a small root file system from the distribution's packages")
+    host = debian_packages.distribution()
+    programs = debian_packages.unpack(PrivateEngine().packages, host) / "usr" / "bin"
+    archive = PrivateEngine().cache / "root.tar"
+    done = subprocess.run(
+        [str(programs / "mmdebstrap"), "--variant=minbase", "--quiet", _codename(), str(archive)]
+        + [debian_packages.mirror(PrivateEngine().packages)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"mmdebstrap failed: {done.stderr.strip() or done.returncode}")
+    repository, tag = reference.rsplit(":", 1)
+    client.api.import_image_from_file(
+        str(archive), repository=repository, tag=tag, changes=[f"LABEL {STAND_IN}=root"]
+    )
+    archive.unlink()
+
+
+def say(text: str) -> None:
+    """A line about the rehearsal, at once."""
+    print(f"rehearsal  {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,116 @@
+"""The emulator that an image's own HIP runtime runs on where there is no GPU: built, and lent.
+
+It lies in an image of its own, as a volume that a container of the image under test mounts
+read-only; so it works on any engine, a remote one too, and nothing of it is ever in an image.
+docs/emulation.md says what it is, and what it says about an image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rocm_images import buildx
+from rocm_images.children import Children
+from rocm_images.engine import Engine
+from rocm_images.errors import BuildFailed
+from rocm_images.identity import files_of
+from rocm_images.labels import PREFIX
+
+if TYPE_CHECKING:
+    import docker
+
+PROJECT = Path(__file__).resolve().parent.parent
+FOLDER = PROJECT / "emulation"
+PROBE = PROJECT / "images" / "rootfs" / "opt" / "rocm-images" / "graph_probe"
+REPOSITORY = "rocm-serving-images-emulator"
+MOUNTED_AT = "/opt/emulation"
+LIBRARY = f"{MOUNTED_AT}/libhsa-runtime64.so.1"
+MACHINES = frozenset({"x86_64", "amd64"})
+"""What the emulator, and AMD's HIP runtime, run on."""
+
+
+def reference() -> str:
+    """The name of the emulator's image; it holds a digest of what it is built from."""
+    parts = [files_of(FOLDER / name) for name in ("src", "kernels")]
+    recipe = [(FOLDER / name).read_bytes() for name in ("Dockerfile", "Makefile")]
+    content = repr((parts, recipe, kernels_digest()))
+    return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def is_there(client: docker.DockerClient) -> bool:
+    """Whether the engine has it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(reference())
+    except ImageNotFound:
+        return False
+    return True
+
+
+def build(engine: Engine, contexts: Mapping[str, str], children: Children | None = None) -> None:
+    """Build it on the engine.
+
+    Args:
+        engine: it keeps the image.
+        contexts: what replaces debian:trixie-slim, where that cannot be pulled.
+        children: of the run.
+
+    Raises:
+        EngineError: there is no buildx.
+        BuildFailed: it does not build.
+    """
+    state = PROJECT / "build"
+    state.mkdir(exist_ok=True)
+    request = buildx.BuildRequest(
+        dockerfile=FOLDER / "Dockerfile",
+        directory=FOLDER,
+        references=(reference(),),
+        contexts={"emulation": str(FOLDER), "probe": str(PROBE), **contexts},
+        labels={PREFIX + "emulator": "true"},
+        log=state / "logs" / "emulator.log",
+        iid_file=state / "emulator.id",
+    )
+    found = buildx.find_buildx(engine)
+    status, read = buildx.run(found, request, children or Children(), lambda step: None)
+    if status != 0:
+        step, error = read.failed_step or "build", read.error or f"buildx ended with {status}"
+        raise BuildFailed(
+            f"the emulator does not build: {step}: {error}; full log: {request.log}. Where "
+            "debian:trixie-slim cannot be pulled, give the engine an image of that name"
+        )
+
+
+@contextlib.contextmanager
+def lent(client: docker.DockerClient) -> Iterator[str]:
+    """The container whose volume holds the emulator, for `volumes_from`; it ends with the block."""
+    # Never started: the engine fills the volume when it makes the container.
+    holder = client.containers.create(
+        reference(), ["never-started"], labels={PREFIX + "smoke": "emulator"}
+    )
+    try:
+        yield str(holder.id)
+    finally:
+        holder.remove(v=True, force=True)
+
+
+def environment(gfx: str, devices: int) -> dict[str, str]:
+    """What a process in the image needs to see `devices` emulated GPUs of an arch.
+
+    Preloaded, it satisfies libamdhip64's need of libhsa-runtime64.so.1 by that name, before the
+    loader looks for the image's own, whatever RPATH says.
+    """
+    return {
+        "LD_PRELOAD": LIBRARY,
+        "HSA_STANDIN_GPUS": str(devices),
+        "HSA_STANDIN_GFX": gfx,
+    }
+
+
+def kernels_digest() -> str:
+    """The SHA-256 of the probe's kernels.cpp, whose kernels the emulator runs on the CPU."""
+    return hashlib.sha256((PROBE / "kernels.cpp").read_bytes()).hexdigest()
