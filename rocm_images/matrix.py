@@ -133,7 +133,7 @@ class Channel(_Model):
     A channel without `suffix` moves the plain rolling tags.
     """
 
-    evidence: Literal["static", "gpu", "serve"]
+    evidence: Literal["static", "emulated", "gpu", "serve"]
     suffix: TagSuffix = ""
     why: Sentence
 

@@ -73,6 +73,13 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
             "has run this image.",
             False,
         ),
+        "emulated": LevelInWords(
+            "HIP runtime tested, no GPU",
+            "The graph probe ran on this image's own HIP runtime, on emulated GPUs: how that "
+            "runtime treats captures and graphs. No GPU has run this image; nothing is known from "
+            "it of the driver, RCCL, AITER's kernels or the order of memory accesses.",
+            False,
+        ),
         "gpu": LevelInWords(
             "Probed on a GPU",
             f"The graph probe ran in this image on {devices}. SGLang has not served a model in it.",

@@ -109,8 +109,8 @@ class TestedOn(_Model):
     __test__ = False  # not a test, whatever pytest makes of the name
 
     level: Level
-    """static: no device. stand-in: a CPU implementation of HIP, no GPU. gpu: a real GPU.
-    serve: SGLang itself on a real GPU."""
+    """static: no device. stand-in: our imitation of HIP, no GPU. emulated: the image's own HIP
+    runtime on emulated GPUs, no GPU. gpu: a real GPU. serve: SGLang itself on a real GPU."""
     passed: bool
     """Whether every test passed."""
     tests_passed: Bytes

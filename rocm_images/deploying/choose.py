@@ -80,7 +80,7 @@ def notes(image: CatalogueEntry) -> list[str]:
     found = []
     if image.stand_in:
         found.append("this is a stand-in of a rehearsal: it holds no ROCm and serves nothing.")
-    if str(image.tested_on.level) in ("static", "stand-in"):
+    if str(image.tested_on.level) in ("static", "stand-in", "emulated"):
         found.append("no GPU has run this image.")
     if not image.tested_on.passed:
         found.append(f"it failed {image.tested_on.tests_failed} of its tests.")

@@ -36,7 +36,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 @retries_option
 @click.option(
     "--evidence",
-    type=click.Choice(["static", "stand-in", "gpu", "serve"]),
+    type=click.Choice(["static", "stand-in", "emulated", "gpu", "serve"]),
     default="static",
     show_default=True,
     help="Refuse an image that was tested on less.",

@@ -14,6 +14,8 @@ from rocm_images.selection import closest
 
 _HOW_TO_TEST = {
     "static": "run `python build.py smoke {cell}`",
+    "emulated": "run `python build.py smoke {cell}` on an x86-64 machine that has or can build the "
+    "emulator (docs/emulation.md)",
     "gpu": "run `python build.py smoke {cell}` on a machine with {gpus}",
     "serve": "run `python build.py smoke --serve {cell}` on a machine with {gpus}",
 }
@@ -44,6 +46,10 @@ def refusal(
     `tests` is the digest of the tests that count, None where any do.
     """
     required = Level(wanted.evidence)
+    if required is Level.EMULATED and evidence and evidence.hip_runtime == labels.IMITATION:
+        # A rehearsal on the imitation of a release of which no binary is to be had shows the
+        # pipeline, on a registry of this machine and nowhere else: see check_stand_in.
+        required = Level.STAND_IN
     how = _HOW_TO_TEST[wanted.evidence].format(
         cell=f"--arch {cell.arch} --base {cell.rocm}", gpus=" or ".join(cell.gpus)
     )

@@ -53,7 +53,7 @@ class Selftest(_Model):
     date: str
     seconds: float = Field(ge=0)
     image: Image
-    level: Literal["static", "stand-in", "gpu", "serve"]
+    level: Literal["static", "stand-in", "emulated", "gpu", "serve"]
     passed: bool
     tiers: tuple[Tier, ...] = Field(strict=False)
     seal: Digest

@@ -108,7 +108,7 @@ def laboratory(running_engine: Engine, client: docker.DockerClient) -> Iterator[
             detach=True,
             auto_remove=True,
             network_mode="none",
-            # The emulator shares memory between processes by /proc, as ROCr does through the driver.
+            # The emulator shares memory between processes by /proc.
             cap_add=["SYS_PTRACE"],
             stop_signal="SIGKILL",
             labels={PREFIX + "test": "emulation"},

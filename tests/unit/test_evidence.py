@@ -18,9 +18,17 @@ from rocm_images.selftest.verification import verify
 IMAGE_ID = "sha256:" + "ab" * 32
 
 
-def probe(*, stand_in: bool) -> dict[str, Any]:
+EMULATOR = {"path": "/opt/emulation/libhsa-runtime64.so.1", "sha256": "e" * 64, "version": "1"}
+
+
+def probe(*, stand_in: bool, emulator: dict[str, str] | None = None) -> dict[str, Any]:
     return {
-        "runtime": {"is_stand_in": stand_in, "version_text": "HIP 7.2.53211"},
+        "runtime": {
+            "is_stand_in": stand_in,
+            "version_text": "HIP 7.2.53211",
+            "sha256": "d" * 64,
+            "emulator": emulator,
+        },
         "devices": [{"gfx": "gfx942"}, {"gfx": "gfx942"}],
         "capture": {"verdict": "unsafe", "bugs": ["A", "B"]},
         "decode": {"batches": [{"tokens_per_second": {"eager": 10.0, "replay": 20.4}}]},
@@ -67,6 +75,12 @@ def evidence(
         (Level.STAND_IN, probe(stand_in=True), Level.STAND_IN),
         (Level.GPU, probe(stand_in=True), Level.STAND_IN),
         (Level.STAND_IN, probe(stand_in=False), Level.STAND_IN),
+        (Level.EMULATED, probe(stand_in=False, emulator=EMULATOR), Level.EMULATED),
+        (Level.EMULATED, probe(stand_in=True), Level.STAND_IN),
+        # Another emulator than ours, which the probe does not know: the machine has no GPU.
+        (Level.EMULATED, probe(stand_in=False), Level.EMULATED),
+        (Level.GPU, probe(stand_in=False, emulator=EMULATOR), Level.EMULATED),
+        (Level.STAND_IN, probe(stand_in=False, emulator=EMULATOR), Level.STAND_IN),
         (Level.GPU, probe(stand_in=False), Level.GPU),
         (Level.GPU, {"devices": [{"gfx": "gfx942"}]}, Level.STAND_IN),
     ],
@@ -86,6 +100,7 @@ def test_the_level_is_what_the_probe_really_ran_on(
         (Level.GPU, probe(stand_in=False), {"exit_code": 0, "sizes": []}, Level.GPU),
         (Level.GPU, probe(stand_in=False), serve(stand_in=True), Level.GPU),
         (Level.GPU, probe(stand_in=True), serve(), Level.STAND_IN),
+        (Level.GPU, probe(stand_in=False, emulator=EMULATOR), serve(), Level.EMULATED),
         (Level.STAND_IN, probe(stand_in=False), serve(), Level.STAND_IN),
         (Level.GPU, None, serve(), Level.STATIC),
     ],
@@ -160,11 +175,23 @@ def test_evidence_that_does_not_fit_is_none(
     assert Evidence.read(tmp_path, IMAGE_ID) is None
 
 
+def test_evidence_says_whose_runtime_was_measured(small_matrix: Matrix) -> None:
+    emulated = evidence(small_matrix, Level.EMULATED, probe(stand_in=False, emulator=EMULATOR))
+    assert emulated.measured == "the image's own, sha256 dddddddddddd"
+    packaged = replace(emulated, hip_runtime="libamdhip64-7 7.2.4-1~exp2 of Debian")
+    assert packaged.measured == "libamdhip64-7 7.2.4-1~exp2 of Debian, sha256 dddddddddddd"
+    imitated = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True))
+    assert imitated.measured == "our imitation"
+    assert evidence(small_matrix, Level.STATIC, None).measured == "-"
+
+
 def test_a_higher_level_reaches_a_lower_one_and_not_the_other_way() -> None:
     assert Level.GPU.reaches(Level.STAND_IN)
     assert Level.GPU.reaches(Level.GPU)
+    assert Level.EMULATED.reaches(Level.STAND_IN)
+    assert not Level.EMULATED.reaches(Level.GPU)
     assert not Level.STATIC.reaches(Level.STAND_IN)
-    assert [str(level) for level in Level] == ["static", "stand-in", "gpu", "serve"]
+    assert [str(level) for level in Level] == ["static", "stand-in", "emulated", "gpu", "serve"]
 
 
 def test_evidence_of_a_smoke_test_verifies_and_claims_no_more_than_it_holds(

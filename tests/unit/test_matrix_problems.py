@@ -61,7 +61,7 @@ ONE_MISTAKE = {
         "channels:\n  a: {evidence: stand-in, why: w}\nenv:\n",
         41,
         17,
-        "'static', 'gpu' or 'serve'",
+        "'static', 'emulated', 'gpu' or 'serve'",
     ),
     "no arch": ("archs:\n", "archs: {}\nexclude:\n", 6, 8, "empty"),
     "an exclude of nothing": (

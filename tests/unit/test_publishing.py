@@ -11,7 +11,7 @@ import pytest
 
 from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
 from rocm_images.evidence import Evidence, Level
-from rocm_images.labels import STAND_IN
+from rocm_images.labels import IMITATION, STAND_IN
 from rocm_images.matrix import Channel, Matrix
 from rocm_images.plan import Cell, cells_of
 from rocm_images.publishing.cosign import Trust, trust_of
@@ -66,6 +66,28 @@ def test_a_refusal_says_why_and_how_that_can_change(
     assert reason.startswith("942-rocm7.2.2: ")
     assert sentence in reason
     assert "build.py smoke --arch 942 --base 7.2.2` on a machine with AMD Instinct MI300X" in reason
+
+
+def test_a_channel_for_emulated_gpus_takes_that_and_no_less(cell: Cell, evidence: Evidence) -> None:
+    emulated = Channel(evidence="emulated", suffix="-preview", why="w")
+    for level in (Level.EMULATED, Level.GPU):
+        assert refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated) is None
+    for level in (Level.STATIC, Level.STAND_IN):
+        reason = refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated)
+        assert reason is not None
+        assert f"requires evidence of level emulated, and image aaaaaaaaaaaa has {level}" in reason
+        assert "docs/emulation.md" in reason
+
+
+def test_a_rehearsal_on_the_imitation_needs_no_more_than_that(
+    cell: Cell, evidence: Evidence
+) -> None:
+    emulated = Channel(evidence="emulated", suffix="-preview", why="w")
+    imitated = replace(evidence, level=Level.STAND_IN, hip_runtime=IMITATION)
+    assert refusal(cell, IMAGE, imitated, "preview", emulated) is None
+    assert refusal(cell, IMAGE, imitated, "stable", STABLE) is not None
+    untested = replace(imitated, level=Level.STATIC)
+    assert refusal(cell, IMAGE, untested, "preview", emulated) is not None
 
 
 def test_no_evidence_is_no_publication(cell: Cell) -> None:

@@ -32,10 +32,11 @@ def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
 def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> None:
     image = entry(project_matrix, cells_of(project_matrix)[0], level=level)
     found = level_in_words(image.tested_on)
-    on_none = level in (Level.STATIC, Level.STAND_IN)
+    on_none = level in (Level.STATIC, Level.STAND_IN, Level.EMULATED)
     assert found.on_a_gpu is not on_none
     assert ("no gpu" in found.sentence.lower()) is on_none
     assert ("stand-in" in found.sentence) is (level is Level.STAND_IN)
+    assert ("emulated" in found.sentence) is (level is Level.EMULATED)
 
 
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
