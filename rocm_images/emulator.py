@@ -108,6 +108,8 @@ def environment(gfx: str, devices: int) -> dict[str, str]:
         "LD_PRELOAD": LIBRARY,
         "HSA_STANDIN_GPUS": str(devices),
         "HSA_STANDIN_GFX": gfx,
+        # HIP compiles kernels of its own, and keeps them: not in what is the image's.
+        "AMD_COMGR_CACHE_DIR": "/tmp/comgr",
     }
 
 

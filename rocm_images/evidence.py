@@ -15,6 +15,8 @@ from rocm_images.plan import Cell
 
 SCHEMA = 1
 SEAL = "seal"
+EMULATED_GPU = "Emulated GPU"
+"""How the names of the emulator's devices begin."""
 
 
 class Level(str, enum.Enum):
@@ -214,7 +216,9 @@ def level_of(
     # A device named like the stand-in is one, whatever the caller took the machine for.
     if runtime.get("is_stand_in", True) or not device.reaches(Level.EMULATED):
         return Level.STAND_IN
-    if runtime.get("emulator") or not device.reaches(Level.GPU):
+    # The probe of an older image does not look for the emulator; its devices' names tell.
+    emulated = any(str(one.get("name")).startswith(EMULATED_GPU) for one in probe["devices"])
+    if runtime.get("emulator") or emulated or not device.reaches(Level.GPU):
         return Level.EMULATED
     return Level.SERVE if has_served(serve) else Level.GPU
 

@@ -151,7 +151,7 @@ def machine(level: Level, *, gfx: str, devices: int = DEVICES) -> dict[str, str]
         return {"HIP_STANDIN_DEVICES": str(devices), "HIP_STANDIN_GFX": gfx}
     if level is Level.EMULATED:
         return emulator.environment(gfx, devices)
-    return {}
+    return {"AMD_COMGR_CACHE_DIR": "/tmp/comgr"}
 
 
 def _device_options(image: ImageUnderTest) -> dict[str, Any]:

@@ -21,7 +21,9 @@ IMAGE_ID = "sha256:" + "ab" * 32
 EMULATOR = {"path": "/opt/emulation/libhsa-runtime64.so.1", "sha256": "e" * 64, "version": "1"}
 
 
-def probe(*, stand_in: bool, emulator: dict[str, str] | None = None) -> dict[str, Any]:
+def probe(
+    *, stand_in: bool, emulator: dict[str, str] | None = None, name: str = "a device"
+) -> dict[str, Any]:
     return {
         "runtime": {
             "is_stand_in": stand_in,
@@ -29,7 +31,7 @@ def probe(*, stand_in: bool, emulator: dict[str, str] | None = None) -> dict[str
             "sha256": "d" * 64,
             "emulator": emulator,
         },
-        "devices": [{"gfx": "gfx942"}, {"gfx": "gfx942"}],
+        "devices": [{"gfx": "gfx942", "name": name}, {"gfx": "gfx942", "name": name}],
         "capture": {"verdict": "unsafe", "bugs": ["A", "B"]},
         "decode": {"batches": [{"tokens_per_second": {"eager": 10.0, "replay": 20.4}}]},
         "judgement": {"all_reduce": "sglang", "verdict": "mitigated"},
@@ -82,6 +84,8 @@ def evidence(
         (Level.GPU, probe(stand_in=False, emulator=EMULATOR), Level.EMULATED),
         (Level.STAND_IN, probe(stand_in=False, emulator=EMULATOR), Level.STAND_IN),
         (Level.GPU, probe(stand_in=False), Level.GPU),
+        # What an image from before there was an emulator says on one.
+        (Level.GPU, probe(stand_in=False, name="Emulated GPU: HSA on a CPU"), Level.EMULATED),
         (Level.GPU, {"devices": [{"gfx": "gfx942"}]}, Level.STAND_IN),
     ],
 )
