@@ -269,6 +269,12 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | 
 @click.option(
     "--serve", is_flag=True, help="Start SGLang itself, too, where there is a GPU: docs/serve.md."
 )
+@click.option(
+    "--emulator",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    metavar="PROGRAM",
+    help="Run the graph probe under this program of another emulator: docs/emulation.md.",
+)
 @rehearse_option
 def smoke(
     matrix_path: Path,
@@ -277,18 +283,34 @@ def smoke(
     jobs: int,
     image: str | None,
     serve: bool,
+    emulator: Path | None,
     rehearse: bool,
 ) -> None:
-    """Test images that the engine already has, from inside."""
+    """Test images that the engine already has, from inside.
+
+    Without /dev/kfd the image's own HIP runtime is tested on emulated GPUs: docs/emulation.md.
+    """
     from rocm_images.run import test_images
     from rocm_images.selection import select
 
     matrix, cells = load(matrix_path)
     if image and (archs or bases):
         raise InputError("--image names one image: leave out --arch and --base")
+    if emulator and not os.access(emulator, os.X_OK):
+        raise InputError(f"--emulator {emulator} is no program: make it executable")
+    if emulator and serve:
+        raise InputError("--serve needs a GPU, and --emulator stands in for one: leave out either")
     chosen = () if image else select(cells, archs, bases)
     code = test_images(
-        matrix_path, matrix, cells, chosen, image=image, jobs=jobs, rehearse=rehearse, serve=serve
+        matrix_path,
+        matrix,
+        cells,
+        chosen,
+        image=image,
+        jobs=jobs,
+        rehearse=rehearse,
+        serve=serve,
+        program=emulator,
     )
     sys.exit(code)
 

@@ -29,6 +29,7 @@ PROBE = PROJECT / "images" / "rootfs" / "opt" / "rocm-images" / "graph_probe"
 REPOSITORY = "rocm-serving-images-emulator"
 MOUNTED_AT = "/opt/emulation"
 LIBRARY = f"{MOUNTED_AT}/libhsa-runtime64.so.1"
+COMPILED_AT = "/tmp/comgr"
 MACHINES = frozenset({"x86_64", "amd64"})
 """What the emulator, and AMD's HIP runtime, run on."""
 
@@ -109,7 +110,7 @@ def environment(gfx: str, devices: int) -> dict[str, str]:
         "HSA_STANDIN_GPUS": str(devices),
         "HSA_STANDIN_GFX": gfx,
         # HIP compiles kernels of its own, and keeps them: not in what is the image's.
-        "AMD_COMGR_CACHE_DIR": "/tmp/comgr",
+        "AMD_COMGR_CACHE_DIR": COMPILED_AT,
     }
 
 

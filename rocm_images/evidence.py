@@ -66,6 +66,8 @@ class Evidence:
     serve: Mapping[str, Any] | None = None
     hip_runtime: str | None = None
     """Whose HIP runtime a rehearsed image says it has; None for an image that says nothing."""
+    emulator: str | None = None
+    """The program of another emulator than ours, by its name and SHA-256."""
 
     @classmethod
     def read(cls, folder: Path, image_id: str) -> Evidence | None:
@@ -115,6 +117,7 @@ class Evidence:
         probe: Mapping[str, Any] | None,
         serve: Mapping[str, Any] | None = None,
         hip_runtime: str | None = None,
+        emulator: str | None = None,
     ) -> Evidence:
         """Evidence of now. The level is what the probe says it ran on, never what was hoped for."""
         return cls(
@@ -131,6 +134,7 @@ class Evidence:
             probe=probe,
             serve=serve,
             hip_runtime=hip_runtime,
+            emulator=emulator,
         )
 
     @property

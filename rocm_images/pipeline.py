@@ -35,6 +35,8 @@ class BuildOptions:
     smoke: bool = True
     serve: bool = False
     """Have the smoke test start SGLang itself, where there is a GPU."""
+    program: Path | None = None
+    """Have the smoke test run the graph probe under this program of another emulator."""
     force: bool = False
     """Build and test even what is up to date."""
     pull_existing: bool = False
@@ -255,6 +257,7 @@ class _Run:
             self.options.evidence,
             self.children,
             serve=self.options.serve,
+            program=self.options.program,
         )
         report = report.tested(evidence)
         if evidence.passed:

@@ -13,7 +13,7 @@ from rocm_images.build_cache import build_cache
 from rocm_images.build_options import parse_build_args, parse_contexts
 from rocm_images.cell_inputs import cell_input, with_found, with_published
 from rocm_images.engine import Engine, connect
-from rocm_images.errors import ExitCode
+from rocm_images.errors import ExitCode, InputError
 from rocm_images.layers import Layer, layers_of, size_report
 from rocm_images.lock import Lock
 from rocm_images.matrix import Matrix
@@ -142,16 +142,27 @@ def test_images(
     jobs: int,
     rehearse: bool,
     serve: bool,
+    program: Path | None,
 ) -> ExitCode:
     """Test the images of the chosen cells, or the one image that is named, and report.
+
+    `program` is that of another emulator than ours.
 
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
     options = BuildOptions(
-        matrix=matrix_path, rootfs=ROOTFS, state=STATE, jobs=jobs, force=True, serve=serve
+        matrix=matrix_path,
+        rootfs=ROOTFS,
+        state=STATE,
+        jobs=jobs,
+        force=True,
+        serve=serve,
+        program=program,
     )
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
+    if program and not engine.address.startswith("unix://"):
+        raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
     references = [cell.reference(cell.tags[0] + options.tag_suffix) for cell in chosen]
     inputs = []
     for reference in [image] if image else references:

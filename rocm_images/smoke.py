@@ -106,11 +106,12 @@ def smoke(
     children: Children,
     *,
     serve: bool = False,
+    program: Path | None = None,
 ) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
 
     Writes the evidence to the folder `evidence` and returns it. `serve` has SGLang itself decode,
-    too, where there is a GPU.
+    too, where there is a GPU. `program` runs the graph probe in place of our emulator.
 
     Raises:
         Stopped: the run is being stopped.
@@ -125,7 +126,9 @@ def smoke(
     served.unlink(missing_ok=True)
     image_labels = _labels_of(engine, image_id)
     device = device_for(engine, image_labels)
-    if device is Level.EMULATED:
+    if program:
+        device = min(device, Level.EMULATED, key=list(Level).index)
+    elif device is Level.EMULATED:
         device = _emulator_or_static(engine, children)
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
@@ -133,6 +136,7 @@ def smoke(
         *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
         *(f"--device={device}", f"--probe-result={probe}"),
         *((f"--serve-result={served}",) if serve else ()),
+        *((f"--emulator={program}",) if program else ()),
     ]
     process = children.start(words, engine.environment)
     assert process.stdout is not None
@@ -153,9 +157,14 @@ def smoke(
         probe=read_probe(probe),
         serve=_read_serve(served, device) if serve else None,
         hip_runtime=image_labels.get(labels.HIP_RUNTIME),
+        emulator=_named(program) if program else None,
     )
     found.write(evidence)
     return found
+
+
+def _named(program: Path) -> str:
+    return f"{program.name}, sha256 {hashlib.sha256(program.read_bytes()).hexdigest()}"
 
 
 def _labels_of(engine: Engine, image_id: str) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
+from machines import DEVICES, Machine
 from rocm_images import emulator
 from rocm_images.evidence import Level
 from rocm_images.labels import PREFIX, labels_of
@@ -42,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Level.STATIC,
         help="what the container is given: static (no device), stand-in, emulated, gpu",
     )
+    group.addoption("--emulator", type=Path, help="a program to run the graph probe under")
     group.addoption("--probe-result", type=Path, help="where to write what the graph probe found")
     group.addoption(
         "--serve-result", type=Path, help="start SGLang itself, and where to write what it showed"
@@ -61,10 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without a device, what needs one is no part of the run; the evidence then says `static`."""
     device = config.option.device
     serving = (Level.GPU,) if config.option.serve_result else ()
+    # How the machine of somebody else's emulator could be changed is not known here.
+    ours = () if config.option.emulator else (Level.EMULATED,)
     for marker, levels in (
         ("device", (Level.STAND_IN, Level.EMULATED, Level.GPU)),
-        ("no_gpu", (Level.STAND_IN, Level.EMULATED)),
-        ("emulated", (Level.EMULATED,)),
+        ("no_gpu", (Level.STAND_IN, *ours)),
+        ("emulated", ours),
         ("serve", serving),
     ):
         if device not in levels:
@@ -80,7 +84,7 @@ class ImageUnderTest:
     reference: str
     matrix: Matrix
     cell: Cell
-    device: Level
+    machine: Machine
 
     @property
     def expected_labels(self) -> dict[str, str]:
@@ -97,7 +101,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     matrix = load(options.matrix)
     cell = cell_named(cells_of(matrix), options.cell)
-    image = ImageUnderTest(options.image, matrix, cell, options.device)
+    machine = Machine(options.device, cell.gfx, options.emulator)
+    image = ImageUnderTest(options.image, matrix, cell, machine)
     metafunc.parametrize("image", [image], ids=[cell.name], scope="session")
 
 
@@ -123,9 +128,6 @@ def host(
     serving = request.config.option.serve_result is not None
     seconds = SERVING_CONTAINER_SECONDS if serving else CONTAINER_SECONDS
     with ExitStack() as stack:
-        options = _device_options(image)
-        if image.device is Level.EMULATED:
-            options["volumes_from"] = [f"{stack.enter_context(emulator.lent(client))}:ro"]
         container = client.containers.run(
             image.reference,
             ["sleep", str(seconds)],
@@ -135,41 +137,10 @@ def host(
             labels={PREFIX + "smoke": image.cell.name},
             # sleep as process 1 ignores the stop signal, and nothing in it needs a shutdown.
             stop_signal="SIGKILL",
-            **options,
+            **image.machine.options(client, stack),
         )
         stack.callback(container.stop, timeout=0)
         yield testinfra.get_host(f"docker://{container.id}")
-
-
-DEVICES = 2
-"""How many GPUs the machine of a stand-in or of the emulator has, unless a test changes it."""
-
-
-def machine(level: Level, *, gfx: str, devices: int = DEVICES) -> dict[str, str]:
-    """The variables of a process that sees such a machine; none where there is a real one."""
-    if level is Level.STAND_IN:
-        return {"HIP_STANDIN_DEVICES": str(devices), "HIP_STANDIN_GFX": gfx}
-    if level is Level.EMULATED:
-        return emulator.environment(gfx, devices)
-    return {"AMD_COMGR_CACHE_DIR": "/tmp/comgr"}
-
-
-def _device_options(image: ImageUnderTest) -> dict[str, Any]:
-    """How the container gets its devices."""
-    if image.device is Level.GPU:
-        # The flags that SGLang's ROCm images are run with. Devices are given by group number:
-        # the image need not know the host's group names.
-        devices = [Path("/dev/kfd"), Path("/dev/dri")]
-        nodes = [devices[0], *sorted(devices[1].glob("renderD*"))]
-        return {
-            "devices": [f"{device}:{device}" for device in devices],
-            "group_add": sorted({str(node.stat().st_gid) for node in nodes}),
-            "ipc_mode": "host",
-            "cap_add": ["SYS_PTRACE"],
-            "security_opt": ["seccomp=unconfined"],
-            "shm_size": "32g",
-        }
-    return {}
 
 
 FEW_STEPS = ("--steps", "8")
@@ -188,18 +159,17 @@ class ProbeRun:
 class Probe:
     """Runs graph-probe in the container, with variables of this run alone.
 
-    `gfx` and `devices` change the machine of a stand-in or of the emulator.
+    `gfx` and `devices` change a machine that has no real GPU.
     """
 
-    def __init__(self, host: Host, image: ImageUnderTest) -> None:
+    def __init__(self, host: Host, machine: Machine) -> None:
         self._host = host
-        self._image = image
+        self._machine = machine
 
     def __call__(
         self, *arguments: str, gfx: str | None = None, devices: int = DEVICES, **variables: str
     ) -> ProbeRun:
-        there = machine(self._image.device, gfx=gfx or self._image.cell.gfx, devices=devices)
-        words = ["env", *(f"{name}={value}" for name, value in {**there, **variables}.items())]
+        words = self._machine.before(gfx=gfx, devices=devices, **variables)
         words += ["graph-probe", *arguments, "--json"]
         answer = self._host.run(" ".join(shlex.quote(word) for word in words))
         return ProbeRun(answer.rc, answer.stderr, json.loads(answer.stdout))
@@ -207,14 +177,14 @@ class Probe:
 
 @pytest.fixture(scope="session")
 def probe(host: Host, image: ImageUnderTest) -> Probe:
-    if image.device is Level.EMULATED:
+    if image.machine.level is Level.EMULATED and not image.machine.program:
         kernels = host.file("/opt/rocm-images/graph_probe/kernels.cpp").sha256sum
         if kernels != emulator.kernels_digest():
             pytest.fail(
                 "the image's graph-probe has other kernels than this checkout's, which the "
                 "emulator runs: test the image from the checkout that it was built from"
             )
-    return Probe(host, image)
+    return Probe(host, image.machine)
 
 
 @pytest.fixture(scope="session")

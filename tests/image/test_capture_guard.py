@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from conftest import FEW_STEPS, ImageUnderTest, machine
+from conftest import FEW_STEPS, ImageUnderTest
 
 LIBRARY = "/opt/rocm-images/lib/libcapture_guard.so"
 # Exit codes of graph-probe (docs/probe.md).
@@ -25,10 +25,10 @@ def started(host: Host, words: str, **variables: str) -> tuple[int, str, str]:
 def probed(
     host: Host, image: ImageUnderTest, words: str, *, devices: int = 2, **variables: str
 ) -> tuple[int, dict[str, Any]]:
-    few = " ".join(FEW_STEPS)
-    there = machine(image.device, gfx=image.cell.gfx, devices=devices)
-    code, out, _ = started(host, f"graph-probe {words} {few} --json", **there, **variables)
-    return code, json.loads(out)
+    guarded = ["rocm-entrypoint", "graph-probe", *words.split(), *FEW_STEPS, "--json"]
+    before = image.machine.before(devices=devices, ROCM_IMAGES_SKIP_PREFLIGHT="1", **variables)
+    answer = host.run(" ".join([*before, *guarded]))
+    return answer.rc, json.loads(answer.stdout)
 
 
 def doctors_word(host: Host, **variables: str) -> tuple[str, str]:

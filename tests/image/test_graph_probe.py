@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from conftest import DEVICES, FEW_STEPS, ImageUnderTest, Probe, ProbeRun
+from conftest import FEW_STEPS, ImageUnderTest, Probe, ProbeRun
+from machines import DEVICES
 from rocm_images import emulator
 from rocm_images.evidence import Level
 from rocm_images.plan import ALL_REDUCE_VARIABLE, Cell
@@ -59,7 +60,7 @@ def test_on_a_safe_runtime_the_decode_ran_beside_a_watchdog(
 
 def test_the_devices_are_of_the_images_gfx(image: ImageUnderTest, run: ProbeRun) -> None:
     assert {device["gfx"] for device in run.found["devices"]} == {image.cell.gfx}
-    if not image.device.reaches(Level.GPU):
+    if not image.machine.level.reaches(Level.GPU):
         assert len(run.found["devices"]) == DEVICES
 
 
@@ -67,8 +68,9 @@ def test_stand_in_and_emulator_are_called_what_they_are(
     image: ImageUnderTest, run: ProbeRun
 ) -> None:
     runtime = run.found["runtime"]
-    assert runtime["is_stand_in"] is (image.device is Level.STAND_IN)
-    assert bool(runtime["emulator"]) is (image.device is Level.EMULATED)
+    assert runtime["is_stand_in"] is (image.machine.level is Level.STAND_IN)
+    ours = image.machine.level is Level.EMULATED and not image.machine.program
+    assert bool(runtime["emulator"]) is ours
 
 
 def test_the_runtime_that_was_measured_is_named_by_its_content(
@@ -115,7 +117,7 @@ def test_a_gpu_that_the_image_was_not_built_for_is_refused(
     image: ImageUnderTest, probe: Probe
 ) -> None:
     other = "gfx950" if image.cell.gfx == "gfx942" else "gfx942"
-    if image.device.reaches(Level.GPU):
+    if image.machine.level.reaches(Level.GPU):
         done = probe("run", "--gfx", other)
     else:
         done = probe("run", gfx=other)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from conftest import ImageUnderTest, machine
+from conftest import ImageUnderTest
 from rocm_images.plan import cells_of
 from rocm_images.selftest.document import Selftest
 from rocm_images.selftest.verification import verify
@@ -21,15 +21,14 @@ def test_the_self_test_passes_as_far_as_there_is_something_to_run_and_verifies(
     image: ImageUnderTest, host: Host, tmp_path: Path
 ) -> None:
     image_id = f"--image-id={image.reference}" if image.reference.startswith("sha256:") else ""
-    there = machine(image.device, gfx=image.cell.gfx)
-    given = " ".join(f"{name}={value}" for name, value in there.items())
-    answer = host.run(f"env {given} rocm-entrypoint selftest --output - {image_id}")
+    before = " ".join(image.machine.before())
+    answer = host.run(f"{before} rocm-entrypoint selftest --output - {image_id}")
     assert answer.rc == 0, answer.stderr
     path = tmp_path / "evidence.json"
     path.write_text(answer.stdout)
     found = verify(path, cells_of(image.matrix))
     assert isinstance(found, Selftest)
-    assert (found.level, found.passed) == (str(image.device), True)
+    assert (found.level, found.passed) == (str(image.machine.level), True)
     assert [(tier.name, tier.status) for tier in found.tiers] == [
         ("doctor", "passed"),
         ("probe", "passed"),
