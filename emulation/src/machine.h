@@ -3,6 +3,7 @@
 
 #include "hsa_interface.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,7 @@ struct Agent {
   bool gpu;
   unsigned node;   // 0 is the CPU, the GPUs follow
   unsigned index;  // among the visible GPUs
+  std::atomic<bool> faulted{false};  // it touched what it may not; it runs nothing more
   std::vector<std::unique_ptr<Pool>> pools;
 };
 
