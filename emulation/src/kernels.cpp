@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -78,7 +77,7 @@ Run find_or_skip(const char* name) {
          "library in HSA_STANDIN_KERNELS, or set HSA_STANDIN_UNKNOWN=skip to leave such kernels out",
          name);
   }
-  std::fprintf(stderr, "emulation: there is no CPU function for the kernel %s; its dispatches do nothing\n", name);
+  say("there is no CPU function for the kernel %s; its dispatches do nothing", name);
   return skip;
 }
 

@@ -51,9 +51,11 @@ inline hsa_amd_memory_pool_t handle_of(const Pool* pool) { return {reinterpret_c
 
 std::uint64_t now_ns();
 
-// One line on stderr where HSA_STANDIN_LOG is set.
+// One line on stderr.
+void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
+// The same, where HSA_STANDIN_LOG is set.
 void log(const char* format, ...) __attribute__((format(printf, 1, 2)));
-// One line on stderr, then abort: for what the emulator would otherwise answer wrongly.
+// One line on stderr, then abort: for what would otherwise be answered wrongly.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace emulation

@@ -27,7 +27,7 @@ const char* hsa_standin_version() { return EMULATION_VERSION; }
 
 hsa_status_t hsa_init() {
   if (!settings().problem.empty()) {
-    std::fprintf(stderr, "emulation: %s\n", settings().problem.c_str());
+    say("%s", settings().problem.c_str());
     return HSA_STATUS_ERROR;
   }
   // As the real runtime does on a host without a GPU.
