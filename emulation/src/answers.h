@@ -2,9 +2,9 @@
 #pragma once
 
 #include "hsa_interface.h"
+#include "machine.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <string>
 
@@ -24,7 +24,7 @@ inline hsa_status_t put_text(void* where, std::size_t room, const std::string& t
 
 // What is not known is said, always: a wrong guess would show far from here.
 inline hsa_status_t unknown(const char* what, unsigned attribute) {
-  std::fprintf(stderr, "emulation: %s was asked for attribute 0x%x, which it does not know\n", what,
+  say("%s was asked for attribute 0x%x, which it does not know", what,
                attribute);
   return HSA_STATUS_ERROR_INVALID_ARGUMENT;
 }

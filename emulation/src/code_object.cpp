@@ -4,6 +4,7 @@
 #include "hsa_interface.h"
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -86,6 +87,25 @@ const Elf64_Shdr* section_of_type(const Reader& reader, const Elf64_Ehdr& header
   return nullptr;
 }
 
+// The kernels' arguments, out of the note that holds the metadata.
+std::map<std::string, std::vector<Argument>> metadata(const Reader& reader, const Elf64_Ehdr& header) {
+  constexpr std::uint32_t kMetadata = 32;  // NT_AMDGPU_METADATA
+  const auto rounded = [](std::uint64_t size) { return (size + 3) / 4 * 4; };
+  const auto* const segments = at<Elf64_Phdr>(reader, header.e_phoff);
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    if (segments[i].p_type != PT_NOTE) continue;
+    const std::uint64_t end = std::min<std::uint64_t>(segments[i].p_offset + segments[i].p_filesz, reader.size);
+    for (std::uint64_t offset = segments[i].p_offset; offset + sizeof(Elf64_Nhdr) <= end;) {
+      const auto& note = *at<Elf64_Nhdr>(reader, offset);
+      const std::uint64_t content = offset + sizeof note + rounded(note.n_namesz);
+      if (content + note.n_descsz > end) break;
+      if (note.n_type == kMetadata) return kernel_arguments(reader.bytes + content, note.n_descsz);
+      offset = content + rounded(note.n_descsz);
+    }
+  }
+  return {};
+}
+
 void relocate(const Reader& reader, const Elf64_Ehdr& header, const Elf64_Sym* symbols, const char* names,
               char* base, const Executable& executable) {
   const auto* const sections = at<Elf64_Shdr>(reader, header.e_shoff);
@@ -118,12 +138,13 @@ bool ends_with(const std::string& text, const char* end) {
   return text.size() >= length && text.compare(text.size() - length, length, end) == 0;
 }
 
-const LoadedKernel* add_kernel(Executable& executable, const std::string& symbol, std::uint64_t address) {
+const LoadedKernel* add_kernel(Executable& executable, const std::string& symbol, std::uint64_t address,
+                               std::vector<Argument> arguments) {
   Descriptor descriptor;
   std::memcpy(&descriptor, reinterpret_cast<const void*>(address), sizeof descriptor);
   auto kernel = std::make_unique<LoadedKernel>();
   *kernel = {symbol.substr(0, symbol.size() - 3), address, descriptor.group_bytes, descriptor.private_bytes,
-             descriptor.kernarg_bytes};
+             descriptor.kernarg_bytes, std::move(arguments)};
   const LoadedKernel* const made = kernel.get();
   const std::lock_guard<std::mutex> lock(kernels().mutex);
   kernels().by_descriptor[address] = std::move(kernel);
@@ -144,6 +165,7 @@ hsa_status_t load(Executable& executable, hsa_agent_t agent, const Reader& reade
   const char* const names =
       at<char>(reader, at<Elf64_Shdr>(reader, header.e_shoff)[table->sh_link].sh_offset);
   relocate(reader, header, symbols, names, base, executable);
+  auto arguments = metadata(reader, header);
   for (std::size_t i = 0; i < table->sh_size / sizeof *symbols; ++i) {
     const Elf64_Sym& entry = symbols[i];
     const unsigned type = ELF64_ST_TYPE(entry.st_info);
@@ -151,7 +173,8 @@ hsa_status_t load(Executable& executable, hsa_agent_t agent, const Reader& reade
     const std::string name = names + entry.st_name;
     const std::uint64_t address = reinterpret_cast<std::uint64_t>(base) + entry.st_value;
     const bool kernel = ends_with(name, ".kd");
-    const LoadedKernel* const loaded = kernel ? add_kernel(executable, name, address) : nullptr;
+    const LoadedKernel* const loaded =
+        kernel ? add_kernel(executable, name, address, std::move(arguments[name])) : nullptr;
     executable.symbols[{name, agent.handle}] =
         std::make_unique<Symbol>(Symbol{name, kernel, address, entry.st_size, agent, loaded});
   }

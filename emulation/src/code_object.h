@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "metadata.h"
 
 namespace emulation {
 
@@ -12,6 +15,7 @@ struct LoadedKernel {
   std::uint32_t group_bytes = 0;
   std::uint32_t private_bytes = 0;
   std::uint32_t kernarg_bytes = 0;
+  std::vector<Argument> arguments;  // what the program passes
 };
 
 // The kernel of a dispatch packet's kernel_object; nullptr for none.

@@ -1,4 +1,5 @@
 // Asynchronous copies: a thread that takes them in order, as a GPU's copy engine does, for each engine.
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -8,36 +9,60 @@
 #include <thread>
 #include <vector>
 
+#include "faults.h"
 #include "machine.h"
+#include "memory.h"
 #include "schedule.h"
 #include "signals.h"
 
 namespace emulation {
 namespace {
 
+// Bytes at one place.
+struct Range {
+  const void* start;
+  std::size_t bytes;
+};
+
 struct Job {
   std::vector<hsa_signal_t> before;
+  std::vector<Range> touched;
+  std::vector<Agent*> agents;  // the GPUs on either side: one of them does it
   std::function<void()> work;
   hsa_signal_t done;
 };
 
+// Where no GPU of the job may touch all of it: what the first one may not touch.
+std::optional<const void*> forbidden(const Job& job) {
+  std::optional<const void*> first;
+  for (const Agent* const agent : job.agents) {
+    std::optional<const void*> wrong;
+    for (const Range& range : job.touched) {
+      if (!wrong) wrong = forbidden(*agent, range.start, range.bytes);
+    }
+    if (!wrong) return std::nullopt;
+    if (!first) first = wrong;
+  }
+  return first;
+}
+
 class Engine {
  public:
-  void submit(Job job) {
+  void submit(Job job, std::uint64_t id) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       jobs_.push_back(std::move(job));
       if (!started_) {
         started_ = true;
-        std::thread([this] { run(); }).detach();
+        std::thread([this, id] { run(id); }).detach();
       }
     }
     more_.notify_one();
   }
 
  private:
-  void run() {
-    for (;;) {
+  void run(std::uint64_t id) {
+    for (std::uint64_t index = 0;; ++index) {
       std::unique_lock<std::mutex> lock(mutex_);
       more_.wait(lock, [this] { return !jobs_.empty(); });
       const Job job = std::move(jobs_.front());
@@ -47,9 +72,16 @@ class Engine {
         if (signal.handle) wait_for(signal_of(signal), HSA_SIGNAL_CONDITION_EQ, 0, -1, nullptr);
       }
       const std::uint64_t started = now_ns();
-      linger();
+      linger(Actor::kEngineBefore, id, index);
+      if (std::any_of(job.agents.begin(), job.agents.end(), [](const Agent* a) { return a->faulted.load(); })) {
+        continue;
+      }
+      if (const auto address = forbidden(job)) {
+        report_fault(*job.agents.front(), *address, "a copy");
+        continue;
+      }
       job.work();
-      linger();
+      linger(Actor::kEngineAfter, id, index);
       complete(job.done, started);
     }
   }
@@ -61,11 +93,17 @@ class Engine {
 };
 
 // By the agents on both sides: a copy to a GPU does not wait for one from it.
-Engine& engine(hsa_agent_t to, hsa_agent_t from) {
+void submit(hsa_agent_t to, hsa_agent_t from, Job job) {
   static auto* const mutex = new std::mutex;
   static auto* const engines = new std::map<std::pair<std::uint64_t, std::uint64_t>, Engine>;
+  for (const hsa_agent_t side : {to, from}) {
+    Agent* const agent = agent_of(side);
+    if (agent && agent->gpu) job.agents.push_back(agent);
+  }
+  const auto node = [](hsa_agent_t side) { return agent_of(side) ? agent_of(side)->node : 0u; };
+  const std::uint64_t id = node(to) << 8 | node(from);
   const std::lock_guard<std::mutex> lock(*mutex);
-  return (*engines)[{to.handle, from.handle}];
+  (*engines)[{to.handle, from.handle}].submit(std::move(job), id);
 }
 
 std::vector<hsa_signal_t> list(std::uint32_t count, const hsa_signal_t* signals) {
@@ -74,6 +112,13 @@ std::vector<hsa_signal_t> list(std::uint32_t count, const hsa_signal_t* signals)
 
 char* at(const hsa_pitched_ptr_t& area, const hsa_dim3_t& offset, std::uint32_t y, std::uint32_t z) {
   return static_cast<char*>(area.base) + offset.x + (offset.y + y) * area.pitch + (offset.z + z) * area.slice;
+}
+
+// From the first byte of a box to its last.
+Range range_of(const hsa_pitched_ptr_t& area, const hsa_dim3_t& offset, const hsa_dim3_t& size) {
+  if (size.x == 0 || size.y == 0 || size.z == 0) return {area.base, 0};
+  const char* const first = at(area, offset, 0, 0);
+  return {first, static_cast<std::size_t>(at(area, offset, size.y - 1, size.z - 1) - first) + size.x};
 }
 
 }  // namespace
@@ -86,7 +131,8 @@ extern "C" {
 hsa_status_t hsa_amd_memory_async_copy(void* to, hsa_agent_t to_agent, const void* from,
                                        hsa_agent_t from_agent, size_t size, std::uint32_t count,
                                        const hsa_signal_t* before, hsa_signal_t done) {
-  engine(to_agent, from_agent).submit({list(count, before), [=] { std::memmove(to, from, size); }, done});
+  submit(to_agent, from_agent,
+         {list(count, before), {{to, size}, {from, size}}, {}, [=] { std::memmove(to, from, size); }, done});
   return HSA_STATUS_SUCCESS;
 }
 
@@ -110,7 +156,8 @@ hsa_status_t hsa_amd_memory_async_copy_rect(const hsa_pitched_ptr_t* to, const h
       }
     }
   };
-  engine(agent, agent).submit({list(count, before), work, done});
+  const std::vector<Range> touched = {range_of(*to, *to_offset, *range), range_of(*from, *from_offset, *range)};
+  submit(agent, agent, {list(count, before), touched, {}, work, done});
   return HSA_STATUS_SUCCESS;
 }
 
@@ -126,7 +173,7 @@ hsa_status_t hsa_amd_memory_get_preferred_copy_engine(hsa_agent_t, hsa_agent_t, 
 
 hsa_status_t hsa_amd_svm_prefetch_async(void*, size_t, hsa_agent_t agent, std::uint32_t count,
                                         const hsa_signal_t* before, hsa_signal_t done) {
-  engine(agent, agent).submit({list(count, before), [] {}, done});
+  submit(agent, agent, {list(count, before), {}, {}, [] {}, done});
   return HSA_STATUS_SUCCESS;
 }
 }

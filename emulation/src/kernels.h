@@ -1,21 +1,17 @@
 // Kernels on the CPU, found by their names: HIP's own copies and fills, and libraries of compiled ones.
 #pragma once
 
-#include <string>
+#include "launch.h"
 
 namespace emulation {
 
-struct Three {
-  unsigned x, y, z;
-};
+using Run = void (*)(const Launch*);
 
-// As in a dispatch packet: the size of a workgroup, and of the grid in work-items.
-struct Launch {
-  Three threads, items;
-  const void* kernarg;
-};
+// HIP's own kernel of that name; nullptr for none.
+Run own_kernel(const char* name);
 
-// Runs it to its end; ends the process with a sentence where there is no kernel of that name.
-void run_kernel(const std::string& name, const Launch& launch);
+// Runs it to its end. A kernel that no library has ends the process with a sentence, or does nothing where
+// HSA_STANDIN_UNKNOWN=skip.
+void run_kernel(const Launch& launch);
 
 }  // namespace emulation

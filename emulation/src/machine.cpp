@@ -1,5 +1,8 @@
 #include "machine.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -106,23 +109,40 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+namespace {
+
+// One write for one line: those of several threads and processes do not mix.
+void write_line(const char* format, va_list arguments) {
+  char line[1024];
+  int length = std::snprintf(line, sizeof line, "emulation: ");
+  length += std::vsnprintf(line + length, sizeof line - static_cast<std::size_t>(length) - 1, format, arguments);
+  length = std::min<int>(length, sizeof line - 2);
+  line[length] = '\n';
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, line, static_cast<std::size_t>(length) + 1);
+}
+
+}  // namespace
+
+void say(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  write_line(format, arguments);
+  va_end(arguments);
+}
+
 void log(const char* format, ...) {
   if (!settings().log) return;
   va_list arguments;
   va_start(arguments, format);
-  char line[512];
-  std::vsnprintf(line, sizeof line, format, arguments);
+  write_line(format, arguments);
   va_end(arguments);
-  std::fprintf(stderr, "emulation: %s\n", line);
 }
 
 void fail(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  char line[512];
-  std::vsnprintf(line, sizeof line, format, arguments);
+  write_line(format, arguments);
   va_end(arguments);
-  std::fprintf(stderr, "emulation: %s\n", line);
   std::abort();
 }
 

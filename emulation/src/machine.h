@@ -3,6 +3,7 @@
 
 #include "hsa_interface.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,7 @@ struct Agent {
   bool gpu;
   unsigned node;   // 0 is the CPU, the GPUs follow
   unsigned index;  // among the visible GPUs
+  std::atomic<bool> faulted{false};  // it touched what it may not; it runs nothing more
   std::vector<std::unique_ptr<Pool>> pools;
 };
 
@@ -49,9 +51,11 @@ inline hsa_amd_memory_pool_t handle_of(const Pool* pool) { return {reinterpret_c
 
 std::uint64_t now_ns();
 
-// One line on stderr where HSA_STANDIN_LOG is set.
+// One line on stderr.
+void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
+// The same, where HSA_STANDIN_LOG is set.
 void log(const char* format, ...) __attribute__((format(printf, 1, 2)));
-// One line on stderr, then abort: for what the emulator would otherwise answer wrongly.
+// One line on stderr, then abort: for what would otherwise be answered wrongly.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace emulation

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -33,12 +34,14 @@ Vram& vram_of(const Agent& agent) {
   return vram;
 }
 
-std::map<std::uint64_t, Allocation>::iterator holding(const void* pointer) {
-  auto& all = memory().allocations;
-  auto after = all.upper_bound(number(pointer));
-  if (after == all.begin()) return all.end();
-  --after;
-  return number(pointer) < after->first + after->second.bytes ? after : all.end();
+bool may_touch(const Agent& agent, const void* pointer) {
+  if (!agent.gpu) return true;
+  const std::lock_guard<std::mutex> lock(memory().mutex);
+  const auto found = holding(memory().allocations, pointer);
+  if (found == memory().allocations.end()) return true;
+  if (found->second.origin != Origin::kReserved) return (found->second.access & access_of(agent)) != 0;
+  const auto mapped = holding(memory().mappings, pointer);
+  return mapped != memory().mappings.end() && (mapped->second.access & access_of(agent)) != 0;
 }
 
 namespace {
@@ -109,8 +112,9 @@ hsa_status_t hsa_amd_memory_pool_allocate(hsa_amd_memory_pool_t handle, size_t s
     if (made == MAP_FAILED) made = nullptr;
   }
   if (!made) return HSA_STATUS_ERROR_OUT_OF_RESOURCES;
-  memory().allocations[number(made)] = {gpu ? Origin::kVram : Origin::kHost, bytes, pool, pool->agent,
-                                        nullptr};
+  // Memory of a GPU is its own until hsa_amd_agents_allow_access; the host's is within reach of every GPU.
+  memory().allocations[number(made)] = {gpu ? Origin::kVram : Origin::kHost,          bytes,  pool, pool->agent,
+                                        gpu ? access_of(*pool->agent) : kEveryGpu, nullptr};
   *pointer = made;
   return HSA_STATUS_SUCCESS;
 }
@@ -130,13 +134,30 @@ hsa_status_t hsa_amd_memory_pool_free(void* pointer) {
   return HSA_STATUS_SUCCESS;
 }
 
-hsa_status_t hsa_amd_agents_allow_access(std::uint32_t, const hsa_agent_t*, const std::uint32_t*,
-                                         const void*) {
+// "The list of agents replaces the one before" (hsa_ext_amd.h); the owner keeps its access.
+hsa_status_t hsa_amd_agents_allow_access(std::uint32_t count, const hsa_agent_t* agents, const std::uint32_t*,
+                                         const void* pointer) {
+  Access access = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Agent* const agent = agent_of(agents[i]);
+    if (!agent) return HSA_STATUS_ERROR_INVALID_AGENT;
+    access |= access_of(*agent);
+  }
+  const std::lock_guard<std::mutex> lock(memory().mutex);
+  const auto found = holding(memory().allocations, pointer);
+  if (found == memory().allocations.end()) return HSA_STATUS_ERROR;
+  Allocation& allocation = found->second;
+  if (allocation.owner->gpu) allocation.access = access | access_of(*allocation.owner);
   return HSA_STATUS_SUCCESS;
 }
 
 hsa_status_t hsa_memory_register(void*, size_t) { return HSA_STATUS_SUCCESS; }
 hsa_status_t hsa_memory_deregister(void*, size_t) { return HSA_STATUS_SUCCESS; }
+
+hsa_status_t hsa_amd_memory_fill(void* pointer, std::uint32_t value, size_t count) {
+  std::fill_n(static_cast<std::uint32_t*>(pointer), count, value);
+  return HSA_STATUS_SUCCESS;
+}
 
 hsa_status_t hsa_memory_copy(void* to, const void* from, size_t size) {
   std::memmove(to, from, size);
@@ -147,11 +168,18 @@ hsa_status_t hsa_memory_copy(void* to, const void* from, size_t size) {
 hsa_status_t hsa_amd_memory_lock_to_pool(void* host, size_t size, hsa_agent_t*, int,
                                          hsa_amd_memory_pool_t pool, std::uint32_t, void** agent_pointer) {
   const std::lock_guard<std::mutex> lock(memory().mutex);
-  if (holding(host) == memory().allocations.end()) {
-    memory().allocations[number(host)] = {Origin::kLocked, size, pool_of(pool), &machine().cpu, nullptr};
+  auto& all = memory().allocations;
+  if (holding(all, host) == all.end()) {
+    all[number(host)] = {Origin::kLocked, size, pool_of(pool), &machine().cpu, kEveryGpu, nullptr};
   }
   *agent_pointer = host;
   return HSA_STATUS_SUCCESS;
+}
+
+hsa_status_t hsa_amd_memory_lock(void* host, size_t size, hsa_agent_t* agents, int count,
+                                 void** agent_pointer) {
+  return hsa_amd_memory_lock_to_pool(host, size, agents, count, handle_of(machine().cpu.pools[0].get()), 0,
+                                     agent_pointer);
 }
 
 hsa_status_t hsa_amd_memory_unlock(void* host) {
@@ -162,35 +190,4 @@ hsa_status_t hsa_amd_memory_unlock(void* host) {
   return HSA_STATUS_SUCCESS;
 }
 
-hsa_status_t hsa_amd_pointer_info(const void* pointer, hsa_amd_pointer_info_t* info,
-                                  void* (*allocate)(size_t), std::uint32_t* accessible_count,
-                                  hsa_agent_t** accessible) {
-  PointerInfo answer = {};
-  answer.size = std::min<std::uint32_t>(info->size, sizeof answer);
-  const std::lock_guard<std::mutex> lock(memory().mutex);
-  const auto found = holding(pointer);
-  if (found == memory().allocations.end()) {
-    answer.type = HSA_EXT_POINTER_TYPE_UNKNOWN;
-  } else {
-    const auto& [address, allocation] = *found;
-    answer.type = allocation.origin == Origin::kLocked     ? HSA_EXT_POINTER_TYPE_LOCKED
-                  : allocation.origin == Origin::kIpc      ? HSA_EXT_POINTER_TYPE_IPC
-                  : allocation.origin == Origin::kReserved ? kPointerReservedAddress
-                                                           : HSA_EXT_POINTER_TYPE_HSA;
-    answer.agent_base = answer.host_base = reinterpret_cast<void*>(address);
-    answer.bytes = allocation.bytes;
-    answer.user_data = allocation.user_data;
-    answer.owner = handle_of(allocation.owner);
-    answer.global_flags = allocation.pool ? global_flags(*allocation.pool) : 0;
-    answer.registered = true;
-  }
-  std::memcpy(info, &answer, answer.size);
-  if (allocate && accessible_count && accessible) {
-    *accessible_count = static_cast<std::uint32_t>(machine().gpus.size());
-    *accessible = static_cast<hsa_agent_t*>(allocate(sizeof(hsa_agent_t) * machine().gpus.size()));
-    for (std::uint32_t i = 0; i < *accessible_count; ++i)
-      (*accessible)[i] = handle_of(machine().gpus[i].get());
-  }
-  return HSA_STATUS_SUCCESS;
-}
 }

@@ -1,14 +1,9 @@
 #include "schedule.h"
 
-
 #include <chrono>
 #include <condition_variable>
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <random>
 #include <thread>
 
 #include "settings.h"
@@ -19,22 +14,35 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
+// SplitMix64 (Steele, Lea, Flood 2014): neighbouring numbers in, unrelated ones out.
+std::uint64_t mixed(std::uint64_t value) {
+  value += 0x9e3779b97f4a7c15;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+std::uint64_t choice(Actor actor, std::uint64_t which, std::uint64_t index) {
+  const std::uint64_t seed = mixed(*settings().overlap);
+  return mixed(mixed(mixed(seed ^ static_cast<std::uint64_t>(actor)) ^ which) ^ index);
+}
+
 constexpr unsigned kMostThreads = 64;
 
-struct Pool {
+struct Workers {
   std::mutex mutex;
   std::condition_variable changed;
   std::multimap<Clock::time_point, std::function<void()>> due;
   unsigned threads = 0, idle = 0;
 };
 
-Pool& pool() {
-  static auto* const made = new Pool;
+Workers& workers() {
+  static auto* const made = new Workers;
   return *made;
 }
 
 void serve() {
-  Pool& all = pool();
+  Workers& all = workers();
   std::unique_lock<std::mutex> lock(all.mutex);
   for (;;) {
     if (all.due.empty()) {
@@ -71,18 +79,26 @@ void serve() {
 
 bool overlapping() { return settings().overlap.has_value(); }
 
-std::uint64_t some_delay() {
-  static auto* const mutex = new std::mutex;
-  static auto* const random = new std::mt19937_64(*settings().overlap);
-  static const std::uint64_t scale = (std::uint64_t[]){10, 40, 150}[(*random)() % 3];
-  const std::lock_guard<std::mutex> lock(*mutex);
-  const std::uint64_t what = (*random)() % 100, much = (*random)();
+std::uint64_t delay(Actor actor, std::uint64_t which, std::uint64_t index) {
+  constexpr std::uint64_t kScales[] = {10, 40, 150};
+  static const std::uint64_t scale = kScales[choice(Actor::kScale, 0, 0) % 3];
+  const std::uint64_t made = choice(actor, which, index), what = made % 100, much = made / 100;
   if (what < 50) return 0;
   return what < 95 ? much % scale : much % (10 * scale);
 }
 
+std::uint64_t lag(std::uint64_t queue, std::uint64_t index) {
+  const std::uint64_t made = choice(Actor::kLag, queue, index);
+  return made % 2 ? 0 : 1 + made / 2 % 7;
+}
+
+void linger(Actor actor, std::uint64_t which, std::uint64_t index) {
+  if (!overlapping()) return;
+  if (const std::uint64_t time = delay(actor, which, index)) std::this_thread::sleep_for(microseconds(time));
+}
+
 void later(std::uint64_t delay_us, std::function<void()> work) {
-  Pool& all = pool();
+  Workers& all = workers();
   {
     const std::lock_guard<std::mutex> lock(all.mutex);
     all.due.emplace(Clock::now() + microseconds(delay_us), std::move(work));
@@ -92,34 +108,6 @@ void later(std::uint64_t delay_us, std::function<void()> work) {
     }
   }
   all.changed.notify_one();
-}
-
-void linger() {
-  if (!overlapping()) return;
-  if (const std::uint64_t delay = some_delay()) std::this_thread::sleep_for(microseconds(delay));
-}
-
-static std::FILE* trace_file() {
-  static std::FILE* const file = [] {
-    const std::string& name = settings().trace;
-    return name.empty() ? nullptr : std::fopen(name.c_str(), "w");
-  }();
-  return file;
-}
-
-bool tracing() { return trace_file() != nullptr; }
-
-void trace(const char* format, ...) {
-  std::FILE* const file = trace_file();
-  if (!file) return;
-  char line[512];
-  va_list arguments;
-  va_start(arguments, format);
-  const int length = std::vsnprintf(line, sizeof line - 1, format, arguments);
-  va_end(arguments);
-  line[length] = '\n';
-  std::fwrite(line, 1, static_cast<std::size_t>(length) + 1, file);
-  std::fflush(file);
 }
 
 }  // namespace emulation

@@ -1,8 +1,6 @@
 #include "signals.h"
 
-#include <sched.h>
-
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <list>
@@ -50,33 +48,9 @@ Board& board() {
   return *made;
 }
 
-volatile std::int64_t* place(Signal* signal) { return &signal->shared.value; }
-
-void tell() {
-  Board& all = board();
-  if (all.waiting.load(std::memory_order_seq_cst) == 0) return;
-  {
-    const std::lock_guard<std::mutex> lock(all.mutex);
-  }
-  all.changed.notify_all();
-}
-
-void store(Signal* signal, hsa_signal_value_t value) {
-  __atomic_store_n(place(signal), value, __ATOMIC_SEQ_CST);
-  if (signal->queue) {
-    ring(*signal->queue);
-  } else {
-    tell();
-  }
-}
-
-void add(Signal* signal, hsa_signal_value_t value) {
-  __atomic_add_fetch(place(signal), value, __ATOMIC_SEQ_CST);
-  tell();
-}
-
 // Calls every handler whose condition holds, outside of the lock; true where one was called.
 bool call_due() {
+  static std::uint64_t calls = 0;  // of the one thread of handlers
   Board& all = board();
   std::list<Handler> due;
   {
@@ -90,7 +64,7 @@ bool call_due() {
     all.handler_count -= static_cast<int>(due.size());
   }
   for (const Handler& handler : due) {
-    linger();
+    linger(Actor::kHandler, 0, calls++);
     const hsa_signal_value_t value = handler.signal ? value_of(handler.signal) : 0;
     if (handler.function(value, handler.argument)) {
       const std::lock_guard<std::mutex> lock(all.handler_mutex);
@@ -113,6 +87,15 @@ void run_handlers() {
 }
 
 }  // namespace
+
+void tell() {
+  Board& all = board();
+  if (all.waiting.load(std::memory_order_seq_cst) == 0) return;
+  {
+    const std::lock_guard<std::mutex> lock(all.mutex);
+  }
+  all.changed.notify_all();
+}
 
 Signal* make_signal(hsa_signal_value_t value, Queue* doorbell_of) {
   Board& all = board();
@@ -151,20 +134,26 @@ bool holds(hsa_signal_condition_t condition, hsa_signal_value_t have, hsa_signal
   fail("signal condition %d is unknown", condition);
 }
 
-bool wait_for(const Signal* signal, hsa_signal_condition_t condition, hsa_signal_value_t want,
-              hsa_signal_value_t mask, const volatile bool* stop) {
-  const auto met = [&] { return holds(condition, value_of(signal) & mask, want); };
+bool wait_until(const std::function<bool()>& met, std::uint64_t deadline_ns, const std::atomic<bool>* stop) {
   if (met()) return true;
   Board& all = board();
   std::unique_lock<std::mutex> lock(all.mutex);
   all.waiting.fetch_add(1, std::memory_order_seq_cst);
   bool done = met();
   while (!done && !(stop && *stop)) {
-    all.changed.wait_for(lock, kPoll);
+    const std::uint64_t now = now_ns();
+    if (now >= deadline_ns) break;
+    const auto left = std::chrono::nanoseconds(std::min<std::uint64_t>(deadline_ns - now, 1'000'000'000));
+    all.changed.wait_for(lock, std::min<std::chrono::nanoseconds>(kPoll, left));
     done = met();
   }
   all.waiting.fetch_sub(1, std::memory_order_seq_cst);
   return done;
+}
+
+bool wait_for(const Signal* signal, hsa_signal_condition_t condition, hsa_signal_value_t want,
+              hsa_signal_value_t mask, const std::atomic<bool>* stop) {
+  return wait_until([&] { return holds(condition, value_of(signal) & mask, want); }, kForever, stop);
 }
 
 void complete(hsa_signal_t handle, std::uint64_t started_ns) {
@@ -172,68 +161,15 @@ void complete(hsa_signal_t handle, std::uint64_t started_ns) {
   Signal* const signal = signal_of(handle);
   signal->shared.start_ts = started_ns;
   signal->shared.end_ts = now_ns();
-  add(signal, -1);
+  __atomic_sub_fetch(&signal->shared.value, 1, __ATOMIC_SEQ_CST);
+  tell();
 }
 
 }  // namespace emulation
 
 using namespace emulation;
 
-extern "C" {
-
-hsa_status_t hsa_signal_create(hsa_signal_value_t value, std::uint32_t, const hsa_agent_t*,
-                               hsa_signal_t* signal) {
-  *signal = handle_of(make_signal(value));
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_amd_signal_create(hsa_signal_value_t value, std::uint32_t, const hsa_agent_t*, std::uint64_t,
-                                   hsa_signal_t* signal) {
-  *signal = handle_of(make_signal(value));
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_signal_destroy(hsa_signal_t signal) {
-  if (signal.handle == 0) return HSA_STATUS_ERROR_INVALID_SIGNAL;
-  release_signal(signal_of(signal));
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_signal_value_t hsa_signal_load_relaxed(hsa_signal_t signal) { return value_of(signal_of(signal)); }
-void hsa_signal_store_relaxed(hsa_signal_t signal, hsa_signal_value_t value) {
-  store(signal_of(signal), value);
-}
-void hsa_signal_store_screlease(hsa_signal_t signal, hsa_signal_value_t value) {
-  store(signal_of(signal), value);
-}
-void hsa_signal_silent_store_relaxed(hsa_signal_t signal, hsa_signal_value_t value) {
-  store(signal_of(signal), value);
-}
-void hsa_signal_add_relaxed(hsa_signal_t signal, hsa_signal_value_t value) { add(signal_of(signal), value); }
-void hsa_signal_subtract_relaxed(hsa_signal_t signal, hsa_signal_value_t value) {
-  add(signal_of(signal), -value);
-}
-
-hsa_signal_value_t hsa_signal_wait_scacquire(hsa_signal_t handle, hsa_signal_condition_t condition,
-                                             hsa_signal_value_t want, std::uint64_t timeout,
-                                             hsa_wait_state_t) {
-  Signal* const signal = signal_of(handle);
-  if (holds(condition, value_of(signal), want)) return value_of(signal);
-  if (timeout == UINT64_MAX) {
-    wait_for(signal, condition, want, -1, nullptr);
-    return value_of(signal);
-  }
-  const std::uint64_t end = now_ns() + timeout;
-  while (!holds(condition, value_of(signal), want) && now_ns() < end) sched_yield();
-  return value_of(signal);
-}
-
-hsa_status_t hsa_amd_signal_value_pointer(hsa_signal_t signal, volatile hsa_signal_value_t** value) {
-  *value = &signal_of(signal)->shared.value;
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_amd_signal_async_handler(hsa_signal_t signal, hsa_signal_condition_t condition,
+extern "C" hsa_status_t hsa_amd_signal_async_handler(hsa_signal_t signal, hsa_signal_condition_t condition,
                                           hsa_signal_value_t want, hsa_amd_signal_handler function,
                                           void* argument) {
   Board& all = board();
@@ -249,19 +185,4 @@ hsa_status_t hsa_amd_signal_async_handler(hsa_signal_t signal, hsa_signal_condit
   }
   tell();
   return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_amd_profiling_get_dispatch_time(hsa_agent_t, hsa_signal_t signal,
-                                                 hsa_amd_profiling_dispatch_time_t* time) {
-  *time = {signal_of(signal)->shared.start_ts, signal_of(signal)->shared.end_ts};
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_amd_profiling_get_async_copy_time(hsa_signal_t signal,
-                                                   hsa_amd_profiling_async_copy_time_t* time) {
-  *time = {signal_of(signal)->shared.start_ts, signal_of(signal)->shared.end_ts};
-  return HSA_STATUS_SUCCESS;
-}
-
-hsa_status_t hsa_amd_profiling_async_copy_enable(bool) { return HSA_STATUS_SUCCESS; }
 }

@@ -3,7 +3,9 @@
 
 #include "hsa_interface.h"
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace emulation {
 
@@ -24,9 +26,17 @@ void release_signal(Signal* signal);
 hsa_signal_value_t value_of(const Signal* signal);
 bool holds(hsa_signal_condition_t condition, hsa_signal_value_t have, hsa_signal_value_t want);
 
+constexpr std::uint64_t kForever = ~std::uint64_t{0};
+
+// Everyone who waits is told that a signal has changed.
+void tell();
+
+// Blocks until it is met; false where the time (of now_ns()) or `stop` came first.
+bool wait_until(const std::function<bool()>& met, std::uint64_t deadline_ns, const std::atomic<bool>* stop);
+
 // Blocks until the condition holds; false where `stop` became true first.
 bool wait_for(const Signal* signal, hsa_signal_condition_t condition, hsa_signal_value_t want,
-              hsa_signal_value_t mask, const volatile bool* stop);
+              hsa_signal_value_t mask, const std::atomic<bool>* stop);
 
 // What a packet or a copy does when it is done: writes the times, then takes one off.
 void complete(hsa_signal_t handle, std::uint64_t started_ns);

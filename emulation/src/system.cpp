@@ -27,7 +27,7 @@ const char* hsa_standin_version() { return EMULATION_VERSION; }
 
 hsa_status_t hsa_init() {
   if (!settings().problem.empty()) {
-    std::fprintf(stderr, "emulation: %s\n", settings().problem.c_str());
+    say("%s", settings().problem.c_str());
     return HSA_STATUS_ERROR;
   }
   // As the real runtime does on a host without a GPU.
@@ -103,7 +103,4 @@ hsa_status_t hsa_iterate_agents(hsa_status_t (*callback)(hsa_agent_t, void*), vo
 hsa_status_t hsa_amd_coherency_set_type(hsa_agent_t, hsa_amd_coherency_type_t) { return HSA_STATUS_SUCCESS; }
 hsa_status_t hsa_amd_agent_set_async_scratch_limit(hsa_agent_t, size_t) { return HSA_STATUS_SUCCESS; }
 hsa_status_t hsa_amd_enable_logging(std::uint8_t*, void*) { return HSA_STATUS_SUCCESS; }
-hsa_status_t hsa_amd_register_system_event_handler(hsa_amd_system_event_callback_t, void*) {
-  return HSA_STATUS_SUCCESS;
-}
 }

@@ -13,30 +13,16 @@ using namespace emulation;
 
 namespace {
 
-// Physical memory of the virtual memory calls.
-struct Physical {
-  int file;
-  std::uint64_t bytes;
-  const Pool* pool;
-  int references;
-};
-
-struct Mapping {
-  std::uint64_t bytes;
-  Physical* physical;
-};
-
-// By address; memory()'s mutex holds for these too.
-std::map<std::uint64_t, Mapping>& mappings() {
-  static auto* const made = new std::map<std::uint64_t, Mapping>;
-  return *made;
+// A handle and a mapping each hold it.
+void give_up(Physical* physical) {
+  if (--physical->references > 0) return;
+  close(physical->file);
+  delete physical;
 }
 
 }  // namespace
 
 extern "C" {
-
-// other.
 
 hsa_status_t hsa_amd_vmem_address_reserve_align(void** address, size_t size, std::uint64_t,
                                                 std::uint64_t alignment, std::uint64_t) {
@@ -48,7 +34,7 @@ hsa_status_t hsa_amd_vmem_address_reserve_align(void** address, size_t size, std
   if (start > raw) munmap(raw, static_cast<std::size_t>(start - raw));
   munmap(start + size, static_cast<std::size_t>(raw + align - start));
   const std::lock_guard<std::mutex> lock(memory().mutex);
-  memory().allocations[number(start)] = {Origin::kReserved, size, nullptr, &machine().cpu, nullptr};
+  memory().allocations[number(start)] = {Origin::kReserved, size, nullptr, &machine().cpu, 0, nullptr};
   *address = start;
   return HSA_STATUS_SUCCESS;
 }
@@ -75,10 +61,7 @@ hsa_status_t hsa_amd_vmem_handle_create(hsa_amd_memory_pool_t pool, size_t size,
 
 hsa_status_t hsa_amd_vmem_handle_release(hsa_amd_vmem_alloc_handle_t handle) {
   const std::lock_guard<std::mutex> lock(memory().mutex);
-  auto* const physical = reinterpret_cast<Physical*>(handle.handle);
-  if (--physical->references > 0) return HSA_STATUS_SUCCESS;
-  close(physical->file);
-  delete physical;
+  give_up(reinterpret_cast<Physical*>(handle.handle));
   return HSA_STATUS_SUCCESS;
 }
 
@@ -91,27 +74,49 @@ hsa_status_t hsa_amd_vmem_map(void* address, size_t size, size_t offset, hsa_amd
     return HSA_STATUS_ERROR_OUT_OF_RESOURCES;
   }
   ++physical->references;
-  mappings()[number(address)] = {size, physical};
+  memory().mappings[number(address)] = {size, physical, 0};
   return HSA_STATUS_SUCCESS;
 }
 
 hsa_status_t hsa_amd_vmem_unmap(void* address, size_t size) {
   const std::lock_guard<std::mutex> lock(memory().mutex);
-  const auto found = mappings().find(number(address));
-  if (found == mappings().end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
+  const auto found = memory().mappings.find(number(address));
+  if (found == memory().mappings.end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
   mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  --found->second.physical->references;
-  mappings().erase(found);
+  give_up(found->second.physical);
+  memory().mappings.erase(found);
   return HSA_STATUS_SUCCESS;
 }
 
-hsa_status_t hsa_amd_vmem_set_access(void* address, size_t size, const hsa_amd_memory_access_desc_t*,
-                                     size_t) {
-  return mprotect(address, size, PROT_READ | PROT_WRITE) == 0 ? HSA_STATUS_SUCCESS : HSA_STATUS_ERROR;
+hsa_status_t hsa_amd_vmem_set_access(void* address, size_t size, const hsa_amd_memory_access_desc_t* described,
+                                     size_t count) {
+  const std::lock_guard<std::mutex> lock(memory().mutex);
+  auto& mappings = memory().mappings;
+  if (holding(mappings, address) == mappings.end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
+  // The pages are opened for this process whoever is named: its threads are the GPUs.
+  if (mprotect(address, size, PROT_READ | PROT_WRITE) != 0) return HSA_STATUS_ERROR;
+  for (auto at = holding(mappings, address); at != mappings.end() && at->first < number(address) + size; ++at) {
+    for (size_t i = 0; i < count; ++i) {
+      const Agent* const agent = agent_of(described[i].agent_handle);
+      if (!agent) return HSA_STATUS_ERROR_INVALID_AGENT;
+      if (described[i].permissions == HSA_ACCESS_PERMISSION_NONE) {
+        at->second.access &= ~access_of(*agent);
+      } else {
+        at->second.access |= access_of(*agent);
+      }
+    }
+  }
+  return HSA_STATUS_SUCCESS;
 }
 
-hsa_status_t hsa_amd_vmem_get_access(void*, hsa_access_permission_t* permission, hsa_agent_t) {
-  *permission = HSA_ACCESS_PERMISSION_RW;
+hsa_status_t hsa_amd_vmem_get_access(void* address, hsa_access_permission_t* permission, hsa_agent_t handle) {
+  const Agent* const agent = agent_of(handle);
+  if (!agent) return HSA_STATUS_ERROR_INVALID_AGENT;
+  const std::lock_guard<std::mutex> lock(memory().mutex);
+  const auto found = holding(memory().mappings, address);
+  if (found == memory().mappings.end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
+  const bool open = !agent->gpu || (found->second.access & access_of(*agent));
+  *permission = open ? HSA_ACCESS_PERMISSION_RW : HSA_ACCESS_PERMISSION_NONE;
   return HSA_STATUS_SUCCESS;
 }
 
@@ -131,8 +136,8 @@ hsa_status_t hsa_amd_vmem_import_shareable_handle(int file, hsa_amd_vmem_alloc_h
 
 hsa_status_t hsa_amd_vmem_retain_alloc_handle(hsa_amd_vmem_alloc_handle_t* handle, void* address) {
   const std::lock_guard<std::mutex> lock(memory().mutex);
-  const auto found = mappings().find(number(address));
-  if (found == mappings().end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
+  const auto found = memory().mappings.find(number(address));
+  if (found == memory().mappings.end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
   ++found->second.physical->references;
   handle->handle = number(found->second.physical);
   return HSA_STATUS_SUCCESS;
