@@ -140,6 +140,7 @@ def _replay(channel: Channel, specification: dict[str, Any]) -> None:
     from graph_probe import replay
     from graph_probe.library import Libraries, loaded_runtime
     from graph_probe.replay_cases import CASES
+    from graph_probe.replay_stage import Stage
     from graph_probe.runtime import Runtime
 
     channel.phase("loading the runtime")
@@ -150,7 +151,7 @@ def _replay(channel: Channel, specification: dict[str, Any]) -> None:
     code = ctypes.create_string_buffer(image, len(image))
     streams = specification["other_streams"]
     channel.phase(f"making {streams} other streams")
-    stage = replay.Stage(runtime, code, streams, specification["sabotaged"])
+    stage = Stage(runtime, code, streams, specification["sabotaged"])
     for case in specification["cases"]:
         channel.send("replaying", case=case)
         channel.phase(f"in the replay case {CASES[case].name}")
