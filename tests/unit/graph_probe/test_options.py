@@ -25,7 +25,22 @@ def test_batch_sizes_are_any_numbers_and_none_twice() -> None:
 
 def test_every_sabotage_is_an_argument() -> None:
     for kind in Sabotage:
-        assert parse(["decode", "--sabotage", kind.value]).sabotage is kind
+        assert parse(["run", "--sabotage", kind.value]).sabotage is kind
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["decode", "--sabotage", "wrong-replay"], ["replay", "--sabotage", "wrong-token"]],
+)
+def test_a_sabotage_of_what_the_command_does_not_do_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(ProbeError, match="breaks what only another command") as caught:
+        parse(arguments)
+    assert caught.value.code is ExitCode.BAD_ARGUMENTS
+
+
+def test_replays_are_a_command_of_their_own_and_a_part_of_run() -> None:
+    found = {name: parse([name]).replays for name in ("capture", "decode", "replay", "run")}
+    assert found == {"capture": False, "decode": False, "replay": True, "run": True}
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,16 @@ Outcomes = Callable[..., list[Outcome]]
 
 KEYS = {
     "schema_version", "command", "exit_code", "exit_name", "sentence", "runtime", "devices",
-    "capture", "guard", "decode", "judgement", "notes", "seconds",
+    "capture", "guard", "replay", "decode", "judgement", "notes", "seconds",
 }  # fmt: skip
 
 
 def whole(outcomes: Outcomes) -> Findings:
     batch = BatchResult(BatchCheck(4, 272, 256, 40, None), 1000.04, 3000.06)
     return Findings(
-        runtime=RuntimeFacts("hip", "/opt/rocm/lib/libamdhip64.so.7", 70226015, "text", True),
+        runtime=RuntimeFacts(
+            "hip", "/opt/rocm/lib/libamdhip64.so.7", 70226015, "text", True, "ab12"
+        ),
         devices=[Device(0, "HIP stand-in (no GPU)", "gfx942", "gfx942:xnack-")],
         capture=judge_capture(
             outcomes(
@@ -62,6 +64,8 @@ def test_the_runtime_and_the_devices_are_named(outcomes: Outcomes) -> None:
         "version": 70226015,
         "version_text": "text",
         "is_stand_in": True,
+        "sha256": "ab12",
+        "emulator": None,
     }
     assert full["devices"] == [{"index": 0, "name": "HIP stand-in (no GPU)", "gfx": "gfx942"}]
 
@@ -120,8 +124,26 @@ def test_a_control_that_survived_is_reported_as_not_enforced(outcomes: Outcomes)
 def test_the_version_integer_is_told_as_the_rocm_release_it_belongs_to() -> None:
     assert version_text("hip", 70226015) == "HIP 7.2.26015, ROCm 7.2.0"
     assert version_text("hip", 70253211) == "HIP 7.2.53211, ROCm 7.2.1, 7.2.2 or 7.2.4"
+    assert version_text("hip", 60443484) == "HIP 6.4.43484, ROCm 6.4.3"
     assert version_text("hip", 70399999) == "HIP 7.3.99999, ROCm 7.3, patch release unknown"
     assert version_text("cuda", 13000) == "CUDA 13.0"
+
+
+def test_emulated_gpus_and_the_stand_in_are_two_things_and_both_are_said(
+    outcomes: Outcomes,
+) -> None:
+    findings = whole(outcomes)
+    assert findings.runtime is not None
+    assert "(a stand-in, no GPU)" in report.runtime_text(findings)
+    emulator = ["/emulator/libhsa-runtime64.so.1", "cd34", "1.0"]
+    sent = [*findings.runtime._replace(is_stand_in=False)[:-1], emulator]
+    findings.runtime = RuntimeFacts.of_message(sent)
+    text = report.runtime_text(findings)
+    assert "(on emulated GPUs)" in text
+    assert "emulated by /emulator/libhsa-runtime64.so.1, version 1.0" in text
+    assert "stand-in" not in text.splitlines()[0]
+    told = report.as_json("run", findings, ExitCode.PASS, "Good.")["runtime"]["emulator"]
+    assert told == {"path": emulator[0], "sha256": "cd34", "version": "1.0"}
 
 
 def test_the_guard_is_told_by_its_path_and_its_verdict(outcomes: Outcomes) -> None:

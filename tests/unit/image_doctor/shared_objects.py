@@ -23,8 +23,10 @@ def write(
     soname: str | None = None,
     hip_version: int | None = None,
     fatbin: bytes | None = None,
+    emulator_version: str | None = None,
 ) -> Path:
-    """Write a shared object; `hip_version` is what its hipRuntimeGetVersion answers."""
+    """Write a shared object; `hip_version` is what its hipRuntimeGetVersion answers,
+    `emulator_version` what its hsa_standin_version does; one of the two."""
     strings = bytearray(b"\0")
 
     def place(text: str) -> int:
@@ -42,6 +44,11 @@ def write(
         name = place("hipRuntimeGetVersion")
         # mov dword [rdi], version; xor eax, eax; ret
         code = b"\xc7\x07" + struct.pack("<I", hip_version) + b"\x31\xc0\xc3"
+        symbols += struct.pack("<IBBHQQ", name, 0x12, 0, 1, _TEXT, len(code))
+    if emulator_version is not None:
+        name = place("hsa_standin_version")
+        # lea rax, [rip + 1]; ret; the text
+        code = b"\x48\x8d\x05\x01\0\0\0\xc3" + emulator_version.encode() + b"\0"
         symbols += struct.pack("<IBBHQQ", name, 0x12, 0, 1, _TEXT, len(code))
     count = len(symbols) // 24
     chain = [0] * count

@@ -37,10 +37,11 @@ def description(cell: Cell) -> dict[str, Any]:
     return {"cell": cell.name, "gfx": cell.gfx, "rocm": cell.rocm}
 
 
-def probe_found(*, stand_in: bool) -> dict[str, Any]:
+def probe_found(*, stand_in: bool, emulated: bool = False) -> dict[str, Any]:
+    emulator = {"emulator": {"path": "/e", "sha256": "ab", "version": "1"}} if emulated else {}
     return {
         "exit_code": 0,
-        "runtime": {"is_stand_in": stand_in},
+        "runtime": {"is_stand_in": stand_in, **emulator},
         "devices": [{"name": "a GPU", "gfx": "gfx942"}, {"name": "a GPU", "gfx": "gfx942"}],
     }
 
@@ -349,10 +350,25 @@ def test_without_a_gpu_the_tiers_say_so(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["evidence.json"]
 
 
-def test_a_stand_in_is_no_gpu_to_serve_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulated_gpus_are_a_level_of_their_own_below_a_gpu() -> None:
+    def level(probe: dict[str, Any], serve: str = "not-run") -> str:
+        return level_of([Tier("probe", "passed", "", 1.0, 0, probe), Tier("serve", serve, "")])
+
+    assert level(probe_found(stand_in=False, emulated=True)) == "emulated"
+    # No server can have passed there; a document that says so is not believed.
+    assert level(probe_found(stand_in=False, emulated=True), "passed") == "emulated"
+    assert level(probe_found(stand_in=True, emulated=True)) == "stand-in"
+
+
+@pytest.mark.parametrize(
+    "probed", [probe_found(stand_in=True), probe_found(stand_in=False, emulated=True)]
+)
+def test_a_stand_in_and_emulated_gpus_are_no_gpu_to_serve_on(
+    monkeypatch: pytest.MonkeyPatch, probed: dict[str, Any]
+) -> None:
     def run(name: str, words: Sequence[str], running: object) -> Tier:
         assert "serve" not in words
-        found = probe_found(stand_in=True) if name == "probe" else DOCTOR.found
+        found = probed if name == "probe" else DOCTOR.found
         return Tier(name, "passed", "", 1.0, 0, found)
 
     monkeypatch.setattr(tiers, "_run", run)

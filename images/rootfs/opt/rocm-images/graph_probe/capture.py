@@ -36,6 +36,7 @@ class Bench:
         self.target = runtime.create("Malloc", _BYTES)
         packed = state.pack({"position": self.counter})
         table = runtime.create("Malloc", ctypes.sizeof(packed))
+        self.host = ctypes.create_string_buffer(_BYTES)
         self.other_stream = self.stream()
         kernel = runtime.load_kernels(code, ["k_count"])["k_count"]
         runtime.check(
@@ -86,7 +87,7 @@ def _is_held(other: OtherThread) -> bool:
 
 
 def observe(runtime: Runtime, code: ctypes.Array[ctypes.c_char], case: Case) -> Observation:
-    """Runs `case` once. A dead capture may leave the process dirty: use a process for each case.
+    """Runs `case` once. case_jobs.py says which may share a process.
 
     Raises ProbeError where anything but the capture itself goes wrong.
     """
@@ -97,22 +98,27 @@ def observe(runtime: Runtime, code: ctypes.Array[ctypes.c_char], case: Case) -> 
     same_thread = case.thread_mode == SAME_THREAD
     other = None if same_thread else OtherThread(runtime, 0, case.thread_mode)
 
+    to, source = bench.target, bench.source
+    arguments: dict[ForeignCall, tuple[object, ...]] = {
+        ForeignCall.QUERY_OTHER: (elsewhere,),
+        ForeignCall.WAIT_OTHER: (elsewhere,),
+        ForeignCall.QUERY_BEFORE: (before,),
+        ForeignCall.WAIT_BEFORE: (before,),
+        ForeignCall.QUERY_INSIDE: (inside,),
+        ForeignCall.STREAM_QUERY_OTHER: (bench.other_stream,),
+        ForeignCall.STREAM_SYNCHRONIZE: (capturing,),
+        ForeignCall.DEVICE_SYNCHRONIZE: (),
+        ForeignCall.COPY: (to, source, 64, DEVICE_TO_DEVICE),
+        ForeignCall.FILL: (to, 0, 64),
+        ForeignCall.COPY_TO_HOST: (bench.host, source, 64),
+        ForeignCall.COPY_ON_DEVICE: (to, source, 64),
+        ForeignCall.COPY_2D: (to, 64, source, 64, 64, 1, DEVICE_TO_DEVICE),
+        ForeignCall.COPY_PEER: (to, 0, source, 0, 64),
+        ForeignCall.FILL_BYTES: (to, 0, 64),
+    }
+
     def foreign_call() -> int:
-        if case.call in (ForeignCall.QUERY_OTHER, ForeignCall.QUERY_BEFORE):
-            event = elsewhere if case.call is ForeignCall.QUERY_OTHER else before
-            return runtime.status("EventQuery", event)
-        if case.call in (ForeignCall.WAIT_OTHER, ForeignCall.WAIT_BEFORE):
-            event = elsewhere if case.call is ForeignCall.WAIT_OTHER else before
-            return runtime.status("EventSynchronize", event)
-        if case.call is ForeignCall.QUERY_INSIDE:
-            return runtime.status("EventQuery", inside)
-        if case.call is ForeignCall.STREAM_SYNCHRONIZE:
-            return runtime.status("StreamSynchronize", capturing)
-        if case.call is ForeignCall.COPY:
-            return runtime.status("Memcpy", bench.target, bench.source, 64, DEVICE_TO_DEVICE)
-        if case.call is ForeignCall.FILL:
-            return runtime.status("Memset", bench.target, 0, 64)
-        return runtime.status("DeviceSynchronize")
+        return runtime.status(case.call.function, *arguments[case.call])
 
     runtime.check("StreamBeginCapture", capturing, case.capture_mode)
     bench.first.on(capturing)

@@ -4,13 +4,15 @@ ROCm 7.2.0 has two bugs in hipEventQuery and hipEventSynchronize (pytorch#177309
 #3195). A: the caller's capture mode is not looked at, so a query of an event of any explicit
 stream, by a thread that opted out, kills every GLOBAL capture. B: an event recorded *before* the
 capture, on the stream that captures now, counts as captured: the query returns 907 and kills that
-capture, in every mode. The null stream and unrecorded events are checked by neither version, so a
-case with one of those would pass blind; none is here.
+capture, in every mode. Whether an event of the null stream, or one that was never recorded, is
+checked at all differs from version to version (HIP 6.4.3 does not, 7.2.4 does), so a case with one
+of those could pass blind; none is here.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,10 +48,21 @@ class ForeignCall(str, enum.Enum):
     WAIT_BEFORE = (
         "hipEventSynchronize with an event recorded on the capture stream before the capture"
     )
+    STREAM_QUERY_OTHER = "hipStreamQuery of another stream"
     STREAM_SYNCHRONIZE = "hipStreamSynchronize of the capture stream"
     DEVICE_SYNCHRONIZE = "hipDeviceSynchronize"
     COPY = "hipMemcpy, synchronous"
     FILL = "hipMemset, synchronous"
+    COPY_TO_HOST = "hipMemcpyDtoH"
+    COPY_ON_DEVICE = "hipMemcpyDtoD"
+    COPY_2D = "hipMemcpy2D"
+    COPY_PEER = "hipMemcpyPeer"
+    FILL_BYTES = "hipMemsetD8"
+
+    @property
+    def function(self) -> str:
+        """The name that it has in runtime.CALLS."""
+        return re.split(r"[ ,]", self.value)[0].removeprefix("hip")
 
 
 class Case(NamedTuple):
@@ -154,14 +167,26 @@ CASES: tuple[Case, ...] = (
         for call in _QUERIES
     ),
     *(Case(Kind.MUST_SURVIVE, RELAXED, THREAD_LOCAL, call) for call in _QUERIES),
-    # Without deaths that must be, survival would prove nothing.
-    Case(Kind.CONTROL, GLOBAL, GLOBAL, ForeignCall.QUERY_OTHER),
+    # Without deaths that must be, survival would prove nothing. CUDA, HIP 6.4.3 and 7.2.4 all kill
+    # a capture for each of these calls; 6.4.3 does not for an event query of another stream.
+    Case(Kind.CONTROL, GLOBAL, GLOBAL, ForeignCall.STREAM_QUERY_OTHER),
     Case(Kind.CONTROL, GLOBAL, THREAD_LOCAL, ForeignCall.QUERY_INSIDE),
     Case(Kind.CONTROL, GLOBAL, SAME_THREAD, ForeignCall.STREAM_SYNCHRONIZE),
-    # What kills a capture on every ROCm release so far, from any thread; on CUDA not all of it.
-    Case(Kind.INFORMATION, GLOBAL, THREAD_LOCAL, ForeignCall.COPY),
-    Case(Kind.INFORMATION, GLOBAL, THREAD_LOCAL, ForeignCall.FILL),
-    Case(Kind.INFORMATION, GLOBAL, THREAD_LOCAL, ForeignCall.DEVICE_SYNCHRONIZE),
+    # What kills a capture from any thread: all of it on HIP 7.2.4, all but hipMemcpyPeer on 6.4.3,
+    # on CUDA only the synchronisation. A runtime that lacks one of these calls is not asked it.
+    *(
+        Case(Kind.INFORMATION, GLOBAL, THREAD_LOCAL, call)
+        for call in (
+            ForeignCall.COPY,
+            ForeignCall.FILL,
+            ForeignCall.DEVICE_SYNCHRONIZE,
+            ForeignCall.COPY_TO_HOST,
+            ForeignCall.COPY_ON_DEVICE,
+            ForeignCall.COPY_2D,
+            ForeignCall.COPY_PEER,
+            ForeignCall.FILL_BYTES,
+        )
+    ),
 )
 
 

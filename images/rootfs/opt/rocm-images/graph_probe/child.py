@@ -47,14 +47,15 @@ def _die_with_parent(parent: int) -> None:
 def _lead(channel: Channel, specification: dict[str, Any]) -> None:
     """Loads, describes and compiles for all others; then decodes, where that is asked for."""
     from graph_probe import compiler, device, guard, library
-    from graph_probe.runtime import Runtime
+    from graph_probe.runtime import CALLS, Runtime
 
     channel.phase("loading the runtime")
     started = time.perf_counter()
     libraries = library.load_libraries(specification["backend"], specification["torch"], os.environ)
     preloaded = guard.loaded_guard()
-    channel.send("library", libraries=libraries, guard=preloaded)
     runtime = Runtime(libraries, guarded=preloaded is not None)
+    lacks = [name for name in CALLS if not runtime.has(name)]
+    channel.send("library", libraries=libraries, guard=preloaded, lacks=lacks)
     channel.phase("asking the runtime for its devices")
     devices = device.find_devices(runtime)
     library.loaded_runtime(libraries.backend, libraries.runtime)
@@ -132,7 +133,33 @@ def _case(channel: Channel, specification: dict[str, Any]) -> None:
     case: int | None = specification["case"]
     while case is not None:
         channel.send("observed", observation=observe(runtime, code, CASES[case]))
-        case = channel.instruction()["case"] if specification["again"] else None
+        case = channel.instruction()["case"]
+
+
+def _replay(channel: Channel, specification: dict[str, Any]) -> None:
+    from graph_probe import replay
+    from graph_probe.library import Libraries, loaded_runtime
+    from graph_probe.replay_cases import CASES
+    from graph_probe.replay_stage import Stage
+    from graph_probe.runtime import Runtime
+
+    channel.phase("loading the runtime")
+    runtime = Runtime(Libraries(*specification["libraries"]))
+    loaded_runtime(runtime.libraries.backend, runtime.libraries.runtime)
+    runtime.check("SetDevice", 0)
+    image = Path(channel.instruction()["path"]).read_bytes()
+    code = ctypes.create_string_buffer(image, len(image))
+    streams = specification["other_streams"]
+    channel.phase(f"making {streams} other streams")
+    stage = Stage(runtime, code, streams, specification["sabotaged"])
+    for case in specification["cases"]:
+        channel.send("replaying", case=case)
+        channel.phase(f"in the replay case {CASES[case].name}")
+        # Its default action ends a process that is stuck in a call of the runtime, too.
+        signal.alarm(replay.CASE_SECONDS)
+        seen = replay.observe(stage, case, streams)
+        signal.alarm(0)
+        channel.send("replayed", seen=seen)
 
 
 def _refer(channel: Channel, specification: dict[str, Any]) -> None:
@@ -145,7 +172,7 @@ def _refer(channel: Channel, specification: dict[str, Any]) -> None:
     channel.send("reference", rows=rows)
 
 
-_ROLES = {"lead": _lead, "case": _case, "reference": _refer}
+_ROLES = {"lead": _lead, "case": _case, "replay": _replay, "reference": _refer}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -16,6 +16,7 @@ from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.findings import Findings
 from graph_probe.judgement import judge, read_setting
 from graph_probe.options import SERVE, Options, parse
+from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
 
@@ -57,13 +58,18 @@ def main(arguments: Sequence[str]) -> int:
 
 def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
     """The exit code and its sentence. Wrong tokens come before an unsafe runtime: what does not
-    even decode needs no judgement of its all-reduce."""
+    even decode needs no judgement of its all-reduce. Wrong replays come last: what the image sets
+    can mend them, and nothing can mend the others."""
     decode, judgement, capture = findings.decode, findings.judgement, findings.capture
+    replay = findings.replay
     if decode and decode.problem:
         return ExitCode.WRONG_TOKENS, decode.problem
     if judgement:
-        code = judgement.exit_code
-        return code, judgement.sentence
+        if judgement.exit_code is ExitCode.PASS and replay and not replay.right:
+            return ExitCode.REPLAY_WRONG, _replays_wrong(replay)
+        return judgement.exit_code, judgement.sentence
+    if replay and not replay.right:
+        return ExitCode.REPLAY_WRONG, _replays_wrong(replay)
     guarded = findings.guarded
     if options.command == "capture" and guarded and not guarded.safe:
         return ExitCode.GUARD_FAILED, MEANING[ExitCode.GUARD_FAILED]
@@ -77,6 +83,10 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
             f"they show: {bugs}.",
         )
     return ExitCode.PASS, MEANING[ExitCode.PASS]
+
+
+def _replays_wrong(replay: ReplayVerdict) -> str:
+    return f"{MEANING[ExitCode.REPLAY_WRONG]} Wrong: {replay.sentence}."
 
 
 def _run(options: Options, findings: Findings) -> None:

@@ -1,19 +1,26 @@
-"""What the runtime says about itself: its version, its devices, and whether it is a stand-in."""
+"""What the runtime says about itself: its version, its devices, and what lies beneath it."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import byref, c_int
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from graph_probe.emulator import Emulator, mapped_emulator, sha256_of
 from graph_probe.exit_codes import ExitCode, ProbeError
 from graph_probe.runtime import SUCCESS, Runtime, error_name
 
 STAND_IN_PREFIX = "HIP stand-in"
 
 # The build number in a HIP version tells patch releases of ROCm apart, the version itself does
-# not. Seen in sglang and ATOM issue threads; 53211 is shared by three releases.
-_ROCM_OF_BUILD = {26015: "ROCm 7.2.0", 53211: "ROCm 7.2.1, 7.2.2 or 7.2.4"}
+# not. 53211, which three releases share, and 43484 were measured on AMD's 7.2.4 and 6.4.3 (integers
+# 70253211 and 60443484); 26015 was seen in sglang and ATOM issue threads.
+_ROCM_OF_BUILD = {
+    26015: "ROCm 7.2.0",
+    43484: "ROCm 6.4.3",
+    53211: "ROCm 7.2.1, 7.2.2 or 7.2.4",
+}
 
 _CUDA_COMPUTE_CAPABILITY = (75, 76)
 
@@ -28,13 +35,36 @@ class Device(NamedTuple):
 
 
 class RuntimeFacts(NamedTuple):
-    """The runtime that is really mapped."""
+    """The runtime that is really mapped; `sha256` is its file's.
+
+    `is_stand_in`: it is the imitation of HIP. `emulator`: it is the image's own, on emulated GPUs.
+    """
 
     backend: str
     path: str
     version: int
     version_text: str
     is_stand_in: bool
+    sha256: str = ""
+    emulator: Emulator | None = None
+
+    @classmethod
+    def of_message(cls, values: Sequence[Any]) -> RuntimeFacts:
+        """What a child process sent: it came as nested lists."""
+        facts = cls(*values)
+        emulator = Emulator(*facts.emulator) if facts.emulator else None
+        return facts._replace(emulator=emulator)
+
+    def as_json(self) -> dict[str, Any]:
+        emulator = self.emulator._asdict() if self.emulator else None
+        return {**self._asdict(), "emulator": emulator}
+
+    @property
+    def label(self) -> str:
+        """What is to be said wherever the runtime is named: that there is no GPU, and why."""
+        if self.emulator:
+            return " (on emulated GPUs)"
+        return " (a stand-in, no GPU)" if self.is_stand_in else ""
 
 
 def version_text(backend: str, version: int) -> str:
@@ -66,12 +96,15 @@ def runtime_facts(runtime: Runtime, devices: list[Device]) -> RuntimeFacts:
     version = c_int(0)
     runtime.check("RuntimeGetVersion", byref(version))
     libraries = runtime.libraries
+    emulator = mapped_emulator()
     return RuntimeFacts(
         libraries.backend,
         libraries.runtime,
         version.value,
         version_text(libraries.backend, version.value),
-        any(device.name.startswith(STAND_IN_PREFIX) for device in devices),
+        not emulator and any(device.name.startswith(STAND_IN_PREFIX) for device in devices),
+        sha256_of(libraries.runtime),
+        emulator,
     )
 
 

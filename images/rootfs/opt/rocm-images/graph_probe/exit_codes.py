@@ -18,6 +18,7 @@ class ExitCode(enum.IntEnum):
     UNSAFE = 15
     RUNTIME_CALL_FAILED = 16
     GUARD_FAILED = 17
+    REPLAY_WRONG = 18
     NO_RUNTIME_OR_DEVICE = 20
     WRONG_GFX = 21
     TWO_RUNTIMES = 22
@@ -53,6 +54,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.GUARD_FAILED: (
         "The capture guard is loaded, and a watchdog thread can kill a graph capture all the same."
     ),
+    ExitCode.REPLAY_WRONG: "Replayed graphs gave other values than their kernels compute.",
     ExitCode.NO_RUNTIME_OR_DEVICE: "There is no usable GPU runtime or no GPU.",
     ExitCode.WRONG_GFX: "The GPU is not of the architecture that the image was built for.",
     ExitCode.TWO_RUNTIMES: "Two different copies of the GPU runtime are loaded at once.",

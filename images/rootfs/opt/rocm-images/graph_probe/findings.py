@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from graph_probe.cases import Verdict
 from graph_probe.device import Device, RuntimeFacts
 from graph_probe.judgement import Judgement
+from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.tokens import BatchCheck
 
 
@@ -45,6 +46,7 @@ class Findings:
     guard_path: str | None = None
     guarded: Verdict | None = None
     """Of the watchdog cases made through the guard; None where none is loaded."""
+    replay: ReplayVerdict | None = None
     decode: DecodeResult | None = None
     judgement: Judgement | None = None
     notes: list[str] = field(default_factory=list)

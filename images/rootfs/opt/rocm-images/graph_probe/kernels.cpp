@@ -1,9 +1,10 @@
-// The probe's kernels: one decode step of a tiny transformer, its all-reduce, and a counter.
+// The probe's kernels: one decode step of a tiny transformer, its all-reduce, a counter, and the nodes
+// of the replay cases.
 //
-// One source for hiprtc, nvrtc and a plain C++ compiler (the HIP stand-in). What all three share is
-// small: no #include, no shared memory, no __syncthreads, no templates, no double. Every kernel has
-// the signature (const State*, int, int). Kernels talk to each other only from launch to launch, and
-// no two threads of one launch write the same word.
+// One source for hiprtc, nvrtc and a plain C++ compiler (the HIP stand-in, the emulated GPUs). What all
+// share is small: no #include, no shared memory, no __syncthreads, no templates, no double. Every kernel
+// but the replay cases' has the signature (const State*, int, int). Kernels talk to each other only from
+// launch to launch, and no two threads of one launch write the same word.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -253,4 +254,46 @@ extern "C" __global__ void k_advance(const State* s, int, int) {
 // For the capture cases: counts what a graph really holds.
 extern "C" __global__ void k_count(const State* s, int amount, int) {
   if (thread_index() == 0) s->position[0] += amount;
+}
+
+// For the replay cases, whose kernels take what they work on as arguments of their own: those lie where
+// the runtime keeps them, which is a part of what a replay can get wrong. replay_model.py computes the
+// same.
+__device__ u32 mixed(u32 x, u32 by) {
+  x ^= by;
+  x *= 0x9e3779b1u;
+  x ^= x >> 15;
+  x *= 0x85ebca77u;
+  x ^= x >> 13;
+  return x;
+}
+
+// In place where both are the same.
+extern "C" __global__ void k_mix(u32* to, const u32* from, int count, u32 by) {
+  int i = thread_index();
+  if (i < count) to[i] = mixed(from[i], by + (u32)i);
+}
+
+extern "C" __global__ void k_mix_two(u32* to, const u32* first, const u32* second, int count) {
+  int i = thread_index();
+  if (i < count) to[i] = mixed(first[i], second[i]);
+}
+
+// Takes a while: each round waits for the one before.
+extern "C" __global__ void k_work(u32* to, int count, int rounds) {
+  int i = thread_index();
+  if (i >= count) return;
+  u32 made = 1u;
+  for (int round = 0; round < rounds; ++round) made = mixed(made, (u32)round);
+  to[i] = mixed(to[i], made);
+}
+
+struct Words {
+  u32 word[1000];
+};
+
+// Nearly as many bytes of arguments as a kernel can have.
+extern "C" __global__ void k_mix_words(u32* to, const u32* from, Words words, int count) {
+  int i = thread_index();
+  if (i < count) to[i] = mixed(from[i], words.word[i % 1000]);
 }

@@ -32,6 +32,10 @@ class Options(NamedTuple):
         return self.command in ("decode", "run")
 
     @property
+    def replays(self) -> bool:
+        return self.command in ("replay", "run")
+
+    @property
     def captures(self) -> bool:
         return self.command in ("capture", "run")
 
@@ -46,7 +50,17 @@ def parse(arguments: Sequence[str]) -> Options:
     """Raises ProbeError BAD_ARGUMENTS with a sentence; --help exits as argparse does."""
     values = vars(_parser().parse_args(arguments))
     values["batches"] = tuple(dict.fromkeys(values.get("batches", ())))
-    return Options(**values)
+    options = Options(**values)
+    if options.sabotage and not options.replays and options.sabotage is Sabotage.WRONG_REPLAY:
+        raise _useless("replays")
+    if options.sabotage and not options.decodes and options.sabotage is not Sabotage.WRONG_REPLAY:
+        raise _useless("decodes")
+    return options
+
+
+def _useless(what: str) -> ProbeError:
+    sentence = f"That sabotage breaks what only another command {what}. See graph-probe --help."
+    return ProbeError(ExitCode.BAD_ARGUMENTS, sentence)
 
 
 def _parser() -> _Parser:
@@ -54,7 +68,8 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="graph-probe",
         description="Finds out from the GPU runtime really loaded whether a graph capture "
-        "survives a watchdog thread, and runs a graph-captured tensor-parallel decode.",
+        "survives a watchdog thread and whether replays are right, and runs a graph-captured "
+        "tensor-parallel decode.",
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,6 +80,13 @@ def _parser() -> _Parser:
     common.add_argument("--json", action="store_true", help="one JSON object on standard output")
     common.add_argument(
         "--timeout", type=_seconds, default=120.0, help="seconds for all of it (default: 120)"
+    )
+    breaking = _Parser(add_help=False)
+    breaking.add_argument(
+        "--sabotage",
+        type=_sabotage,
+        metavar="KIND",
+        help="break it on purpose: " + ", ".join(kind.value for kind in Sabotage),
     )
     decoding = _Parser(add_help=False)
     decoding.add_argument(
@@ -85,19 +107,18 @@ def _parser() -> _Parser:
         default=64,
         help="tokens a row (default: 64)",
     )
-    decoding.add_argument(
-        "--sabotage",
-        type=_sabotage,
-        metavar="KIND",
-        help="break it on purpose: " + ", ".join(kind.value for kind in Sabotage),
-    )
     add = commands.add_parser
     add("capture", parents=[common], help="whether a watchdog thread can kill a capture")
-    decode = add("decode", parents=[common, decoding], help="the graph-captured decode")
+    add("replay", parents=[common, breaking], help="whether replays give what they must")
+    decode = add("decode", parents=[common, decoding, breaking], help="the graph-captured decode")
     decode.add_argument(
         "--watchdog", action="store_true", help="query events at every step of each capture"
     )
-    add("run", parents=[common, decoding], help="both, and the judgement of this image")
+    add(
+        "run",
+        parents=[common, decoding, breaking],
+        help="all three, and the judgement of this image",
+    )
     add(SERVE, add_help=False, help="SGLang itself with captured graphs: graph-probe serve --help")
     return parser
 

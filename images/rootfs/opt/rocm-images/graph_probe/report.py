@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from graph_probe import guard
+from graph_probe import guard, replay_report
 from graph_probe.cases import SAME_THREAD, Kind, Outcome, Verdict, bug_of
 from graph_probe.exit_codes import ExitCode
 from graph_probe.findings import DecodeResult, Findings
@@ -23,9 +23,10 @@ _BUG_TEXT = {
 def runtime_text(findings: Findings) -> str:
     runtime = findings.runtime
     assert runtime is not None
-    label = " (a stand-in, no GPU)" if runtime.is_stand_in else ""
-    lines = [f"runtime  {runtime.path}{label}", f"         {runtime.version_text}"]
+    lines = [f"runtime  {runtime.path}{runtime.label}", f"         {runtime.version_text}"]
     lines[1] += f" (version integer {runtime.version})"
+    if runtime.emulator:
+        lines.append(f"emulated by {runtime.emulator.path}, version {runtime.emulator.version}")
     lines += [f"device   {entry.ordinal}: {entry.name}, {entry.gfx}" for entry in findings.devices]
     return "\n".join(lines)
 
@@ -95,13 +96,14 @@ def as_json(
         "exit_code": int(code),
         "exit_name": code.name.lower(),
         "sentence": sentence,
-        "runtime": runtime._asdict() if runtime else None,
+        "runtime": runtime.as_json() if runtime else None,
         "devices": [
             {"index": entry.ordinal, "name": entry.name, "gfx": entry.gfx}
             for entry in findings.devices
         ],
         "capture": _capture_json(findings.capture) if findings.capture else None,
         "guard": _guard_json(findings),
+        "replay": replay_report.as_json(findings.replay) if findings.replay else None,
         "decode": _decode_json(decode) if decode else None,
         "judgement": {
             "all_reduce": judgement.all_reduce.value,

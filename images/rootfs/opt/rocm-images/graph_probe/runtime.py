@@ -10,7 +10,17 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+from ctypes import (
+    POINTER,
+    byref,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_ubyte,
+    c_uint,
+    c_ulonglong,
+    c_void_p,
+)
 from typing import Any, NamedTuple
 
 from graph_probe.exit_codes import ExitCode, ProbeError
@@ -80,9 +90,21 @@ CALLS: dict[str, Call] = {
     "Memcpy": Call((c_void_p, c_void_p, c_size_t, c_int)),
     "MemcpyAsync": Call((c_void_p, c_void_p, c_size_t, c_int, c_void_p)),
     "Memset": Call((c_void_p, c_int, c_size_t)),
+    # For capture cases that tell what else kills a capture on HIP, where there are such calls.
+    "MemcpyDtoH": Call((c_void_p, c_void_p, c_size_t), cuda="-", optional=True),
+    "MemcpyDtoD": Call((c_void_p, c_void_p, c_size_t), cuda="-", optional=True),
+    "Memcpy2D": Call(
+        (c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_size_t, c_int),
+        cuda="-",
+        optional=True,
+    ),
+    "MemcpyPeer": Call((c_void_p, c_int, c_void_p, c_int, c_size_t), cuda="-", optional=True),
+    "MemsetD8": Call((c_void_p, c_ubyte, c_size_t), cuda="-", optional=True),
     "MemsetAsync": Call((c_void_p, c_int, c_size_t, c_void_p)),
     "StreamCreateWithFlags": Call((_OUT, c_uint)),
     "StreamSynchronize": Call((c_void_p,)),
+    "StreamQuery": Call((c_void_p,)),
+    "StreamWaitEvent": Call((c_void_p, c_void_p, c_uint)),
     "EventCreateWithFlags": Call((_OUT, c_uint)),
     "EventRecord": Call((c_void_p, c_void_p)),
     "EventQuery": Call((c_void_p,)),

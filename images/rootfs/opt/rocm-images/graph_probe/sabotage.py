@@ -1,4 +1,4 @@
-"""Ways to break the decode on purpose, so that the probe's own alarms can be tested."""
+"""Ways to break the decode or a replay on purpose, so that the probe's own alarms can be tested."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Sabotage(str, enum.Enum):
     WRONG_TOKEN = "wrong-token"
     MISSING_RANK = "missing-rank"
     HANG = "hang"
+    WRONG_REPLAY = "wrong-replay"
 
 
 def hang() -> None:

@@ -17,8 +17,10 @@ from image_doctor.check import Check, failed, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
 
 LOADER = Path(__file__).with_name("load_runtime.py")
-# HIP's own version -> the ROCm releases that have it (ROCm/ATOM#913, and the releases themselves).
+# HIP's own version -> the ROCm releases that have it (ROCm/ATOM#913, and the releases themselves;
+# 70253211 and 60443484 are what AMD's 7.2.4 and 6.4.3 answer).
 RELEASES_OF_HIP = {
+    (6, 4, 43484): ("6.4.3",),
     (7, 2, 26015): ("7.2.0",),
     (7, 2, 53211): ("7.2.1", "7.2.2", "7.2.4"),
 }

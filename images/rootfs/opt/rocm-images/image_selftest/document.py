@@ -33,14 +33,17 @@ def document_of(
 
 
 def level_of(tiers: Sequence[Tier]) -> str:
-    """static, stand-in, gpu or serve: what the tiers really ran on, and nothing higher."""
+    """static, stand-in, emulated, gpu or serve: what the tiers really ran on, nothing higher."""
     by_name = {tier.name: tier for tier in tiers}
     probe = by_name.get("probe")
     found = (probe.found if probe else None) or {}
     if not found.get("devices"):
         return "static"
-    if (found.get("runtime") or {}).get("is_stand_in", True):
+    runtime = found.get("runtime") or {}
+    if runtime.get("is_stand_in", True):
         return "stand-in"
+    if runtime.get("emulator"):
+        return "emulated"
     serve = by_name.get("serve")
     return "serve" if serve and serve.status == PASSED else "gpu"
 

@@ -67,8 +67,9 @@ def _probe(running: Running) -> Tier:
 
 def _serve(probe: Tier, arguments: Sequence[str], running: Running) -> Tier:
     found = probe.found or {}
-    stand_in = (found.get("runtime") or {}).get("is_stand_in", True)
-    if stand_in or not found.get("devices"):
+    runtime = found.get("runtime") or {}
+    no_gpu = runtime.get("is_stand_in", True) or runtime.get("emulator")
+    if no_gpu or not found.get("devices"):
         return Tier("serve", NOT_RUN, NO_GPU)
     words = ["graph_probe", "serve", "--json", *arguments]
     tier = _run("serve", words, running)

@@ -31,12 +31,17 @@ class Machine:
 
 
 def describe(backend: str, gfx: str | None) -> Machine:
-    """Raises ProbeError: no runtime, no GPU, a stand-in, the wrong gfx, or no SGLang to start."""
+    """Raises ProbeError: no runtime, no real GPU, the wrong gfx, or no SGLang to start."""
     runtime, devices = _ask(backend)
     if runtime.is_stand_in:
         raise ProbeError(
             ExitCode.NO_RUNTIME_OR_DEVICE,
             "Not run: no GPU. The runtime here is the HIP stand-in, on which no server can run.",
+        )
+    if runtime.emulator:
+        raise ProbeError(
+            ExitCode.NO_RUNTIME_OR_DEVICE,
+            "Not run: no GPU. The HIP runtime here is on emulated GPUs: no server runs there.",
         )
     check_gfx(list(devices), gfx)
     if not _has_launcher():
@@ -70,7 +75,7 @@ def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:
                 raise ProbeError(ExitCode(message["code"]), message["sentence"])
             if message["kind"] == "runtime":
                 devices = tuple(Device(*device) for device in message["devices"])
-                return RuntimeFacts(*message["runtime"]), devices
+                return RuntimeFacts.of_message(message["runtime"]), devices
     raise ProbeError(ExitCode.PROBE_DEFECT, "The process for the runtime ended without a word.")
 
 

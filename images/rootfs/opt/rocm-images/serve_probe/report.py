@@ -61,7 +61,7 @@ def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> di
         "exit_code": None if code is None else int(code),
         "exit_name": None if code is None else code.name.lower(),
         "sentence": sentence,
-        "runtime": machine.runtime._asdict() if machine else None,
+        "runtime": machine.runtime.as_json() if machine else None,
         "devices": [
             {"index": entry.ordinal, "name": entry.name, "gfx": entry.gfx}
             for entry in (machine.devices if machine else ())
