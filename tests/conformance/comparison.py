@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from matrix import Difference, Observed, Row
+from capture_tables import Difference, Observed, Row
 
 
 class Report(NamedTuple):

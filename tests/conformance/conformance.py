@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from capture_cases import Hip, compile_kernel
+from capture_tables import Row, Unusable, read_differences, read_matrix, write_matrix
 from comparison import compare
-from matrix import Row, Unusable, read_differences, read_matrix, write_matrix
-from processes import CALLS, Absent, measure_all
+from measuring import CALLS, Absent, measure_all
 
 
 def main(arguments: list[str]) -> int:
@@ -52,11 +53,11 @@ def main(arguments: list[str]) -> int:
         found = measure_all(
             lambda: Hip(options.lib), lambda: compile_kernel(hiprtc, options.gfx), list(expected)
         )
+        if options.write:
+            write_matrix(options.write, options.title, {row: found[row] for row in expected})
     except Unusable as error:
         print(error, file=sys.stderr)
         return 2
-    if options.write:
-        write_matrix(options.write, options.title, {row: found[row] for row in expected})
     skipped = missing(found) if options.skip_missing else {}
     report = compare(
         {row: answer for row, answer in expected.items() if row not in skipped}, found, differences
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
     return 1 if report.disagreements else 0
 
 
-def missing(found: dict[Row, object]) -> dict[Row, str]:
+def missing(found: Mapping[Row, object]) -> dict[Row, str]:
     return {row: answer for row, answer in found.items() if isinstance(answer, Absent)}
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from capture_cases import KERNELS, Hip, RuntimeFailure
+from capture_tables import Unusable, read_matrix
 from comparison import compare
-from matrix import Unusable, read_matrix
-from processes import CALLS, measure_all
+from measuring import CALLS, measure_all
 
 MATRIX = Path(__file__).resolve().parents[1] / "data" / "capture-matrix-h100.tsv"
 

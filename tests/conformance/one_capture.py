@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ctypes import byref, c_void_p
 
 from capture_cases import MODES, RELAXED, SAME_THREAD, STREAM_FLAGS, Bench
-from matrix import Observed, Row
+from capture_tables import Observed, Row
 
 FAR = "device 1: "
 """How the name of a call begins that a thread on the second device makes."""

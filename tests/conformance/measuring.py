@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import capture_calls
 import more_calls
 from capture_cases import Bench, Hip, MissingCall
-from matrix import Observed, Row, Unusable
+from capture_tables import Observed, Row, Unusable
 from one_capture import measure
 
 CALLS = {**capture_calls.CALLS, **more_calls.CALLS}

@@ -72,7 +72,10 @@ def write_matrix(path: Path, title: str, found: Mapping[Row, Observed | str]) ->
         )
         comment = "" if isinstance(answer, Observed) else "# "
         lines.append(comment + "\t".join(map(str, cells)))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Unusable(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def read_differences(path: Path) -> list[Difference]:
