@@ -111,7 +111,15 @@ def test_a_library_that_cannot_be_loaded_ends_with_2_and_a_sentence(
 ) -> None:
     words = ["--lib", "/none.so", "--expected", str(DATA / "more-calls-hip-7.2.4.tsv")]
     assert main(words) == 2
-    assert "The runtime cannot be measured: OSError: /libhiprtc.so" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("/none.so cannot be loaded: /none.so: cannot open")
+
+
+def test_a_compiler_that_cannot_be_loaded_ends_with_2_and_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--lib", "libc.so.6", "--expected", str(DATA / "more-calls-hip-7.2.4.tsv")]
+    assert main(words) == 2
+    assert "The runtime cannot be measured: OSError: libhiprtc.so" in capsys.readouterr().err
 
 
 def test_a_measuring_process_that_dies_is_a_sentence_and_a_missing_call_is_not_a_death() -> None:
