@@ -14,11 +14,7 @@
 
 namespace {
 
-constexpr int kDevices = 4;
-constexpr int kRounds = 60;
-constexpr int kReplays = 5;
-constexpr int kNodes = 3;
-constexpr int kLegacyDevice = 3;  // its captures would answer legacy work with 906, so it has none
+constexpr int kDevices = 4, kRounds = 60, kReplays = 5, kNodes = 3;
 constexpr const char* kSource = R"(
 extern "C" __global__ void bump(int* counter, int by) { counter[0] += by; }
 extern "C" __global__ void slow_bump(int* counter, int by) {
@@ -100,13 +96,16 @@ hipError_t bump(hipFunction_t kernel, int* counter, hipStream_t stream) {
   return hipModuleLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, stream, arguments, nullptr);
 }
 
+// The calling thread's allocations and waits then harm no capture of another.
+void opt_out() {
+  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;
+  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
+}
+
 int read(const int* counter, hipStream_t stream) {
   int value = 0;
   must(hipMemcpyAsync(&value, counter, sizeof value, hipMemcpyDeviceToHost, stream), "read");
-  hipStreamCaptureMode relaxed = hipStreamCaptureModeRelaxed;
-  must(hipThreadExchangeStreamCaptureMode(&relaxed), "hipThreadExchangeStreamCaptureMode");
   must(hipStreamSynchronize(stream), "hipStreamSynchronize");
-  must(hipThreadExchangeStreamCaptureMode(&relaxed), "hipThreadExchangeStreamCaptureMode");
   return value;
 }
 
@@ -167,8 +166,7 @@ void churn(Shared& shared) {
 void capture(Shared& shared, hipFunction_t kernel, int device, hipStreamCaptureMode mode,
              std::atomic<int>& survivors) {
   must(hipSetDevice(device), "hipSetDevice");
-  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;  // allocating must not kill a neighbour
-  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
+  opt_out();
   int* const counter = allocate<int>(1);
   const hipStream_t stream = make_stream(hipStreamNonBlocking);
   must(hipMemsetAsync(counter, 0, sizeof *counter, stream), "hipMemsetAsync");
@@ -195,7 +193,7 @@ void capture(Shared& shared, hipFunction_t kernel, int device, hipStreamCaptureM
       expected += kReplays * kNodes;
       ++survivors;
     } else {
-      // A dead capture leaves the stream Invalidated below ROCm 7.14; a new capture clears it.
+      // A dead capture leaves the stream Invalidated; a new capture clears it.
       must(hipStreamBeginCapture(stream, hipStreamCaptureModeRelaxed), "hipStreamBeginCapture");
       if (hipStreamEndCapture(stream, &graph) == hipSuccess) hipGraphDestroy(graph);
     }
@@ -216,8 +214,7 @@ void capture(Shared& shared, hipFunction_t kernel, int device, hipStreamCaptureM
 
 void copy_round(int device) {
   constexpr std::size_t size = 1 << 16;
-  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;
-  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
+  opt_out();
   must(hipSetDevice(device), "hipSetDevice");
   char* const here = allocate<char>(size);
   const hipStream_t stream = make_stream(hipStreamNonBlocking);
@@ -249,8 +246,7 @@ void copy_round(int device) {
 // Memory goes away when the work that uses it is done, not before.
 void free_early() {
   constexpr std::size_t size = 1 << 20;
-  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;
-  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
+  opt_out();
   const hipStream_t stream = make_stream(hipStreamNonBlocking);
   for (int round = 0; round < kRounds; ++round) {
     char* const memory = allocate<char>(size);
@@ -264,9 +260,7 @@ void free_early() {
 
 // Unprotected increments from three streams: exact only if legacy and blocking streams take turns.
 void take_turns(hipFunction_t kernel) {
-  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;
-  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
-  must(hipSetDevice(kLegacyDevice), "hipSetDevice");
+  opt_out();
   int* const counter = allocate<int>(1);
   must(hipMemsetAsync(counter, 0, sizeof *counter, nullptr), "hipMemsetAsync");
   const hipStream_t blocking[] = {make_stream(hipStreamDefault), make_stream(hipStreamDefault)};
@@ -282,8 +276,7 @@ void take_turns(hipFunction_t kernel) {
 
 // Graphs of all devices whose kernels wait for each other, launched one device after the other.
 void meet_peers(hipFunction_t kernel) {
-  hipStreamCaptureMode own = hipStreamCaptureModeRelaxed;
-  must(hipThreadExchangeStreamCaptureMode(&own), "hipThreadExchangeStreamCaptureMode");
+  opt_out();
   unsigned** const blocks = allocate<unsigned*>(kDevices);
   hipStream_t streams[kDevices];
   hipGraphExec_t executables[kDevices];

@@ -70,16 +70,16 @@ hipError_t check_stream_query(State& state, const Stream& stream) {
 }
 
 hipError_t check_event_query(State& state, const Event& event) {
-  // HIP checks nothing for an event that was never recorded, or recorded on the legacy stream.
-  if (!event.on_explicit_stream) return hipSuccess;
-  const auto stream = event.stream.lock();
   if (event.capture && event.capture->open && event.capture->valid) {
     event.capture->valid = false;
     return hipErrorCapturedEvent;
   }
-  // Below ROCm 7.2.1 it was enough that the event's stream captures (hip_event.cpp before
-  // rocm-systems #3176).
-  if (config().query_bugs() && stream) {
+  if (!config().query_bugs()) return check_unsafe_call(state);
+  // Below ROCm 7.2.1 it was enough that the event's stream captures, and an event that was never
+  // recorded, or on the legacy stream, was not checked (hip_event.cpp and StreamCaptureOngoing
+  // before rocm-systems #3176).
+  if (!event.on_explicit_stream) return hipSuccess;
+  if (const auto stream = event.stream.lock()) {
     const auto status = capture_status(*stream);
     if (stream->capture) stream->capture->valid = false;
     if (status == hipStreamCaptureStatusActive) return hipErrorCapturedEvent;
@@ -92,32 +92,26 @@ hipError_t check_synchronous_call(State& state, hipError_t error) {
   return kill(state, [](const Capture&) { return true; }) ? error : hipSuccess;
 }
 
-hipError_t check_legacy_stream(State& state, int device) {
-  const auto blocks = [device](const Capture& capture) {
-    return std::any_of(capture.members.begin(), capture.members.end(), [&](const auto& member) {
+bool blocking_stream_captures(const State& state) {
+  return std::any_of(state.captures.begin(), state.captures.end(), [](const auto& capture) {
+    return std::any_of(capture->members.begin(), capture->members.end(), [&](const auto& member) {
       const auto stream = member.lock();
-      return stream && stream->blocking && stream->device == device &&
-             stream->capture.get() == &capture;
+      return stream && stream->blocking && stream->capture == capture;
     });
-  };
-  return kill(state, blocks) ? hipErrorStreamCaptureImplicit : hipSuccess;
+  });
 }
 
 void add_node(Stream& stream, Task task) {
   Capture& capture = *stream.capture;
   const NodeId node = capture.nodes.size();
   capture.nodes.push_back(std::move(task));
+  if (stream.frontier.empty()) capture.roots.push_back(node);
   for (const NodeId before : stream.frontier) capture.leaves.erase(before);
   capture.leaves.insert(node);
   stream.frontier = {node};
 }
 
 hipError_t wait_in_capture(const std::shared_ptr<Stream>& stream, const Event& event) {
-  const bool in_capture = event.capture && event.capture->open;
-  if (!in_capture) {
-    stream->capture->valid = false;
-    return hipErrorStreamCaptureIsolation;
-  }
   if (!event.capture->valid) return hipErrorStreamCaptureInvalidated;
   if (stream->capture && stream->capture != event.capture) {
     stream->capture->valid = false;
@@ -149,27 +143,28 @@ hipError_t begin_capture(State& state, const std::shared_ptr<Stream>& stream,
   return hipSuccess;
 }
 
-hipError_t end_capture(State& state, const std::shared_ptr<Stream>& stream,
-                       std::shared_ptr<const Tasks>& nodes) {
+hipError_t end_capture(State& state, const std::shared_ptr<Stream>& stream, Graph& graph) {
   const auto capture = stream->capture;
   if (!capture) {
     return stream->stuck_invalidated ? hipErrorStreamCaptureInvalidated : hipErrorIllegalState;
   }
   if (capture->origin.lock() != stream) return hipErrorStreamCaptureUnmatched;
-  const auto& reached = stream->frontier;
-  const bool joined = std::includes(reached.begin(), reached.end(), capture->leaves.begin(),
-                                    capture->leaves.end());
-  // Also on the wrong thread the capture is over: its own thread then gets 401 (measured on CUDA).
-  close(state, *capture);
+  // On the wrong thread nothing happens: the capture goes on, or stays dead.
   if (capture->mode != hipStreamCaptureModeRelaxed && !owned_here(*capture)) {
     return hipErrorStreamCaptureWrongThread;
   }
+  const auto& reached = stream->frontier;
+  const bool joined = std::includes(reached.begin(), reached.end(), capture->leaves.begin(),
+                                    capture->leaves.end());
+  close(state, *capture);
   if (!capture->valid) {
-    stream->stuck_invalidated = config().dead_streams_stay_invalidated();
+    // rocm-systems #6429: the stream stays Invalidated until the next capture begins on it.
+    stream->stuck_invalidated = true;
     return hipErrorStreamCaptureInvalidated;
   }
   if (!joined) return hipErrorStreamCaptureUnjoined;
-  nodes = std::make_shared<const Tasks>(std::move(capture->nodes));
+  graph.nodes = std::make_shared<const Tasks>(std::move(capture->nodes));
+  graph.roots = std::move(capture->roots);
   return hipSuccess;
 }
 

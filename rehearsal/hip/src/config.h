@@ -24,8 +24,6 @@ struct Config {
   // rocm-systems #3176 and #3195: queries ignore a THREAD_LOCAL mode, and an event recorded before
   // the capture counts as captured. Fixed in ROCm 7.2.1.
   bool query_bugs() const { return rocm.below(7, 2, 1); }
-  // rocm-systems #6429: hipStreamEndCapture leaves a dead capture's stream Invalidated before 7.14.
-  bool dead_streams_stay_invalidated() const { return rocm.below(7, 14, 0); }
 };
 
 // Reads HIP_STANDIN_DEVICES, HIP_STANDIN_GFX, HIP_STANDIN_ROCM and /opt/rocm/.info/version once.

@@ -1,4 +1,6 @@
 // Stream capture and graphs: begin, end, instantiate, launch.
+#include <algorithm>
+
 #include "capture.h"
 
 namespace {
@@ -32,9 +34,9 @@ hipError_t hipStreamEndCapture(hipStream_t handle, hipGraph_t* graph) {
     if (is_legacy(handle)) return hipErrorIllegalState;
     const auto stream = state.streams.find(handle);
     if (!stream) return hipErrorInvalidHandle;
-    std::shared_ptr<const Tasks> nodes;
-    if (const auto error = end_capture(state, stream, nodes)) return error;
-    *graph = state.graphs.add(std::make_shared<Graph>(Graph{std::move(nodes)}));
+    Graph captured;
+    if (const auto error = end_capture(state, stream, captured)) return error;
+    *graph = state.graphs.add(std::make_shared<Graph>(std::move(captured)));
     return hipSuccess;
   });
 }
@@ -42,8 +44,9 @@ hipError_t hipStreamEndCapture(hipStream_t handle, hipGraph_t* graph) {
 hipError_t hipStreamIsCapturing(hipStream_t handle, hipStreamCaptureStatus* status) {
   return call([&](State& state, Lock&) {
     if (!status) return hipErrorInvalidValue;
+    if (is_legacy(handle) && blocking_stream_captures(state)) return hipErrorStreamCaptureImplicit;
     *status = hipStreamCaptureStatusNone;
-    if (is_legacy(handle)) return check_legacy_stream(state, this_thread().device);
+    if (is_legacy(handle)) return hipSuccess;
     const auto stream = state.streams.find(handle);
     if (!stream) return hipErrorInvalidHandle;
     *status = capture_status(*stream);
@@ -51,10 +54,28 @@ hipError_t hipStreamIsCapturing(hipStream_t handle, hipStreamCaptureStatus* stat
   });
 }
 
+// Without `nodes` only their number; the handles name nodes and are good for nothing else here.
+hipError_t hipGraphGetRootNodes(hipGraph_t handle, hipGraphNode_t* nodes, size_t* count) {
+  return call([&](State& state, Lock&) {
+    const auto graph = state.graphs.find(handle);
+    if (!count || !graph) return hipErrorInvalidValue;
+    const auto& roots = graph->roots;
+    if (!nodes) {
+      *count = roots.size();
+      return hipSuccess;
+    }
+    for (std::size_t i = 0; i < *count; ++i) {
+      const auto* const node = i < roots.size() ? &(*graph->nodes)[roots[i]] : nullptr;
+      nodes[i] = reinterpret_cast<hipGraphNode_t>(const_cast<Task*>(node));
+    }
+    *count = std::min(*count, roots.size());
+    return hipSuccess;
+  });
+}
+
 hipError_t hipGraphInstantiateWithFlags(hipGraphExec_t* executable, hipGraph_t handle,
                                         unsigned long long) {
   return call([&](State& state, Lock&) {
-    if (const auto error = check_unsafe_call(state)) return error;
     const auto graph = state.graphs.find(handle);
     if (!executable || !graph) return hipErrorInvalidValue;
     *executable = state.executables.add(std::make_shared<GraphExec>(GraphExec{graph->nodes}));
@@ -86,7 +107,6 @@ hipError_t hipGraphDestroy(hipGraph_t graph) {
 
 hipError_t hipGraphExecDestroy(hipGraphExec_t executable) {
   return call([&](State& state, Lock&) {
-    if (const auto error = check_unsafe_call(state)) return error;
     return state.executables.remove(executable) ? hipSuccess : hipErrorInvalidValue;
   });
 }

@@ -58,6 +58,7 @@ constexpr unsigned hipStreamNonBlocking = 1;
 using hipStream_t = struct ihipStream_t*;
 using hipEvent_t = struct ihipEvent_t*;
 using hipGraph_t = struct ihipGraph*;
+using hipGraphNode_t = struct hipGraphNode*;
 using hipGraphExec_t = struct hipGraphExec*;
 using hipModule_t = struct ihipModule_t*;
 using hipFunction_t = struct ihipModuleSymbol_t*;
@@ -91,6 +92,14 @@ HIP_STANDIN_API hipError_t hipIpcGetMemHandle(void* handle, void* pointer);
 HIP_STANDIN_API hipError_t hipMemcpy(void* to, const void* from, size_t size, hipMemcpyKind kind);
 HIP_STANDIN_API hipError_t hipMemcpyAsync(void* to, const void* from, size_t size,
                                           hipMemcpyKind kind, hipStream_t stream);
+HIP_STANDIN_API hipError_t hipMemcpyDtoH(void* to, void* from, size_t size);
+HIP_STANDIN_API hipError_t hipMemcpyDtoD(void* to, void* from, size_t size);
+HIP_STANDIN_API hipError_t hipMemcpyPeer(void* to, int to_device, const void* from,
+                                         int from_device, size_t size);
+HIP_STANDIN_API hipError_t hipMemcpy2D(void* to, size_t to_pitch, const void* from,
+                                       size_t from_pitch, size_t width, size_t height,
+                                       hipMemcpyKind kind);
+HIP_STANDIN_API hipError_t hipMemsetD8(void* to, unsigned char value, size_t size);
 HIP_STANDIN_API hipError_t hipMemset(void* to, int value, size_t size);
 HIP_STANDIN_API hipError_t hipMemsetAsync(void* to, int value, size_t size, hipStream_t stream);
 
@@ -112,6 +121,8 @@ HIP_STANDIN_API hipError_t hipStreamBeginCapture(hipStream_t stream, hipStreamCa
 HIP_STANDIN_API hipError_t hipStreamEndCapture(hipStream_t stream, hipGraph_t* graph);
 HIP_STANDIN_API hipError_t hipStreamIsCapturing(hipStream_t stream, hipStreamCaptureStatus* status);
 
+HIP_STANDIN_API hipError_t hipGraphGetRootNodes(hipGraph_t graph, hipGraphNode_t* nodes,
+                                                size_t* count);
 HIP_STANDIN_API hipError_t hipGraphInstantiateWithFlags(hipGraphExec_t* executable,
                                                         hipGraph_t graph,
                                                         unsigned long long flags);

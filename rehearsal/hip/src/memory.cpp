@@ -11,23 +11,20 @@ using namespace standin;
 constexpr std::size_t kAlignment = 256;
 constexpr std::size_t kIpcHandleSize = 64;
 
-hipError_t allocate(void** pointer, std::size_t size, bool on_host) {
-  return call([&](State& state, Lock&) {
-    if (const auto error = check_unsafe_call(state)) return error;
-    if (!pointer) return hipErrorInvalidValue;
-    *pointer = nullptr;
-    if (size == 0) return hipSuccess;
-    const int index = this_thread().device;
-    Device& device = state.devices[static_cast<std::size_t>(index)];
-    if (!on_host && size > kDeviceMemory - device.allocated) return hipErrorOutOfMemory;
-    const std::size_t padded = (size + kAlignment - 1) / kAlignment * kAlignment;
-    void* const made = std::aligned_alloc(kAlignment, padded);
-    if (!made) return hipErrorOutOfMemory;
-    state.allocations[made] = {size, index, on_host};
-    if (!on_host) device.allocated += size;
-    *pointer = made;
-    return hipSuccess;
-  });
+hipError_t allocate(State& state, void** pointer, std::size_t size, bool on_host) {
+  if (!pointer) return hipErrorInvalidValue;
+  *pointer = nullptr;
+  if (size == 0) return hipSuccess;
+  const int index = this_thread().device;
+  Device& device = state.devices[static_cast<std::size_t>(index)];
+  if (!on_host && size > kDeviceMemory - device.allocated) return hipErrorOutOfMemory;
+  const std::size_t padded = (size + kAlignment - 1) / kAlignment * kAlignment;
+  void* const made = std::aligned_alloc(kAlignment, padded);
+  if (!made) return hipErrorOutOfMemory;
+  state.allocations[made] = {size, index, on_host};
+  if (!on_host) device.allocated += size;
+  *pointer = made;
+  return hipSuccess;
 }
 
 // Waits for all work first, as HIP does: a queued kernel may still use the memory.
@@ -52,7 +49,7 @@ hipError_t release(void* pointer, bool on_host) {
   });
 }
 
-// hipMemcpy and hipMemset: on the legacy stream, and done on return.
+// The synchronous copies and fills: on the legacy stream, and done on return.
 hipError_t run_now(Task task) {
   return call([&](State& state, Lock& lock) {
     if (const auto error = check_synchronous_call(state, hipErrorStreamCaptureImplicit)) {
@@ -90,15 +87,23 @@ bool is_capturing(State& state, hipStream_t handle) {
 
 extern "C" {
 
-hipError_t hipMalloc(void** pointer, size_t size) { return allocate(pointer, size, false); }
+hipError_t hipMalloc(void** pointer, size_t size) {
+  return call([&](State& state, Lock&) {
+    if (const auto error = check_unsafe_call(state)) return error;
+    return allocate(state, pointer, size, false);
+  });
+}
 
-// The flags choose a cache policy, which host memory does not have.
+// Unlike hipMalloc it harms no capture. The flags choose a cache policy, which host memory has not.
 hipError_t hipExtMallocWithFlags(void** pointer, size_t size, unsigned) {
-  return allocate(pointer, size, false);
+  return call([&](State& state, Lock&) { return allocate(state, pointer, size, false); });
 }
 
 hipError_t hipHostMalloc(void** pointer, size_t size, unsigned) {
-  return allocate(pointer, size, true);
+  return call([&](State& state, Lock&) {
+    if (const auto error = check_unsafe_call(state)) return error;
+    return allocate(state, pointer, size, true);
+  });
 }
 
 hipError_t hipFree(void* pointer) { return release(pointer, false); }
@@ -128,6 +133,36 @@ hipError_t hipMemcpy(void* to, const void* from, size_t size, hipMemcpyKind kind
   if (!is_kind(kind)) return remember(hipErrorInvalidMemcpyDirection);
   if (size > 0 && (!to || !from)) return remember(hipErrorInvalidValue);
   return run_now(copy(to, from, size));
+}
+
+hipError_t hipMemcpyDtoH(void* to, void* from, size_t size) {
+  return hipMemcpy(to, from, size, hipMemcpyDeviceToHost);
+}
+
+hipError_t hipMemcpyDtoD(void* to, void* from, size_t size) {
+  return hipMemcpy(to, from, size, hipMemcpyDeviceToDevice);
+}
+
+hipError_t hipMemcpyPeer(void* to, int to_device, const void* from, int from_device, size_t size) {
+  const auto is_device = [](int device) { return device >= 0 && device < config().devices; };
+  if (!is_device(to_device) || !is_device(from_device)) return remember(hipErrorInvalidDevice);
+  return hipMemcpy(to, from, size, hipMemcpyDeviceToDevice);
+}
+
+hipError_t hipMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch,
+                       size_t width, size_t height, hipMemcpyKind kind) {
+  if (!is_kind(kind)) return remember(hipErrorInvalidMemcpyDirection);
+  if (!to || !from || width > to_pitch || width > from_pitch) return remember(hipErrorInvalidValue);
+  return run_now([=] {
+    for (std::size_t line = 0; line < height; ++line) {
+      std::memcpy(static_cast<char*>(to) + line * to_pitch,
+                  static_cast<const char*>(from) + line * from_pitch, width);
+    }
+  });
+}
+
+hipError_t hipMemsetD8(void* to, unsigned char value, size_t size) {
+  return hipMemset(to, value, size);
 }
 
 hipError_t hipMemcpyAsync(void* to, const void* from, size_t size, hipMemcpyKind kind,

@@ -29,6 +29,8 @@ struct Function {
 namespace {
 
 using namespace standin;
+constexpr unsigned kMaxThreads = 1024;  // of a block
+
 using Arguments = std::vector<std::vector<std::max_align_t>>;
 
 // hipModuleLoadData gets no size: an ELF file ends with its section headers or its last section.
@@ -145,8 +147,9 @@ hipError_t hipModuleLaunchKernel(hipFunction_t handle, unsigned grid_x, unsigned
     if (shared_bytes != 0 || extra) return hipErrorNotSupported;
     const Grid grid = {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}};
     const bool empty = !grid_x || !grid_y || !grid_z || !block_x || !block_y || !block_z;
+    const bool too_large = !empty && block_x > kMaxThreads / block_y / block_z;
     const Entry& entry = *function->entry;
-    if (empty || (entry.count > 0 && !arguments)) return hipErrorInvalidValue;
+    if (empty || too_large || (entry.count > 0 && !arguments)) return hipErrorInvalidValue;
     return submit(state, stream, [&entry, grid, copies = copy_arguments(entry, arguments)] {
       std::vector<const void*> pointers;
       for (const auto& copy : *copies) pointers.push_back(copy.data());

@@ -56,7 +56,6 @@ hipError_t submit(State& state, hipStream_t handle, Task task, Marker* marker) {
   std::shared_ptr<Stream> stream;
   if (is_legacy(handle)) {
     const int device = this_thread().device;
-    if (const auto error = check_legacy_stream(state, device)) return error;
     stream = state.devices[static_cast<std::size_t>(device)].legacy;
   } else {
     stream = state.streams.find(handle);

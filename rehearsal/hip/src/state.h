@@ -57,11 +57,13 @@ struct Capture {
   bool valid = true;
   bool open = true;
   Tasks nodes;
-  std::set<NodeId> leaves;  // nodes that no other depends on
+  std::vector<NodeId> roots;  // nodes that depend on no other
+  std::set<NodeId> leaves;    // nodes that no other depends on
 };
 
 struct Graph {
   std::shared_ptr<const Tasks> nodes;
+  std::vector<NodeId> roots;
 };
 
 struct GraphExec {

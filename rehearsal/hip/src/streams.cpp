@@ -79,7 +79,12 @@ hipError_t hipStreamWaitEvent(hipStream_t handle, hipEvent_t event_handle, unsig
     if (!is_legacy(handle)) {
       const auto stream = state.streams.find(handle);
       if (!stream) return hipErrorInvalidHandle;
-      if (stream->capture || event_in_capture) return wait_in_capture(stream, *event);
+      if (event_in_capture) return wait_in_capture(stream, *event);
+      if (stream->capture) {
+        // The stream itself waits; the capture gets no node.
+        stream->queue->push([marker = event->marker] { marker.wait(); });
+        return hipSuccess;
+      }
     } else if (event_in_capture) {
       event->capture->valid = false;
       return hipErrorStreamCaptureImplicit;

@@ -1,55 +1,12 @@
-"""The runtime calls that the matrix measures, by the names it gives them."""
+"""The runtime calls of the capture matrix, by the names that it gives them."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from ctypes import byref, c_size_t, c_void_p
 
-from capture_cases import (
-    MODES,
-    RELAXED,
-    SAME_THREAD,
-    SIZE,
-    STREAM_FLAGS,
-    Bench,
-    Observed,
-    Row,
-)
-
-FAR = "device 1: "
-
-
-class Case:
-    """One capture on a fresh stream, with the events and objects that a call may want.
-
-    `ready` holds an object made before the capture for the calls that use one up.
-    """
-
-    def __init__(self, bench: Bench, row: Row) -> None:
-        hip = bench.hip
-        self.bench, self.hip = bench, hip
-        self.stream = hip.make("hipStreamCreateWithFlags", STREAM_FLAGS[row.stream])
-        self.event_other, self.event_same, self.event_inside = (
-            hip.make("hipEventCreateWithFlags", 2) for _ in range(3)
-        )
-        for event, stream in (
-            (self.event_other, bench.other_nonblocking),
-            (self.event_same, self.stream),
-        ):
-            bench.bump(stream)
-            hip.must("hipEventRecord", event, stream)
-            hip.must("hipStreamSynchronize", stream)
-        maker = READY.get(row.call)
-        self.ready = maker(bench) if maker else 0
-
-    def create(self, name: str, *arguments: object) -> int:
-        return self.hip.call(name, byref(c_void_p()), *arguments)
-
-    def close(self) -> None:
-        for event in (self.event_other, self.event_same, self.event_inside):
-            self.hip.must("hipEventDestroy", event)
-        self.hip.must("hipStreamDestroy", self.stream)
+from capture_cases import MODES, SIZE
+from one_capture import FAR, Call, Case, Maker
 
 
 def _mem_get_info(case: Case) -> int:
@@ -71,9 +28,6 @@ def _whole_capture(case: Case) -> int:
     return began or ended
 
 
-Call = Callable[[Case], int]
-
-
 def _of_event(name: str, event: str) -> Call:
     return lambda case: case.hip.call(name, getattr(case, event))
 
@@ -90,7 +44,7 @@ def _creates(name: str, *arguments: object) -> Call:
     return lambda case: case.create(name, *arguments)
 
 
-READY: dict[str, Callable[[Bench], int]] = {
+READY: dict[str, Maker] = {
     "Free": lambda b: b.hip.make("hipMalloc", SIZE),
     "FreeHost": lambda b: b.hip.make("hipHostMalloc", SIZE, 0),
     "EventDestroy": lambda b: b.hip.make("hipEventCreateWithFlags", 2),
@@ -173,31 +127,3 @@ CALLS: dict[str, Call] = {
         "hipEventQuery", "event_same"
     ),
 }
-
-
-def measure(bench: Bench, row: Row) -> Observed:
-    """Makes the row's call inside a capture of the row's kind; KeyError for an unknown call."""
-    hip = bench.hip
-    call = CALLS[row.call]
-    device = 1 if row.call.startswith(FAR) else 0
-    if device:
-        bench.far()
-    case = Case(bench, row)
-    caller = None if row.caller in SAME_THREAD else bench.caller(device, MODES[row.caller])
-    hip.must("hipStreamBeginCapture", case.stream, MODES[row.capture_mode])
-    bench.bump(case.stream)
-    hip.must("hipEventRecord", case.event_inside, case.stream)
-    own_mode = ctypes.c_int(RELAXED)
-    if SAME_THREAD.get(row.caller) is not None:
-        hip.must("hipThreadExchangeStreamCaptureMode", byref(own_mode))
-    call_rc = caller.ask(lambda: call(case)) if caller else call(case)
-    if SAME_THREAD.get(row.caller) is not None:
-        hip.must("hipThreadExchangeStreamCaptureMode", byref(own_mode))
-    bench.bump(case.stream)
-    graph = c_void_p()
-    end_rc = hip.call("hipStreamEndCapture", case.stream, byref(graph))
-    survived = end_rc == 0 and graph.value is not None
-    if survived:
-        hip.must("hipGraphDestroy", graph)
-    case.close()
-    return Observed(call_rc, int(survived), end_rc)

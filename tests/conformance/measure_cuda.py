@@ -2,7 +2,7 @@
 
     python3 measure_cuda.py [--cudart libcudart.so.13] [--nvrtc libnvrtc.so.13]
 
-Needs two NVIDIA GPUs with peer access. The stand-in is not involved. Exit codes: 0 every row is as
+Needs two NVIDIA GPUs with peer access. No HIP is involved. Exit codes: 0 every row is as
 in the reference; 1 some are not; 2 it cannot be measured.
 """
 
@@ -15,8 +15,12 @@ from ctypes import byref, c_int, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any, ClassVar
 
-from capture_cases import KERNEL, Hip, RuntimeFailure
-from conformance import MATRIX, Unusable, compare, measure_all, read_matrix
+from capture_cases import KERNELS, Hip, RuntimeFailure
+from capture_tables import Unusable, read_matrix
+from comparison import compare
+from measuring import CALLS, measure_all
+
+MATRIX = Path(__file__).resolve().parents[1] / "data" / "capture-matrix-h100.tsv"
 
 
 class Cuda(Hip):
@@ -47,7 +51,7 @@ def compile_ptx(path: str) -> bytes:
     """The one kernel of the measurements as PTX; raises RuntimeFailure."""
     nvrtc = ctypes.CDLL(path)
     program, size = c_void_p(), c_size_t()
-    nvrtc.nvrtcCreateProgram(byref(program), KERNEL, b"bump", c_int(0), None, None)
+    nvrtc.nvrtcCreateProgram(byref(program), KERNELS.read_bytes(), b"bump", c_int(0), None, None)
     code = nvrtc.nvrtcCompileProgram(program, c_int(0), None)
     if code != 0:
         raise RuntimeFailure(f"nvrtcCompileProgram returned {code}")
@@ -64,19 +68,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--matrix", type=Path, default=MATRIX)
     options = parser.parse_args(arguments)
     try:
-        matrix = read_matrix(options.matrix)
+        matrix = read_matrix(options.matrix, CALLS)
         found = measure_all(
             lambda: Cuda(options.cudart), lambda: compile_ptx(options.nvrtc), list(matrix)
         )
     except Unusable as error:
         print(error, file=sys.stderr)
         return 2
-    report = compare(matrix, found, [])
+    report = compare(matrix, found)
     for line in report.disagreements:
         print(line)
-    print(
-        f"{len(matrix)} rows: {report.as_cuda} as in the reference, {len(report.disagreements)} not"
-    )
+    changed = len(report.disagreements)
+    print(f"{len(matrix)} rows: {report.as_expected} as in the reference, {changed} not")
     return 1 if report.disagreements else 0
 
 

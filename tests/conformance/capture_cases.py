@@ -1,8 +1,4 @@
-"""Makes one runtime call inside a stream capture of a HIP library, for every row of the matrix.
-
-Nothing races: the capture begins, the call is made (by its own thread, which hands the result
-back), the capture ends. Each row uses fresh streams and events.
-"""
+"""What a measurement needs: a HIP library by path, the compiled kernel, threads, device objects."""
 
 from __future__ import annotations
 
@@ -10,75 +6,46 @@ import ctypes
 import queue
 import threading
 from collections.abc import Callable
-from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
-from typing import Any, NamedTuple
+from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
+from pathlib import Path
+from typing import Any
+
+from argument_types import TYPES
 
 MODES = {"GLOBAL": 0, "THREAD_LOCAL": 1, "RELAXED": 2}
 RELAXED = MODES["RELAXED"]
 SAME_THREAD = {"same": None, "same, RELAXED": RELAXED}
 STREAM_FLAGS = {"non-blocking": 1, "blocking": 0}
-KERNEL = b'extern "C" __global__ void bump(int* counter, int by) { counter[0] += by; }'
+KERNELS = Path(__file__).resolve().with_name("kernels.cpp")
 HANDOVER_LIMIT_S = 20.0
 SIZE = 4096
-
-
-class Row(NamedTuple):
-    """What identifies a measurement: the first four columns of the matrix."""
-
-    stream: str
-    capture_mode: str
-    caller: str
-    call: str
-
-
-class Observed(NamedTuple):
-    """What a measurement found: the last three columns of the matrix."""
-
-    call_rc: int
-    survived: int
-    end_rc: int
 
 
 class RuntimeFailure(Exception):
     """A call that prepares a measurement failed, so there is nothing to measure."""
 
 
+class MissingCall(RuntimeFailure):
+    """The library does not have a call at all; the message names it."""
+
+
 class Hip:
     """A HIP library by path; every hip* call by its name, returning its hipError_t."""
 
-    # Calls with arguments that are no pointers. ctypes needs their types; all else is pointers.
-    TYPES: tuple[tuple[str, list[Any]], ...] = (
-        ("hipMemcpy", [c_void_p, c_void_p, c_size_t, c_int]),
-        ("hipMemcpyAsync", [c_void_p, c_void_p, c_size_t, c_int, c_void_p]),
-        ("hipMemset", [c_void_p, c_int, c_size_t]),
-        ("hipMalloc", [c_void_p, c_size_t]),
-        ("hipHostMalloc", [c_void_p, c_size_t, c_uint]),
-        ("hipGraphInstantiateWithFlags", [c_void_p, c_void_p, c_ulonglong]),
-        ("hipStreamCreateWithFlags", [c_void_p, c_uint]),
-        ("hipEventCreateWithFlags", [c_void_p, c_uint]),
-        ("hipStreamWaitEvent", [c_void_p, c_void_p, c_uint]),
-        ("hipStreamBeginCapture", [c_void_p, c_int]),
-        ("hipSetDevice", [c_int]),
-        ("hipDeviceEnablePeerAccess", [c_int, c_uint]),
-        ("hipModuleGetFunction", [c_void_p, c_void_p, c_char_p]),
-        ("hipModuleLaunchKernel", [c_void_p] + [c_uint] * 7 + [c_void_p] * 3),
-        ("hipDeviceSynchronize", []),
-        ("hipGetLastError", []),
-    )
-
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
-        for name, types in self.TYPES:
-            self.function(name).argtypes = types
 
     def function(self, name: str) -> Any:
         """The library's function of that hip* name."""
         return getattr(self._library, name)
 
     def call(self, name: str, *arguments: object) -> int:
-        function = self.function(name)
+        try:
+            function = self.function(name)
+        except AttributeError:
+            raise MissingCall(f"the library has no {name}") from None
         if function.argtypes is None:
-            function.argtypes = [c_void_p] * len(arguments)
+            function.argtypes = TYPES.get(name, [c_void_p] * len(arguments))
         return int(function(*arguments))
 
     def must(self, name: str, *arguments: object) -> None:
@@ -93,12 +60,16 @@ class Hip:
         return handle.value or 0
 
 
-def compile_kernel(hiprtc_path: str) -> bytes:
-    """Compiles the one kernel of the measurements; raises RuntimeFailure with the log."""
+def compile_kernel(hiprtc_path: str, gfx: str) -> bytes:
+    """Compiles the kernel of the measurements for an architecture, such as gfx942.
+
+    hiprtc knows of no device to ask. Raises RuntimeFailure with the compiler's log.
+    """
     library = ctypes.CDLL(hiprtc_path)
     program, size = c_void_p(), c_size_t()
-    library.hiprtcCreateProgram(byref(program), KERNEL, b"bump", 0, None, None)
-    code = library.hiprtcCompileProgram(program, 0, None)
+    options = (c_char_p * 1)(f"--offload-arch={gfx}".encode())
+    library.hiprtcCreateProgram(byref(program), KERNELS.read_bytes(), b"bump", 0, None, None)
+    code = library.hiprtcCompileProgram(program, 1, options)
     library.hiprtcGetProgramLogSize(program, byref(size))
     log = ctypes.create_string_buffer(size.value)
     library.hiprtcGetProgramLog(program, log)
@@ -151,8 +122,8 @@ class Bench:
     def __init__(self, hip: Hip, code: bytes) -> None:
         self.hip = hip
         self.image = ctypes.create_string_buffer(code, len(code))
-        module = hip.make("hipModuleLoadData", self.image)
-        self.bump_function = hip.make("hipModuleGetFunction", module, b"bump")
+        self.module = hip.make("hipModuleLoadData", self.image)
+        self.bump_function = hip.make("hipModuleGetFunction", self.module, b"bump")
         self.buffers = [hip.make("hipMalloc", SIZE) for _ in range(2)]
         self.counter = hip.make("hipMalloc", SIZE)
         self.host = ctypes.create_string_buffer(SIZE)

@@ -1,0 +1,40 @@
+"""The argument types of runtime calls, for ctypes; a call that is not here takes pointers only."""
+
+from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulonglong, c_void_p
+from typing import Any
+
+TYPES: dict[str, list[Any]] = {
+    "hipDeviceCanAccessPeer": [c_void_p, c_int, c_int],
+    "hipDeviceEnablePeerAccess": [c_int, c_uint],
+    "hipDeviceGetAttribute": [c_void_p, c_int, c_int],
+    "hipDeviceGetDefaultMemPool": [c_void_p, c_int],
+    "hipEventCreateWithFlags": [c_void_p, c_uint],
+    "hipExtMallocWithFlags": [c_void_p, c_size_t, c_uint],
+    "hipGraphInstantiateWithFlags": [c_void_p, c_void_p, c_ulonglong],
+    "hipHostMalloc": [c_void_p, c_size_t, c_uint],
+    "hipHostRegister": [c_void_p, c_size_t, c_uint],
+    "hipMalloc": [c_void_p, c_size_t],
+    "hipMallocAsync": [c_void_p, c_size_t, c_void_p],
+    "hipMallocManaged": [c_void_p, c_size_t, c_uint],
+    "hipMemPoolTrimTo": [c_void_p, c_size_t],
+    "hipMemcpy": [c_void_p, c_void_p, c_size_t, c_int],
+    "hipMemcpy2D": [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_size_t, c_int],
+    "hipMemcpy2DAsync": [c_void_p, c_size_t, c_void_p, *[c_size_t] * 3, c_int, c_void_p],
+    "hipMemcpyAsync": [c_void_p, c_void_p, c_size_t, c_int, c_void_p],
+    "hipMemcpyDtoD": [c_void_p, c_void_p, c_size_t],
+    "hipMemcpyDtoH": [c_void_p, c_void_p, c_size_t],
+    "hipMemcpyPeer": [c_void_p, c_int, c_void_p, c_int, c_size_t],
+    "hipMemcpyPeerAsync": [c_void_p, c_int, c_void_p, c_int, c_size_t, c_void_p],
+    "hipMemcpyWithStream": [c_void_p, c_void_p, c_size_t, c_int, c_void_p],
+    "hipMemset": [c_void_p, c_int, c_size_t],
+    "hipMemsetAsync": [c_void_p, c_int, c_size_t, c_void_p],
+    "hipMemsetD8": [c_void_p, c_ubyte, c_size_t],
+    "hipModuleGetFunction": [c_void_p, c_void_p, c_char_p],
+    "hipModuleLaunchKernel": [c_void_p] + [c_uint] * 7 + [c_void_p] * 3,
+    "hipSetDevice": [c_int],
+    "hipStreamAddCallback": [c_void_p, c_void_p, c_void_p, c_uint],
+    "hipStreamBeginCapture": [c_void_p, c_int],
+    "hipStreamCreateWithFlags": [c_void_p, c_uint],
+    "hipStreamCreateWithPriority": [c_void_p, c_uint, c_int],
+    "hipStreamWaitEvent": [c_void_p, c_void_p, c_uint],
+}

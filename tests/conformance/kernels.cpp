@@ -1,0 +1,3 @@
+// The one kernel of the measurements. hiprtc compiles it for the runtime that is measured; the
+// emulator takes it as a CPU function: make -C emulation kernels SOURCE=... OUTPUT=...
+extern "C" __global__ void bump(int* counter, int by) { counter[0] += by; }
