@@ -17,7 +17,7 @@ void use_a_hardware_queue() {
 
 Device make_device(const char* image, const Options& options, int launchers) {
   Device made;
-  const Handle module = load_module(image);
+  const Handle module = load_module(read_image(image));
   for (int kind = 0; kind < kKernels; ++kind) {
     hip("hipModuleGetFunction", &made.functions[kind], module, kNames[kind]);
   }

@@ -9,7 +9,6 @@
 #include <iterator>
 #include <map>
 #include <string>
-#include <vector>
 
 namespace replay_fuzz {
 namespace {
@@ -77,15 +76,18 @@ Handle instantiate(Handle graph) {
   return exec;
 }
 
-Handle load_module(const char* image) {
-  std::ifstream file(image, std::ios::binary);
+std::vector<char> read_image(const char* path) {
+  std::ifstream file(path, std::ios::binary);
   if (!file) {
-    std::printf("cannot read %s: make it with run_fuzz.py --build\n", image);
+    std::printf("cannot read %s: make it with compile_kernels.py\n", path);
     leave(kUsage);
   }
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Handle load_module(const std::vector<char>& image) {
   Handle module = nullptr;
-  hip("hipModuleLoadData", &module, static_cast<const void*>(bytes.data()));
+  hip("hipModuleLoadData", &module, static_cast<const void*>(image.data()));
   return module;
 }
 

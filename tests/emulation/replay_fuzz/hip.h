@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace replay_fuzz {
 
@@ -40,7 +41,8 @@ void wait(Handle stream, Handle event);
 void synchronize();  // the device
 void launch(Handle function, u32 blocks, u32 threads, Handle stream, void** arguments);
 Handle instantiate(Handle graph);
-Handle load_module(const char* image);  // the path of a code object
+std::vector<char> read_image(const char* path);  // a code object
+Handle load_module(const std::vector<char>& image);
 
 template <class T>
 T* device_array(std::size_t count) {

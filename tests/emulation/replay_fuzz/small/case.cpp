@@ -11,10 +11,12 @@ Handle function_of(Handle module, const char* name) {
 
 }  // namespace
 
-Kernels::Kernels(Handle module)
-    : in_place(function_of(module, "f_inplace")),
-      map(function_of(module, "f_map")),
-      block4k(function_of(module, "f_block4k")) {}
+Kernels::Kernels(const Image& image) {
+  const Handle module = load_module(image);
+  in_place = function_of(module, "f_inplace");
+  map = function_of(module, "f_map");
+  block4k = function_of(module, "f_block4k");
+}
 
 u32* zeroed(u32 words) {
   u32* const made = device_array<u32>(words);

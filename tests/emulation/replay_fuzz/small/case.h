@@ -22,8 +22,10 @@ constexpr u32 kFew = 16;        // words of a buffer that takes no time
 constexpr u32 kMany = 20000;    // words of a buffer that takes some
 constexpr int kReplays = 100;
 
+using Image = std::vector<char>;
+
 struct Kernels {
-  explicit Kernels(Handle module);
+  explicit Kernels(const Image& image);
   Handle in_place, map, block4k;
 };
 
@@ -42,15 +44,15 @@ struct Outcome {
   int wrong = 0, of = 1;
 };
 
-// Each case: its name, what it shows, and what it does. `others`: streams that were used before.
 struct Case {
   const char* name;
   const char* shows;
-  Outcome (*run)(const Kernels& kernels);
+  Outcome (*run)(const Image& image);  // the first call of HIP is its own
 };
 
 const std::vector<Case>& root_cases();
 const std::vector<Case>& node_cases();
+const std::vector<Case>& fat_binary_cases();
 const std::vector<Case>& circle_cases();
 const std::vector<Case>& wait_cases();
 

@@ -5,7 +5,8 @@ namespace replay_fuzz {
 namespace {
 
 // One side stream after the other, round a circle of so many, ending where it began.
-Outcome circle(const Kernels& kernels, int sides) {
+Outcome circle(const Image& image, int sides) {
+  const Kernels kernels(image);
   const Handle stream = new_stream();
   std::vector<Handle> side;
   for (int i = 0; i < sides; ++i) side.push_back(new_stream());
@@ -29,8 +30,8 @@ Outcome circle(const Kernels& kernels, int sides) {
   return {first_word(chained) != model, 1};
 }
 
-Outcome circle2(const Kernels& kernels) { return circle(kernels, 2); }
-Outcome circle3(const Kernels& kernels) { return circle(kernels, 3); }
+Outcome circle2(const Image& image) { return circle(image, 2); }
+Outcome circle3(const Image& image) { return circle(image, 3); }
 
 }  // namespace
 

@@ -10,13 +10,18 @@ namespace {
 using namespace replay_fuzz;
 
 const Case* find(const std::string& name) {
-  for (const auto* group : {&root_cases(), &node_cases(), &circle_cases(), &wait_cases()}) {
+  for (const auto* group : {&root_cases(), &node_cases(), &wait_cases(), &circle_cases(), &fat_binary_cases()}) {
     for (const Case& each : *group) {
       if (each.name == name) return &each;
       if (name.empty()) std::printf("  %-10s %s\n", each.name, each.shows);
     }
   }
   return nullptr;
+}
+
+// Each takes a hardware queue, so the streams of the case share other ones.
+void use_streams(const Kernels& kernels, int count) {
+  for (int i = 0; i < count; ++i) in_place(kernels, new_stream(), zeroed(kFew), 1);
 }
 
 }  // namespace
@@ -29,11 +34,9 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   load_hip(argv[1]);
-  const Kernels kernels(load_module(argv[2]));
-  for (int i = 0, others = argc > 4 ? std::atoi(argv[4]) : 0; i < others; ++i) {
-    in_place(kernels, new_stream(), zeroed(kFew), 1);
-  }
-  const Outcome outcome = asked->run(kernels);
+  const Image image = read_image(argv[2]);
+  if (argc > 4) use_streams(Kernels(image), std::atoi(argv[4]));
+  const Outcome outcome = asked->run(image);
   std::printf("%s: %d of %d wrong\n", asked->name, outcome.wrong, outcome.of);
   leave(outcome.wrong ? kWrong : kRight);
 }

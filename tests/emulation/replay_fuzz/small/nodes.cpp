@@ -19,7 +19,8 @@ void use_argument_memory(const Kernels& kernels, u32* to, const u32* from, int l
   for (int i = 0; i < launches; ++i) launch(kernels.block4k, 1, 1, nullptr, arguments);
 }
 
-Outcome memset_node(const Kernels& kernels) {
+Outcome memset_node(const Image& image) {
+  const Kernels kernels(image);
   const Handle stream = new_stream();
   u32 *const set = zeroed(kFew), *const to = zeroed(kFew), *const from = zeroed(kFew);
   synchronize();

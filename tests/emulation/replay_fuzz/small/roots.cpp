@@ -6,7 +6,8 @@ namespace {
 
 // The side stream's node reads what the launch stream wrote just before. With a node before the fork it is
 // ordered behind that node; without one it is a root of its own.
-Outcome fork(const Kernels& kernels, bool node_before_the_fork) {
+Outcome fork(const Image& image, bool node_before_the_fork) {
+  const Kernels kernels(image);
   const Handle stream = new_stream(), side = new_stream();
   u32 *const written = zeroed(kMany), *const read = zeroed(kFew), *const other = zeroed(kFew);
   synchronize();
@@ -30,8 +31,8 @@ Outcome fork(const Kernels& kernels, bool node_before_the_fork) {
   return outcome;
 }
 
-Outcome roots(const Kernels& kernels) { return fork(kernels, false); }
-Outcome one_root(const Kernels& kernels) { return fork(kernels, true); }
+Outcome roots(const Image& image) { return fork(image, false); }
+Outcome one_root(const Image& image) { return fork(image, true); }
 
 }  // namespace
 

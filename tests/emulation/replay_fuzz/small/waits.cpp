@@ -8,7 +8,8 @@ namespace replay_fuzz {
 namespace {
 
 // So many of these shapes one behind the other. 7.2.4 counts four segments in each.
-Outcome waits(const Kernels& kernels, int shapes) {
+Outcome waits(const Image& image, int shapes) {
+  const Kernels kernels(image);
   const Handle stream = new_stream(), idle = new_stream(), side = new_stream();
   u32 *const trunk = zeroed(kFew), *const branch = zeroed(kFew);
   synchronize();
@@ -32,8 +33,8 @@ Outcome waits(const Kernels& kernels, int shapes) {
   return {first_word(branch) != model, 1};
 }
 
-Outcome waits1(const Kernels& kernels) { return waits(kernels, 1); }
-Outcome waits4(const Kernels& kernels) { return waits(kernels, 4); }
+Outcome waits1(const Image& image) { return waits(image, 1); }
+Outcome waits4(const Image& image) { return waits(image, 4); }
 
 }  // namespace
 
