@@ -27,6 +27,17 @@ def compile_kernels(hiprtc: str, source: Path, gfx: str) -> bytes:
     return code.raw[: size.value]
 
 
+def image_for(build: Path, hiprtc: str, gfx: str) -> Path:
+    """Compile this folder's kernels into `build`, unless that was done since they changed.
+
+    Raises ValueError with the compiler's log, OSError where hiprtc does not load.
+    """
+    source, image = Path(__file__).with_name("kernels.cpp"), build / f"fuzz.{gfx}.hsaco"
+    if not image.exists() or image.stat().st_mtime < source.stat().st_mtime:
+        image.write_bytes(compile_kernels(hiprtc, source, gfx))
+    return image
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 5:
         sys.exit("usage: compile_kernels.py LIBHIPRTC SOURCE GFX OUTPUT")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import signal
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -20,6 +22,22 @@ class Outcome(Enum):
     CRASHED = "crashed"
     HUNG = "hung"
     NOT_STARTED = "not started"
+
+
+STATUSES = {Outcome.WRONG: 3, Outcome.CRASHED: 4, Outcome.HUNG: 5, Outcome.REFUSED: 6}
+NOTHING_RUN = 1
+
+
+def status_of(counts: Counter[Outcome]) -> int:
+    """What a runner exits with: 0 all right, NOTHING_RUN, or the first of STATUSES that applies."""
+    if not counts or counts[Outcome.NOT_STARTED]:
+        return NOTHING_RUN
+    return next((status for outcome, status in STATUSES.items() if counts[outcome]), 0)
+
+
+def told(counts: Counter[Outcome]) -> str:
+    """The counts in words."""
+    return ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
 
 
 BY_STATUS = {0: Outcome.RIGHT, 2: Outcome.WRONG, 3: Outcome.REFUSED}
@@ -65,17 +83,30 @@ class Run:
 
     def carry_out(self, limit: float) -> Result:
         """Run it for at most `limit` seconds."""
-        environment = {**os.environ, **self.environment}
-        try:
-            done = subprocess.run(
-                self.words(), env=environment, capture_output=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired as late:
-            said = (late.stdout or b"").decode(errors="replace")
-            return Result(Outcome.HUNG, f"{said}\nnot done after {limit:g} s")
-        text = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode < 0:
-            name = signal.Signals(-done.returncode).name
-            said = text.strip().splitlines()[-1:]
-            return Result(Outcome.CRASHED, " ".join([f"ended by {name}", *said]))
-        return Result(BY_STATUS.get(done.returncode, Outcome.NOT_STARTED), text)
+        return carry_out(self.words(), self.environment, limit)
+
+
+def leave_no_core_files() -> None:
+    """Processes that crash on purpose leave nothing behind."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def carry_out(words: list[str], environment: dict[str, str], limit: float) -> Result:
+    """Run a program of this folder for at most `limit` seconds."""
+    try:
+        done = subprocess.run(
+            words,
+            env={**os.environ, **environment},
+            capture_output=True,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode(errors="replace")
+        return Result(Outcome.HUNG, f"{said}\nnot done after {limit:g} s")
+    text = (done.stdout + done.stderr).decode(errors="replace")
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        end = text.strip().splitlines()[-1:]
+        return Result(Outcome.CRASHED, " ".join([f"ended by {name}", *end]))
+    return Result(BY_STATUS.get(done.returncode, Outcome.NOT_STARTED), text)

@@ -18,14 +18,12 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from compile_kernels import compile_kernels
+from compile_kernels import image_for
 from known_faults import KNOWN_FAULTS
-from one_run import Outcome, Result, Run
+from one_run import NOTHING_RUN, Outcome, Result, Run, leave_no_core_files, status_of, told
 from shrink import shrink
 
 HERE = Path(__file__).resolve().parent
-STATUSES = {Outcome.WRONG: 3, Outcome.CRASHED: 4, Outcome.HUNG: 5, Outcome.REFUSED: 6}
-NOTHING_RUN = 1
 SHRINKING_SECONDS = 30
 
 
@@ -70,9 +68,8 @@ def prepare(args: argparse.Namespace) -> Run:
     if not program.exists():
         print(f"{program} is missing: make -C {HERE} BUILD={args.build}")
         sys.exit(NOTHING_RUN)
-    image = args.build / f"fuzz.{args.gfx}.hsaco"
     try:
-        image.write_bytes(compile_kernels(args.hiprtc, HERE / "kernels.cpp", args.gfx))
+        image = image_for(args.build, args.hiprtc, args.gfx)
     except (OSError, ValueError) as error:
         print(f"no kernels: {error}")
         sys.exit(NOTHING_RUN)
@@ -107,6 +104,7 @@ def main(words: list[str]) -> int:
     """Run the seeds and return the exit status."""
     args = arguments(words)
     base = prepare(args)
+    leave_no_core_files()
     seeds = (
         itertools.count(args.forever)
         if args.seeds is None
@@ -130,11 +128,8 @@ def main(words: list[str]) -> int:
                         show(run, result, args)
         except KeyboardInterrupt:
             print("interrupted")
-    told = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
-    print(f"{sum(counts.values())} seeds: {told}; {time.monotonic() - began:.0f} s")
-    if not counts or counts[Outcome.NOT_STARTED]:
-        return NOTHING_RUN
-    return next((status for outcome, status in STATUSES.items() if counts[outcome]), 0)
+    print(f"{sum(counts.values())} seeds: {told(counts)}; {time.monotonic() - began:.0f} s")
+    return status_of(counts)
 
 
 if __name__ == "__main__":
