@@ -27,7 +27,7 @@ def programs(laboratory):
         ("6.4.3", "memset", 0, {}, WRONG),
         ("6.4.3", "memset", 0, {PACKETS: "0"}, RIGHT),
         ("7.2.4", "memset", 0, {}, RIGHT),
-        # The fault reads behind the end of a list; by this variable no chance decides what is there.
+        # The fault reads behind the end of a list: by this variable it reads no valid address.
         ("7.2.4", "waits1", 0, {SEGMENTS: "0", "MALLOC_PERTURB_": "255"}, CRASHED),
         ("7.2.4", "waits1", 0, {}, RIGHT),
         ("7.2.4", "waits4", 0, {"MALLOC_PERTURB_": "255"}, CRASHED),
@@ -44,7 +44,7 @@ def test_a_graph_replays_as_the_findings_say(programs, version, case, others, va
     assert done.returncode == status, done.stdout
 
 
-# A program registers its fat binary before it first calls HIP; a plugin that is loaded later, after.
+# A program registers its fat binary before it calls HIP; a plugin that is loaded later, after.
 @pytest.mark.parametrize(
     ("version", "case", "words", "status", "says"),
     [
