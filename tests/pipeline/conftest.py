@@ -17,11 +17,11 @@ import pytest
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
-from rocm_images import engine
+from rocm_images import emulator, engine
 from rocm_images.buildx import Buildx, find_buildx
 from rocm_images.engine import Engine
 from rocm_images.errors import EngineError
-from rocm_images.labels import PREFIX
+from rocm_images.labels import HIP_RUNTIME, IMITATION, PREFIX
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"
@@ -71,6 +71,25 @@ def run_in(
         return status, out, err
     finally:
         container.remove(force=True)
+
+
+def run_on_gpus(
+    client: docker.DockerClient, image: str, words: Sequence[str], **environment: str
+) -> tuple[int, str, str]:
+    """`run_in` where the image sees two GPUs: emulated ones, or those of the imitation of HIP."""
+    labels = client.images.get(image).labels
+    if labels[HIP_RUNTIME] == IMITATION:
+        machine = {"HIP_STANDIN_DEVICES": "2", "HIP_STANDIN_GFX": labels[PREFIX + "gfx"]}
+        return run_in(client, image, words, environment={**machine, **environment})
+    machine = emulator.environment(labels[PREFIX + "gfx"], 2)
+    with emulator.lent(client) as holder:
+        return run_in(
+            client,
+            image,
+            words,
+            environment={**machine, **environment},
+            volumes_from=[f"{holder}:ro"],
+        )
 
 
 @pytest.fixture(scope="session")

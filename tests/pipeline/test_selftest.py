@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import Answer, run_build_py, run_in
+from conftest import Answer, run_build_py, run_on_gpus
 from rocm_images.engine import Engine
 
 RECOMMENDED = "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal"
@@ -16,15 +16,12 @@ RECOMMENDED = "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal"
 
 @pytest.fixture
 def evidence(rolling: Answer, client: docker.DockerClient, tmp_path: Path) -> Path:
-    """The file that `docker run ... IMAGE selftest --output -` prints, on two stand-in GPUs."""
-    status, out, err = run_in(
+    """The file that `docker run ... IMAGE selftest --output -` prints, on two emulated GPUs."""
+    status, out, err = run_on_gpus(
         client,
         RECOMMENDED,
         ["selftest", "--output", "-"],
-        environment={
-            "HIP_STANDIN_DEVICES": "2",
-            "ROCM_IMAGES_IMAGE_ID": str(client.images.get(RECOMMENDED).id),
-        },
+        ROCM_IMAGES_IMAGE_ID=str(client.images.get(RECOMMENDED).id),
     )
     assert status == 0, err
     path = tmp_path / "evidence.json"
@@ -39,7 +36,7 @@ def test_a_self_test_verifies_against_its_image_and_no_other(
     environment = dict(real_engine.environment)
     own = run_build_py(*verify, "--image", RECOMMENDED, environment=environment)
     assert own.code == 0, own.stderr
-    assert "942-rocm7.2.2: passed at level stand-in" in own.stdout
+    assert "942-rocm7.2.2: passed at level emulated" in own.stdout
     assert "serve     not-run: not run: no GPU" in own.stdout
     assert "race      not-run: not run: no GPU" in own.stdout
     other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
@@ -67,7 +64,7 @@ def test_the_contents_tell_images_apart_where_no_id_was_told(
 
 
 def test_a_tampered_self_test_does_not_verify(evidence: Path) -> None:
-    evidence.write_text(evidence.read_text().replace('"stand-in"', '"serve"', 1))
+    evidence.write_text(evidence.read_text().replace('"emulated"', '"serve"', 1))
     answer = run_build_py("evidence", "verify", str(evidence))
     assert answer.code == 11
     assert "changed after the test" in answer.stderr
@@ -77,4 +74,4 @@ def test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level(rolling: Answe
     answer = run_build_py("smoke", "--rehearse", "--serve", "--image", RECOMMENDED)
     assert answer.code == 0, answer.stderr
     assert "not run: no GPU" in answer.stdout
-    assert answer.summary["942-rocm7.2.2"]["evidence"]["level"] == "stand-in"
+    assert answer.summary["942-rocm7.2.2"]["evidence"]["level"] == "emulated"

@@ -1,4 +1,4 @@
-"""The HIP stand-in is what it claims to be, and the probe's alarms go off in a real image."""
+"""The imitation of HIP is what it claims to be, and the probe's alarms go off in an image."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import site
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 
-from conftest import PROJECT, Answer, run_in
-from rocm_images.labels import STAND_IN
+from conftest import PROJECT, Answer, run_in, run_on_gpus
+from rocm_images.labels import HIP_RUNTIME, IMITATION
 
 TESTS_IN_BASE = 76
 
@@ -21,7 +22,7 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
 ) -> None:
     base = next(
         tag
-        for image in client.images.list(filters={"label": f"{STAND_IN}=base"})
+        for image in client.images.list(filters={"label": f"{HIP_RUNTIME}={IMITATION}"})
         for tag in image.tags
         if "/base:" in tag
     )
@@ -52,6 +53,12 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
     assert not [case for case in cases if len(case)]
 
 
+def evidence_of(image_id: str) -> dict[str, Any]:
+    path = PROJECT / "build" / "evidence" / f"{image_id.removeprefix('sha256:')}.json"
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
 @pytest.mark.parametrize(
     ("kind", "code", "sentence"),
     [
@@ -65,12 +72,11 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
 def test_each_sabotage_has_its_own_exit_code_and_sentence(
     rehearsed: Answer, client: docker.DockerClient, kind: str, code: int, sentence: str
 ) -> None:
-    status, out, err = run_in(
+    status, out, err = run_on_gpus(
         client,
         rehearsed.summary["942-rocm7.2.2"]["image_id"],
         ["graph-probe", "decode", "--sabotage", kind, "--timeout", "12", "--json"],
-        entrypoint="",
-        environment={"HIP_STANDIN_DEVICES": "2"},
+        ROCM_IMAGES_SKIP_PREFLIGHT="1",
     )
     assert status == code, out + err
     assert sentence in json.loads(out)["sentence"]
@@ -79,15 +85,46 @@ def test_each_sabotage_has_its_own_exit_code_and_sentence(
 def test_evidence_names_the_image_the_device_and_what_was_found(rehearsed: Answer) -> None:
     for cell, report in rehearsed.summary.items():
         image_id = report["image_id"]
-        path = PROJECT / "build" / "evidence" / f"{image_id.removeprefix('sha256:')}.json"
-        evidence = json.loads(path.read_text())
+        evidence = evidence_of(image_id)
         assert evidence["image_id"] == image_id
         assert evidence["cell"] == cell
-        assert evidence["level"] == "stand-in"
+        imitated = cell.endswith("7.2.0")
+        level = "stand-in" if imitated else "emulated"
+        assert evidence["level"] == level
         assert evidence["passed"] is True
         assert evidence["tests_failed"] == 0
-        verdict = "unsafe" if cell.endswith("7.2.0") else "safe"
+        verdict = "unsafe" if imitated else "safe"
         assert evidence["probe"]["capture"]["verdict"] == verdict
         assert evidence["probe"]["runtime"]["path"].startswith("/opt/rocm/lib/")
         assert {d["gfx"] for d in evidence["probe"]["devices"]} == {f"gfx{cell[:3]}"}
-        assert f"stand-in  2 x gfx{cell[:3]}" in rehearsed.stdout
+        assert f"{level}  2 x gfx{cell[:3]}" in rehearsed.stdout
+
+
+def test_the_table_says_whose_runtime_was_measured_in_each_image(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    rows = {line.split()[0]: line for line in rehearsed.stdout.splitlines() if "2 x gfx" in line}
+    for cell, report in rehearsed.summary.items():
+        if cell.endswith("7.2.0"):
+            assert "our imitation" in rows[cell]
+            continue
+        evidence = evidence_of(report["image_id"])
+        runtime = evidence["probe"]["runtime"]
+        whose = client.images.get(report["image_id"]).labels[HIP_RUNTIME]
+        assert whose.startswith("libamdhip64-7 ")
+        assert f"{whose}, sha256 {runtime['sha256'][:12]}" in rows[cell]
+        # It is the package's library, by its content.
+        words = ["sha256sum", runtime["path"]]
+        _, out, _ = run_in(client, report["image_id"], words, entrypoint="")
+        assert out.split()[0] == runtime["sha256"]
+
+
+def test_nothing_of_the_emulator_is_in_an_image(
+    rehearsed: Answer, client: docker.DockerClient
+) -> None:
+    for report in rehearsed.summary.values():
+        words = ["sh", "-c", "ls /opt; grep -rl hsa_standin_version /opt/rocm/lib || true"]
+        status, out, _ = run_in(client, report["image_id"], words, entrypoint="")
+        assert status == 0
+        assert "emulation" not in out
+        assert "libhsa" not in out
