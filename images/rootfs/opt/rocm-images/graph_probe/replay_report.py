@@ -21,8 +21,8 @@ def text(verdict: ReplayVerdict) -> str:
     replays = sum(result.replays for result in verdict.results)
     if verdict.right:
         lines = [
-            f"replay   right: {len(CASES)} cases, {replays} replays in {len(OTHER_STREAMS)} processes "
-            "gave what their kernels compute"
+            f"replay   right: {len(CASES)} cases, {replays} replays in {len(OTHER_STREAMS)} "
+            "processes gave what their kernels compute"
         ]
     else:
         lines = [f"replay   WRONG: {len(verdict.wrong)} of {len(CASES)} cases"]
