@@ -8,6 +8,7 @@ import pytest
 from scripted import LEAD, Stage, play
 
 from graph_probe import replay_model, replay_report
+from graph_probe.case_jobs import parallel_cases
 from graph_probe.command_line import conclude
 from graph_probe.exit_codes import ExitCode, ProbeError
 from graph_probe.findings import Findings
@@ -171,11 +172,32 @@ def test_a_case_that_its_process_dies_in_is_wrong_by_the_signal_and_the_others_g
     assert all(len(result.seen) == len(OTHER_STREAMS) for result in verdict.results)
 
 
-def test_a_case_that_does_not_end_is_wrong_and_says_so() -> None:
-    stage = on("cuda")
+def test_a_case_that_does_not_end_is_wrong_and_is_not_waited_for_in_every_process() -> None:
+    stage = on()
     stage.replayed = lambda case, _: Ended(-14) if case == MEMSET else 0
     verdict = replays(stage)
-    assert {seen.problem for seen in verdict.wrong[0].seen} == {"It did not end within 20 s."}
+    assert [result.case.name for result in verdict.wrong] == ["memset"]
+    assert {seen.problem for seen in verdict.wrong[0].wrong_in} == {"It did not end within 15 s."}
+    assert len(verdict.wrong[0].seen) <= max(parallel_cases(), 2)
+    assert verdict.cures == []
+    others = [result for result in verdict.results if result.right]
+    assert all(len(result.seen) == len(OTHER_STREAMS) for result in others)
+    assert "memset (a memset node and kernels after it): not ended in" in replay_report.text(
+        verdict
+    )
+
+
+def test_a_hang_leaves_the_search_for_a_cure_to_what_else_was_wrong() -> None:
+    stage = on()
+    stage.replayed = lambda case, environment: (
+        Ended(-14) if case == MEMSET else roots_unless_segments(case, environment)
+    )
+    verdict = replays(stage)
+    assert [result.case.name for result in verdict.wrong] == ["two-roots", "memset"]
+    assert verdict.cured_by(CASES[TWO_ROOTS]) == [SEGMENTS.text]
+    tried = {result.case.name for cure in verdict.cures for result in cure.results}
+    assert tried == {"two-roots"}
+    assert [cure.switch for cure in verdict.cures] == [SEGMENTS]
 
 
 def test_a_process_that_dies_before_any_case_ends_the_probe() -> None:

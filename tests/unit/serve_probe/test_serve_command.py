@@ -147,6 +147,32 @@ def test_a_race_in_which_no_capture_was_held_open_proves_nothing(serve: Serve) -
     assert (done.code, done.failed()) == (46, {"held-open"})
 
 
+def test_roots_are_counted_of_the_server_with_graphs_alone(serve: Serve) -> None:
+    done = serve("--roots", "--tp", "2")
+    assert done.code == 0, done.found["sentence"]
+    (result,) = done.found["sizes"]
+    assert result["graphs"] == {
+        "captured": 8,
+        "with_several_roots": 4,
+        "largest_root_count": 2,
+        "largest_node_count": 40,
+        "unread": 0,
+    }
+    assert "roots-read" in [check["name"] for check in result["checks"]]
+
+
+def test_without_roots_nothing_is_injected_and_nothing_counted(serve: Serve) -> None:
+    done = serve("--tp", "1")
+    assert done.found["sizes"][0]["graphs"] is None
+
+
+@pytest.mark.parametrize("other", [["--race"], ["--provoke", "query"]])
+def test_roots_are_counted_in_plain_servers_only(serve: Serve, other: list[str]) -> None:
+    done = serve("--roots", *other)
+    assert done.code == 2
+    assert "leave out --provoke and --race" in done.found["sentence"]
+
+
 def test_the_object_is_written_server_by_server(serve: Serve, tmp_path: Path) -> None:
     output = tmp_path / "serve.json"
     done = serve("--tp", "1", "--output", str(output))
@@ -277,6 +303,8 @@ def test_the_servers_environment_is_offline_and_has_no_package_of_ours(
     assert given["HF_HUB_OFFLINE"] == "1"
     provoked = _environment({"SERVE_PROBE_PROVOKE": "query"})["PYTHONPATH"].split(os.pathsep)
     assert provoked[0].endswith("serve_probe/injection")
+    looked_at = _environment({"SERVE_PROBE_ROOTS": "1"})["PYTHONPATH"].split(os.pathsep)
+    assert looked_at[0].endswith("serve_probe/injection")
 
 
 @pytest.mark.parametrize(

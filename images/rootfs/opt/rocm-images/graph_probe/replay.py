@@ -8,8 +8,8 @@ from graph_probe.replay_scenes import SCENES
 from graph_probe.replay_stage import COUNT, ROUNDS, Stage
 
 REPLAYS = 8
-CASE_SECONDS = 20
-"""A case takes less than one; what takes longer does not come back."""
+CASE_SECONDS = 15
+"""A case takes less than one; what takes so long does not come back."""
 _WORKS = 3
 
 

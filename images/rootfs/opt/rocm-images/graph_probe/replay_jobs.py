@@ -54,6 +54,7 @@ class ReplayJobs:
         self._running: dict[Child, _Job] = {}
         self._doing: dict[Child, int] = {}
         self._seen: dict[Switch | None, list[ReplaySeen]] = {None: []}
+        self._hung: set[int] = set()
         self._seeds: list[str] = []
         self.verdict: ReplayVerdict | None = None
 
@@ -116,8 +117,12 @@ class ReplayJobs:
     def ended(self, child: Child, ended: Ended) -> None:
         """The end of one that has cases left. Raises ProbeError where it had not begun one."""
         sentence = ended.sentence(child)
-        if ended.status == -signal.SIGALRM:
+        if ended.status == -signal.SIGALRM and child in self._doing:
             sentence = f"It did not end within {CASE_SECONDS} s."
+            self._hung.add(self._doing[child])
+            # Once is enough: in every process, it would take longer than all the rest may.
+            left = [job._replace(cases=self._without_hung(job.cases)) for job in self._waiting]
+            self._waiting = [job for job in left if job.cases]
         self._lost(child, ended.code, sentence)
 
     def _lost(self, child: Child, code: ExitCode, sentence: str) -> None:
@@ -127,8 +132,8 @@ class ReplayJobs:
         streams = OTHER_STREAMS[self._running[child].number]
         self._saw(child, ReplaySeen(self._doing[child], streams, 0, 0, None, sentence))
         job = self._running.pop(child, None)
-        if job is not None:
-            self._waiting.insert(0, job)
+        if job is not None and self._without_hung(job.cases):
+            self._waiting.insert(0, job._replace(cases=self._without_hung(job.cases)))
 
     def _saw(self, child: Child, seen: ReplaySeen) -> None:
         job = self._running.pop(child)
@@ -151,8 +156,10 @@ class ReplayJobs:
         set_here = switches_set(self._environment)
         verdict = ReplayVerdict(results, cures, self._seeds, set_here)
         untried = self._untried()
-        if verdict.uncured and untried:
-            self._try(untried[0], [CASES.index(result.case) for result in verdict.wrong])
+        uncured = self._without_hung([CASES.index(result.case) for result in verdict.uncured])
+        if untried and uncured:
+            wrong = [CASES.index(result.case) for result in verdict.wrong]
+            self._try(untried[0], self._without_hung(wrong))
             return False
         self.verdict = verdict
         return True
@@ -165,6 +172,9 @@ class ReplayJobs:
             for switch in SWITCHES
             if switch not in self._seen and self._environment.get(switch.variable) != switch.value
         ]
+
+    def _without_hung(self, cases: Collection[int]) -> tuple[int, ...]:
+        return tuple(case for case in cases if case not in self._hung)
 
     def _try(self, switch: Switch, wrong: Collection[int]) -> None:
         """Plans as many processes as judged, with the switch, for the cases that were wrong."""

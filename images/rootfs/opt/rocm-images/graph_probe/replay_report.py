@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from graph_probe.replay_cases import CASES, CaseResult, Cure, ReplaySeen, ReplayVerdict
+from graph_probe.replay_cases import (
+    CASES,
+    OTHER_STREAMS,
+    CaseResult,
+    Cure,
+    ReplaySeen,
+    ReplayVerdict,
+)
 
 RIGHT, WRONG = "replays-right", "replays-wrong"
 
 
 def text(verdict: ReplayVerdict) -> str:
     """A block of lines: the verdict, each case that was wrong, what cures it, and the setting."""
-    processes = len(verdict.results[0].seen)
     replays = sum(result.replays for result in verdict.results)
     if verdict.right:
         lines = [
-            f"replay   right: {len(CASES)} cases, {replays} replays in {processes} processes gave "
-            "what their kernels compute"
+            f"replay   right: {len(CASES)} cases, {replays} replays in {len(OTHER_STREAMS)} "
+            "processes gave what their kernels compute"
         ]
     else:
         lines = [f"replay   WRONG: {len(verdict.wrong)} of {len(CASES)} cases"]
@@ -35,8 +41,10 @@ def text(verdict: ReplayVerdict) -> str:
 
 def _case_text(result: CaseResult) -> str:
     told = f"{result.case.name} ({result.case.description}): "
-    told += f"{result.wrong} of {result.replays} replays wrong, "
-    told += f"in {len(result.wrong_in)} of {len(result.seen)} processes"
+    if result.wrong:
+        told += f"{result.wrong} of {result.replays} replays wrong, "
+    told += f"{'' if result.wrong else 'not ended '}in "
+    told += f"{len(result.wrong_in)} of {len(result.seen)} processes"
     return told + "; " + _first_text(result.wrong_in[0])
 
 
@@ -82,7 +90,7 @@ def as_json(verdict: ReplayVerdict) -> dict[str, Any]:
             for cure in verdict.cures
         ],
         "switches_set": verdict.switches,
-        "other_streams": [seen.other_streams for seen in verdict.results[0].seen],
+        "other_streams": list(OTHER_STREAMS),
         "seeds": verdict.seeds,
     }
 

@@ -167,7 +167,8 @@ class Session:
             self._announce(report.guard_text(findings.guard_path, findings.guarded))
 
     def _judge_replays(self) -> None:
-        self._findings.seconds["replay"] = time.monotonic() - self._began
+        captured = self._findings.seconds.get("capture", 0.0)
+        self._findings.seconds["replay"] = time.monotonic() - self._began - captured
         self._findings.replay = self._replays.verdict
         assert self._findings.replay is not None
         self._announce(replay_report.text(self._findings.replay))

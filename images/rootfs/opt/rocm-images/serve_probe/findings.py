@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from serve_probe.captured_graphs import CapturedGraphs
 from serve_probe.checks import Check, Run
 from serve_probe.machine import Machine
 from serve_probe.provocation import Provocation
@@ -17,12 +18,13 @@ _HELD = re.compile(r"race: capture \d+ held ([\d.]{1,12}) s; work not done (\d{1
 
 @dataclass(frozen=True)
 class SizeResult:
-    """Both servers of one tensor-parallel size, and what they must show."""
+    """Both servers of one tensor-parallel size, and what they must show; `graphs` where asked."""
 
     tensor_parallel: int
     graph: Run
     eager: Run
     checks: tuple[Check, ...]
+    graphs: CapturedGraphs | None = None
 
 
 @dataclass(frozen=True)

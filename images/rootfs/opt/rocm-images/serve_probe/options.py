@@ -24,6 +24,7 @@ class Options(NamedTuple):
     ready_timeout: float
     sizes: tuple[int, ...] | None
     race: bool
+    roots: bool
     provoke: tuple[Kind, ...]
     jobs: int | None
     logs: Path | None
@@ -48,6 +49,11 @@ def parse(arguments: Sequence[str]) -> Options:
         raise ProbeError(
             ExitCode.BAD_ARGUMENTS,
             "--provoke starts servers of its own: leave out --tp and --race.",
+        )
+    if values["roots"] and (provoke or values["race"]):
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS,
+            "--roots looks at the graphs of plain servers: leave out --provoke and --race.",
         )
     return Options(
         provoke=provoke,
@@ -75,6 +81,7 @@ def _parser() -> _Parser:
     add = parser.add_argument
     add("--tp", type=int, nargs="+", choices=SIZES, metavar="SIZE", help="only these: 1 2 4 8")
     add("--race", action="store_true", help="captures held open beside unfinished NCCL work")
+    add("--roots", action="store_true", help="count the roots of each graph that is captured")
     add(
         "--provoke",
         nargs="+",

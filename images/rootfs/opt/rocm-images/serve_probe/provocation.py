@@ -17,6 +17,8 @@ from serve_probe.verdict import State
 INJECTION = Path(__file__).parent / "injection"
 KIND, RANK, PERIOD = "SERVE_PROBE_PROVOKE", "SERVE_PROBE_RANK", "SERVE_PROBE_PERIOD"
 TRIGGER = "SERVE_PROBE_TRIGGER"
+ROOTS = "SERVE_PROBE_ROOTS"
+"""Provokes nothing: has the roots of each captured graph counted."""
 HELD = "serve-probe holds a capture open for ever"
 """What the injection writes when it hangs: from then on the server is given little time."""
 

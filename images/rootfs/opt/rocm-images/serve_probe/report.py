@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from graph_probe.exit_codes import ExitCode
@@ -80,6 +81,7 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
         "tensor_parallel": result.tensor_parallel,
         "passed": all(check.passed for check in result.checks),
         "checks": _checks_json(result.checks),
+        "graphs": asdict(result.graphs) if result.graphs else None,
         "graph": _run_json(result.graph),
         "eager": _run_json(result.eager),
     }

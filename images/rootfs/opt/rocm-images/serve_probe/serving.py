@@ -46,11 +46,14 @@ class Place:
     extra: tuple[str, ...] = ()
 
 
-def run_plain(servers: Servers, place: Place, tensor_parallel: int, graph: bool) -> Run:
-    """One server as it is, asked everything. Raises Stopped."""
+def run_plain(
+    servers: Servers, place: Place, tensor_parallel: int, graph: bool, roots: bool = False
+) -> Run:
+    """One server as it is, asked everything; `roots`: its graphs are looked at. Raises Stopped."""
     name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
     arguments = () if graph else _EAGER
-    return _run(servers, place, name, tensor_parallel, graph, arguments, {})
+    environment = {provocation.ROOTS: "1"} if roots else {}
+    return _run(servers, place, name, tensor_parallel, graph, arguments, environment)
 
 
 def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
@@ -168,7 +171,7 @@ def _environment(added: Mapping[str, str]) -> dict[str, str]:
     environment = dict(os.environ)
     paths = environment.pop("PYTHONPATH", "").split(os.pathsep)
     paths = [path for path in paths if path and Path(path) != PACKAGES]
-    if provocation.KIND in added:
+    if provocation.KIND in added or provocation.ROOTS in added:
         paths = [str(provocation.INJECTION), str(PACKAGES), *paths]
     if paths:
         environment["PYTHONPATH"] = os.pathsep.join(paths)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from graph_probe.exit_codes import MEANING, ExitCode
 from graph_probe.judgement import read_setting
 from serve_probe import report
+from serve_probe.captured_graphs import captured_graphs
 from serve_probe.checks import Run, check_pair, check_run
 from serve_probe.findings import (
     ProvocationResult,
@@ -64,14 +65,18 @@ class Session:
                 self._compare(size)
 
     def _compare(self, size: int) -> None:
-        graph = run_plain(self.servers, self.place, size, graph=True)
+        roots = self.options.roots
+        graph = run_plain(self.servers, self.place, size, graph=True, roots=roots)
         eager = run_plain(self.servers, self.place, size, graph=False)
         checks = [
             *check_run(graph, self.findings.all_reduce),
             *check_run(eager, self.findings.all_reduce),
             *check_pair(graph, eager),
         ]
-        result = SizeResult(size, graph, eager, tuple(checks))
+        graphs = captured_graphs(graph.log) if roots else None
+        if graphs:
+            checks.append(graphs.check)
+        result = SizeResult(size, graph, eager, tuple(checks), graphs)
         self.findings.sizes.append(result)
         self.found(report.size_text(result))
 

@@ -77,6 +77,10 @@ def capture() -> None:
         bar = "batches (bs" if phase == "decode" else "num tokens (num_tokens"
         for number in (2, 1):
             sys.stderr.write(f"\rCapturing {bar}={number} avail_mem=1 GB):   0%|")
+            if os.environ.get("SERVE_PROBE_ROOTS"):
+                for _ in range(RANKS):
+                    text = f"graph with roots {number} of nodes 40"
+                    sys.stderr.write(f"[serve-probe pid=1 t=1.000] roots: {text}\n")
         sys.stderr.write("\n")
         for rank in range(RANKS):
             say(f"Capture target {phase} CUDA graph end. elapsed=0.10 s, mem usage=0", rank)

@@ -1,7 +1,7 @@
-"""Provokes one failure inside the processes of an SGLang server, or holds captures open for a race.
+"""Provokes one failure inside the processes of an SGLang server, races it, or looks at its graphs.
 
 Python imports this by its name at the start of every process of the server, because
-this folder is in its PYTHONPATH; SERVE_PROBE_PROVOKE says what to do.
+this folder is in its PYTHONPATH; SERVE_PROBE_PROVOKE and SERVE_PROBE_ROOTS say what to do.
 Standard library only. Every line that it writes begins with [serve-probe.
 """
 
@@ -243,3 +243,7 @@ def start():
 
 if KIND:
     start()
+if os.environ.get("SERVE_PROBE_ROOTS"):
+    from graph_roots import Roots
+
+    after_import("torch.cuda.graphs", Roots(say, runtime_of_torch).wrap)
