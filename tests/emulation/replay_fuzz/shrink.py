@@ -26,8 +26,8 @@ SIMPLER = [
 def shrink(run: Run, result: Result, limit: float, seconds: float, tries: int = 2) -> Run:
     """Return the smallest run found within `seconds` that has the same outcome.
 
-    A fault may show by chance: a simpler run must show it in each of `tries` processes, so that what
-    is told shows it again.
+    A fault may show by chance: a simpler run must show it in each of `tries` processes, so that
+    what is told shows it again.
     """
     ends = time.monotonic() + seconds
     smallest = run
