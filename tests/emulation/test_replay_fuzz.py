@@ -1,6 +1,7 @@
 """Random graphs, replayed by AMD's runtimes on emulated GPUs in the overlapping schedule."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 from fuzz_programs import BUILD, FuzzPrograms
@@ -24,7 +25,7 @@ def test_forty_seeds_replay_right_on_7_2_4_where_graphs_have_one_root(programs):
 
 
 def test_seeds_with_several_roots_replay_wrong_on_7_2_4_and_the_command_shows_it_again(programs):
-    done = programs.fuzz("7.2.4", "--seeds", "1", "8", *SMALL)
+    done = programs.fuzz("7.2.4", "--seeds", "1", "4", "--no-shrink", *SMALL)
     assert done.returncode == WRONG, done.stdout
     again = next(line for line in done.stdout.splitlines() if line.startswith("  again: "))
     environment = programs.laboratory.runtime("7.2.4").environment
@@ -77,3 +78,26 @@ def test_a_missing_build_is_named_with_the_command_that_makes_it(programs):
     done = programs.fuzz("7.2.4", "--seeds", "1", "1", "--build", f"{BUILD}/none")
     assert done.returncode == NOTHING_RUN
     assert "make -C" in done.stdout
+
+
+def test_shrinking_keeps_what_is_simpler_and_fails_in_the_same_way(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).with_name("replay_fuzz")))
+    from one_run import Outcome, Run
+    from shrink import shrink
+
+    program = tmp_path / "program"
+    # Right without copies, refused with few steps, wrong in every other way.
+    program.write_text(
+        "#!/bin/sh\n"
+        'case " $* " in *" steps=8 "*) exit 3;; *" copies=0 "*) exit 0;; *) exit 2;; esac\n'
+    )
+    program.chmod(0o755)
+    run = Run(program, "library", tmp_path / "image", 7, {"nodes": 60})
+    result = run.carry_out(10)
+    assert result.outcome is Outcome.WRONG
+    smallest = shrink(run, result, limit=10, seconds=30)
+    assert smallest.options["steps"] == 40
+    assert smallest.options["children"] == 0
+    assert smallest.options["nodes"] == 60
+    assert "copies" not in smallest.options
+    assert smallest.carry_out(10).outcome is Outcome.WRONG

@@ -1,4 +1,6 @@
-// Random HIP graphs, replayed and compared with a model on the host: replay_fuzz LIBAMDHIP64 IMAGE SEED [NAME=NUMBER...].
+// Random HIP graphs, replayed and compared with a model on the host.
+//
+// replay_fuzz LIBAMDHIP64 IMAGE SEED [NAME=NUMBER...]
 //
 // Everything it does is free of data races by HIP's rules, so any other outcome than the model's is a fault of
 // what lies below it. Exit status: 0 right, 2 wrong, 3 HIP refused a call, 1 not started.

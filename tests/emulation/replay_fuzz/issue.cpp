@@ -10,8 +10,8 @@ namespace replay_fuzz {
 namespace {
 
 void describe(const Operation& operation, std::size_t number) {
-  std::printf("  operation %zu kind %d stream %d: %d(%d, %d) waits for", number, operation.kind, operation.stream,
-              operation.target, operation.source, operation.second);
+  std::printf("  operation %zu kind %d stream %d: %d(%d, %d) waits for", number, operation.kind,
+              operation.stream, operation.target, operation.source, operation.second);
   for (const int wait : operation.waits) std::printf(" %d", wait);
   std::printf("%s\n", operation.recorded ? ", recorded" : "");
 }

@@ -1,4 +1,4 @@
-// Captures in which side streams wait for each other in a circle: valid, since each wait is for an earlier event.
+// Captures in which side streams wait for each other in a circle: each wait is for an earlier event.
 #include "case.h"
 
 namespace replay_fuzz {

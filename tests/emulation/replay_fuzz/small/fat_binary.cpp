@@ -1,4 +1,4 @@
-// Launches by a host function, as <<<>>> does, of a program with a fat binary for this GPU or only for another one.
+// Launches by a host function, as <<<>>> does, where the fat binary is for this GPU or only for another.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -73,7 +73,8 @@ Launched launch_from(const std::vector<char>& bundled) {
   const void* const function = reinterpret_cast<const void*>(&stub);
   char name[] = "f_inplace";
   void* const none = nullptr;
-  using RegisterFunction = void (*)(void**, const void*, char*, const char*, u32, void*, void*, void*, void*, void*);
+  using RegisterFunction =
+      void (*)(void**, const void*, char*, const char*, u32, void*, void*, void*, void*, void*);
   reinterpret_cast<RegisterFunction>(hip_function("__hipRegisterFunction"))(
       modules, function, name, name, ~0u, none, none, none, none, none);
   u32* word = zeroed(kFew);

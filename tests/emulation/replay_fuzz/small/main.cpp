@@ -10,7 +10,8 @@ namespace {
 using namespace replay_fuzz;
 
 const Case* find(const std::string& name) {
-  for (const auto* group : {&root_cases(), &node_cases(), &wait_cases(), &circle_cases(), &fat_binary_cases()}) {
+  for (const auto* group :
+       {&root_cases(), &node_cases(), &wait_cases(), &circle_cases(), &fat_binary_cases()}) {
     for (const Case& each : *group) {
       if (each.name == name) return &each;
       if (name.empty()) std::printf("  %-10s %s\n", each.name, each.shows);

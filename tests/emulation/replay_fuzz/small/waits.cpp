@@ -1,4 +1,4 @@
-// Graphs in which a stream waits once more for a node that it is behind already, and another forks from that node.
+// Graphs in which a stream waits again for a node that it is behind already, and another forks from it.
 //
 // Node A is followed by B, C and D; C also follows B. The edge from A to C orders nothing that A, B, C does not
 // order, but it takes a number in libamdhip64's list of streams that no stream is made for.
