@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import site
 import subprocess
@@ -127,9 +126,3 @@ def laboratory(running_engine: Engine, client: docker.DockerClient) -> Iterator[
             yield Laboratory(str(container.id), running_engine.environment)
         finally:
             container.stop(timeout=0)
-
-
-def probed(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    """What `graph-probe --json` printed."""
-    found: dict[str, object] = json.loads(done.stdout)
-    return found

@@ -143,8 +143,8 @@ def host(
         yield testinfra.get_host(f"docker://{container.id}")
 
 
-FEW_STEPS = ("--steps", "8")
-"""For runs that are not about the tokens: each graph is captured and replayed all the same."""
+FEW_STEPS = ("--steps", "8", "--batch", "1", "4")
+"""For runs that are not about the tokens: graphs are captured and replayed all the same."""
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,13 @@ def test_the_doctor_says_whether_it_is_on(image: ImageUnderTest, host: Host) -> 
 def test_with_the_guard_an_unsafe_runtime_passes_and_without_it_the_same_run_fails(
     image: ImageUnderTest, host: Host
 ) -> None:
-    code, found = probed(host, image, "run", SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
-    assert code == PASS, found["sentence"]
-    assert found["decode"]["watchdog"] is True
-    bare, without = probed(host, image, "run", SGLANG_USE_AITER_AR="1")
     guard = image.cell.capture_guard
+    # Beside a watchdog the decode shows more than the cases; without a guard there is nothing new.
+    parts = "run --only capture decode" if guard else "run --only capture"
+    code, found = probed(host, image, parts, SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
+    assert code == PASS, found["sentence"]
+    assert not guard or found["decode"]["watchdog"] is True
+    bare, without = probed(host, image, "run --only capture", SGLANG_USE_AITER_AR="1")
     assert bare == (UNSAFE_NOT_MITIGATED if guard else PASS)
     assert (without["guard"]["available"], without["guard"]["loaded"]) == (guard, False)
     assert found["guard"]["loaded"] is guard

@@ -96,7 +96,7 @@ def test_replayed_graphs_give_what_eager_gives(image: ImageUnderTest, run: Probe
 def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
-    done = probe("run", *FEW_STEPS, SGLANG_USE_AITER_AR="1")
+    done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="1")
     assert done.code == (UNSAFE_NOT_MITIGATED if expects_unsafe(image.cell) else PASS)
 
 
@@ -108,7 +108,7 @@ def test_a_watchdog_kills_the_decode_exactly_where_the_runtime_is_unsafe(
 
 
 def test_all_reduce_off_on_a_safe_runtime_is_a_warning(image: ImageUnderTest, probe: Probe) -> None:
-    done = probe("run", *FEW_STEPS, SGLANG_USE_AITER_AR="0")
+    done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="0")
     assert done.code == PASS
     assert bool(done.found["judgement"]["warning"]) is not expects_unsafe(image.cell)
 

@@ -66,6 +66,20 @@ def test_a_bad_argument_is_a_sentence_that_quotes_it(arguments: list[str], said:
     assert caught.value.sentence.endswith("--help.")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "done"),
+    [
+        (["run"], (True, True, True)),
+        (["run", "--only", "capture"], (True, False, False)),
+        (["run", "--only", "decode", "replay"], (False, True, True)),
+        (["replay"], (False, True, False)),
+    ],
+)
+def test_only_leaves_parts_of_run_out(arguments: list[str], done: tuple[bool, bool, bool]) -> None:
+    options = parse(arguments)
+    assert (options.captures, options.replays, options.decodes) == done
+
+
 def test_the_launcher_of_a_checkout_exits_2_with_one_line_and_no_traceback(launcher: str) -> None:
     ended = subprocess.run([launcher, "bake"], capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2

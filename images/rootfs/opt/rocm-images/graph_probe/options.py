@@ -14,7 +14,10 @@ SERVE = "serve"
 
 
 class Options(NamedTuple):
-    """`devices` None means every visible one. `timeout` is in seconds, for all of it."""
+    """`devices` None means every visible one. `timeout` is in seconds, for all of it.
+
+    `only` names the parts of `run` that are done; empty means all of them.
+    """
 
     command: str
     backend: str
@@ -26,18 +29,24 @@ class Options(NamedTuple):
     steps: int = 0
     watchdog: bool = False
     sabotage: Sabotage | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def decodes(self) -> bool:
-        return self.command in ("decode", "run")
+        return self._does("decode")
 
     @property
     def replays(self) -> bool:
-        return self.command in ("replay", "run")
+        return self._does("replay")
 
     @property
     def captures(self) -> bool:
-        return self.command in ("capture", "run")
+        return self._does("capture")
+
+    def _does(self, part: str) -> bool:
+        return self.command == part or (
+            self.command == "run" and (not self.only or part in self.only)
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,7 +58,8 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str]) -> Options:
     """Raises ProbeError BAD_ARGUMENTS with a sentence; --help exits as argparse does."""
     values = vars(_parser().parse_args(arguments))
-    values["batches"] = tuple(dict.fromkeys(values.get("batches", ())))
+    for name in ("batches", "only"):
+        values[name] = tuple(dict.fromkeys(values.get(name, ())))
     options = Options(**values)
     if options.sabotage and not options.replays and options.sabotage is Sabotage.WRONG_REPLAY:
         raise _useless("replays")
@@ -114,10 +124,18 @@ def _parser() -> _Parser:
     decode.add_argument(
         "--watchdog", action="store_true", help="query events at every step of each capture"
     )
-    add(
+    run = add(
         "run",
         parents=[common, decoding, breaking],
         help="all three, and the judgement of this image",
+    )
+    run.add_argument(
+        "--only",
+        nargs="+",
+        choices=("capture", "replay", "decode"),
+        default=[],
+        metavar="PART",
+        help="only these of capture, replay, decode; the judgement needs capture",
     )
     add(SERVE, add_help=False, help="SGLang itself with captured graphs: graph-probe serve --help")
     return parser
