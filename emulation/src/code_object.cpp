@@ -1,7 +1,6 @@
 #include "code_object.h"
 
 #include <elf.h>
-#include "hsa_interface.h"
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "hsa_interface.h"
 #include "machine.h"
 
 namespace emulation {
@@ -94,7 +94,8 @@ std::map<std::string, std::vector<Argument>> metadata(const Reader& reader, cons
   const auto* const segments = at<Elf64_Phdr>(reader, header.e_phoff);
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     if (segments[i].p_type != PT_NOTE) continue;
-    const std::uint64_t end = std::min<std::uint64_t>(segments[i].p_offset + segments[i].p_filesz, reader.size);
+    const std::uint64_t end =
+        std::min<std::uint64_t>(segments[i].p_offset + segments[i].p_filesz, reader.size);
     for (std::uint64_t offset = segments[i].p_offset; offset + sizeof(Elf64_Nhdr) <= end;) {
       const auto& note = *at<Elf64_Nhdr>(reader, offset);
       const std::uint64_t content = offset + sizeof note + rounded(note.n_namesz);
@@ -143,8 +144,12 @@ const LoadedKernel* add_kernel(Executable& executable, const std::string& symbol
   Descriptor descriptor;
   std::memcpy(&descriptor, reinterpret_cast<const void*>(address), sizeof descriptor);
   auto kernel = std::make_unique<LoadedKernel>();
-  *kernel = {symbol.substr(0, symbol.size() - 3), address, descriptor.group_bytes, descriptor.private_bytes,
-             descriptor.kernarg_bytes, std::move(arguments)};
+  *kernel = {symbol.substr(0, symbol.size() - 3),
+             address,
+             descriptor.group_bytes,
+             descriptor.private_bytes,
+             descriptor.kernarg_bytes,
+             std::move(arguments)};
   const LoadedKernel* const made = kernel.get();
   const std::lock_guard<std::mutex> lock(kernels().mutex);
   kernels().by_descriptor[address] = std::move(kernel);
