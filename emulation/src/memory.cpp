@@ -134,7 +134,8 @@ hsa_status_t hsa_amd_memory_pool_free(void* pointer) {
   return HSA_STATUS_SUCCESS;
 }
 
-// "The list of agents replaces the one before" (hsa_ext_amd.h); the owner keeps its access.
+// "Upon return, only the listed agents and the agent associated with the buffer's memory pool have direct
+// access" (hsa_ext_amd.h).
 hsa_status_t hsa_amd_agents_allow_access(std::uint32_t count, const hsa_agent_t* agents, const std::uint32_t*,
                                          const void* pointer) {
   Access access = 0;
