@@ -1,4 +1,5 @@
-// __syncthreads on one thread: a work-item that reaches it is put aside, and goes on when the others are there.
+// __syncthreads on one thread: a work-item that reaches it is put aside, and goes on when the others are
+// there.
 //
 // A fibre runs work-items one after the other for as long as none waits, so a block without a barrier costs
 // one fibre. Where an item waits, the next fibre takes the items behind it.
@@ -49,7 +50,8 @@ inline void work() {
     Block& block = *of_this_thread;
     while (block.next < block.items) {
       const unsigned item = block.next++;
-      *block.index = {item % block.size.x, item / block.size.x % block.size.y, item / block.size.x / block.size.y};
+      *block.index = {item % block.size.x, item / block.size.x % block.size.y,
+                      item / block.size.x / block.size.y};
       block.run(*block.launch);
     }
     block.waits = false;
@@ -66,7 +68,8 @@ inline void wait_at_barrier() {
 
 inline Fibre* make_fibre(const Launch& launch) {
   const size_t bytes = kGuardBytes + kStackBytes;
-  void* const stack = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const stack =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   auto* const fibre = static_cast<Fibre*>(calloc(1, sizeof(Fibre)));
   if (stack == MAP_FAILED || !fibre || mprotect(stack, kGuardBytes, PROT_NONE) != 0) {
     give_up(launch, "no memory for the work-items that wait at __syncthreads", 0, 1);
@@ -103,7 +106,8 @@ inline void run_block(const Launch& launch, Three size, void (*run)(const Launch
   }
   while (waiting > 0) {
     if (waiting < block.items) {
-      give_up(launch, "some work-items of a block ended while the others wait at __syncthreads", waiting, block.items);
+      give_up(launch, "some work-items of a block ended while the others wait at __syncthreads", waiting,
+              block.items);
     }
     unsigned again = 0;
     for (unsigned i = 0; i < block.items; ++i) {

@@ -34,7 +34,8 @@ static __thread emulation::Three blockIdx, threadIdx, blockDim, gridDim;
 
 #ifdef EMULATION_DYNAMIC_SHARED
 // `extern __shared__ T name[];` becomes another name of this; 160 KiB are all that a gfx950 has.
-extern "C" __attribute__((visibility("hidden"), aligned(16))) __thread char emulation_dynamic_shared[160 << 10];
+extern "C"
+    __attribute__((visibility("hidden"), aligned(16))) __thread char emulation_dynamic_shared[160 << 10];
 __thread char emulation_dynamic_shared[160 << 10];
 #endif
 
@@ -57,7 +58,8 @@ T change_atomically(T* place, Change change) {
   __atomic_load(place, &before, __ATOMIC_SEQ_CST);
   for (;;) {
     T after = change(before);
-    if (__atomic_compare_exchange(place, &before, &after, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return before;
+    if (__atomic_compare_exchange(place, &before, &after, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+      return before;
   }
 }
 
@@ -68,9 +70,9 @@ struct Same {
 
 }  // namespace emulation
 
-#define EMULATION_ATOMIC(name, result)                                                   \
-  template <class T>                                                                     \
-  T name(T* place, typename emulation::Same<T>::type value) {                            \
+#define EMULATION_ATOMIC(name, result)                                                     \
+  template <class T>                                                                       \
+  T name(T* place, typename emulation::Same<T>::type value) {                              \
     return emulation::change_atomically(place, [value](T before) -> T { return result; }); \
   }
 EMULATION_ATOMIC(atomicAdd, before + value)
@@ -78,7 +80,7 @@ EMULATION_ATOMIC(atomicSub, before - value)
 EMULATION_ATOMIC(atomicExch, value)
 EMULATION_ATOMIC(atomicMin, before < value ? before : value)
 EMULATION_ATOMIC(atomicMax, before > value ? before : value)
-EMULATION_ATOMIC(atomicAnd, before & value)
+EMULATION_ATOMIC(atomicAnd, before& value)
 EMULATION_ATOMIC(atomicOr, before | value)
 EMULATION_ATOMIC(atomicXor, before ^ value)
 

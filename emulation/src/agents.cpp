@@ -1,11 +1,10 @@
 // What the runtime asks about an agent and its ISA. The numbers are those of an MI300X, where one is public.
-#include "hsa_interface.h"
-
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 
 #include "answers.h"
+#include "hsa_interface.h"
 #include "machine.h"
 #include "memory.h"
 

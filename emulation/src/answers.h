@@ -1,12 +1,12 @@
 // Answers to the runtime's questions: a value is written where it points, whatever its size.
 #pragma once
 
-#include "hsa_interface.h"
-#include "machine.h"
-
 #include <algorithm>
 #include <cstring>
 #include <string>
+
+#include "hsa_interface.h"
+#include "machine.h"
 
 namespace emulation {
 
@@ -24,8 +24,7 @@ inline hsa_status_t put_text(void* where, std::size_t room, const std::string& t
 
 // What is not known is said, always: a wrong guess would show far from here.
 inline hsa_status_t unknown(const char* what, unsigned attribute) {
-  say("%s was asked for attribute 0x%x, which it does not know", what,
-               attribute);
+  say("%s was asked for attribute 0x%x, which it does not know", what, attribute);
   return HSA_STATUS_ERROR_INVALID_ARGUMENT;
 }
 

@@ -73,7 +73,8 @@ class Engine {
       }
       const std::uint64_t started = now_ns();
       linger(Actor::kEngineBefore, id, index);
-      if (std::any_of(job.agents.begin(), job.agents.end(), [](const Agent* a) { return a->faulted.load(); })) {
+      if (std::any_of(job.agents.begin(), job.agents.end(),
+                      [](const Agent* a) { return a->faulted.load(); })) {
         continue;
       }
       if (const auto address = forbidden(job)) {
@@ -156,7 +157,8 @@ hsa_status_t hsa_amd_memory_async_copy_rect(const hsa_pitched_ptr_t* to, const h
       }
     }
   };
-  const std::vector<Range> touched = {range_of(*to, *to_offset, *range), range_of(*from, *from_offset, *range)};
+  const std::vector<Range> touched = {range_of(*to, *to_offset, *range),
+                                      range_of(*from, *from_offset, *range)};
   submit(agent, agent, {list(count, before), touched, {}, work, done});
   return HSA_STATUS_SUCCESS;
 }

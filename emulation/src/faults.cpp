@@ -51,8 +51,8 @@ std::optional<const void*> forbidden(const Agent& agent, const LoadedKernel& ker
 void report_fault(Agent& agent, const void* address, const char* what) {
   agent.faulted = true;
   say("memory access fault: %s on GPU %u touched %p, to which this GPU was given no access "
-               "(hipDeviceEnablePeerAccess, hsa_amd_agents_allow_access)",
-               what, agent.index, address);
+      "(hipDeviceEnablePeerAccess, hsa_amd_agents_allow_access)",
+      what, agent.index, address);
   hsa_amd_event_t event = {};
   event.event_type = HSA_AMD_GPU_MEMORY_FAULT_EVENT;
   event.memory_fault.agent = handle_of(&agent);

@@ -1,6 +1,7 @@
 // AMD's public HSA headers, and what those of ROCm 6.1 (the oldest that it is built with) do not have yet.
 //
-// Each number below is part of the binary interface; its source is hsa_ext_amd.h of the version named.
+// Each number below is part of the binary interface; its source is hsa_ext_amd.h of 7.2.4, whose head says in
+// which version of the AMD interface a part came; 6.1.2 has 1.4.
 #pragma once
 
 #include <hsa/amd_hsa_queue.h>
@@ -12,16 +13,14 @@
 
 namespace emulation {
 
-// hsa_agent_get_info: since ROCm 6.2 (AMD interface 1.5).
+// hsa_agent_get_info; in the header of 7.2.4, not in that of 6.1.2.
 constexpr unsigned kAgentInfoScratchLimitMax = 0xA116;
 constexpr unsigned kAgentInfoScratchLimitCurrent = 0xA117;
-// since ROCm 6.4 (AMD interface 1.11)
-constexpr unsigned kAgentInfoClockCounters = 0xA118;
 
-// hsa_amd_pointer_info: since ROCm 7.0 (AMD interface 1.12).
+// hsa_amd_pointer_info: AMD interface 1.12.
 constexpr auto kPointerReservedAddress = static_cast<hsa_amd_pointer_type_t>(5);
 
-// hsa_amd_pointer_info_t as of ROCm 7.0 (AMD interface 1.13): `registered` was put behind global_flags.
+// hsa_amd_pointer_info_t as of AMD interface 1.13: `registered` was put behind global_flags.
 struct PointerInfo {
   std::uint32_t size;
   hsa_amd_pointer_type_t type;

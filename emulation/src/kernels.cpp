@@ -73,9 +73,10 @@ void skip(const Launch*) {}
 Run find_or_skip(const char* name) {
   if (const Run run = find(name)) return run;
   if (!settings().skip_unknown) {
-    fail("there is no CPU function for the kernel %s; compile its source with build_kernels.sh and name the "
-         "library in HSA_STANDIN_KERNELS, or set HSA_STANDIN_UNKNOWN=skip to leave such kernels out",
-         name);
+    fail(
+        "there is no CPU function for the kernel %s; compile its source with build_kernels.sh and name the "
+        "library in HSA_STANDIN_KERNELS, or set HSA_STANDIN_UNKNOWN=skip to leave such kernels out",
+        name);
   }
   say("there is no CPU function for the kernel %s; its dispatches do nothing", name);
   return skip;

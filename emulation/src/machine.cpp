@@ -115,7 +115,8 @@ namespace {
 void write_line(const char* format, va_list arguments) {
   char line[1024];
   int length = std::snprintf(line, sizeof line, "emulation: ");
-  length += std::vsnprintf(line + length, sizeof line - static_cast<std::size_t>(length) - 1, format, arguments);
+  length +=
+      std::vsnprintf(line + length, sizeof line - static_cast<std::size_t>(length) - 1, format, arguments);
   length = std::min<int>(length, sizeof line - 2);
   line[length] = '\n';
   [[maybe_unused]] const auto written = write(STDERR_FILENO, line, static_cast<std::size_t>(length) + 1);

@@ -1,14 +1,14 @@
 // The machine that is emulated: one CPU agent and N GPU agents with their pools.
 #pragma once
 
-#include "hsa_interface.h"
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "hsa_interface.h"
 
 namespace emulation {
 
@@ -26,8 +26,8 @@ struct Pool {
 // An agent; its address is its handle. The agent also stands for its only ISA.
 struct Agent {
   bool gpu;
-  unsigned node;   // 0 is the CPU, the GPUs follow
-  unsigned index;  // among the visible GPUs
+  unsigned node;                     // 0 is the CPU, the GPUs follow
+  unsigned index;                    // among the visible GPUs
   std::atomic<bool> faulted{false};  // it touched what it may not; it runs nothing more
   std::vector<std::unique_ptr<Pool>> pools;
 };

@@ -113,7 +113,7 @@ hsa_status_t hsa_amd_memory_pool_allocate(hsa_amd_memory_pool_t handle, size_t s
   }
   if (!made) return HSA_STATUS_ERROR_OUT_OF_RESOURCES;
   // Memory of a GPU is its own until hsa_amd_agents_allow_access; the host's is within reach of every GPU.
-  memory().allocations[number(made)] = {gpu ? Origin::kVram : Origin::kHost,          bytes,  pool, pool->agent,
+  memory().allocations[number(made)] = {gpu ? Origin::kVram : Origin::kHost,       bytes,  pool, pool->agent,
                                         gpu ? access_of(*pool->agent) : kEveryGpu, nullptr};
   *pointer = made;
   return HSA_STATUS_SUCCESS;
@@ -134,7 +134,8 @@ hsa_status_t hsa_amd_memory_pool_free(void* pointer) {
   return HSA_STATUS_SUCCESS;
 }
 
-// "The list of agents replaces the one before" (hsa_ext_amd.h); the owner keeps its access.
+// "Upon return, only the listed agents and the agent associated with the buffer's memory pool have direct
+// access" (hsa_ext_amd.h).
 hsa_status_t hsa_amd_agents_allow_access(std::uint32_t count, const hsa_agent_t* agents, const std::uint32_t*,
                                          const void* pointer) {
   Access access = 0;
@@ -189,5 +190,4 @@ hsa_status_t hsa_amd_memory_unlock(void* host) {
     memory().allocations.erase(found);
   return HSA_STATUS_SUCCESS;
 }
-
 }

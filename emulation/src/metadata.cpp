@@ -35,14 +35,25 @@ class Unpacker {
     if (byte < 0xc0) return text(byte & 31);
     if (byte >= 0xe0) return Value{};
     switch (byte) {
-      case 0xc0: case 0xc2: case 0xc3: return Value{};  // nil, false, true
-      case 0xc4: case 0xd9: return sized(1, &Unpacker::text_of, depth);
-      case 0xc5: case 0xda: return sized(2, &Unpacker::text_of, depth);
-      case 0xc6: case 0xdb: return sized(4, &Unpacker::text_of, depth);
-      case 0xcc: case 0xd0: return integer(1);
-      case 0xcd: case 0xd1: return integer(2);
-      case 0xce: case 0xd2: case 0xca: return integer(4);
-      case 0xcf: case 0xd3: case 0xcb: return integer(8);
+      case 0xc0:
+      case 0xc2:
+      case 0xc3: return Value{};  // nil, false, true
+      case 0xc4:
+      case 0xd9: return sized(1, &Unpacker::text_of, depth);
+      case 0xc5:
+      case 0xda: return sized(2, &Unpacker::text_of, depth);
+      case 0xc6:
+      case 0xdb: return sized(4, &Unpacker::text_of, depth);
+      case 0xcc:
+      case 0xd0: return integer(1);
+      case 0xcd:
+      case 0xd1: return integer(2);
+      case 0xce:
+      case 0xd2:
+      case 0xca: return integer(4);
+      case 0xcf:
+      case 0xd3:
+      case 0xcb: return integer(8);
       case 0xdc: return sized(2, &Unpacker::list, depth);
       case 0xdd: return sized(4, &Unpacker::list, depth);
       case 0xde: return sized(2, &Unpacker::map, depth);

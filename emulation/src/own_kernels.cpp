@@ -21,7 +21,8 @@ T argument(const Launch& launch, std::size_t offset) {
 
 // (source, destination, bytes, ...)
 void copy_buffer(const Launch* launch) {
-  std::memmove(argument<void*>(*launch, 8), argument<void*>(*launch, 0), argument<std::uint64_t>(*launch, 16));
+  std::memmove(argument<void*>(*launch, 8), argument<void*>(*launch, 0),
+               argument<std::uint64_t>(*launch, 16));
 }
 
 // (source, destination, source's start, destination's start, units, bytes of a unit if 16, else 4)
@@ -38,7 +39,8 @@ void copy_rows(const Launch& launch, std::uint64_t unit) {
   struct Four {
     std::uint64_t a, b, c, d;
   };
-  const auto from = argument<Four>(launch, 32), to = argument<Four>(launch, 64), size = argument<Four>(launch, 96);
+  const auto from = argument<Four>(launch, 32), to = argument<Four>(launch, 64),
+             size = argument<Four>(launch, 96);
   const char* const source = argument<const char*>(launch, 0);
   char* const destination = argument<char*>(launch, 8);
   for (std::uint64_t z = 0; z < size.c; ++z) {

@@ -31,11 +31,12 @@ bool one_zero(const hsa_barrier_or_packet_t& packet) {
 
 bool value_met(const hsa_amd_barrier_value_packet_t& packet) {
   if (packet.header.AmdFormat != HSA_AMD_PACKET_TYPE_BARRIER_VALUE) {
-    fail("a vendor packet of format %u cannot be carried out; only barrier-value is known", packet.header.AmdFormat);
+    fail("a vendor packet of format %u cannot be carried out; only barrier-value is known",
+         packet.header.AmdFormat);
   }
   if (packet.signal.handle == 0) return true;
-  return holds(static_cast<hsa_signal_condition_t>(packet.cond), value_of(signal_of(packet.signal)) & packet.mask,
-               packet.value);
+  return holds(static_cast<hsa_signal_condition_t>(packet.cond),
+               value_of(signal_of(packet.signal)) & packet.mask, packet.value);
 }
 
 // False where the GPU faults.
@@ -60,7 +61,9 @@ bool dispatch(Queue& queue, const hsa_kernel_dispatch_packet_t& packet) {
   return true;
 }
 
-unsigned bits(std::uint16_t header, unsigned at, unsigned width) { return (header >> at) & ((1u << width) - 1); }
+unsigned bits(std::uint16_t header, unsigned at, unsigned width) {
+  return (header >> at) & ((1u << width) - 1);
+}
 
 }  // namespace
 
@@ -96,15 +99,17 @@ void note(const Queue& queue, std::uint64_t index, const Packet& packet) {
     const LoadedKernel* const kernel = kernel_at(packet.dispatch.kernel_object);
     std::uint64_t words[3] = {};
     if (kernel) {
-      std::memcpy(words, packet.dispatch.kernarg_address, std::min<std::size_t>(sizeof words, kernel->kernarg_bytes));
+      std::memcpy(words, packet.dispatch.kernarg_address,
+                  std::min<std::size_t>(sizeof words, kernel->kernarg_bytes));
     }
-    trace("q%lu %lu K b%u a%u r%u sig %lx %s args %p: %lx %lx %lx", queue.id(), index, barrier, acquire, release,
-          done, kernel ? kernel->name.c_str() : "?", packet.dispatch.kernarg_address, words[0], words[1], words[2]);
+    trace("q%lu %lu K b%u a%u r%u sig %lx %s args %p: %lx %lx %lx", queue.id(), index, barrier, acquire,
+          release, done, kernel ? kernel->name.c_str() : "?", packet.dispatch.kernarg_address, words[0],
+          words[1], words[2]);
   } else if (type == HSA_PACKET_TYPE_BARRIER_AND || type == HSA_PACKET_TYPE_BARRIER_OR) {
     const auto& before = packet.barrier_and.dep_signal;
     trace("q%lu %lu %s b%u a%u r%u sig %lx deps %lx %lx %lx %lx %lx", queue.id(), index,
-          type == HSA_PACKET_TYPE_BARRIER_AND ? "AND" : "OR", barrier, acquire, release, done, before[0].handle,
-          before[1].handle, before[2].handle, before[3].handle, before[4].handle);
+          type == HSA_PACKET_TYPE_BARRIER_AND ? "AND" : "OR", barrier, acquire, release, done,
+          before[0].handle, before[1].handle, before[2].handle, before[3].handle, before[4].handle);
   } else {
     trace("q%lu %lu V b%u a%u r%u sig %lx on %lx", queue.id(), index, barrier, acquire, release, done,
           packet.barrier_value.signal.handle);

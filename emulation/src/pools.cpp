@@ -1,9 +1,8 @@
 // What the runtime asks about memory pools, and which agent reaches which.
-#include "hsa_interface.h"
-
 #include <cstdint>
 
 #include "answers.h"
+#include "hsa_interface.h"
 #include "machine.h"
 #include "memory.h"
 

@@ -14,7 +14,7 @@ namespace {
 
 // A dispatch that runs longer than this overlaps those behind it; a shorter one is waited for, so that the
 // order of a seed is the order in which the kernels run.
-constexpr auto kLong = std::chrono::milliseconds(2);
+constexpr auto kLong = std::chrono::milliseconds(50);
 
 Packet* slot(const Queue& queue, std::uint64_t index) {
   auto* const packets = static_cast<Packet*>(queue.place.head.hsa_queue.base_address);
@@ -50,8 +50,8 @@ void process(Queue& queue) {
       linger(Actor::kBefore, queue.id(), index);
       if (has_barrier_bit(packet.header)) queue.held.drain(queue);
     }
-    __atomic_store_n(&slot(queue, index)->header, std::uint16_t{HSA_PACKET_TYPE_INVALID << HSA_PACKET_HEADER_TYPE},
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(&slot(queue, index)->header,
+                     std::uint16_t{HSA_PACKET_TYPE_INVALID << HSA_PACKET_HEADER_TYPE}, __ATOMIC_RELEASE);
     __atomic_store_n(&queue.shared().read_dispatch_id, index + 1, __ATOMIC_RELEASE);
     if (overlapping() && type_of(packet.header) == HSA_PACKET_TYPE_KERNEL_DISPATCH) {
       queue.held.hold(queue, index, packet);

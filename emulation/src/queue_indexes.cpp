@@ -19,31 +19,31 @@ std::uint64_t* writing(const hsa_queue_t* queue) {
 
 }  // namespace
 
-#define LOAD(order)                                                                \
-  std::uint64_t hsa_queue_load_read_index_##order(const hsa_queue_t* queue) {      \
-    return __atomic_load_n(reading(queue), __ATOMIC_SEQ_CST);                      \
-  }                                                                                \
-  std::uint64_t hsa_queue_load_write_index_##order(const hsa_queue_t* queue) {     \
-    return __atomic_load_n(writing(queue), __ATOMIC_SEQ_CST);                      \
+#define LOAD(order)                                                            \
+  std::uint64_t hsa_queue_load_read_index_##order(const hsa_queue_t* queue) {  \
+    return __atomic_load_n(reading(queue), __ATOMIC_SEQ_CST);                  \
+  }                                                                            \
+  std::uint64_t hsa_queue_load_write_index_##order(const hsa_queue_t* queue) { \
+    return __atomic_load_n(writing(queue), __ATOMIC_SEQ_CST);                  \
   }
 
-#define STORE(order)                                                                          \
-  void hsa_queue_store_read_index_##order(const hsa_queue_t* queue, std::uint64_t value) {    \
-    __atomic_store_n(reading(queue), value, __ATOMIC_SEQ_CST);                                \
-  }                                                                                           \
-  void hsa_queue_store_write_index_##order(const hsa_queue_t* queue, std::uint64_t value) {   \
-    __atomic_store_n(writing(queue), value, __ATOMIC_SEQ_CST);                                \
+#define STORE(order)                                                                        \
+  void hsa_queue_store_read_index_##order(const hsa_queue_t* queue, std::uint64_t value) {  \
+    __atomic_store_n(reading(queue), value, __ATOMIC_SEQ_CST);                              \
+  }                                                                                         \
+  void hsa_queue_store_write_index_##order(const hsa_queue_t* queue, std::uint64_t value) { \
+    __atomic_store_n(writing(queue), value, __ATOMIC_SEQ_CST);                              \
   }
 
-#define CHANGE(order)                                                                                   \
-  std::uint64_t hsa_queue_add_write_index_##order(const hsa_queue_t* queue, std::uint64_t value) {      \
-    return __atomic_fetch_add(writing(queue), value, __ATOMIC_SEQ_CST);                                 \
-  }                                                                                                     \
-  std::uint64_t hsa_queue_cas_write_index_##order(const hsa_queue_t* queue, std::uint64_t expected,     \
-                                                  std::uint64_t value) {                                \
-    __atomic_compare_exchange_n(writing(queue), &expected, value, false, __ATOMIC_SEQ_CST,              \
-                                __ATOMIC_SEQ_CST);                                                      \
-    return expected;                                                                                    \
+#define CHANGE(order)                                                                               \
+  std::uint64_t hsa_queue_add_write_index_##order(const hsa_queue_t* queue, std::uint64_t value) {  \
+    return __atomic_fetch_add(writing(queue), value, __ATOMIC_SEQ_CST);                             \
+  }                                                                                                 \
+  std::uint64_t hsa_queue_cas_write_index_##order(const hsa_queue_t* queue, std::uint64_t expected, \
+                                                  std::uint64_t value) {                            \
+    __atomic_compare_exchange_n(writing(queue), &expected, value, false, __ATOMIC_SEQ_CST,          \
+                                __ATOMIC_SEQ_CST);                                                  \
+    return expected;                                                                                \
   }
 
 extern "C" {

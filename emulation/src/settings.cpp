@@ -29,7 +29,8 @@ class Reader {
  public:
   explicit Reader(Settings& into) : into_(into) {}
 
-  std::uint64_t number(const char* variable, std::uint64_t otherwise, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t number(const char* variable, std::uint64_t otherwise, std::uint64_t least,
+                       std::uint64_t most) {
     const std::string text = text_of(variable, "");
     if (text.empty()) return otherwise;
     const auto value = decimal(text, most);
@@ -66,7 +67,8 @@ Settings read() {
   all.log = std::getenv("HSA_STANDIN_LOG") != nullptr;
   const std::string unknown = text_of("HSA_STANDIN_UNKNOWN", "");
   all.skip_unknown = unknown == "skip";
-  if (!unknown.empty() && !all.skip_unknown) reader.refuse("HSA_STANDIN_UNKNOWN", unknown, "skip, or not set");
+  if (!unknown.empty() && !all.skip_unknown)
+    reader.refuse("HSA_STANDIN_UNKNOWN", unknown, "skip, or not set");
   if (!text_of("HSA_STANDIN_OVERLAP", "").empty()) {
     all.overlap = reader.number("HSA_STANDIN_OVERLAP", 0, 0, UINT64_MAX);
   }

@@ -68,8 +68,8 @@ hsa_status_t hsa_amd_ipc_memory_attach(const hsa_amd_ipc_memory_t* handle, size_
   if (where == MAP_FAILED) return HSA_STATUS_ERROR_OUT_OF_RESOURCES;
   const std::lock_guard<std::mutex> lock(memory().mutex);
   const Agent* const owner = machine().gpus[given.gpu].get();
-  memory().allocations[number(where)] = {
-      Origin::kIpc, given.bytes, owner->pools[0].get(), owner, access, nullptr};
+  memory().allocations[number(where)] = {Origin::kIpc, given.bytes, owner->pools[0].get(),
+                                         owner,        access,      nullptr};
   *mapped = where;
   return HSA_STATUS_SUCCESS;
 }

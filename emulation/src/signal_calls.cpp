@@ -55,9 +55,17 @@ hsa_signal_value_t wait(hsa_signal_t handle, hsa_signal_condition_t condition, h
   return value_of(signal);
 }
 
+std::uint64_t started(hsa_signal_t signal) {
+  return __atomic_load_n(&signal_of(signal)->shared.start_ts, __ATOMIC_RELAXED);
+}
+
+std::uint64_t ended(hsa_signal_t signal) {
+  return __atomic_load_n(&signal_of(signal)->shared.end_ts, __ATOMIC_RELAXED);
+}
+
 // Index of the first signal whose condition holds, or `count`.
-std::uint32_t first_met(std::uint32_t count, const hsa_signal_t* signals, const hsa_signal_condition_t* conditions,
-                        const hsa_signal_value_t* wanted) {
+std::uint32_t first_met(std::uint32_t count, const hsa_signal_t* signals,
+                        const hsa_signal_condition_t* conditions, const hsa_signal_value_t* wanted) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (signals[i].handle && holds(conditions[i], value_of(signal_of(signals[i])), wanted[i])) return i;
   }
@@ -66,33 +74,33 @@ std::uint32_t first_met(std::uint32_t count, const hsa_signal_t* signals, const 
 
 }  // namespace
 
-#define IN_ORDER(order)                                                                                  \
-  void hsa_signal_add_##order(hsa_signal_t signal, hsa_signal_value_t value) {                           \
-    __atomic_fetch_add(place(signal), value, __ATOMIC_SEQ_CST);                                          \
-    changed(signal);                                                                                     \
-  }                                                                                                      \
-  void hsa_signal_subtract_##order(hsa_signal_t signal, hsa_signal_value_t value) {                      \
-    __atomic_fetch_sub(place(signal), value, __ATOMIC_SEQ_CST);                                          \
-    changed(signal);                                                                                     \
-  }                                                                                                      \
-  void hsa_signal_and_##order(hsa_signal_t signal, hsa_signal_value_t value) {                           \
-    __atomic_fetch_and(place(signal), value, __ATOMIC_SEQ_CST);                                          \
-    changed(signal);                                                                                     \
-  }                                                                                                      \
-  void hsa_signal_or_##order(hsa_signal_t signal, hsa_signal_value_t value) {                            \
-    __atomic_fetch_or(place(signal), value, __ATOMIC_SEQ_CST);                                           \
-    changed(signal);                                                                                     \
-  }                                                                                                      \
-  void hsa_signal_xor_##order(hsa_signal_t signal, hsa_signal_value_t value) {                           \
-    __atomic_fetch_xor(place(signal), value, __ATOMIC_SEQ_CST);                                          \
-    changed(signal);                                                                                     \
-  }                                                                                                      \
-  hsa_signal_value_t hsa_signal_exchange_##order(hsa_signal_t signal, hsa_signal_value_t value) {        \
-    return exchange(signal, value);                                                                      \
-  }                                                                                                      \
-  hsa_signal_value_t hsa_signal_cas_##order(hsa_signal_t signal, hsa_signal_value_t expected,            \
-                                            hsa_signal_value_t value) {                                  \
-    return swap_if(signal, expected, value);                                                             \
+#define IN_ORDER(order)                                                                           \
+  void hsa_signal_add_##order(hsa_signal_t signal, hsa_signal_value_t value) {                    \
+    __atomic_fetch_add(place(signal), value, __ATOMIC_SEQ_CST);                                   \
+    changed(signal);                                                                              \
+  }                                                                                               \
+  void hsa_signal_subtract_##order(hsa_signal_t signal, hsa_signal_value_t value) {               \
+    __atomic_fetch_sub(place(signal), value, __ATOMIC_SEQ_CST);                                   \
+    changed(signal);                                                                              \
+  }                                                                                               \
+  void hsa_signal_and_##order(hsa_signal_t signal, hsa_signal_value_t value) {                    \
+    __atomic_fetch_and(place(signal), value, __ATOMIC_SEQ_CST);                                   \
+    changed(signal);                                                                              \
+  }                                                                                               \
+  void hsa_signal_or_##order(hsa_signal_t signal, hsa_signal_value_t value) {                     \
+    __atomic_fetch_or(place(signal), value, __ATOMIC_SEQ_CST);                                    \
+    changed(signal);                                                                              \
+  }                                                                                               \
+  void hsa_signal_xor_##order(hsa_signal_t signal, hsa_signal_value_t value) {                    \
+    __atomic_fetch_xor(place(signal), value, __ATOMIC_SEQ_CST);                                   \
+    changed(signal);                                                                              \
+  }                                                                                               \
+  hsa_signal_value_t hsa_signal_exchange_##order(hsa_signal_t signal, hsa_signal_value_t value) { \
+    return exchange(signal, value);                                                               \
+  }                                                                                               \
+  hsa_signal_value_t hsa_signal_cas_##order(hsa_signal_t signal, hsa_signal_value_t expected,     \
+                                            hsa_signal_value_t value) {                           \
+    return swap_if(signal, expected, value);                                                      \
   }
 
 #define LOAD(order) \
@@ -101,11 +109,11 @@ std::uint32_t first_met(std::uint32_t count, const hsa_signal_t* signals, const 
 #define STORE(name) \
   void hsa_signal_##name(hsa_signal_t signal, hsa_signal_value_t value) { store(signal, value); }
 
-#define WAIT(order)                                                                                          \
-  hsa_signal_value_t hsa_signal_wait_##order(hsa_signal_t signal, hsa_signal_condition_t condition,          \
-                                             hsa_signal_value_t want, std::uint64_t timeout,                 \
-                                             hsa_wait_state_t) {                                             \
-    return wait(signal, condition, want, timeout);                                                           \
+#define WAIT(order)                                                                                 \
+  hsa_signal_value_t hsa_signal_wait_##order(hsa_signal_t signal, hsa_signal_condition_t condition, \
+                                             hsa_signal_value_t want, std::uint64_t timeout,        \
+                                             hsa_wait_state_t) {                                    \
+    return wait(signal, condition, want, timeout);                                                  \
   }
 
 extern "C" {
@@ -152,9 +160,9 @@ hsa_status_t hsa_amd_signal_value_pointer(hsa_signal_t signal, volatile hsa_sign
   return HSA_STATUS_SUCCESS;
 }
 
-std::uint32_t hsa_amd_signal_wait_any(std::uint32_t count, hsa_signal_t* signals, hsa_signal_condition_t* conditions,
-                                      hsa_signal_value_t* wanted, std::uint64_t timeout, hsa_wait_state_t,
-                                      hsa_signal_value_t* value) {
+std::uint32_t hsa_amd_signal_wait_any(std::uint32_t count, hsa_signal_t* signals,
+                                      hsa_signal_condition_t* conditions, hsa_signal_value_t* wanted,
+                                      std::uint64_t timeout, hsa_wait_state_t, hsa_signal_value_t* value) {
   const std::uint64_t start = now_ns();
   std::uint32_t met = count;
   wait_until([&] { return (met = first_met(count, signals, conditions, wanted)) < count; },
@@ -164,9 +172,9 @@ std::uint32_t hsa_amd_signal_wait_any(std::uint32_t count, hsa_signal_t* signals
   return met;
 }
 
-std::uint32_t hsa_amd_signal_wait_all(std::uint32_t count, hsa_signal_t* signals, hsa_signal_condition_t* conditions,
-                                      hsa_signal_value_t* wanted, std::uint64_t timeout, hsa_wait_state_t,
-                                      hsa_signal_value_t* values) {
+std::uint32_t hsa_amd_signal_wait_all(std::uint32_t count, hsa_signal_t* signals,
+                                      hsa_signal_condition_t* conditions, hsa_signal_value_t* wanted,
+                                      std::uint64_t timeout, hsa_wait_state_t, hsa_signal_value_t* values) {
   const std::uint64_t start = now_ns();
   const auto all_met = [&] {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -174,7 +182,8 @@ std::uint32_t hsa_amd_signal_wait_all(std::uint32_t count, hsa_signal_t* signals
     }
     return true;
   };
-  if (!wait_until(all_met, timeout > kForever - start ? kForever : start + timeout, nullptr)) return UINT32_MAX;
+  if (!wait_until(all_met, timeout > kForever - start ? kForever : start + timeout, nullptr))
+    return UINT32_MAX;
   for (std::uint32_t i = 0; values && i < count; ++i) {
     if (signals[i].handle) values[i] = value_of(signal_of(signals[i]));
   }
@@ -183,13 +192,13 @@ std::uint32_t hsa_amd_signal_wait_all(std::uint32_t count, hsa_signal_t* signals
 
 hsa_status_t hsa_amd_profiling_get_dispatch_time(hsa_agent_t, hsa_signal_t signal,
                                                  hsa_amd_profiling_dispatch_time_t* time) {
-  *time = {signal_of(signal)->shared.start_ts, signal_of(signal)->shared.end_ts};
+  *time = {started(signal), ended(signal)};
   return HSA_STATUS_SUCCESS;
 }
 
 hsa_status_t hsa_amd_profiling_get_async_copy_time(hsa_signal_t signal,
                                                    hsa_amd_profiling_async_copy_time_t* time) {
-  *time = {signal_of(signal)->shared.start_ts, signal_of(signal)->shared.end_ts};
+  *time = {started(signal), ended(signal)};
   return HSA_STATUS_SUCCESS;
 }
 

@@ -159,8 +159,9 @@ bool wait_for(const Signal* signal, hsa_signal_condition_t condition, hsa_signal
 void complete(hsa_signal_t handle, std::uint64_t started_ns) {
   if (handle.handle == 0) return;
   Signal* const signal = signal_of(handle);
-  signal->shared.start_ts = started_ns;
-  signal->shared.end_ts = now_ns();
+  // Several packets may share a signal: the times are those of one of them.
+  __atomic_store_n(&signal->shared.start_ts, started_ns, __ATOMIC_RELAXED);
+  __atomic_store_n(&signal->shared.end_ts, now_ns(), __ATOMIC_RELAXED);
   __atomic_sub_fetch(&signal->shared.value, 1, __ATOMIC_SEQ_CST);
   tell();
 }
@@ -170,8 +171,8 @@ void complete(hsa_signal_t handle, std::uint64_t started_ns) {
 using namespace emulation;
 
 extern "C" hsa_status_t hsa_amd_signal_async_handler(hsa_signal_t signal, hsa_signal_condition_t condition,
-                                          hsa_signal_value_t want, hsa_amd_signal_handler function,
-                                          void* argument) {
+                                                     hsa_signal_value_t want, hsa_amd_signal_handler function,
+                                                     void* argument) {
   Board& all = board();
   {
     const std::lock_guard<std::mutex> lock(all.handler_mutex);

@@ -1,11 +1,11 @@
 // Signals: AMD's public layout, since the runtime reads the time stamps in it, on a shared board.
 #pragma once
 
-#include "hsa_interface.h"
-
 #include <atomic>
 #include <cstdint>
 #include <functional>
+
+#include "hsa_interface.h"
 
 namespace emulation {
 

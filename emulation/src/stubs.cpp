@@ -13,8 +13,8 @@ namespace {
 hsa_status_t not_emulated(std::atomic_flag& said, const char* name) {
   if (!said.test_and_set()) {
     say("%s is not emulated; it does nothing and answers HSA_STATUS_ERROR. What needs it "
-                 "cannot be judged on emulated GPUs",
-                 name);
+        "cannot be judged on emulated GPUs",
+        name);
   }
   return HSA_STATUS_ERROR;
 }
@@ -23,11 +23,11 @@ hsa_status_t not_emulated(std::atomic_flag& said, const char* name) {
 }  // namespace emulation
 
 // Defined without arguments, under a name of its own: the headers declare some of them with theirs.
-#define STUB(function)                                                                           \
+#define STUB(function)                                                                          \
   extern "C" __attribute__((weak)) hsa_status_t emulation_stub_##function() __asm__(#function); \
-  hsa_status_t emulation_stub_##function() {                                                     \
-    static std::atomic_flag said = ATOMIC_FLAG_INIT;                                             \
-    return emulation::not_emulated(said, #function);                                                        \
+  hsa_status_t emulation_stub_##function() {                                                    \
+    static std::atomic_flag said = ATOMIC_FLAG_INIT;                                            \
+    return emulation::not_emulated(said, #function);                                            \
   }
 
 #include "stubs.inc"

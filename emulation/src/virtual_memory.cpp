@@ -88,14 +88,15 @@ hsa_status_t hsa_amd_vmem_unmap(void* address, size_t size) {
   return HSA_STATUS_SUCCESS;
 }
 
-hsa_status_t hsa_amd_vmem_set_access(void* address, size_t size, const hsa_amd_memory_access_desc_t* described,
-                                     size_t count) {
+hsa_status_t hsa_amd_vmem_set_access(void* address, size_t size,
+                                     const hsa_amd_memory_access_desc_t* described, size_t count) {
   const std::lock_guard<std::mutex> lock(memory().mutex);
   auto& mappings = memory().mappings;
   if (holding(mappings, address) == mappings.end()) return HSA_STATUS_ERROR_INVALID_ALLOCATION;
   // The pages are opened for this process whoever is named: its threads are the GPUs.
   if (mprotect(address, size, PROT_READ | PROT_WRITE) != 0) return HSA_STATUS_ERROR;
-  for (auto at = holding(mappings, address); at != mappings.end() && at->first < number(address) + size; ++at) {
+  for (auto at = holding(mappings, address); at != mappings.end() && at->first < number(address) + size;
+       ++at) {
     for (size_t i = 0; i < count; ++i) {
       const Agent* const agent = agent_of(described[i].agent_handle);
       if (!agent) return HSA_STATUS_ERROR_INVALID_AGENT;

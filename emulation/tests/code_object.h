@@ -21,7 +21,9 @@ struct KernelSource {
 
 namespace msgpack {
 
-inline std::string text(const std::string& value) { return "\xd9" + std::string(1, static_cast<char>(value.size())) + value; }
+inline std::string text(const std::string& value) {
+  return "\xd9" + std::string(1, static_cast<char>(value.size())) + value;
+}
 inline std::string number(unsigned value) {
   return "\xcd" + std::string(1, static_cast<char>(value >> 8)) + std::string(1, static_cast<char>(value));
 }
@@ -37,7 +39,8 @@ inline std::string metadata_of(const std::vector<KernelSource>& kernels) {
   using namespace msgpack;
   std::string made = map(1) + text("amdhsa.kernels") + list(kernels.size());
   for (const KernelSource& kernel : kernels) {
-    made += map(2) + text(".symbol") + text(kernel.name + ".kd") + text(".args") + list(kernel.arguments.size());
+    made +=
+        map(2) + text(".symbol") + text(kernel.name + ".kd") + text(".args") + list(kernel.arguments.size());
     for (const KernelArgument& argument : kernel.arguments) {
       made += map(3) + text(".offset") + number(argument.offset) + text(".size") + number(argument.bytes) +
               text(".value_kind") + text(argument.kind);

@@ -47,19 +47,24 @@ inline hsa_signal_t signal(hsa_signal_value_t value = 1) {
 
 // Blocks until it is zero; false after some seconds.
 inline bool reaches_zero(hsa_signal_t signal, std::uint64_t timeout_ns = 20'000'000'000) {
-  return hsa_signal_wait_scacquire(signal, HSA_SIGNAL_CONDITION_EQ, 0, timeout_ns, HSA_WAIT_STATE_BLOCKED) == 0;
+  return hsa_signal_wait_scacquire(signal, HSA_SIGNAL_CONDITION_EQ, 0, timeout_ns, HSA_WAIT_STATE_BLOCKED) ==
+         0;
 }
 
 // The kernel object of a kernel, in a code object of its own.
-inline std::uint64_t kernel(hsa_agent_t agent, const std::string& name, const std::vector<KernelArgument>& arguments) {
+inline std::uint64_t kernel(hsa_agent_t agent, const std::string& name,
+                            const std::vector<KernelArgument>& arguments) {
   const auto* const file = new std::vector<char>(code_object_of({{name, arguments}}));
   hsa_code_object_reader_t reader;
-  CHECK_EQUAL(hsa_code_object_reader_create_from_memory(file->data(), file->size(), &reader), HSA_STATUS_SUCCESS);
+  CHECK_EQUAL(hsa_code_object_reader_create_from_memory(file->data(), file->size(), &reader),
+              HSA_STATUS_SUCCESS);
   hsa_executable_t executable;
   hsa_executable_create_alt(HSA_PROFILE_BASE, HSA_DEFAULT_FLOAT_ROUNDING_MODE_NEAR, nullptr, &executable);
-  CHECK_EQUAL(hsa_executable_load_agent_code_object(executable, agent, reader, nullptr, nullptr), HSA_STATUS_SUCCESS);
+  CHECK_EQUAL(hsa_executable_load_agent_code_object(executable, agent, reader, nullptr, nullptr),
+              HSA_STATUS_SUCCESS);
   hsa_executable_symbol_t symbol;
-  CHECK_EQUAL(hsa_executable_get_symbol_by_name(executable, (name + ".kd").c_str(), &agent, &symbol), HSA_STATUS_SUCCESS);
+  CHECK_EQUAL(hsa_executable_get_symbol_by_name(executable, (name + ".kd").c_str(), &agent, &symbol),
+              HSA_STATUS_SUCCESS);
   std::uint64_t object = 0;
   hsa_executable_symbol_get_info(symbol, HSA_EXECUTABLE_SYMBOL_INFO_KERNEL_OBJECT, &object);
   delete file;
@@ -74,7 +79,8 @@ constexpr std::uint16_t header_of(hsa_packet_type_t type, bool barrier) {
 class TestQueue {
  public:
   explicit TestQueue(hsa_agent_t agent, std::uint32_t size = 256) {
-    CHECK_EQUAL(hsa_queue_create(agent, size, HSA_QUEUE_TYPE_MULTI, nullptr, nullptr, 0, 0, &queue_), HSA_STATUS_SUCCESS);
+    CHECK_EQUAL(hsa_queue_create(agent, size, HSA_QUEUE_TYPE_MULTI, nullptr, nullptr, 0, 0, &queue_),
+                HSA_STATUS_SUCCESS);
   }
   ~TestQueue() { hsa_queue_destroy(queue_); }
 
@@ -90,13 +96,14 @@ class TestQueue {
   }
 
   void ring() {
-    hsa_signal_store_screlease(queue_->doorbell_signal,
-                               static_cast<hsa_signal_value_t>(hsa_queue_load_write_index_relaxed(queue_)) - 1);
+    hsa_signal_store_screlease(
+        queue_->doorbell_signal,
+        static_cast<hsa_signal_value_t>(hsa_queue_load_write_index_relaxed(queue_)) - 1);
   }
 
   // The arguments must live until the kernel has run.
-  void dispatch(std::uint64_t object, void* arguments, hsa_signal_t done = {0}, bool barrier = true, std::uint32_t items = 1,
-                std::uint16_t block = 1, std::uint32_t group_bytes = 0) {
+  void dispatch(std::uint64_t object, void* arguments, hsa_signal_t done = {0}, bool barrier = true,
+                std::uint32_t items = 1, std::uint16_t block = 1, std::uint32_t group_bytes = 0) {
     hsa_kernel_dispatch_packet_t packet = {};
     packet.header = header_of(HSA_PACKET_TYPE_KERNEL_DISPATCH, barrier);
     packet.setup = 1;

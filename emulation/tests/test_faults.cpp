@@ -1,4 +1,5 @@
-// Access: a GPU that touches memory which it was given no access to faults, and one that was given it does not.
+// Access: a GPU that touches memory which it was given no access to faults, and one that was given it does
+// not.
 #include "device.h"
 
 namespace {
@@ -17,7 +18,8 @@ hsa_agent_t fault_agent;
 hsa_status_t take_care(const hsa_amd_event_t* event, void*) {
   CHECK_EQUAL(event->event_type, HSA_AMD_GPU_MEMORY_FAULT_EVENT);
   fault_agent = event->memory_fault.agent;
-  __atomic_store_n(&fault_address, reinterpret_cast<void*>(event->memory_fault.virtual_address), __ATOMIC_RELEASE);
+  __atomic_store_n(&fault_address, reinterpret_cast<void*>(event->memory_fault.virtual_address),
+                   __ATOMIC_RELEASE);
   return HSA_STATUS_SUCCESS;
 }
 
@@ -28,6 +30,7 @@ void begin_with_handler() {
 
 // Whether the dispatch is complete; else a fault was reported, of that GPU at that address.
 bool add_runs(hsa_agent_t agent, int* place) {
+  __atomic_store_n(&fault_address, nullptr, __ATOMIC_RELEASE);
   TestQueue queue(agent);
   Add arguments = {place, 1};
   const hsa_signal_t done = signal();
@@ -98,8 +101,8 @@ TEST(a_pointer_in_a_structure_passed_by_value_is_seen_and_a_hidden_argument_is_n
   } arguments = {4, allocate(gpu(0), 1), allocate(gpu(1), 1)};
   TestQueue queue(gpu(0));
   const hsa_signal_t done = signal();
-  queue.dispatch(kernel(gpu(0), "write_pair", {{0, 16, "by_value"}, {16, 8, "hidden_hostcall_buffer"}}), &arguments,
-                 done);
+  queue.dispatch(kernel(gpu(0), "write_pair", {{0, 16, "by_value"}, {16, 8, "hidden_hostcall_buffer"}}),
+                 &arguments, done);
   queue.ring();
   CHECK(reaches_zero(done));
   CHECK_EQUAL(*arguments.place, 4);

@@ -10,8 +10,8 @@ extern "C" hsa_status_t hsa_amd_of_a_later_runtime(void);
 
 namespace {
 
-const char* kVariables[] = {"HSA_STANDIN_GPUS", "HSA_STANDIN_GFX", "HSA_STANDIN_OVERLAP", "HSA_STANDIN_MEMORY_GIB",
-                            "HSA_STANDIN_UNKNOWN"};
+const char* kVariables[] = {"HSA_STANDIN_GPUS", "HSA_STANDIN_GFX", "HSA_STANDIN_OVERLAP",
+                            "HSA_STANDIN_MEMORY_GIB", "HSA_STANDIN_UNKNOWN"};
 
 Ending with(const char* variable, const char* value) {
   return ending_of([&] {
@@ -62,11 +62,12 @@ TEST(a_name_that_is_given_when_it_is_built_becomes_a_stub) {
 }
 
 TEST(a_bad_value_is_one_sentence_and_no_device) {
-  const char* const bad[][2] = {{"HSA_STANDIN_GPUS", "abc"},        {"HSA_STANDIN_GPUS", "99"},
-                                {"HSA_STANDIN_GPUS", "-1"},         {"HSA_STANDIN_GPUS", "99999999999999999999999"},
-                                {"HSA_STANDIN_GFX", "banana"},      {"HSA_STANDIN_GFX", "gfx"},
-                                {"HSA_STANDIN_GFX", "gfx94x"},      {"HSA_STANDIN_OVERLAP", "x"},
-                                {"HSA_STANDIN_MEMORY_GIB", "0"},    {"HSA_STANDIN_UNKNOWN", "maybe"}};
+  const char* const bad[][2] = {
+      {"HSA_STANDIN_GPUS", "abc"},     {"HSA_STANDIN_GPUS", "99"},
+      {"HSA_STANDIN_GPUS", "-1"},      {"HSA_STANDIN_GPUS", "99999999999999999999999"},
+      {"HSA_STANDIN_GFX", "banana"},   {"HSA_STANDIN_GFX", "gfx"},
+      {"HSA_STANDIN_GFX", "gfx94x"},   {"HSA_STANDIN_OVERLAP", "x"},
+      {"HSA_STANDIN_MEMORY_GIB", "0"}, {"HSA_STANDIN_UNKNOWN", "maybe"}};
   for (const auto& each : bad) {
     const Ending ending = with(each[0], each[1]);
     CHECK(ending.exited(3));
@@ -76,9 +77,12 @@ TEST(a_bad_value_is_one_sentence_and_no_device) {
 }
 
 TEST(good_values_are_taken) {
-  const char* const good[][2] = {{"HSA_STANDIN_GPUS", "16"},      {"HSA_STANDIN_GFX", "gfx950"},
-                                 {"HSA_STANDIN_GFX", "gfx90a"},   {"HSA_STANDIN_GFX", "gfx1100"},
-                                 {"HSA_STANDIN_OVERLAP", "18446744073709551615"}, {"HSA_STANDIN_UNKNOWN", "skip"}};
+  const char* const good[][2] = {{"HSA_STANDIN_GPUS", "16"},
+                                 {"HSA_STANDIN_GFX", "gfx950"},
+                                 {"HSA_STANDIN_GFX", "gfx90a"},
+                                 {"HSA_STANDIN_GFX", "gfx1100"},
+                                 {"HSA_STANDIN_OVERLAP", "18446744073709551615"},
+                                 {"HSA_STANDIN_UNKNOWN", "skip"}};
   for (const auto& each : good) {
     const Ending ending = with(each[0], each[1]);
     CHECK(ending.exited(0));

@@ -67,7 +67,8 @@ TEST(work_items_that_end_while_others_wait_end_the_process_with_a_sentence) {
     run("some_leave", kOne, &place, 64, 64);
   });
   CHECK(ending.aborted());
-  CHECK(ending.says("kernel some_leave: some work-items of a block ended while the others wait at __syncthreads"));
+  CHECK(ending.says(
+      "kernel some_leave: some work-items of a block ended while the others wait at __syncthreads"));
 }
 
 TEST(a_kernel_that_nobody_has_ends_the_process_with_what_to_do) {
@@ -145,10 +146,10 @@ TEST(hips_own_batch_of_memory_operations_is_carried_out_in_order) {
   };
   auto* const places = allocate<std::uint64_t>(gpu(0), 2);
   auto* const all = allocate<Operation>(gpu(0), 4);
-  all[0] = {2, places, 5, 0, {}};                   // write 32 bits
-  all[1] = {1, places, 5, 1, {}};                   // wait for their value
-  all[2] = {5, places + 1, 1ull << 40, 0, {}};      // write 64 bits
-  all[3] = {4, places + 1, 1ull << 40, 0, {}};      // wait for at least them
+  all[0] = {2, places, 5, 0, {}};               // write 32 bits
+  all[1] = {1, places, 5, 1, {}};               // wait for their value
+  all[2] = {5, places + 1, 1ull << 40, 0, {}};  // write 64 bits
+  all[3] = {4, places + 1, 1ull << 40, 0, {}};  // wait for at least them
   struct {
     Operation* all;
     std::uint32_t count;

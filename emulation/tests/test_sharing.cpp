@@ -7,8 +7,12 @@ namespace {
 struct Pipe {
   int ends[2];
   Pipe() { CHECK(pipe(ends) == 0); }
-  void send(const void* bytes, std::size_t size) { CHECK(write(ends[1], bytes, size) == static_cast<ssize_t>(size)); }
-  void receive(void* bytes, std::size_t size) { CHECK(read(ends[0], bytes, size) == static_cast<ssize_t>(size)); }
+  void send(const void* bytes, std::size_t size) {
+    CHECK(write(ends[1], bytes, size) == static_cast<ssize_t>(size));
+  }
+  void receive(void* bytes, std::size_t size) {
+    CHECK(read(ends[0], bytes, size) == static_cast<ssize_t>(size));
+  }
 };
 
 }  // namespace
@@ -50,8 +54,10 @@ TEST(what_is_no_ipc_handle_and_what_is_no_gpu_memory_is_refused) {
   begin();
   hsa_amd_ipc_memory_t handle = {};
   void* mapped = nullptr;
-  CHECK_EQUAL(hsa_amd_ipc_memory_attach(&handle, 4096, 0, nullptr, &mapped), HSA_STATUS_ERROR_INVALID_ARGUMENT);
-  CHECK_EQUAL(hsa_amd_ipc_memory_create(allocate(cpu(), 1), 4096, &handle), HSA_STATUS_ERROR_INVALID_ARGUMENT);
+  CHECK_EQUAL(hsa_amd_ipc_memory_attach(&handle, 4096, 0, nullptr, &mapped),
+              HSA_STATUS_ERROR_INVALID_ARGUMENT);
+  CHECK_EQUAL(hsa_amd_ipc_memory_create(allocate(cpu(), 1), 4096, &handle),
+              HSA_STATUS_ERROR_INVALID_ARGUMENT);
 }
 
 TEST(memory_that_is_freed_is_given_out_again_empty) {

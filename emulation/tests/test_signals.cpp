@@ -7,13 +7,15 @@ TEST(a_wait_ends_when_another_thread_makes_the_condition_true) {
   begin();
   const hsa_signal_t one = signal(5);
   std::thread other([&] { hsa_signal_subtract_screlease(one, 5); });
-  CHECK_EQUAL(hsa_signal_wait_scacquire(one, HSA_SIGNAL_CONDITION_EQ, 0, UINT64_MAX, HSA_WAIT_STATE_BLOCKED), 0);
+  CHECK_EQUAL(hsa_signal_wait_scacquire(one, HSA_SIGNAL_CONDITION_EQ, 0, UINT64_MAX, HSA_WAIT_STATE_BLOCKED),
+              0);
   other.join();
 }
 
 TEST(a_wait_ends_at_its_timeout_with_the_value_that_is_there) {
   begin();
-  CHECK_EQUAL(hsa_signal_wait_relaxed(signal(7), HSA_SIGNAL_CONDITION_LT, 1, 2'000'000, HSA_WAIT_STATE_ACTIVE), 7);
+  CHECK_EQUAL(
+      hsa_signal_wait_relaxed(signal(7), HSA_SIGNAL_CONDITION_LT, 1, 2'000'000, HSA_WAIT_STATE_ACTIVE), 7);
   CHECK(!reaches_zero(signal(1), 2'000'000));
 }
 
@@ -63,17 +65,21 @@ TEST(every_operation_changes_the_value_as_its_name_says) {
 TEST(wait_any_names_the_signal_that_changed) {
   begin();
   hsa_signal_t all[3] = {signal(), signal(), signal()};
-  hsa_signal_condition_t conditions[3] = {HSA_SIGNAL_CONDITION_EQ, HSA_SIGNAL_CONDITION_EQ, HSA_SIGNAL_CONDITION_EQ};
+  hsa_signal_condition_t conditions[3] = {HSA_SIGNAL_CONDITION_EQ, HSA_SIGNAL_CONDITION_EQ,
+                                          HSA_SIGNAL_CONDITION_EQ};
   hsa_signal_value_t wanted[3] = {}, value = -1;
-  CHECK_EQUAL(hsa_amd_signal_wait_any(3, all, conditions, wanted, 2'000'000, HSA_WAIT_STATE_BLOCKED, &value), UINT32_MAX);
+  CHECK_EQUAL(hsa_amd_signal_wait_any(3, all, conditions, wanted, 2'000'000, HSA_WAIT_STATE_BLOCKED, &value),
+              UINT32_MAX);
   std::thread other([&] { hsa_signal_store_screlease(all[1], 0); });
-  CHECK_EQUAL(hsa_amd_signal_wait_any(3, all, conditions, wanted, UINT64_MAX, HSA_WAIT_STATE_BLOCKED, &value), 1u);
+  CHECK_EQUAL(hsa_amd_signal_wait_any(3, all, conditions, wanted, UINT64_MAX, HSA_WAIT_STATE_BLOCKED, &value),
+              1u);
   CHECK_EQUAL(value, 0);
   other.join();
 }
 
-extern "C" std::uint32_t hsa_amd_signal_wait_all(std::uint32_t, hsa_signal_t*, hsa_signal_condition_t*, hsa_signal_value_t*,
-                                                 std::uint64_t, hsa_wait_state_t, hsa_signal_value_t*);
+extern "C" std::uint32_t hsa_amd_signal_wait_all(std::uint32_t, hsa_signal_t*, hsa_signal_condition_t*,
+                                                 hsa_signal_value_t*, std::uint64_t, hsa_wait_state_t,
+                                                 hsa_signal_value_t*);
 
 TEST(wait_all_waits_for_the_last) {
   begin();
@@ -81,9 +87,11 @@ TEST(wait_all_waits_for_the_last) {
   hsa_signal_condition_t conditions[2] = {HSA_SIGNAL_CONDITION_EQ, HSA_SIGNAL_CONDITION_EQ};
   hsa_signal_value_t wanted[2] = {}, values[2] = {-1, -1};
   hsa_signal_store_screlease(all[0], 0);
-  CHECK_EQUAL(hsa_amd_signal_wait_all(2, all, conditions, wanted, 2'000'000, HSA_WAIT_STATE_BLOCKED, values), UINT32_MAX);
+  CHECK_EQUAL(hsa_amd_signal_wait_all(2, all, conditions, wanted, 2'000'000, HSA_WAIT_STATE_BLOCKED, values),
+              UINT32_MAX);
   std::thread other([&] { hsa_signal_store_screlease(all[1], 0); });
-  CHECK_EQUAL(hsa_amd_signal_wait_all(2, all, conditions, wanted, UINT64_MAX, HSA_WAIT_STATE_BLOCKED, values), 0u);
+  CHECK_EQUAL(hsa_amd_signal_wait_all(2, all, conditions, wanted, UINT64_MAX, HSA_WAIT_STATE_BLOCKED, values),
+              0u);
   CHECK_EQUAL(values[0] + values[1], 0);
   other.join();
 }
@@ -99,7 +107,8 @@ TEST(a_handler_is_called_when_its_condition_holds_and_again_where_it_asks_for_it
     hsa_signal_subtract_screlease(done, 1);
     return hsa_signal_load_scacquire(done) > 0;  // once more
   };
-  CHECK_EQUAL(hsa_amd_signal_async_handler(watched, HSA_SIGNAL_CONDITION_LT, 1, handler, &watched), HSA_STATUS_SUCCESS);
+  CHECK_EQUAL(hsa_amd_signal_async_handler(watched, HSA_SIGNAL_CONDITION_LT, 1, handler, &watched),
+              HSA_STATUS_SUCCESS);
   CHECK_EQUAL(hsa_signal_load_relaxed(done), 2);
   hsa_signal_store_screlease(watched, 0);
   CHECK(reaches_zero(done));

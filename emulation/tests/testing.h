@@ -25,28 +25,28 @@ struct Registered {
 };
 
 // TEST(a_sentence_that_the_body_proves) { ... }
-#define TEST(name)                                  \
-  static void name();                               \
+#define TEST(name)                                        \
+  static void name();                                     \
   static const Registered registered_##name(#name, name); \
   static void name()
 
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
+#define CHECK(condition)                                                             \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
       std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      std::_Exit(1);                                                              \
-    }                                                                             \
+      std::_Exit(1);                                                                 \
+    }                                                                                \
   } while (false)
 
-#define CHECK_EQUAL(have, want)                                                                         \
-  do {                                                                                                  \
-    const auto checked_have = (have);                                                                   \
-    const decltype(checked_have) checked_want = (want);                                                 \
-    if (checked_have != checked_want) {                                                                 \
-      std::fprintf(stderr, "%s:%d: %s is %s, not %s\n", __FILE__, __LINE__, #have,                      \
-                   std::to_string(checked_have).c_str(), std::to_string(checked_want).c_str());         \
-      std::_Exit(1);                                                                                    \
-    }                                                                                                   \
+#define CHECK_EQUAL(have, want)                                                                 \
+  do {                                                                                          \
+    const auto checked_have = (have);                                                           \
+    const decltype(checked_have) checked_want = (want);                                         \
+    if (checked_have != checked_want) {                                                         \
+      std::fprintf(stderr, "%s:%d: %s is %s, not %s\n", __FILE__, __LINE__, #have,              \
+                   std::to_string(checked_have).c_str(), std::to_string(checked_want).c_str()); \
+      std::_Exit(1);                                                                            \
+    }                                                                                           \
   } while (false)
 
 // How a process ended, and what it wrote to stderr.
