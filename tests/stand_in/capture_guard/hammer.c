@@ -2,9 +2,8 @@
 // Every capture must live, and every event that a thread records must be seen to complete. Every
 // hundredth capture stays open until a query was made in it; for all of them that would take long
 // on a machine with fewer cores than threads.
-#include <stdatomic.h>
-
 #include <sched.h>
+#include <stdatomic.h>
 
 #include "scenario.h"
 
@@ -53,6 +52,7 @@ static int capture_again_and_again(void *unused) {
 
 int main(int argc, char **argv) {
   CHECK(argc >= 3 && hipSetDevice(0) == 0);
+  say_runtime();
   captures = atoi(argv[1]);
   const int threads = atoi(argv[2]), capturing_threads = argc > 3 ? atoi(argv[3]) : 1;
   struct call *started[64], *capturing[8];
