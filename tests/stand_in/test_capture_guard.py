@@ -1,6 +1,8 @@
-"""The capture guard on the HIP stand-in at 7.2.0: what it holds, and that it never stays shut.
+"""The capture guard where only the HIP stand-in can show it: 7.2.0's published bugs, and races.
 
-These tests need a compiler and run inside the stand-in base: tests/pipeline starts them there.
+No binary of 7.2.0 is to be had, and ThreadSanitizer needs a runtime that is compiled with it. On
+AMD's own runtimes tests/emulation/test_capture_guard.py runs the same programs. These tests need a
+compiler and run inside the stand-in base: tests/pipeline starts them there.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ SCENARIOS = re.findall(r"SCENARIO\((\w+)\)[,;]", (PROGRAMS / "scenarios.c").read
 
 
 def compiled(*words: str | Path) -> None:
-    command = ["cc", "-std=gnu11", "-O1", "-g", "-pthread", "-Wall", "-Wextra", "-Werror", *words]
+    command = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-Wall", "-Wextra",
+               "-Werror", *words]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
@@ -41,11 +44,10 @@ def made(folder: Path, variant: str, *options: str) -> Path:
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Programs that know nothing of the guard, linked to the stand-in as torch is to HIP."""
+    """A program that knows nothing of the guard, linked to the stand-in as torch is to HIP."""
     here = made(tmp_path_factory.mktemp("release"), "release")
-    for name in ("scenarios", "hammer"):
-        compiled(PROGRAMS / f"{name}.c", "-o", here / name, f"-L{here}", "-lamdhip64",
-                 f"-Wl,-rpath,{here}", "-ldl")  # fmt: skip
+    compiled(PROGRAMS / "scenarios.c", "-o", here / "scenarios", f"-L{here}", "-lamdhip64",
+             f"-Wl,-rpath,{here}", "-ldl")  # fmt: skip
     return here
 
 
@@ -88,32 +90,9 @@ def test_with_the_guard_it_is_answered_not_ready_and_the_capture_lives(release: 
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_the_gate_is_open_again_whatever_became_of_the_capture(
-    release: Path, scenario: str
-) -> None:
-    done = ran(release / "scenarios", scenario, preload=release / "libcapture_guard.so")
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_is_clean_under_the_thread_sanitizer(sanitized: Path, scenario: str) -> None:
     done = ran(sanitized / "scenarios", scenario, TSAN_OPTIONS="halt_on_error=1")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_ten_thousand_captures_live_under_eight_threads_that_query_without_pause(
-    release: Path,
-) -> None:
-    guard = release / "libcapture_guard.so"
-    done = ran(release / "hammer", "10000", "8", preload=guard)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("10000 of 10000 captures lived")
-
-
-def test_without_the_guard_the_same_threads_see_an_error(release: Path) -> None:
-    done = ran(release / "hammer", "10000", "8")
-    assert done.returncode == 1
-    assert "not so: " in done.stderr
 
 
 def test_concurrent_captures_under_eight_threads_are_clean_under_the_thread_sanitizer(
@@ -122,26 +101,6 @@ def test_concurrent_captures_under_eight_threads_are_clean_under_the_thread_sani
     done = ran(sanitized / "hammer", "100", "8", "3", TSAN_OPTIONS="halt_on_error=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("300 of 300 captures lived")
-
-
-def test_symbols_of_every_version_are_guarded_in_a_library_that_is_loaded_like_torchs(
-    release: Path, tmp_path: Path
-) -> None:
-    runtime, library = tmp_path / "libamdhip64.so.7", tmp_path / "libtorch_like.so"
-    versions = f"-Wl,--version-script={PROGRAMS / 'versioned_runtime.map'}"
-    compiled("-shared", "-fPIC", PROGRAMS / "versioned_runtime.c", versions,
-             "-Wl,-soname,libamdhip64.so.7", "-o", runtime)  # fmt: skip
-    compiled("-shared", "-fPIC", PROGRAMS / "torch_like.c", "-o", library, f"-L{tmp_path}",
-             "-l:libamdhip64.so.7", "-Wl,-rpath,$ORIGIN", "-ldl")  # fmt: skip
-    compiled("-DLOADER", PROGRAMS / "torch_like.c", "-o", tmp_path / "loader", "-ldl")
-    symbols = ["readelf", "--wide", "--dyn-syms", str(library)]
-    asked = subprocess.run(symbols, capture_output=True, text=True, check=True).stdout
-    for symbol in ("hipEventQuery@hip_4.2", "hipStreamEndCapture@hip_4.3", "Query_spt@hip_5.2"):
-        assert symbol in asked
-    guard = release / "libcapture_guard.so"
-    for preload, said in ((None, "not guarded\n"), (guard, "guarded\n")):
-        done = ran(tmp_path / "loader", str(library), preload=preload)
-        assert (done.returncode, done.stdout) == (0, said), done.stderr
 
 
 def test_a_call_without_any_runtime_is_an_error_and_one_line(release: Path, tmp_path: Path) -> None:

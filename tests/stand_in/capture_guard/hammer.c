@@ -1,10 +1,9 @@
 // Captures under threads that query without pause:  hammer CAPTURES THREADS [CAPTURING THREADS]
 // Every capture must live, and every event that a thread records must be seen to complete. Every
-// hundredth capture stays open until a query was made in it; for all of them that would take long
+// hundredth capture stays open until queries were made in it; for all of them that would take long
 // on a machine with fewer cores than threads.
-#include <stdatomic.h>
-
 #include <sched.h>
+#include <stdatomic.h>
 
 #include "scenario.h"
 
@@ -19,18 +18,19 @@ static int query_without_pause(void *unused) {
   unsigned long seen = 0;
   do {
     CHECK(hipEventRecord(event, stream) == 0);
-    int status;
-    while ((status = hipEventQuery(event)) == 600) atomic_fetch_add(&queries, 1);
-    CHECK(status == 0);
+    int status, of_stream;
+    do {
+      CHECK((status = hipEventQuery(event)) == 0 || status == 600);
+      CHECK((of_stream = hipStreamQuery(stream)) == 0 || of_stream == 600);
+      atomic_fetch_add(&queries, 1);
+    } while (status == 600);
     if (seen++ == 0) atomic_fetch_add(&querying, 1);
-    CHECK((status = hipStreamQuery(stream)) == 0 || status == 600);
-    atomic_fetch_add(&queries, 1);
   } while (!atomic_load(&over));
   atomic_fetch_add(&completions, seen);
   return seen > 0 ? 0 : 1;
 }
 
-static int captures;
+static int captures, threads;
 
 // Returns how many captures did not live.
 static int capture_again_and_again(void *unused) {
@@ -39,8 +39,9 @@ static int capture_again_and_again(void *unused) {
   int died = 0;
   for (int i = 0; i < captures; ++i) {
     CHECK(hipStreamBeginCapture(capturing, GLOBAL) == 0);
-    const unsigned long before = atomic_load(&queries);
-    while (i % 100 == 0 && atomic_load(&queries) == before) {
+    // Each thread may count one that it made before; the next is of both kinds, and in the capture.
+    const unsigned long enough = atomic_load(&queries) + (unsigned long)threads + 1;
+    while (i % 100 == 0 && atomic_load(&queries) < enough) {
     }
     if (hipStreamEndCapture(capturing, &graph) == 0) {
       CHECK(hipGraphDestroy(graph) == 0);
@@ -53,8 +54,10 @@ static int capture_again_and_again(void *unused) {
 
 int main(int argc, char **argv) {
   CHECK(argc >= 3 && hipSetDevice(0) == 0);
+  say_runtime();
   captures = atoi(argv[1]);
-  const int threads = atoi(argv[2]), capturing_threads = argc > 3 ? atoi(argv[3]) : 1;
+  threads = atoi(argv[2]);
+  const int capturing_threads = argc > 3 ? atoi(argv[3]) : 1;
   struct call *started[64], *capturing[8];
   CHECK(threads <= 64 && capturing_threads <= 8);
   for (int i = 0; i < threads; ++i) started[i] = start(query_without_pause, NULL);

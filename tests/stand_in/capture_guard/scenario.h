@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // As a program that was compiled against hip_runtime_api.h has them; handles are opaque.
 int hipSetDevice(int device);
@@ -24,18 +25,33 @@ int hipEventQuery(void *event);
 int hipEventSynchronize(void *event);
 int hipGraphDestroy(void *graph);
 int hipDeviceSynchronize(void);
+int hipRuntimeGetVersion(int *version);
 
 enum { GLOBAL, THREAD_LOCAL, RELAXED };
 enum { NON_BLOCKING = 1, DISABLE_TIMING = 2 };
 enum { EVER, OPEN, ANSWERED, HELD, WAITING };
 
+// Not exit(): it would run the runtime's destructors while other threads are in the runtime.
 #define CHECK(condition)                                                          \
   do {                                                                            \
     if (!(condition)) {                                                           \
       fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);     \
-      exit(1);                                                                    \
+      fflush(stdout);                                                             \
+      _exit(1);                                                                   \
     }                                                                             \
   } while (0)
+
+// Says which runtime answers, on stderr: `runtime VERSION LIBRARY EMULATOR`; "-": no emulator.
+static inline int say_runtime(void) {
+  int version = 0;
+  Dl_info hip = {0}, emulator = {.dli_fname = "-"};
+  CHECK(hipRuntimeGetVersion(&version) == 0);
+  CHECK(dladdr(dlsym(RTLD_DEFAULT, "hipRuntimeGetVersion"), &hip) != 0);
+  void *emulated = dlsym(RTLD_DEFAULT, "hsa_standin_version");
+  CHECK(!emulated || dladdr(emulated, &emulator) != 0);
+  fprintf(stderr, "runtime %d %s %s\n", version, hip.dli_fname, emulator.dli_fname);
+  return version;
+}
 
 // One of the guard's counts; 0 where the guard is not loaded.
 static inline unsigned long count_of(int which) {

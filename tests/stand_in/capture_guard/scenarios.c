@@ -2,12 +2,12 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "scenario.h"
 
 enum { NOT_READY = 600 };
 
+static int version;
 static void *capturing, *other, *event, *before;
 
 static int begin(void *mode) { return hipStreamBeginCapture(capturing, (int)(long)mode); }
@@ -156,9 +156,15 @@ static void nested_and_concurrent(void) {
 }
 
 static void capturing_thread_is_let_through(void) {
+  // HIP 6 refuses no thread the query of an event that no capture has to do with; 7.2 does.
+  const bool refused = version >= 70000000;
   void *graph = NULL;
   CHECK(begin_global() == 0);
-  CHECK(hipEventQuery(event) == 900);
+  CHECK(hipEventQuery(event) == (refused ? 900 : 0));
+  CHECK(end(&graph) == (refused ? 901 : 0));
+  // This one both refuse.
+  CHECK(begin_global() == 0);
+  CHECK(hipStreamQuery(other) == 900);
   CHECK(end(&graph) == 901);
   expect_open_gate();
 }
@@ -216,6 +222,7 @@ static const struct {
 
 int main(int argc, char **argv) {
   CHECK(argc == 2 && hipSetDevice(0) == 0);
+  version = say_runtime();
   capturing = new_stream();
   other = new_stream();
   event = passed_event(other);

@@ -1,30 +1,14 @@
-// A library as torch's libraries are: linked to versioned symbols of the runtime, and loaded by a
-// program that knows nothing of the runtime.  As a program of its own (-DLOADER): loader LIBRARY
-#ifdef LOADER
-#include <dlfcn.h>
-#include <stdio.h>
-
-// As Python loads extension modules: outside of the global scope, where RTLD_NEXT does not look.
-int main(int argc, char **argv) {
-  void *library = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-  int (*play)(void) = library ? (int (*)(void))dlsym(library, "play") : NULL;
-  if (play) return play();
-  fprintf(stderr, "%s\n", dlerror());
-  return 2;
-}
-#else
+// A library as torch's libraries are: linked to versioned symbols of the runtime, the per-thread
+// ones among them, and loaded by a program that knows nothing of the runtime, which calls play().
 #include <sched.h>
 #include <stdatomic.h>
 
 #include "scenario.h"
 
-extern atomic_int calls_that_arrived;
 int hipStreamQuery_spt(void *stream);
 int hipStreamSynchronize_spt(void *stream);
 int hipStreamBeginCapture_spt(void *stream, int mode);
 int hipStreamEndCapture_spt(void *stream, void **graph);
-int hipSetDevice(int device) { return (void)device, 0; }
-int hipThreadExchangeStreamCaptureMode(int *mode) { return (void)mode, 0; }
 
 static atomic_int turn;
 
@@ -37,34 +21,36 @@ static int capture_on_its_own_default_stream(void *unused) {
   return hipStreamEndCapture_spt(NULL, &graph);
 }
 
+// The statuses of other threads' queries in a capture, of the capture's end, and of what waited.
 int play(void) {
+  say_runtime();
+  CHECK(hipSetDevice(0) == 0);
+  void *capturing = new_stream(), *other = new_stream(), *graph = NULL;
+  void *const before = passed_event(capturing);
   int (*const queries[])(void *) = {hipEventQuery, hipStreamQuery, hipStreamQuery_spt};
   int (*const waits[])(void *) = {hipEventSynchronize, hipStreamSynchronize,
                                   hipStreamSynchronize_spt};
-  void *const stream = &turn, *graph = NULL;
+  void *const handles[] = {before, other, NULL};
+  CHECK(hipStreamBeginCapture(capturing, GLOBAL) == 0);
+  for (int i = 0; i < 3; ++i) printf("%d ", elsewhere(queries[i], handles[i]));
   const bool guarded = dlsym(RTLD_DEFAULT, "capture_guard_counts") != NULL;
-  CHECK(hipStreamBeginCapture(stream, GLOBAL) == 0);
-  for (int i = 0; i < 3; ++i) CHECK(elsewhere(queries[i], NULL) == (guarded ? 600 : 0));
-  CHECK(calls_that_arrived == (guarded ? 0 : 3));
   struct call *waiting[3];
-  for (int i = 0; i < 3; ++i) waiting[i] = start(waits[i], NULL);
+  for (int i = 0; i < 3; ++i) waiting[i] = start(waits[i], handles[i]);
   while (guarded && count_of(WAITING) < 3) sched_yield();
-  CHECK(!guarded || calls_that_arrived == 0);
-  CHECK(hipStreamEndCapture(stream, &graph) == 0);
-  for (int i = 0; i < 3; ++i) CHECK(finish(waiting[i]) == 0);
-  for (int i = 0; i < 3; ++i) CHECK(elsewhere(queries[i], NULL) == 0);
-  CHECK(calls_that_arrived == (guarded ? 6 : 9));
+  for (int i = 0; !guarded && i < 3; ++i) printf("%d ", finish(waiting[i]));
+  printf("%d ", hipStreamEndCapture(capturing, &graph));
+  for (int i = 0; guarded && i < 3; ++i) printf("%d ", finish(waiting[i]));
 
   // The default streams of two threads have one handle and are two streams.
   struct call *first = start(capture_on_its_own_default_stream, NULL);
   struct call *second = start(capture_on_its_own_default_stream, NULL);
   while (atomic_load(&turn) < 2) sched_yield();
   CHECK(count_of(OPEN) == (guarded ? 2 : 0));
-  CHECK(elsewhere(hipStreamQuery_spt, NULL) == (guarded ? 600 : 0));
+  printf("%d ", elsewhere(hipStreamQuery_spt, NULL));
   atomic_store(&turn, 3);
-  CHECK(finish(first) == 0 && finish(second) == 0);
-  CHECK(count_of(OPEN) == 0 && elsewhere(hipStreamQuery_spt, NULL) == 0);
-  puts(guarded ? "guarded" : "not guarded");
+  printf("%d ", finish(first));
+  printf("%d\n", finish(second));
+  fflush(stdout);
+  CHECK(count_of(OPEN) == 0);
   return 0;
 }
-#endif
