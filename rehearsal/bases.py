@@ -81,7 +81,7 @@ def make_base(engine: Engine, client: docker.DockerClient, matrix: Matrix, rocm:
     had = has_image(client, base_reference(matrix, rocm))
     if not is_imitated(matrix, rocm) and not (had and hip_packages.taken(HIP_CACHE)):
         # What was not to be had the last time may be there now.
-        _fetch_runtimes(client)
+        fetch_runtimes(client)
         had = has_image(client, base_reference(matrix, rocm))
     if had:
         return
@@ -111,7 +111,7 @@ def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
         EngineError: the packages cannot be had.
         BuildFailed: it does not build.
     """
-    _fetch_runtimes(client)
+    fetch_runtimes(client)
     found = hip_packages.taken(HIP_CACHE)
     if not found:
         raise EngineError("AMD's HIP runtimes cannot be fetched, and without them nothing is shown")
@@ -128,7 +128,7 @@ def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
     return reference
 
 
-def _fetch_runtimes(client: docker.DockerClient) -> None:
+def fetch_runtimes(client: docker.DockerClient) -> None:
     """Has AMD's packages in the cache, or notes that they are not to be had, and says so."""
     root = root_image(client)
     try:

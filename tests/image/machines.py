@@ -26,6 +26,11 @@ class Machine:
     program: Path | None = None
     """That of another emulator than ours, on the machine of the engine."""
 
+    @property
+    def can_change(self) -> bool:
+        """Whether a run can have other GPUs: not real ones, nor those of another's emulator."""
+        return not self.level.reaches(Level.GPU) and not self.program
+
     def options(self, client: docker.DockerClient, stack: ExitStack) -> dict[str, Any]:
         """How the container gets its devices; what that takes ends with `stack`."""
         if self.program:

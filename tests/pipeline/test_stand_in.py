@@ -14,7 +14,7 @@ import pytest
 from conftest import PROJECT, Answer, run_in, run_on_gpus
 from rocm_images.labels import HIP_RUNTIME, IMITATION
 
-TESTS_IN_BASE = 76
+TESTS_IN_BASE = 55
 
 
 def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(

@@ -1,0 +1,91 @@
+"""AMD's runtimes come from a distribution that moves, and a rehearsal goes on all the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import docker
+import pytest
+
+from conftest import PROJECT
+from rehearsal import bases, hip_packages
+from rehearsal.root import root_image
+from rocm_images.engine import Engine
+from rocm_images.errors import EngineError
+from rocm_images.labels import IMITATION
+from rocm_images.matrix_file import load
+
+MATRIX = load(PROJECT / "matrix.yaml")
+SMALL = "libhiprtc-builtins7"
+
+
+@pytest.fixture
+def client(running_engine: Engine):
+    client = running_engine.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Writes other pins: one small package in the place of all."""
+
+    def write(*, version: str, suite: str = "experimental") -> None:
+        package = {"name": SMALL, "suite": suite, "version": version, "sha256": "0" * 64}
+        path = tmp_path / "pins.json"
+        path.write_text(json.dumps({"7.2.4": {"runtime": SMALL, "packages": [package]}}))
+        monkeypatch.setattr(hip_packages, "PINS", path)
+
+    return write
+
+
+def test_where_a_pinned_version_is_gone_the_newest_of_its_suite_is_taken_and_noted(
+    client: docker.DockerClient, pins, tmp_path: Path
+) -> None:
+    pins(version="0.0.1-1")
+    cache = tmp_path / "cache"
+    taken = hip_packages.fetch(client, root_image(client), cache)["7.2.4"]
+    assert not taken.pinned
+    (package,) = taken.packages
+    assert package.version != "0.0.1-1"
+    assert package.is_in(cache)
+    assert taken.whose == f"{SMALL} {package.version} of Debian"
+    # What is there is not fetched again: there is no engine to do it.
+    assert hip_packages.fetch(None, "", cache)["7.2.4"] == taken  # type: ignore[arg-type]
+    package.archive(cache).write_bytes(b"cut off")
+    assert not hip_packages.have(cache, hip_packages.taken(cache))
+
+
+def test_where_nothing_is_to_be_had_the_imitation_takes_its_place_until_something_is(
+    client: docker.DockerClient,
+    pins,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(bases, "HIP_CACHE", tmp_path / "cache")
+    real = bases.base_reference(MATRIX, "7.2.2")
+    pins(version="0.0.1-1", suite="no-such-suite")
+    with pytest.raises(EngineError, match="apt cannot fetch AMD's HIP runtimes"):
+        hip_packages.fetch(client, root_image(client), bases.HIP_CACHE)
+    bases.fetch_runtimes(client)
+    said = capsys.readouterr().err
+    assert said.count("AMD's HIP runtime is not to be had, so the imitation takes its place") == 1
+    assert bases.runtime_of(MATRIX, "7.2.2") is None
+    imitated = bases.base_reference(MATRIX, "7.2.2")
+    assert imitated != real
+    with pytest.raises(EngineError, match="without them nothing is shown"):
+        bases.make_laboratory(None, client)  # type: ignore[arg-type]
+    pins(version="0.0.1-1")
+    bases.fetch_runtimes(client)
+    found = bases.runtime_of(MATRIX, "7.2.2")
+    assert found is not None
+    assert not found.pinned
+
+
+def test_the_release_with_the_published_bugs_is_imitated_and_the_fixed_one_is_amds() -> None:
+    assert bases.is_imitated(MATRIX, "7.2.0")
+    assert bases.runtime_of(MATRIX, "7.2.0") is None
+    assert not bases.is_imitated(MATRIX, "7.2.2")
+    assert IMITATION not in str(bases.runtime_of(MATRIX, "7.2.2"))
