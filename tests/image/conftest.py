@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "no_gpu: needs a stand-in or an emulator, whose machine can be changed"
     )
+    config.addinivalue_line("markers", "guarded: needs an image with the capture guard")
     config.addinivalue_line("markers", "emulated: needs the image's own HIP runtime, emulated")
 
 
@@ -65,16 +66,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     serving = (Level.GPU,) if config.option.serve_result else ()
     # How the machine of somebody else's emulator could be changed is not known here.
     ours = () if config.option.emulator else (Level.EMULATED,)
+    guarded = tuple(Level) if _has_guard(config) else ()
     for marker, levels in (
         ("device", (Level.STAND_IN, Level.EMULATED, Level.GPU)),
         ("no_gpu", (Level.STAND_IN, *ours)),
         ("emulated", ours),
         ("serve", serving),
+        ("guarded", guarded),
     ):
         if device not in levels:
             left_out = [item for item in items if item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
+
+
+def _has_guard(config: pytest.Config) -> bool:
+    """Whether the image is to carry the capture guard."""
+    options = config.option
+    if not (options.cell and options.matrix):
+        return False
+    return cell_named(cells_of(load(options.matrix)), options.cell).capture_guard
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,36 @@ def host(
         yield testinfra.get_host(f"docker://{container.id}")
 
 
+@dataclass(frozen=True)
+class SelftestRun:
+    """The self-test in the container: its exit code, and the file that it wrote as text."""
+
+    code: int
+    stderr: str
+    text: str
+
+    def tier(self, name: str) -> dict[str, Any]:
+        tiers: list[dict[str, Any]] = json.loads(self.text)["tiers"]
+        return next(tier for tier in tiers if tier["name"] == name)
+
+
+@pytest.fixture(scope="session")
+def selftest(host: Host, image: ImageUnderTest) -> SelftestRun:
+    """The owner's kit, where no GPU makes it start servers: the doctor and a whole probe."""
+    image_id = f"--image-id={image.reference}" if image.reference.startswith("sha256:") else ""
+    before = " ".join(image.machine.before(ROCM_IMAGES_SKIP_PREFLIGHT="1"))
+    answer = host.run(f"{before} rocm-entrypoint selftest --output - {image_id}")
+    return SelftestRun(answer.rc, answer.stderr, answer.stdout)
+
+
+@pytest.fixture(scope="session")
+def report(host: Host) -> dict[str, Any]:
+    """What the doctor says, started as `docker run IMAGE doctor --json` starts it."""
+    answer = host.run("env ROCM_IMAGES_SKIP_PREFLIGHT=1 rocm-entrypoint doctor --json")
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
 FEW_STEPS = ("--steps", "8", "--batch", "1", "4")
 """For runs that are not about the tokens: graphs are captured and replayed all the same."""
 
@@ -188,9 +229,17 @@ def probe(host: Host, image: ImageUnderTest) -> Probe:
 
 
 @pytest.fixture(scope="session")
-def run(probe: Probe, request: pytest.FixtureRequest) -> ProbeRun:
-    """`graph-probe run` as the image is; its findings become the evidence."""
-    done = probe("run")
+def run(probe: Probe, image: ImageUnderTest, request: pytest.FixtureRequest) -> ProbeRun:
+    """`graph-probe run` as the image is; its findings become the evidence.
+
+    The self-test makes one, and where that is all that it does, one is enough.
+    """
+    if image.machine.can_change:
+        made: SelftestRun = request.getfixturevalue("selftest")
+        tier = made.tier("probe")
+        done = ProbeRun(tier["exit_code"], made.stderr, tier["found"])
+    else:
+        done = probe("run")
     path: Path | None = request.config.option.probe_result
     if path:
         path.write_text(json.dumps(done.found, indent=2))

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from conftest import FEW_STEPS, ImageUnderTest
+from conftest import FEW_STEPS, ImageUnderTest, ProbeRun
 
 LIBRARY = "/opt/rocm-images/lib/libcapture_guard.so"
 # Exit codes of graph-probe (docs/probe.md).
-PASS, UNSAFE_NOT_MITIGATED, UNSAFE = 0, 10, 15
+PASS, UNSAFE = 0, 15
 
 
 def started(host: Host, words: str, **variables: str) -> tuple[int, str, str]:
@@ -31,9 +31,9 @@ def probed(
     return answer.rc, json.loads(answer.stdout)
 
 
-def doctors_word(host: Host, **variables: str) -> tuple[str, str]:
-    _, out, _ = started(host, "doctor --json", **variables)
-    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+def guard_check(report: dict[str, Any]) -> tuple[str, str]:
+    """The doctor's word for the guard, and what it found."""
+    checks = {check["name"]: check for check in report["checks"]}
     return checks["capture-guard"]["status"], checks["capture-guard"]["found"]
 
 
@@ -62,40 +62,43 @@ def test_a_value_that_is_neither_on_nor_off_is_refused(image: ImageUnderTest, ho
     assert "CAPTURE_GUARD is 'yes'" in err
 
 
-def test_the_doctor_says_whether_it_is_on(image: ImageUnderTest, host: Host) -> None:
-    if image.cell.capture_guard:
-        assert "off" in doctors_word(host)[1]
-        assert doctors_word(host, CAPTURE_GUARD="1") == ("pass", "on in this process.")
-    else:
-        assert doctors_word(host)[0] == "pass"
-        assert doctors_word(host, CAPTURE_GUARD="1")[0] == "warn"
-    assert doctors_word(host, CAPTURE_GUARD="yes")[0] == "fail"
+def test_the_doctor_says_whether_it_is_on(
+    image: ImageUnderTest, host: Host, report: dict[str, Any]
+) -> None:
+    guard = image.cell.capture_guard
+    status, found = guard_check(report)
+    assert (status, "off" in found) == ("pass", guard)
+    _, out, _ = started(host, "doctor --json", CAPTURE_GUARD="1")
+    status, found = guard_check(json.loads(out))
+    assert (status, "on in this process" in found) == ("pass" if guard else "warn", guard)
 
 
 @pytest.mark.device
-def test_with_the_guard_an_unsafe_runtime_passes_and_without_it_the_same_run_fails(
+def test_as_it_is_the_image_runs_without_the_guard(image: ImageUnderTest, run: ProbeRun) -> None:
+    found = run.found["guard"]
+    assert (found["available"], found["loaded"]) == (image.cell.capture_guard, False)
+
+
+@pytest.mark.device
+@pytest.mark.guarded
+def test_with_the_guard_aiter_all_reduce_passes_on_the_unsafe_runtime(
     image: ImageUnderTest, host: Host
 ) -> None:
-    guard = image.cell.capture_guard
-    # Beside a watchdog the decode shows more than the cases; without a guard there is nothing new.
-    parts = "run --only capture decode" if guard else "run --only capture"
+    # Without the guard the same run ends with 10: test_graph_probe.
+    parts = "run --only capture decode"
     code, found = probed(host, image, parts, SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
     assert code == PASS, found["sentence"]
-    assert not guard or found["decode"]["watchdog"] is True
-    bare, without = probed(host, image, "run --only capture", SGLANG_USE_AITER_AR="1")
-    assert bare == (UNSAFE_NOT_MITIGATED if guard else PASS)
-    assert (without["guard"]["available"], without["guard"]["loaded"]) == (guard, False)
-    assert found["guard"]["loaded"] is guard
-    if guard:
-        assert found["guard"]["verdict"] == "holds"
-        assert found["judgement"]["verdict"] == "guarded"
-        assert found["capture"]["verdict"] == "unsafe"
-        assert found["sentence"].startswith("Unsafe runtime, guarded")
-        assert all(case["survived"] for case in found["guard"]["cases"])
+    assert found["decode"]["watchdog"] is True
+    assert (found["guard"]["loaded"], found["guard"]["verdict"]) == (True, "holds")
+    assert found["judgement"]["verdict"] == "guarded"
+    assert found["capture"]["verdict"] == "unsafe"
+    assert found["sentence"].startswith("Unsafe runtime, guarded")
+    assert all(case["survived"] for case in found["guard"]["cases"])
 
 
 @pytest.mark.no_gpu
-@pytest.mark.parametrize("devices", [1, 2, 4])
+@pytest.mark.guarded
+@pytest.mark.parametrize("devices", [1, 4])
 def test_a_decode_beside_a_watchdog_needs_the_guard_on_any_number_of_ranks(
     image: ImageUnderTest, host: Host, devices: int
 ) -> None:
@@ -104,4 +107,4 @@ def test_a_decode_beside_a_watchdog_needs_the_guard_on_any_number_of_ranks(
     assert code == PASS, found["sentence"]
     assert found["decode"]["devices"] == devices
     bare, _ = probed(host, image, words, devices=devices)
-    assert bare == (UNSAFE if image.cell.capture_guard else PASS)
+    assert bare == UNSAFE

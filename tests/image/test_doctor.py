@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import pytest
 from testinfra.host import Host
 
 from conftest import ImageUnderTest
@@ -29,12 +27,6 @@ CHECKS = {
 }
 
 
-@pytest.fixture(scope="session")
-def report(host: Host) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(host.run("image-doctor --json").stdout)
-    return found
-
-
 def test_no_check_of_the_doctor_fails(image: ImageUnderTest, report: dict[str, Any]) -> None:
     failed = [check for check in report["checks"] if check["status"] == "fail"]
     assert not failed, "; ".join(f"{check['name']}: {check['found']}" for check in failed)
@@ -51,8 +43,3 @@ def test_the_all_reduce_variable_is_read_by_the_installed_sglang(
     image: ImageUnderTest, host: Host
 ) -> None:
     assert host.run("image-doctor variable").rc == 0
-
-
-def test_the_entrypoint_gives_the_report(image: ImageUnderTest, host: Host) -> None:
-    answer = host.run("rocm-entrypoint doctor --json")
-    assert json.loads(answer.stdout)["checks"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from conftest import ImageUnderTest
+from conftest import ImageUnderTest, SelftestRun
 from rocm_images.plan import cells_of
 from rocm_images.selftest.document import Selftest
 from rocm_images.selftest.verification import verify
@@ -18,14 +18,11 @@ pytestmark = pytest.mark.no_gpu
 
 
 def test_the_self_test_passes_as_far_as_there_is_something_to_run_and_verifies(
-    image: ImageUnderTest, host: Host, tmp_path: Path
+    image: ImageUnderTest, host: Host, selftest: SelftestRun, tmp_path: Path
 ) -> None:
-    image_id = f"--image-id={image.reference}" if image.reference.startswith("sha256:") else ""
-    before = " ".join(image.machine.before())
-    answer = host.run(f"{before} rocm-entrypoint selftest --output - {image_id}")
-    assert answer.rc == 0, answer.stderr
+    assert selftest.code == 0, selftest.stderr
     path = tmp_path / "evidence.json"
-    path.write_text(answer.stdout)
+    path.write_text(selftest.text)
     found = verify(path, cells_of(image.matrix))
     assert isinstance(found, Selftest)
     assert (found.level, found.passed) == (str(image.machine.level), True)
@@ -37,4 +34,4 @@ def test_the_self_test_passes_as_far_as_there_is_something_to_run_and_verifies(
     ]
     assert {tier.sentence for tier in found.tiers[2:]} == {"not run: no GPU"}
     assert found.image.contents == host.check_output("image-selftest --contents")
-    assert json.loads(answer.stdout)["image"]["description"]["cell"] == image.cell.name
+    assert json.loads(selftest.text)["image"]["description"]["cell"] == image.cell.name
