@@ -47,6 +47,9 @@ emulation: environment ## AMD's own HIP runtimes on emulated GPUs, in a containe
 pipeline: environment ## On a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
+fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZZ="--avoid roots" and the like
+	$(VENV)/python rehearsal/laboratory.py $(or $(HIP),7.2.4) tests/emulation/replay_fuzz/forever $(FUZZ)
+
 lock: environment ## Pin the newest versions of what requirements*.in ask for
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in

@@ -47,6 +47,18 @@ def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Engine:
         EngineError: no engine answers and none can be started.
         BuildFailed: a stand-in base or the emulator does not build.
     """
+    found = prepare_engine()
+    client = found.client()
+    try:
+        for rocm in dict.fromkeys(cell.rocm for cell in cells):
+            make_base(found, client, matrix, rocm)
+    finally:
+        client.close()
+    return found
+
+
+def prepare_engine() -> Engine:
+    """The engine of a rehearsal, started where none answers, with the emulator; else as above."""
     found = find_engine()
     if found is None:
         say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
@@ -55,8 +67,6 @@ def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Engine:
         found = engine.connect({**os.environ, **private.environment()})
     client = found.client()
     try:
-        for rocm in dict.fromkeys(cell.rocm for cell in cells):
-            make_base(found, client, matrix, rocm)
         if not emulator.is_there(client):
             say("building the emulator")
             emulator.build(found, {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Laboratory
+from rehearsal.laboratory import Laboratory
 
 PROBE = "images/rootfs/usr/local/bin/graph-probe"
 PASS, UNSAFE_NOT_MITIGATED, UNSAFE, REPLAY_WRONG = 0, 10, 15, 18
