@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from rocm_images import buildx
 from rocm_images.children import Children
 from rocm_images.engine import Engine
-from rocm_images.errors import BuildFailed
+from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.identity import files_of
 from rocm_images.labels import PREFIX
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "emulation"
-PROBE = PROJECT / "images" / "rootfs" / "opt" / "rocm-images" / "graph_probe"
+ROOTFS = PROJECT / "images" / "rootfs"
+PROBE = ROOTFS / "opt" / "rocm-images" / "graph_probe"
 REPOSITORY = "rocm-serving-images-emulator"
 MOUNTED_AT = "/opt/emulation"
 LIBRARY = f"{MOUNTED_AT}/libhsa-runtime64.so.1"
+PROBE_COMMAND = f"{MOUNTED_AT}/probe/usr/local/bin/graph-probe"
+"""The probe that lies beside the emulator, for images that have none."""
 COMPILED_AT = "/tmp/comgr"
 MACHINES = frozenset({"x86_64", "amd64"})
 """What the emulator, and AMD's HIP runtime, run on."""
@@ -36,9 +40,9 @@ MACHINES = frozenset({"x86_64", "amd64"})
 
 def reference() -> str:
     """The name of the emulator's image; it holds a digest of what it is built from."""
-    parts = [files_of(FOLDER / name) for name in ("src", "kernels")]
+    parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", PROBE)]
     recipe = [(FOLDER / name).read_bytes() for name in ("Dockerfile", "Makefile")]
-    content = repr((parts, recipe, kernels_digest()))
+    content = repr((parts, recipe))
     return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
@@ -51,6 +55,32 @@ def is_there(client: docker.DockerClient) -> bool:
     except ImageNotFound:
         return False
     return True
+
+
+_BUILDING = threading.Lock()
+
+
+def provide(engine: Engine, children: Children) -> None:
+    """Have it on the engine: built, where it is not there yet.
+
+    Raises:
+        EngineError: it cannot run there, or there is no buildx.
+        BuildFailed: it does not build.
+    """
+    client = engine.client()
+    try:
+        machine = str(client.info().get("Architecture"))
+        if machine not in MACHINES:
+            raise EngineError(
+                f"the emulator runs on x86-64, and the engine's machine is {machine}: use an "
+                "engine on another one"
+            )
+        # Cells are tested side by side, and it is built once for all of them.
+        with _BUILDING:
+            if not is_there(client):
+                build(engine, {}, children)
+    finally:
+        client.close()
 
 
 def build(engine: Engine, contexts: Mapping[str, str], children: Children | None = None) -> None:
@@ -71,7 +101,7 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
         dockerfile=FOLDER / "Dockerfile",
         directory=FOLDER,
         references=(reference(),),
-        contexts={"emulation": str(FOLDER), "probe": str(PROBE), **contexts},
+        contexts={"emulation": str(FOLDER), "rootfs": str(ROOTFS), **contexts},
         labels={PREFIX + "emulator": "true"},
         log=state / "logs" / "emulator.log",
         iid_file=state / "emulator.id",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from functools import cache
@@ -74,25 +73,13 @@ def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
 
 
-_BUILDING = threading.Lock()
-
-
 def _emulator_or_static(engine: Engine, children: Children) -> Level:
     """Has the emulator on the engine, or says why the tests do without a device."""
-    client = engine.client()
     try:
-        machine = str(client.info().get("Architecture"))
-        if machine not in emulator.MACHINES:
-            raise EngineError(f"it runs on x86-64, and the engine's machine is {machine}")
-        # Cells are tested side by side, and it is built once for all of them.
-        with _BUILDING:
-            if not emulator.is_there(client):
-                emulator.build(engine, {}, children)
+        emulator.provide(engine, children)
     except (EngineError, BuildFailed) as error:
         print(f"build.py: no emulated GPUs, so only static tests run: {error}", file=sys.stderr)
         return Level.STATIC
-    finally:
-        client.close()
     return Level.EMULATED
 
 

@@ -14,10 +14,11 @@ import docker
 import pytest
 
 from conftest import PROJECT, Answer, run_build_py, run_in, run_on_gpus
-from rehearsal.bases import make_laboratory
+from rehearsal.bases import base_reference, make_laboratory
 from rocm_images import emulator
 from rocm_images.buildx import Buildx
 from rocm_images.engine import Engine
+from rocm_images.matrix_file import load
 
 CELL = "942-rocm7.2.2"
 VENDORED = "sglang-rocm:vendored-rehearsal"
@@ -99,6 +100,26 @@ def test_in_the_image_as_it_is_amds_runtime_is_safe(
     unset = {"DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING": "1", "ROCM_IMAGES_SKIP_PREFLIGHT": "1"}
     status, out, _ = run_on_gpus(client, image, ["graph-probe", "replay", "--json"], **unset)
     assert status == 18, out
+
+
+def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engine: Engine) -> None:
+    # The base alone: no probe of ours is in it, and nothing sets the switch.
+    base = base_reference(load(PROJECT / "matrix.yaml"), "7.2.2")
+    environment = dict(real_engine.environment)
+    answer = run_build_py("probe", base, environment=environment)
+    assert answer.code == 4
+    assert "capture  safe: all 16 watchdog cases survived" in answer.stdout
+    assert "replay   WRONG" in answer.stdout
+    assert "cure     DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING=0" in answer.stdout
+    assert "judged" not in answer.stdout
+    assert "graph-probe replay ended with 18" in answer.stderr
+    words = ("probe", base, "--gfx", "gfx950", "--gpus", "1", "capture", "--json")
+    answer = run_build_py(*words, environment=environment)
+    assert answer.code == 0, answer.stderr
+    assert [device["gfx"] for device in json.loads(answer.stdout)["devices"]] == ["gfx950"]
+    missing = run_build_py("probe", "no-such-image:tag", environment=environment)
+    assert missing.code == 2
+    assert "build or pull it first" in missing.stderr
 
 
 def test_a_program_of_another_emulator_runs_the_probe(

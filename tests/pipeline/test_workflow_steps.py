@@ -14,8 +14,8 @@ import yaml
 from conftest import PROJECT, Answer
 from rocm_images.engine import Engine
 
-# This test is a part of what that command runs.
-LEFT_OUT = "sudo make pipeline"
+# This test is a part of what the one runs, and `make test` has run the other on this checkout.
+LEFT_OUT = {"sudo make pipeline", "sudo make emulation"}
 STEP_SECONDS = 900
 PINNED = "uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
 # What one `make` tells another, and what the tests' own environment says of this checkout.
@@ -67,9 +67,9 @@ def test_the_steps_of_ci_yml_pass_in_a_clean_checkout(
     }
     shutil.copytree(PROJECT / "build" / "evidence", checkout / "build" / "evidence")
     asked = commands()
-    assert LEFT_OUT in asked
+    assert set(asked) > LEFT_OUT
     for command in asked:
-        if command != LEFT_OUT:
+        if command not in LEFT_OUT:
             done = run(checkout, command, environment)
             assert done.returncode == 0, f"{command}\n{done.stdout}"
     assert "## Images: 4 of 4 good" in summary.read_text()

@@ -153,7 +153,7 @@ def test_a_cells_job_gets_what_ci_matrix_gives_it() -> None:
     assert set(inputs) == set(WORKFLOWS["images.yml"]["jobs"]["cell"]["with"])
 
 
-@pytest.mark.parametrize("target", ["environment", "lint", "unit", "pipeline"])
+@pytest.mark.parametrize("target", ["environment", "lint", "unit", "emulation", "pipeline"])
 def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     done = [
         step.get("run", "") for job in WORKFLOWS["ci.yml"]["jobs"].values() for step in steps(job)
@@ -161,4 +161,4 @@ def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     assert any(command.removeprefix("sudo ") == f"make {target}" for command in done)
     rule = re.search(r"^test: (.*?)(?: ##.*)?$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert rule
-    assert set(rule[1].split()) == {"lint", "unit", "pipeline"}
+    assert set(rule[1].split()) == {"lint", "unit", "emulation", "pipeline"}
