@@ -10,7 +10,7 @@ if __name__ == "__main__":
         sys.stderr.write("build.py: Python 3.10 or later is needed: run it with python3.11, say\n")
         sys.exit(3)
     try:
-        from rocm_images.command_line import run
+        from rocm_images.cli.main import run
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"build.py: the Python package {error.name} is missing: run `make environment` and "

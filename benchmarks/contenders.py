@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.project_copy import ProjectCopy
 from rehearsal import stand_ins
-from rocm_images.plan import Cell
+from rocm_images.plan.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rehearsal import bases
 from rehearsal.engine import PROJECT
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.plan import Cell, cells_of
-from rocm_images.render import render
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.recipe.render import render
 
 # At the top alone: a folder of rootfs has a program called build.
 _NOT_COPIED_OF_THE_TOP = {".git", ".venv", ".cache", "build"}

@@ -16,19 +16,19 @@ from rehearsal import hip_packages
 from rehearsal.engine import PROJECT, PrivateEngine
 from rehearsal.root import REPOSITORY, has_image, is_debian_13, root_image, say
 from rehearsal.wheelhouse import wheelhouse
-from rocm_images import buildx
-from rocm_images.advisories import applicable
-from rocm_images.children import Children
-from rocm_images.engine import Engine
+from rocm_images.engine import buildx
+from rocm_images.engine.children import Children
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
-from rocm_images.identity import files_of
-from rocm_images.labels import IMITATION
+from rocm_images.plan.advisories import applicable
+from rocm_images.recipe.build_id import files_of
+from rocm_images.recipe.labels import IMITATION
 
 if TYPE_CHECKING:
     import docker
 
     from rehearsal.hip_packages import HipRuntime
-    from rocm_images.matrix import Matrix
+    from rocm_images.matrix.schema import Matrix
 
 FOLDER = Path(__file__).resolve().parent
 HIP_CACHE = PrivateEngine().cache / "hip-packages"

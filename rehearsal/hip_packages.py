@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from rocm_images.errors import EngineError
-from rocm_images.labels import PREFIX
+from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
     import docker

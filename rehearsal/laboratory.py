@@ -22,10 +22,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(PROJECT))
 
 from rehearsal import bases, hip_packages, stand_ins  # noqa: E402
-from rocm_images import emulator  # noqa: E402
-from rocm_images.engine import Engine  # noqa: E402
+from rocm_images.engine.connect import Engine  # noqa: E402
 from rocm_images.errors import RocmImagesError  # noqa: E402
-from rocm_images.labels import PREFIX  # noqa: E402
+from rocm_images.recipe.labels import PREFIX  # noqa: E402
+from rocm_images.smoke import emulator  # noqa: E402
 
 CONTAINER_SECONDS = 24 * 3600
 """A container whose user was killed ends by itself after this time."""

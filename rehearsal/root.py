@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
 from rocm_images.errors import EngineError
-from rocm_images.labels import STAND_IN
+from rocm_images.recipe.labels import STAND_IN
 
 if TYPE_CHECKING:
     import docker

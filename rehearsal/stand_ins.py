@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from rehearsal.bases import base_reference, make_base
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
-from rocm_images import emulator, engine
-from rocm_images.engine import Engine
+from rocm_images.engine import connect as engine
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
-from rocm_images.labels import PREFIX, STAND_IN
+from rocm_images.recipe.labels import PREFIX, STAND_IN
+from rocm_images.smoke import emulator
 
 if TYPE_CHECKING:
-    from rocm_images.matrix import Matrix
-    from rocm_images.plan import Cell
+    from rocm_images.matrix.schema import Matrix
+    from rocm_images.plan.cells import Cell
 
 FOLDER = Path(__file__).resolve().parent
 TAG_SUFFIX = "-rehearsal"

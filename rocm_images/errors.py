@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,3 +156,10 @@ class LockError(FileError):
             "`python build.py lock` writes this file: restore the committed one, or remove it and "
             "run that"
         )
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A hint to end a sentence with: the closest known name, or all of them."""
+    names = sorted(known)
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names)}"

@@ -14,9 +14,9 @@ from rocm_images.catalogue.schema import (
     TestedOn,
 )
 from rocm_images.errors import InputError
-from rocm_images.evidence import Evidence
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell
+from rocm_images.smoke.evidence import Evidence
 
 
 def entry_of(

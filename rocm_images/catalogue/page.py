@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,8 +16,9 @@ from packaging.version import Version
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.deploying.run_flags import PORT, docker_run, run_flags, serving_command
+from rocm_images.places import TEMPLATES
 
-TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "catalogue"
+PAGE = TEMPLATES / "catalogue"
 GPUS = 8
 """A machine with these GPUs usually has eight of them."""
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)", re.ASCII)
@@ -94,11 +94,9 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
 
 def page(catalogue: Catalogue) -> str:
     """The whole page as HTML; every text of the catalogue is escaped."""
-    style, script = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
-    )
+    style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(PAGE),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

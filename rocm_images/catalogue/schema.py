@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rocm_images.evidence import Level
-from rocm_images.field_types import ReleaseText, VersionText
+from rocm_images.matrix.types import ReleaseText, VersionText
+from rocm_images.smoke.evidence import Level
 
 SCHEMA = 1
 """Raised when a reader of the older schema would misunderstand a catalogue of the new one."""

@@ -8,17 +8,17 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from rocm_images.command_options import (
-    PROJECT,
+from rocm_images.cli.options import (
     ca_bundle_option,
     load,
     matrix_option,
     registry_option,
 )
 from rocm_images.errors import InputError
+from rocm_images.places import STATE
 from rocm_images.registry.address import RegistryAddress
 
-CATALOGUE = PROJECT / "build" / "catalogue.json"
+CATALOGUE = STATE / "catalogue.json"
 
 
 @click.command()
@@ -73,7 +73,7 @@ def _fetch(
     registry: RegistryAddress, ca_bundle: Path | None, matrix_path: Path, output: Path | None
 ) -> Path:
     """Fetch the catalogue that a registry has and render it; returns the path of the page."""
-    from rocm_images.company_network import ca_bundle_for
+    from rocm_images.engine.network import ca_bundle_for
     from rocm_images.publishing.catalogued import catalogue_in, write_files
     from rocm_images.registry.client import Repository
 

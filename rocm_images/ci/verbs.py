@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rocm_images.command_options import (
-    PROJECT,
+from rocm_images.cli.options import (
     arch_option,
     base_option,
     ca_bundle_option,
@@ -19,16 +18,15 @@ from rocm_images.command_options import (
     rehearse_option,
 )
 from rocm_images.errors import InputError
+from rocm_images.places import STATE
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rocm_images.ci.work import CellWork
-    from rocm_images.matrix import Matrix
-    from rocm_images.plan import Cell
-
-BUILD = PROJECT / "build"
+    from rocm_images.matrix.schema import Matrix
+    from rocm_images.plan.cells import Cell
 
 
 @click.command("ci-matrix")
@@ -81,7 +79,7 @@ def ci_matrix(
     from rocm_images.ci import github
     from rocm_images.ci import gitlab as gitlab_ci
     from rocm_images.ci.work import at_most
-    from rocm_images.selection import select
+    from rocm_images.plan.selection import select
 
     if changed_since and missing_from:
         raise InputError("ci-matrix: give --changed-since or --missing-from, not both")
@@ -116,8 +114,8 @@ def _work(
     *,
     rehearse: bool,
 ) -> list[CellWork]:
+    from rocm_images.build.status import statuses
     from rocm_images.ci import work
-    from rocm_images.status import statuses
 
     found = statuses(matrix_path, matrix, cells, rehearse=rehearse)
     given = [
@@ -130,7 +128,7 @@ def _work(
         before = build_ids_at(changed_since, matrix_path, rehearse=rehearse)
         return work.changed_since(changed_since, before, given)
     if missing_from:
-        from rocm_images.company_network import ca_bundle_for
+        from rocm_images.engine.network import ca_bundle_for
         from rocm_images.registry.client import Repository
 
         address = RegistryAddress.parse(missing_from)
@@ -147,9 +145,9 @@ def _leave_report(work: Sequence[CellWork]) -> None:
     for one in work:
         if not one.needed:
             click.echo(f"skipped {one.cell.name}: {one.why}", err=True)
-    BUILD.mkdir(exist_ok=True)
+    STATE.mkdir(exist_ok=True)
     document = {"schema": 1, "skipped": skipped}
-    (BUILD / PLANNED).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (STATE / PLANNED).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 @click.command()
@@ -162,6 +160,6 @@ def summary(folders: tuple[Path, ...]) -> None:
     from rocm_images.ci.github import write_step_summary
     from rocm_images.ci.summary_page import page, read
 
-    text = page(read(folders or (BUILD,)))
+    text = page(read(folders or (STATE,)))
     click.echo(text, nl=False)
     write_step_summary(os.environ, text)

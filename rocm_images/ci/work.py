@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rocm_images.plan import Cell
+from rocm_images.plan.cells import Cell
 
 REQUESTS_AT_ONCE = 8
 

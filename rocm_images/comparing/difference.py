@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
-from rocm_images.engine_images import BUILD_ID, INPUTS
+from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
 
 # What differs between any two images, and is said elsewhere.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rocm_images.errors import InputError
-from rocm_images.labels import PREFIX
+from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
     from rocm_images.catalogue.schema import CatalogueEntry

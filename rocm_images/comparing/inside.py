@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
-from rocm_images.engine_images import CELL
+from rocm_images.engine.images import CELL
+from rocm_images.engine.layers import layers_of
 from rocm_images.errors import EngineError
-from rocm_images.labels import PREFIX
-from rocm_images.layers import layers_of
+from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
     import docker

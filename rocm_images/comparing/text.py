@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rocm_images.comparing.difference import Change, Difference, difference
 from rocm_images.comparing.facts import ImageFacts, LayerFact
-from rocm_images.text_table import text_table
+from rocm_images.tables import text_table
 
 _KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
 _LONGEST = 100

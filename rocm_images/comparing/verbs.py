@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from rocm_images.command_options import (
-    PROJECT,
+from rocm_images.cli.options import (
     arch_option,
     base_option,
     load,
     matrix_option,
     rehearse_option,
 )
-from rocm_images.engine import Engine, connect
+from rocm_images.engine.connect import Engine, connect
+from rocm_images.places import STATE
 
-INVENTORY = PROJECT / "build" / "inventory.json"
+INVENTORY = STATE / "inventory.json"
 
 
 @click.command()
@@ -65,7 +65,7 @@ def inventory(
     """Write down what the engine's images of the chosen cells hold, for later release notes."""
     from rocm_images.comparing.facts import write_inventory
     from rocm_images.comparing.inside import facts_of
-    from rocm_images.selection import select
+    from rocm_images.plan.selection import select
 
     _, cells = load(matrix_path)
     chosen = select(cells, archs, bases)

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
-from rocm_images.errors import InputError, NoImageFits
-from rocm_images.selection import closest
+from rocm_images.errors import InputError, NoImageFits, closest
 
 
 def recommended(

@@ -6,7 +6,6 @@ import enum
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,8 +16,8 @@ from rocm_images.deploying.run_flags import (
     serving_command,
 )
 from rocm_images.errors import InputError
+from rocm_images.places import TEMPLATES
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "deploying"
 _PINNED = re.compile(r"[A-Za-z0-9.:\[\]_/-]+@sha256:[0-9a-f]{64}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
@@ -69,7 +68,7 @@ class Deployment:
 def rendered(deployment: Deployment, kind: Kind) -> str:
     """The file's text. No text of a user can break out of the value that it is written in."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES / "deploying"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -103,7 +103,7 @@ def run_args(
     import shlex
 
     from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
-    from rocm_images.text_table import text_table
+    from rocm_images.tables import text_table
 
     reference = _reference(image, catalogue_path)
     cache = model_cache_of(model_cache) if model_cache else None
@@ -186,7 +186,7 @@ def _checked(reference: str) -> str:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from rocm_images.field_types import ImageText
+    from rocm_images.matrix.types import ImageText
 
     try:
         return str(TypeAdapter(ImageText).validate_python(reference))

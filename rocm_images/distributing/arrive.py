@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from rocm_images.errors import PublishRefused, RegistryError
 from rocm_images.publishing.candidates import verified_evidence
-from rocm_images.publishing.cosign import Trust
 from rocm_images.publishing.gate import check_stand_in
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.target import Target
 from rocm_images.registry.client import Manifest
+from rocm_images.registry.cosign import Trust
+from rocm_images.registry.published import PublishedImage, check_label, image_at
 
 
 @dataclass(frozen=True)

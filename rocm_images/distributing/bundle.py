@@ -22,8 +22,8 @@ from rocm_images.catalogue.schema import Catalogue
 from rocm_images.distributing.verified import VerifiedImage
 from rocm_images.errors import InputError, VerificationFailed
 from rocm_images.publishing.catalogued import write_files
-from rocm_images.publishing.cosign import Cosign
 from rocm_images.registry.client import Manifest
+from rocm_images.registry.cosign import Cosign
 
 SCHEMA = 1
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")

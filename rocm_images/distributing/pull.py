@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rocm_images.engine import Engine
-from rocm_images.engine_images import BUILD_ID, pull
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
-from rocm_images.evidence import Evidence, Level
 from rocm_images.publishing.candidates import verified_evidence
-from rocm_images.publishing.cosign import Cosign, Trust
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.smoke.evidence import Evidence, Level
 
 _REFERENCE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[^/@]+)/(?P<path>[a-z0-9][a-z0-9._/-]*)"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rocm_images.command_options import (
+from rocm_images.cli.options import (
     arch_option,
     base_option,
     ca_bundle_option,
@@ -51,12 +51,12 @@ def pull(
     evidence: str,
 ) -> None:
     """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
-    from rocm_images.company_network import ca_bundle_for
     from rocm_images.distributing.pull import Reference, pull_verified, verify
-    from rocm_images.engine import connect
-    from rocm_images.evidence import Level
-    from rocm_images.publishing.cosign import Cosign, trust_of
+    from rocm_images.engine.connect import connect
+    from rocm_images.engine.network import ca_bundle_for
     from rocm_images.registry.client import Repository, Retries
+    from rocm_images.registry.cosign import Cosign, trust_of
+    from rocm_images.smoke.evidence import Level
 
     reference = Reference.parse(image)
     trust = trust_of(key, identity, issuer)
@@ -169,9 +169,9 @@ def _published(
     rehearse: bool,
 ) -> Any:
     from rocm_images.distributing.verified import verified_images
-    from rocm_images.publishing.cosign import trust_of
+    from rocm_images.plan.selection import select
     from rocm_images.publishing.target import cosign_environment, target_of
-    from rocm_images.selection import select
+    from rocm_images.registry.cosign import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
@@ -203,10 +203,10 @@ def publish_bundle(
     from rocm_images.distributing.bundle import opened
     from rocm_images.errors import InputError
     from rocm_images.publishing.catalogued import moved_to, record, write_files
-    from rocm_images.publishing.cosign import trust_of
-    from rocm_images.publishing.published import image_at
     from rocm_images.publishing.report import moves_table
     from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.registry.cosign import trust_of
+    from rocm_images.registry.published import image_at
 
     matrix, _ = load(matrix_path)
     trust = trust_of(key, identity, issuer)

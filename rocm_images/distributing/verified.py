@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from rocm_images.engine_images import BUILD_ID
+from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import InputError, PublishRefused
-from rocm_images.evidence import Evidence
-from rocm_images.identity import SHORT
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell
 from rocm_images.publishing.candidates import verified_evidence
-from rocm_images.publishing.cosign import Trust
 from rocm_images.publishing.gate import channel_named, refusal
-from rocm_images.publishing.published import PublishedImage, image_at
 from rocm_images.publishing.target import Target
+from rocm_images.recipe.build_id import SHORT
+from rocm_images.registry.cosign import Trust
+from rocm_images.registry.published import PublishedImage, image_at
+from rocm_images.smoke.evidence import Evidence
 
 AT_ONCE = 4
 

@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocm_images.engine_images import EngineImage
+from rocm_images.build.pipeline import CellInput
+from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
-from rocm_images.evidence import Evidence
-from rocm_images.matrix import Channel
-from rocm_images.pipeline import CellInput
-from rocm_images.plan import Cell
-from rocm_images.publishing.cosign import Cosign, Trust
+from rocm_images.matrix.schema import Channel
+from rocm_images.plan.cells import Cell
 from rocm_images.publishing.gate import check_stand_in, refusal
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.publishing.statements import EVIDENCE, evidence_among
 from rocm_images.registry.client import Repository
-from rocm_images.smoke import tests_digest
+from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.smoke.evidence import Evidence
+from rocm_images.smoke.run import tests_digest
 
 AT_ONCE = 4
 

@@ -13,14 +13,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rocm_images import labels
 from rocm_images.catalogue import file
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
-from rocm_images.engine_images import BUILD_ID
-from rocm_images.matrix import Matrix
+from rocm_images.engine.images import BUILD_ID
+from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing.transaction import Done
+from rocm_images.recipe import labels
 from rocm_images.registry.client import Manifest, Repository
 
 TAG = "catalogue"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rocm_images import labels
-from rocm_images.errors import InputError, PublishRefused
-from rocm_images.evidence import Evidence, Level
-from rocm_images.matrix import Channel, Matrix
-from rocm_images.plan import Cell
+from rocm_images.errors import InputError, PublishRefused, closest
+from rocm_images.matrix.schema import Channel, Matrix
+from rocm_images.plan.cells import Cell
+from rocm_images.recipe import labels
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.selection import closest
+from rocm_images.smoke.evidence import Evidence, Level
 
 _HOW_TO_TEST = {
     "static": "run `python build.py smoke {cell}`",

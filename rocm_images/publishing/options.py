@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from rocm_images.command_options import PROJECT, ca_bundle_option, registry_option
+from rocm_images.cli.options import ca_bundle_option, registry_option
+from rocm_images.places import STATE
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -35,7 +36,7 @@ retries_option = click.option(
 output_option = click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    default=PROJECT / "build",
+    default=STATE,
     show_default="build",
     help="The folder that gets catalogue.json and catalogue.html.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rocm_images.engine import Engine
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
 

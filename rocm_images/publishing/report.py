@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Publication
-from rocm_images.text_table import text_table
+from rocm_images.tables import text_table
 
 _SHORT = 19
 """Characters of a digest that are shown: `sha256:` and 12 digits."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rocm_images.engine_images import BUILD_ID, CELL
+from rocm_images.engine.images import BUILD_ID, CELL
 from rocm_images.errors import InputError, PublishRefused
-from rocm_images.identity import SHORT
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell
+from rocm_images.plan.selection import cell_named
 from rocm_images.publishing.candidates import verified_evidence
-from rocm_images.publishing.cosign import Trust
 from rocm_images.publishing.gate import channel_named, refusal
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.publishing.rolling_tags import Move, moves
 from rocm_images.publishing.target import Target
+from rocm_images.recipe.build_id import SHORT
 from rocm_images.registry.client import Manifest
-from rocm_images.selection import cell_named
+from rocm_images.registry.cosign import Trust
+from rocm_images.registry.published import PublishedImage, check_label, image_at
 
 
 def roll_back(

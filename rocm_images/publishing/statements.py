@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rocm_images.engine_images import BUILD_ID, CELL, INPUTS
+from rocm_images.engine.images import BUILD_ID, CELL, INPUTS
 from rocm_images.errors import VerificationFailed
-from rocm_images.evidence import Evidence
+from rocm_images.smoke.evidence import Evidence
 
 EVIDENCE = "https://github.com/rocm-serving-images/rocm-serving-images/evidence/v1"
 # By its address and not by cosign's name of it, with which cosign would rewrite the statement.

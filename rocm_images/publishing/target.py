@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocm_images.company_network import ca_bundle_for
+from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
-from rocm_images.publishing.cosign import Cosign, Signer, Trust, check_key, trust_of
+from rocm_images.matrix.schema import Matrix
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository, Retries
+from rocm_images.registry.cosign import Cosign, Signer, Trust, check_key, trust_of
 
 
 def signer_of(key: str | None, *, keyless: bool) -> Signer:

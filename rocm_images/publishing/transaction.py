@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rocm_images.engine import Engine
+from rocm_images.build.pipeline import CellInput
+from rocm_images.build.progress import Progress
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError, VerificationFailed
-from rocm_images.pipeline import CellInput
-from rocm_images.progress import Progress
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
-from rocm_images.publishing.cosign import Signer, Trust
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.publishing.push import push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.statements import EVIDENCE, PROVENANCE, provenance_of
+from rocm_images.registry.cosign import Signer, Trust
+from rocm_images.registry.published import PublishedImage, check_label, image_at
 
 
 class Phase(str, enum.Enum):

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rocm_images.command_options import (
-    PROJECT,
+from rocm_images.cli.options import (
     arch_option,
     base_option,
     build_arg_option,
@@ -21,6 +20,7 @@ from rocm_images.command_options import (
     matrix_option,
     rehearse_option,
 )
+from rocm_images.places import STATE
 from rocm_images.publishing.options import (
     channel_option,
     output_option,
@@ -30,7 +30,6 @@ from rocm_images.publishing.options import (
 )
 from rocm_images.registry.address import RegistryAddress
 
-STATE = PROJECT / "build"
 EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -107,7 +106,9 @@ def push(**options: Any) -> None:
 
 
 def _run(request: Request, *, move_tags: bool) -> None:
-    from rocm_images.progress import PlainLines
+    from rocm_images.build.progress import PlainLines
+    from rocm_images.build.status import found_inputs
+    from rocm_images.plan.selection import select
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import entries_of, record, write_files
@@ -119,8 +120,6 @@ def _run(request: Request, *, move_tags: bool) -> None:
         target_of,
     )
     from rocm_images.publishing.transaction import Transaction, own_trust
-    from rocm_images.selection import select
-    from rocm_images.status import found_inputs
 
     matrix, cells = load(request.matrix_path)
     chosen = select(cells, request.archs, request.bases)
@@ -192,10 +191,10 @@ def rollback(
     """Move the rolling tags of images back to earlier ones, once those are verified."""
     from rocm_images.publishing import report
     from rocm_images.publishing.catalogued import put_back, write_files
-    from rocm_images.publishing.cosign import trust_of
     from rocm_images.publishing.rollback import roll_back
     from rocm_images.publishing.rolling_tags import move_all
     from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.registry.cosign import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rocm_images import emulator
+from rocm_images.smoke import emulator
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "stand_in" / "capture_guard"
 SCENARIOS = re.findall(r"SCENARIO\((\w+)\)[,;]", (PROGRAMS / "scenarios.c").read_text())

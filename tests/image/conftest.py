@@ -19,13 +19,13 @@ import testinfra
 from testinfra.host import Host
 
 from machines import DEVICES, Machine
-from rocm_images import emulator
-from rocm_images.evidence import Level
-from rocm_images.labels import PREFIX, labels_of
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.plan import Cell, cells_of
-from rocm_images.selection import cell_named
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.selection import cell_named
+from rocm_images.recipe.labels import PREFIX, labels_of
+from rocm_images.smoke import emulator
+from rocm_images.smoke.evidence import Level
 
 # A container whose test run was killed ends by itself after this time.
 CONTAINER_SECONDS, SERVING_CONTAINER_SECONDS = 1800, 7200

@@ -9,8 +9,8 @@ from typing import Any
 
 import docker
 
-from rocm_images import emulator
-from rocm_images.evidence import Level
+from rocm_images.smoke import emulator
+from rocm_images.smoke.evidence import Level
 
 DEVICES = 2
 """How many GPUs a machine without a real one has, unless a test changes it."""

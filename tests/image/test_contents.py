@@ -7,7 +7,7 @@ import hashlib
 from testinfra.host import Host
 
 from conftest import ImageUnderTest
-from rocm_images.render import ROOTFS
+from rocm_images.recipe.render import ROOTFS
 
 PYTHON = "/opt/venv/bin/python"
 # Sources, wheels, toolchains and caches of the build stages.

@@ -7,9 +7,9 @@ from testinfra.host import Host
 
 from conftest import FEW_STEPS, ImageUnderTest, Probe, ProbeRun
 from machines import DEVICES
-from rocm_images import emulator
-from rocm_images.evidence import Level
-from rocm_images.plan import ALL_REDUCE_VARIABLE, Cell
+from rocm_images.plan.cells import ALL_REDUCE_VARIABLE, Cell
+from rocm_images.smoke import emulator
+from rocm_images.smoke.evidence import Level
 
 pytestmark = pytest.mark.device
 

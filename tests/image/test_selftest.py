@@ -9,9 +9,9 @@ import pytest
 from testinfra.host import Host
 
 from conftest import ImageUnderTest, SelftestRun
-from rocm_images.plan import cells_of
-from rocm_images.selftest.document import Selftest
-from rocm_images.selftest.verification import verify
+from rocm_images.plan.cells import cells_of
+from rocm_images.smoke.selftest import Selftest
+from rocm_images.smoke.verification import verify
 
 # On a GPU the tests of the tiers themselves run them all.
 pytestmark = pytest.mark.no_gpu

@@ -8,9 +8,9 @@ from typing import Any
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
-from rocm_images.evidence import Evidence, Level
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell, cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.smoke.evidence import Evidence, Level
 
 REPOSITORY = "registry.example.org/made-up/sglang-rocm"
 FIRST, SECOND = "2026-01-02T03:04:05+00:00", "2026-02-03T04:05:06+00:00"

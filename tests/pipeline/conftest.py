@@ -17,11 +17,12 @@ import pytest
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
-from rocm_images import emulator, engine
-from rocm_images.buildx import Buildx, find_buildx
-from rocm_images.engine import Engine
+from rocm_images.engine import connect as engine
+from rocm_images.engine.buildx import Buildx, find_buildx
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
-from rocm_images.labels import HIP_RUNTIME, IMITATION, PREFIX
+from rocm_images.recipe.labels import HIP_RUNTIME, IMITATION, PREFIX
+from rocm_images.smoke import emulator
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"

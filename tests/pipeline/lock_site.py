@@ -9,8 +9,8 @@ from pathlib import Path
 
 from conftest import PROJECT, Answer, run_build_py
 from registry import Registry
-from rocm_images.engine import Engine
-from rocm_images.lock import read
+from rocm_images.engine.connect import Engine
+from rocm_images.lock.file import read
 
 GIT = "https://github.com/sgl-project/sglang.git"
 AITER = "https://github.com/ROCm/aiter.git"

@@ -10,11 +10,11 @@ import pytest
 from conftest import PROJECT, Answer, run_build_py
 from lock_site import Site, make_site
 from registry import Registry
-from rocm_images.buildx_program import buildx_command
-from rocm_images.engine import Engine
-from rocm_images.lock import Lock, locked_contexts, read
-from rocm_images.locking import compare_bases
-from rocm_images.matrix_file import load
+from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.connect import Engine
+from rocm_images.lock.file import Lock, locked_contexts, read
+from rocm_images.lock.update import compare_bases
+from rocm_images.matrix.reader import load
 
 
 @pytest.fixture

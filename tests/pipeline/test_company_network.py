@@ -12,7 +12,7 @@ import trustme
 
 from conftest import PROJECT, Answer, run_build_py, run_in
 from package_index import package_index
-from rocm_images.company_network import CA_VARIABLES
+from rocm_images.engine.network import CA_VARIABLES
 
 MARKER = "# this line is in no layer"
 NO_BUNDLE = dict.fromkeys(CA_VARIABLES, "")

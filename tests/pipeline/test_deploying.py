@@ -17,7 +17,7 @@ import pytest
 
 from rehearsal.unpacked_programs import compose
 from rocm_images.deploying.manifests import Deployment, Kind, rendered
-from rocm_images.engine import Engine
+from rocm_images.engine.connect import Engine
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 IMAGE = "registry.example.org/sglang-rocm@sha256:" + "ab" * 32

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from conftest import PROJECT, Answer, run_build_py
-from rocm_images.labels import PREFIX
+from rocm_images.recipe.labels import PREFIX
 
 OLD, NEW = "942-rocm7.2.0", "942-rocm7.2.2"
 

@@ -11,10 +11,10 @@ import pytest
 from conftest import PROJECT
 from rehearsal import bases, hip_packages
 from rehearsal.root import root_image
-from rocm_images.engine import Engine
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
-from rocm_images.labels import IMITATION
-from rocm_images.matrix_file import load
+from rocm_images.matrix.reader import load
+from rocm_images.recipe.labels import IMITATION
 
 MATRIX = load(PROJECT / "matrix.yaml")
 SMALL = "libhiprtc-builtins7"

@@ -15,9 +15,9 @@ import pytest
 from conftest import BUILD_PY
 from lock_site import AITER, AITER_COMMIT, GIT, Site, instead_of, make_site
 from registry import Registry, credentials
-from rocm_images import resolve
-from rocm_images.children import Children
-from rocm_images.engine import Engine
+from rocm_images.engine.children import Children
+from rocm_images.engine.connect import Engine
+from rocm_images.lock import upstream as resolve
 
 
 @pytest.fixture

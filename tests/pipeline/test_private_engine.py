@@ -13,8 +13,8 @@ import pytest
 
 from rehearsal import debian_packages
 from rehearsal.engine import PROJECT, PrivateEngine
-from rocm_images.buildx import find_buildx
-from rocm_images.engine import connect
+from rocm_images.engine.buildx import find_buildx
+from rocm_images.engine.connect import connect
 from rocm_images.errors import EngineError
 
 

@@ -17,18 +17,18 @@ import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
-from rocm_images.engine import Engine
+from rocm_images.build.status import found_inputs
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
-from rocm_images.evidence import Evidence, evidence_path
-from rocm_images.matrix_file import load
-from rocm_images.plan import cells_of
+from rocm_images.matrix.reader import load
+from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Rules
 from rocm_images.publishing.catalogued import catalogue_in
-from rocm_images.publishing.cosign import Cosign, Signer
 from rocm_images.publishing.transaction import Phase, Transaction, own_trust
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository, Retries
-from rocm_images.status import found_inputs
+from rocm_images.registry.cosign import Cosign, Signer
+from rocm_images.smoke.evidence import Evidence, evidence_path
 
 CHANNEL = ("--channel", "preview", "--rehearse")
 ROLLING = [

@@ -15,12 +15,12 @@ import pytest
 from conftest import PROJECT, Answer
 from layer_differences import differences
 from rehearsal import stand_ins
-from rocm_images.buildx import BuildRequest, Buildx, command
-from rocm_images.engine_images import BUILD_ID, INPUTS
-from rocm_images.identity import files_of
-from rocm_images.matrix_file import load
-from rocm_images.plan import Cell, cells_of
-from rocm_images.render import ROOTFS, render
+from rocm_images.engine.buildx import BuildRequest, Buildx, command
+from rocm_images.engine.images import BUILD_ID, INPUTS
+from rocm_images.matrix.reader import load
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.recipe.build_id import files_of
+from rocm_images.recipe.render import ROOTFS, render
 
 MATRIX = load(PROJECT / "matrix.yaml")
 AGAIN = "sglang-rocm:built-again-{}-rehearsal"

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from conftest import Answer, run_build_py, run_on_gpus
-from rocm_images.engine import Engine
+from rocm_images.engine.connect import Engine
 
 RECOMMENDED = "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal"
 
@@ -48,7 +48,7 @@ def test_a_self_test_verifies_against_its_image_and_no_other(
 def test_the_contents_tell_images_apart_where_no_id_was_told(
     evidence: Path, real_engine: Engine
 ) -> None:
-    from rocm_images.evidence import seal_of
+    from rocm_images.smoke.evidence import seal_of
 
     document = json.loads(evidence.read_text())
     document["image"]["id"] = None

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from conftest import PROJECT, Answer, run_in, run_on_gpus
-from rocm_images.labels import HIP_RUNTIME, IMITATION
+from rocm_images.recipe.labels import HIP_RUNTIME, IMITATION
 
 TESTS_IN_BASE = 55
 

@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from conftest import PROJECT, Answer, run_build_py
-from rocm_images.buildx import Buildx
-from rocm_images.engine_images import BUILD_ID, INPUTS, images_of
+from rocm_images.engine.buildx import Buildx
+from rocm_images.engine.images import BUILD_ID, INPUTS, images_of
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import PROJECT, Answer
-from rocm_images.engine import Engine
+from rocm_images.engine.connect import Engine
 
 # This test is a part of what the one runs, and `make test` has run the other on this checkout.
 LEFT_OUT = {"sudo make pipeline", "sudo make emulation"}

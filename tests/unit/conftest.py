@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 

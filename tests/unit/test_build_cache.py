@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rocm_images.build_cache import build_cache
+from rocm_images.engine.build_cache import build_cache
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
+from rocm_images.matrix.schema import Matrix
 
 REPOSITORY = "r.example.org:5000/team/cache"
 

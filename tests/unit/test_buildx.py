@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rocm_images.buildx import BuildRequest, Buildx, PlainProgress, command
+from rocm_images.engine.buildx import BuildRequest, Buildx, PlainProgress, command
 
 # Printed by buildx 0.13.1 on Docker 26.1.
 FAILED = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images import buildx_program
-from rocm_images.buildx_program import buildx_command
+from rocm_images.engine import buildx_program
+from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.errors import EngineError
 
 

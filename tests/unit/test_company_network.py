@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from rocm_images.company_network import proxy_arguments, secrets_for
+from rocm_images.engine.network import proxy_arguments, secrets_for
 from rocm_images.errors import InputError
 
 

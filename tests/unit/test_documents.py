@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rocm_images.command_line import main
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.plan import cells_of
+from rocm_images.cli.main import main
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 README = (PROJECT / "README.md").read_text()

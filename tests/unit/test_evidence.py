@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rocm_images.errors import EvidenceInvalid
-from rocm_images.evidence import Evidence, Level, evidence_path
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
-from rocm_images.selftest.verification import verify
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.smoke.evidence import Evidence, Level, evidence_path
+from rocm_images.smoke.verification import verify
 
 IMAGE_ID = "sha256:" + "ab" * 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.identity import Inputs, files_of, inputs_of
+from rocm_images.recipe.build_id import Inputs, files_of, inputs_of
 
 
 @pytest.fixture

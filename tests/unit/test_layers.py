@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rocm_images.layers import Layer, shared_by_all, size_report, stages_of_layers
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
-from rocm_images.render import render
+from rocm_images.engine.layers import Layer, shared_by_all, size_report, stages_of_layers
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.recipe.render import render
 
 DOCKERFILE = """\
 FROM scratch AS src

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from rocm_images.errors import ExitCode, InputError, LockError
-from rocm_images.lock import (
+from rocm_images.lock.changes import Wanted, changes, chosen, renewed, unlocked, wanted_of
+from rocm_images.lock.file import (
     Lock,
     locked_base,
     locked_commit,
@@ -19,10 +20,9 @@ from rocm_images.lock import (
     text_of,
     write,
 )
-from rocm_images.lock_changes import Wanted, changes, chosen, renewed, unlocked, wanted_of
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.resolve import Resolution, Unresolved, Upstream, resolve
+from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, resolve
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
 
 OLDER, NEWER = "rocm/pytorch:rocm7.2", "rocm/pytorch:rocm7.2.2"
 SGLANG = "https://example.org/sglang.git#v0.5.21"

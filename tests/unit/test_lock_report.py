@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.lock_changes import Change
-from rocm_images.lock_report import lock_report, write_report
-from rocm_images.matrix import Matrix
+from rocm_images.lock.changes import Change
+from rocm_images.lock.report import lock_report, write_report
+from rocm_images.matrix.schema import Matrix
 
 BASE = Change("rocm/pytorch:rocm7.2", "sha256:aa", "sha256:bb")
 SOURCE = Change("https://example.org/sglang.git#v0.5.21", None, "c" * 40)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from rocm_images.engine import Engine
-from rocm_images.engine_images import EngineImage
-from rocm_images.matrix import Matrix
-from rocm_images.pipeline import BuildOptions, CellInput, run_cells
-from rocm_images.plan import cells_of
-from rocm_images.progress import PlainLines
-from rocm_images.summary import Result, exit_code
+from rocm_images.build.pipeline import BuildOptions, CellInput, run_cells
+from rocm_images.build.progress import PlainLines
+from rocm_images.build.summary import Result, exit_code
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import EngineImage
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 
 class _HangUp(socketserver.BaseRequestHandler):

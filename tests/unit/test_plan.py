@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.explain import explain
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.plan import Cell, cells_of
-from rocm_images.selection import cell_named, select
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.explain import explain
+from rocm_images.plan.selection import cell_named, select
 
 MatrixFile = Callable[..., Path]
 

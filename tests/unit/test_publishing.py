@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
-from rocm_images.evidence import Evidence, Level
-from rocm_images.labels import IMITATION, STAND_IN
-from rocm_images.matrix import Channel, Matrix
-from rocm_images.plan import Cell, cells_of
-from rocm_images.publishing.cosign import Trust, trust_of
+from rocm_images.matrix.schema import Channel, Matrix
+from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.publishing.gate import channel_named, check_stand_in, refusal
-from rocm_images.publishing.published import PublishedImage, check_label, image_at
 from rocm_images.publishing.rollback import rolling_tags_of
 from rocm_images.publishing.rolling_tags import Move, move_all
 from rocm_images.publishing.statements import evidence_among, provenance_of
+from rocm_images.recipe.labels import IMITATION, STAND_IN
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Manifest
+from rocm_images.registry.cosign import Trust, trust_of
+from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.smoke.evidence import Evidence, Level
 
 BUILD_ID = "4b916ad5c63d" + "0" * 52
 IMAGE = f"sha256:{'a' * 64}"

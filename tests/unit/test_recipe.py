@@ -7,11 +7,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from rocm_images.build_options import parse_build_args
+from rocm_images.build.options import parse_build_args
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
-from rocm_images.render import render
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.recipe.render import render
 
 
 @pytest.fixture(scope="module")

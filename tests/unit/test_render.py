@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
-from rocm_images.matrix_file import load
-from rocm_images.plan import cells_of
-from rocm_images.render import (
+from rocm_images.matrix.reader import load
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.recipe.render import (
     Destinations,
     differences,
     render,

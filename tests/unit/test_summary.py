@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
-from rocm_images.smoke import read_outcome
-from rocm_images.summary import (
+from rocm_images.build.summary import (
     CellReport,
     Result,
     exit_code,
@@ -17,6 +15,8 @@ from rocm_images.summary import (
     summary_table,
     write_summary,
 )
+from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
+from rocm_images.smoke.run import read_outcome
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 

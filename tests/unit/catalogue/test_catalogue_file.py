@@ -16,9 +16,9 @@ from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import parse, read, write
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, json_schema
 from rocm_images.catalogue.verbs import schema_text
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
+from rocm_images.matrix.schema import Matrix
 
 PROJECT = Path(__file__).resolve().parent.parent.parent.parent
 DOCUMENT = (PROJECT / "docs" / "catalogue.md").read_text()
@@ -124,7 +124,7 @@ def test_every_key_is_described(model: type[Catalogue]) -> None:
 
 
 def test_the_documents_level_words_are_the_programs() -> None:
-    from rocm_images.evidence import Level
+    from rocm_images.smoke.evidence import Level
 
     for level in Level:
         assert f"`{level}`" in DOCUMENT

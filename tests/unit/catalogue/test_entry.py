@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from made_up_catalogue import entry, manifest
 from rocm_images.errors import InputError
-from rocm_images.evidence import Level
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell, cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.smoke.evidence import Level
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from made_up_catalogue import FIRST, SECOND, entry
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 THIRD = "2026-03-04T05:06:07+00:00"
 

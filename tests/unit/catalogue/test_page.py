@@ -14,10 +14,10 @@ from made_up_catalogue import FIRST, catalogue, entry
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
-from rocm_images.command_line import main
-from rocm_images.evidence import Level
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
+from rocm_images.cli.main import main
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.smoke.evidence import Level
 
 
 def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:

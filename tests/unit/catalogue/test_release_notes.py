@@ -14,8 +14,8 @@ from rocm_images.comparing.difference import difference
 from rocm_images.comparing.facts import read_images, write_inventory
 from rocm_images.comparing.text import release_notes
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 
 from rocm_images.ci import github, gitlab, verbs
 from rocm_images.ci.work import CellWork, at_most, changed_since, missing_from
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.errors import InputError, RegistryError
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_gitlab_pipeline_has_a_job_even_when_no_cell_needs_work(work: list[Cel
 @pytest.fixture
 def ci_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where `ci-matrix` leaves its report, instead of the project's build folder."""
-    monkeypatch.setattr(verbs, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(verbs, "STATE", tmp_path / "build")
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     return tmp_path / "build" / "ci-matrix.json"
 

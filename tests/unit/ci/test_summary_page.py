@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rocm_images.build.summary import CellReport, Result, write_summary
 from rocm_images.ci.summary_page import page, read
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.errors import InputError
-from rocm_images.evidence import Evidence, Level
-from rocm_images.summary import CellReport, Result, write_summary
+from rocm_images.smoke.evidence import Evidence, Level
 
 GOOD = CellReport("942", Result.DONE, "sglang-rocm:v1", "sha256:00", 45_300_000_000, 2760.4)
 BAD = CellReport("950", Result.DONE).failed(

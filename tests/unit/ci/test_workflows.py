@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 
 PROJECT = Path(__file__).resolve().parents[3]
 FOLDER = PROJECT / ".github" / "workflows"

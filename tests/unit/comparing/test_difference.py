@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.comparing.difference import Change, difference
 from rocm_images.comparing.facts import ImageFacts, LayerFact, read_images, write_inventory
 from rocm_images.comparing.text import as_text, release_notes
-from rocm_images.engine_images import BUILD_ID, INPUTS
+from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
 
 OLD = ImageFacts(

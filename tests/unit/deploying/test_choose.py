@@ -9,9 +9,9 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.deploying.choose import named, notes, recommended
 from rocm_images.errors import InputError
-from rocm_images.evidence import Level
-from rocm_images.matrix import Matrix
-from rocm_images.plan import cells_of
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.smoke.evidence import Level
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import write
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.deploying.gpus import gfx_of_this_machine, gpus
 from rocm_images.errors import ExitCode, NoImageFits
-from rocm_images.matrix import Matrix
+from rocm_images.matrix.schema import Matrix
 
 GFX942, GFX950, GFX90A = 90402, 90500, 90010
 

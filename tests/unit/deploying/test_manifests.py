@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 
 from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import write
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.deploying.manifests import Deployment, Kind, rendered
 from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, run_flags
 from rocm_images.errors import InputError
-from rocm_images.matrix import Matrix
+from rocm_images.matrix.schema import Matrix
 
 PROJECT = Path(__file__).resolve().parent.parent.parent.parent
 IMAGE = "registry.example.org/sglang-rocm@sha256:" + "ab" * 32

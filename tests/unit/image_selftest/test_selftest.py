@@ -20,13 +20,13 @@ from image_selftest import command_line, tiers
 from image_selftest.contents import contents_digest
 from image_selftest.document import document_of, level_of, seal_of, sealed
 from image_selftest.tiers import Tier
-from rocm_images import evidence
-from rocm_images.command_line import main
+from rocm_images.cli.main import main
 from rocm_images.errors import EvidenceInvalid, InputError
-from rocm_images.matrix import Matrix
-from rocm_images.plan import Cell, cells_of
-from rocm_images.selftest.document import Selftest
-from rocm_images.selftest.verification import verify
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.smoke import evidence
+from rocm_images.smoke.selftest import Selftest
+from rocm_images.smoke.verification import verify
 
 LAUNCHER = Path(__file__).parents[3] / "images" / "rootfs" / "usr" / "local" / "bin"
 IMAGE_ID = "sha256:" + "ab" * 32

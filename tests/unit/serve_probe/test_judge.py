@@ -9,7 +9,7 @@ import pytest
 
 import make_rocm_logs
 from raw_logs import MADE_UP, log_names, read_log
-from rocm_images.matrix import Matrix
+from rocm_images.matrix.schema import Matrix
 from serve_probe.judge import judge
 from serve_probe.server_log import ServerLog
 from serve_probe.verdict import Ending, State

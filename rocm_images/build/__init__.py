@@ -1,0 +1,1 @@
+"""Building cells: what each is made from, and the run that builds and tests them."""

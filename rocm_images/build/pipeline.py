@@ -1,0 +1,284 @@
+"""Builds and smoke-tests cells side by side; no cell's failure stops another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rocm_images.build.progress import Progress
+from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
+from rocm_images.engine import buildx
+from rocm_images.engine.build_cache import BuildCache
+from rocm_images.engine.children import Children, Stopped
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
+from rocm_images.errors import RocmImagesError
+from rocm_images.plan.cells import Cell
+from rocm_images.recipe.build_id import Inputs
+from rocm_images.smoke.evidence import Evidence
+from rocm_images.smoke.run import device_for, smoke, tests_digest
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a run does with every cell."""
+
+    matrix: Path
+    rootfs: Path
+    state: Path
+    """The folder for rendered Dockerfiles, logs, evidence and the summary."""
+    jobs: int
+    smoke: bool = True
+    serve: bool = False
+    """Have the smoke test start SGLang itself, where there is a GPU."""
+    program: Path | None = None
+    """Have the smoke test run the graph probe under this program of another emulator."""
+    force: bool = False
+    """Build and test even what is up to date."""
+    pull_existing: bool = False
+    """Pull, and test, what the target registry has and the engine has not."""
+    builder: str | None = None
+    cache: Mapping[str, BuildCache] = field(default_factory=dict)
+    """Where each cell's steps are kept, by the cell's name."""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    network: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tag_suffix: str = ""
+
+    @property
+    def evidence(self) -> Path:
+        """The folder of the evidence."""
+        return self.state / "evidence"
+
+
+@dataclass(frozen=True)
+class CellInput:
+    """One cell: the image that the engine has of it, or what to build it from."""
+
+    cell: Cell
+    references: tuple[str, ...]
+    """Every tag that the image gets, the first one to be shown."""
+    found: EngineImage | None
+    dockerfile: str = ""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    inputs: Inputs | None = None
+    why: str = ""
+    """Why it has to be built, where that is known."""
+    refusal: str = ""
+    """Why it must not be built: its base moved since it was locked."""
+    published: str = ""
+    """The image by digest in the target registry, where that has it and the engine does not."""
+
+    @property
+    def to_build(self) -> bool:
+        """Whether neither the engine nor the target registry has its image."""
+        return self.found is None and not self.published
+
+
+def run_cells(
+    engine: Engine,
+    options: BuildOptions,
+    inputs: Sequence[CellInput],
+    progress: Progress,
+) -> list[CellReport]:
+    """Build (and test) every cell, at most `options.jobs` at once; reports in the given order.
+
+    Raises:
+        EngineError: something has to be built, and there is no buildx that could.
+
+    Ctrl-C (KeyboardInterrupt) in the calling thread stops every child; the reports of the cells
+    that had not ended then say `interrupted`.
+    """
+    # By now an engine has answered, so the SDK is loaded in any case.
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    # Looked for only where something is built: an engine that has every image needs no buildx.
+    builder = (
+        buildx.find_buildx(engine) if any(g.to_build and not g.refusal for g in inputs) else None
+    )
+    children = Children()
+    reports: dict[str, CellReport] = {}
+    lock = threading.Lock()
+
+    def work(given: CellInput) -> None:
+        begun = time.monotonic()
+        try:
+            report = _Run(engine, options, given, builder, children, progress).run()
+        except Stopped:
+            report = CellReport.of(given.cell, Result.INTERRUPTED)
+        except RocmImagesError as error:
+            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=str(error))
+        except (DockerException, RequestException) as error:
+            detail = f"the engine at {engine.address} failed: {error}: see whether it still runs"
+            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
+        except OSError as error:
+            detail = f"{error.filename or 'a child process'}: {error.strerror}"
+            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
+        if children.stopping and report.result not in GOOD_RESULTS:
+            report = CellReport.of(given.cell, Result.INTERRUPTED)
+        report = report.after(time.monotonic() - begun)
+        with lock:
+            reports[given.cell.name] = report
+        progress.done(given.cell.name, str(report.result))
+
+    with progress, ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        futures: list[Future[None]] = [pool.submit(work, given) for given in inputs]
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            for future in futures:
+                future.cancel()
+            children.stop()
+            wait([future for future in futures if not future.cancelled()])
+    for future in futures:
+        if not future.cancelled():
+            future.result()
+    return [
+        reports.get(given.cell.name) or CellReport.of(given.cell, Result.INTERRUPTED)
+        for given in inputs
+    ]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The work on one cell."""
+
+    engine: Engine
+    options: BuildOptions
+    given: CellInput
+    buildx: buildx.Buildx | None
+    children: Children
+    progress: Progress
+
+    def run(self) -> CellReport:
+        found = self.given.found
+        report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.references[0])
+        if found is None and self.given.refusal:
+            return replace(report, result=Result.BUILD_FAILED, detail=self.given.refusal)
+        if found is None and self.given.published:
+            report = replace(report, reference=self.given.published, result=Result.IN_REGISTRY)
+            if not self.options.pull_existing:
+                return report
+            self._on_step(f"pull {self.given.published}")
+            assert self.given.inputs is not None
+            found = pull(self.engine, self.given.published, self.given.inputs.build_id)
+            report = replace(report, reference=self.given.references[0], result=Result.PULLED)
+            self._tag(found)
+        elif found is None:
+            report = self._build(report)
+            if report.result is not Result.DONE:
+                return report
+        else:
+            report = replace(report, result=Result.UP_TO_DATE)
+            self._tag(found)
+        # The immutable tag, or the id: another run may move a rolling tag at any time.
+        exactly = found.image_id if found else self.given.references[-1]
+        report = report.of_image(*_image(self.engine, exactly))
+        return self._smoke(report, found) if self.options.smoke else report
+
+    def _tag(self, found: EngineImage) -> None:
+        """Gives an image that is already there the tags that it lacks or lost to another one."""
+        missing = [name for name in self.given.references if name not in found.tags]
+        if not missing:
+            return
+        client = self.engine.client()
+        try:
+            image = client.images.get(found.image_id)
+            for name in missing:
+                repository, _, tag = name.rpartition(":")
+                image.tag(repository, tag)
+        finally:
+            client.close()
+
+    def _log(self, kind: str) -> Path:
+        return self.options.state / "logs" / f"{self.given.cell.name}{kind}.log"
+
+    def _on_step(self, step: str) -> None:
+        self.progress.step(self.given.cell.name, step)
+
+    def _build(self, report: CellReport) -> CellReport:
+        cell, options, inputs = self.given.cell, self.options, self.given.inputs
+        assert inputs is not None
+        assert self.buildx is not None
+        folder = options.state / "rendered" / cell.name
+        folder.mkdir(parents=True, exist_ok=True)
+        dockerfile = folder / "Dockerfile"
+        dockerfile.write_text(self.given.dockerfile, encoding="utf-8")
+        self._on_step(f"build starts: {self.given.why}" if self.given.why else "build starts")
+        status, read = buildx.run(
+            self.buildx,
+            buildx.BuildRequest(
+                dockerfile=dockerfile,
+                directory=options.rootfs,
+                references=self.given.references,
+                contexts=self.given.contexts,
+                labels={**options.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
+                log=self._log(""),
+                iid_file=folder / "image-id",
+                builder=options.builder,
+                build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **options.build_args},
+                secrets=options.secrets,
+                network=options.network,
+                cache=options.cache.get(cell.name),
+            ),
+            self.children,
+            self._on_step,
+        )
+        if status == 0:
+            return report
+        return report.failed(
+            Result.BUILD_FAILED,
+            detail=f"{read.failed_step or 'build'}: {read.error or f'buildx ended with {status}'}",
+            tail=read.tail(),
+            log=self._log(""),
+        )
+
+    def _smoke(self, report: CellReport, found: EngineImage | None) -> CellReport:
+        """Tests the image, which was built just now where it was not `found`."""
+        known = None
+        if found is not None and not self.options.force:
+            known = self._known_evidence(found, report.image_id)
+        if known:
+            return report.tested(known)
+        self._on_step("smoke test")
+        log = self._log(".smoke")
+        evidence = smoke(
+            self.engine,
+            self.options.matrix,
+            self.given.cell,
+            report.image_id,
+            log,
+            self.options.evidence,
+            self.children,
+            serve=self.options.serve,
+            program=self.options.program,
+        )
+        report = report.tested(evidence)
+        if evidence.passed:
+            return report
+        failures = evidence.failures
+        return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=failures, log=log)
+
+    def _known_evidence(self, found: EngineImage, image_id: str) -> Evidence | None:
+        """Evidence that this very image passed these very tests, as well as they can run here."""
+        known = Evidence.read(self.options.evidence, image_id)
+        if known is None or not known.passed or known.tests != tests_digest():
+            return None
+        reachable = device_for(self.engine, found.labels)
+        return known if known.level.reaches(reachable) else None
+
+
+def _image(engine: Engine, reference: str) -> tuple[str, int]:
+    """The id and the size in bytes of an image that the engine has."""
+    client = engine.client()
+    try:
+        image = client.images.get(reference)
+        return str(image.id), int(image.attrs.get("Size") or 0)
+    finally:
+        client.close()

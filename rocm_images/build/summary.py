@@ -1,0 +1,182 @@
+"""What became of every cell: a table for people, build/summary.json for machines."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rocm_images.errors import ExitCode
+from rocm_images.plan.cells import Cell
+from rocm_images.smoke.evidence import Evidence
+from rocm_images.tables import text_table
+
+
+class Result(str, enum.Enum):
+    """How a cell ended."""
+
+    DONE = "done"
+    UP_TO_DATE = "up to date"
+    PULLED = "pulled"
+    IN_REGISTRY = "in the registry"
+    BUILD_FAILED = "build failed"
+    SMOKE_FAILED = "smoke test failed"
+    INTERRUPTED = "interrupted"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+GOOD_RESULTS = frozenset({Result.DONE, Result.UP_TO_DATE, Result.PULLED, Result.IN_REGISTRY})
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """What became of one cell. `size` is in bytes; empty texts mean that nothing is known."""
+
+    cell: str
+    result: Result
+    reference: str = ""
+    image_id: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    evidence: Evidence | None = None
+    detail: str = ""
+    tail: tuple[str, ...] = ()
+    log: str = ""
+
+    @classmethod
+    def of(cls, cell: Cell, result: Result, *, reference: str = "", detail: str = "") -> CellReport:
+        """The report of a cell of which no more is known."""
+        return cls(cell.name, result, reference=reference, detail=detail)
+
+    def of_image(self, image_id: str, size: int) -> CellReport:
+        """The same report with the image that was built."""
+        return replace(self, image_id=image_id, size=size)
+
+    @property
+    def smoke(self) -> str:
+        """The outcome of the smoke test in words."""
+        if self.evidence is None:
+            return "not run"
+        total = self.evidence.tests_passed + self.evidence.tests_failed
+        return f"{self.evidence.tests_passed} of {total} tests passed ({self.evidence.level})"
+
+    def tested(self, evidence: Evidence) -> CellReport:
+        """The same report with what the smoke test found."""
+        return replace(self, evidence=evidence)
+
+    def after(self, seconds: float) -> CellReport:
+        """The same report with the time that it took."""
+        return replace(self, seconds=round(seconds, 1))
+
+    def failed(self, result: Result, *, detail: str, tail: Sequence[str], log: Path) -> CellReport:
+        """The same report with what went wrong and where to read more."""
+        return replace(self, result=result, detail=detail, tail=tuple(tail), log=str(log))
+
+
+def exit_code(reports: Sequence[CellReport]) -> ExitCode:
+    """The exit code of a run: an interruption first, then build failures, then smoke failures."""
+    results = {report.result for report in reports}
+    if Result.INTERRUPTED in results:
+        return ExitCode.INTERRUPTED
+    if Result.BUILD_FAILED in results:
+        return ExitCode.BUILD_FAILED
+    if Result.SMOKE_FAILED in results:
+        return ExitCode.SMOKE_FAILED
+    return ExitCode.DONE
+
+
+def summary_table(reports: Sequence[CellReport]) -> str:
+    """One line for each cell."""
+    rows = [
+        (
+            report.cell,
+            report.reference or "-",
+            report.image_id.removeprefix("sha256:")[:12] or "-",
+            _megabytes(report.size),
+            f"{report.seconds:.1f}",
+            report.smoke,
+            str(report.result),
+        )
+        for report in reports
+    ]
+    return text_table(("CELL", "TAG", "IMAGE", "SIZE", "SECONDS", "SMOKE TEST", "RESULT"), rows)
+
+
+def evidence_table(reports: Sequence[CellReport]) -> str:
+    """One line for each image that was tested: on what, and what was found; "" for none."""
+    rows = [
+        (
+            found.cell,
+            str(found.level),
+            found.devices,
+            found.runtime,
+            found.measured,
+            found.capture,
+            found.replay,
+            found.judgement,
+            found.tokens_per_second,
+            found.served,
+            f"{found.seconds:.1f}",
+        )
+        for found in (report.evidence for report in reports)
+        if found is not None
+    ]
+    header = (
+        "CELL",
+        "LEVEL",
+        "DEVICES",
+        "RUNTIME",
+        "WHOSE",
+        "CAPTURE",
+        "REPLAY",
+        "ALL-REDUCE",
+        "TOKENS/S",
+        "SERVE",
+        "SECONDS",
+    )
+    return text_table(header, rows) if rows else ""
+
+
+def failures(reports: Sequence[CellReport]) -> str:
+    """For each cell that failed: the failing step, the end of its log, and where the rest is."""
+    chunks = []
+    for report in reports:
+        if report.result in (Result.BUILD_FAILED, Result.SMOKE_FAILED):
+            lines = [f"{report.cell}: {report.result}: {report.detail}"]
+            lines += [f"    {line}" for line in report.tail]
+            if report.log:
+                lines.append(f"  full log: {report.log}")
+            chunks.append("\n".join(lines))
+    return "\n\n".join(chunks)
+
+
+def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
+    """Write the reports as JSON, whole or not at all."""
+    document = {
+        "schema": 1,
+        "exit_code": int(exit_code(reports)),
+        "cells": [_as_json(report) for report in reports],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _as_json(report: CellReport) -> dict[str, Any]:
+    found = report.evidence
+    return {
+        **asdict(replace(report, evidence=None)),
+        "result": str(report.result),
+        "smoke": report.smoke,
+        "evidence": found and {"level": str(found.level), "passed": found.passed},
+    }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size else "-"

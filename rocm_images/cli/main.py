@@ -1,0 +1,387 @@
+"""The command line: what the verbs of build.py are called, take and print.
+
+Modules that take long to import (docker, jinja2, rich) are imported by the verbs that use them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from rocm_images.catalogue.verbs import catalogue
+from rocm_images.ci import verbs as ci_verbs
+from rocm_images.cli.evidence import evidence
+from rocm_images.cli.options import (
+    Verbs,
+    arch_option,
+    base_option,
+    build_arg_option,
+    ca_bundle_option,
+    context_option,
+    jobs_option,
+    load,
+    matrix_option,
+    registry_option,
+    rehearse_option,
+)
+from rocm_images.comparing import verbs as comparing
+from rocm_images.deploying import verbs as deploying
+from rocm_images.distributing import verbs as distributing
+from rocm_images.errors import ExitCode, InputError, RocmImagesError
+from rocm_images.publishing import verbs as publishing
+from rocm_images.registry.address import RegistryAddress
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def main() -> None:
+    """Build, test and publish SGLang images for AMD GPUs from matrix.yaml.
+
+    `build.py --arch 942` builds every cell of that arch and smoke-tests each image.
+    """
+
+
+@main.command()
+@matrix_option
+@arch_option
+@base_option
+@jobs_option
+@click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
+@context_option
+@build_arg_option
+@ca_bundle_option
+@click.option(
+    "--pip-config",
+    type=click.Path(path_type=Path),
+    help="A pip.conf for the build steps: a mirror, with its credentials.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["default", "host", "none"]),
+    help="The network of the build steps.  [default: the engine's, or the host's if it has none]",
+)
+@click.option("--force", is_flag=True, help="Build and test even what is up to date.")
+@registry_option
+@click.option(
+    "--pull-existing",
+    is_flag=True,
+    help="Pull and test what --registry has, where the engine has not; else it is left there.",
+)
+@click.option(
+    "--cache",
+    metavar="REPOSITORY",
+    help="HOST[:PORT]/PATH where the build's steps are kept and taken from, a tag for each cell.",
+)
+@click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
+@rehearse_option
+def build(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    jobs: int,
+    builder: str | None,
+    contexts: tuple[str, ...],
+    build_args: tuple[str, ...],
+    ca_bundle: Path | None,
+    pip_config: Path | None,
+    network: str | None,
+    force: bool,
+    registry: RegistryAddress | None,
+    pull_existing: bool,
+    cache: str | None,
+    no_smoke: bool,
+    rehearse: bool,
+) -> None:
+    """Build the chosen cells and smoke-test each image."""
+    from rocm_images.build.run import BuildCommand, build_and_test
+    from rocm_images.engine.network import secrets_for
+    from rocm_images.plan.selection import select
+
+    if pull_existing and not registry:
+        raise InputError("--pull-existing pulls from a registry: name it with --registry")
+    matrix, cells = load(matrix_path)
+    command = BuildCommand(
+        jobs=jobs,
+        builder=builder,
+        contexts=contexts,
+        build_args=build_args,
+        secrets=secrets_for(ca_bundle, pip_config, os.environ),
+        network=network,
+        smoke=not no_smoke,
+        force=force,
+        rehearse=rehearse,
+        registry=registry,
+        pull_existing=pull_existing,
+        cache=cache,
+    )
+    sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))
+
+
+@main.command()
+@matrix_option
+@arch_option
+@base_option
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+@registry_option
+@ca_bundle_option
+@rehearse_option
+def plan(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    as_json: bool,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    rehearse: bool,
+) -> None:
+    """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
+    from rocm_images.build.status import statuses
+    from rocm_images.plan.selection import select
+    from rocm_images.tables import text_table
+
+    matrix, cells = load(matrix_path)
+    chosen = select(cells, archs, bases)
+    repository = None
+    if registry:
+        from rocm_images.engine.network import ca_bundle_for
+        from rocm_images.registry.client import Repository
+
+        trusted = ca_bundle_for(ca_bundle, os.environ)
+        repository = Repository(registry, matrix.image.repository, trusted)
+    found = statuses(matrix_path, matrix, chosen, rehearse=rehearse, repository=repository)
+    if as_json:
+        import json
+
+        documents = [
+            {
+                **cell.as_json(),
+                "build_id": status.build_id,
+                "immutable_tag": status.immutable_tag,
+                "state": status.state,
+            }
+            for cell, status in zip(chosen, found, strict=True)
+        ]
+        click.echo(json.dumps(documents, indent=2))
+        return
+    rows = [
+        (
+            cell.name,
+            cell.gfx,
+            cell.base_image,
+            " ".join(cell.tags),
+            # The whole reason is in --json and in `explain`.
+            f"{cell.all_reduce} ({cell.all_reduce_reason.split(';')[0]})",
+            status.build_id[:12],
+            status.state,
+        )
+        for cell, status in zip(chosen, found, strict=True)
+    ]
+    header = ("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE", "BUILD ID", "STATE")
+    click.echo(text_table(header, rows))
+
+
+@main.command()
+@matrix_option
+@click.argument("cell")
+def explain(matrix_path: Path, cell: str) -> None:
+    """Show every setting and pin of one CELL, why it is there, and its references."""
+    from rocm_images.plan.explain import explain as explanation
+    from rocm_images.plan.selection import cell_named
+
+    matrix, cells = load(matrix_path)
+    click.echo(explanation(matrix, cell_named(cells, cell)))
+
+
+@main.command()
+@matrix_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="One folder for <cell>/Dockerfile, docker-bake.json and advisories.md.  "
+    "[default: beside the matrix: images/, docker-bake.json, docs/advisories.md]",
+)
+@click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 5.")
+def render(matrix_path: Path, output: Path | None, check: bool) -> None:
+    """Write the Dockerfile of every cell, docker-bake.json and docs/advisories.md."""
+    from rocm_images.errors import RenderDrift
+    from rocm_images.recipe import render as rendering
+
+    matrix, cells = load(matrix_path)
+    here = rendering.Destinations
+    to = here.below(output) if output else here.beside(matrix_path)
+    files = rendering.rendered_files(matrix, cells, to)
+    stale = rendering.stale_files(to.dockerfiles, files)
+    if check:
+        difference = rendering.differences(files, stale)
+        if difference:
+            click.echo(difference, nl=False)
+            raise RenderDrift(
+                f"{to.dockerfiles} is not what {matrix_path.name} and the templates render to: "
+                "run `python build.py render` and commit the result"
+            )
+        return
+    for path in rendering.write(files, stale):
+        click.echo(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
+
+
+@main.command()
+@matrix_option
+@click.option(
+    "--check", is_flag=True, help="Write nothing; show what moved upstream, and exit 7 if any did."
+)
+@click.option(
+    "--update",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this base version, base image or source (sglang, aiter); may be repeated.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write what moved, and what follows from it, as a page in Markdown.",
+)
+def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None) -> None:
+    """Write matrix.lock: the digest of every base image, the commit of every git source."""
+    from rocm_images.lock.update import run_lock
+
+    if check and names:
+        raise InputError("--check looks at every entry and writes none: leave out --update")
+    matrix, _ = load(matrix_path)
+    run_lock(matrix_path, matrix, names, check=check, report=report)
+
+
+@main.command()
+@matrix_option
+@arch_option
+@base_option
+@jobs_option
+@click.option(
+    "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
+)
+@click.option(
+    "--serve", is_flag=True, help="Start SGLang itself, too, where there is a GPU: docs/serve.md."
+)
+@click.option(
+    "--emulator",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    metavar="PROGRAM",
+    help="Run the graph probe under this program of another emulator: docs/emulation.md.",
+)
+@rehearse_option
+def smoke(
+    matrix_path: Path,
+    archs: tuple[str, ...],
+    bases: tuple[str, ...],
+    jobs: int,
+    image: str | None,
+    serve: bool,
+    emulator: Path | None,
+    rehearse: bool,
+) -> None:
+    """Test images that the engine already has, from inside.
+
+    Without /dev/kfd the image's own HIP runtime is tested on emulated GPUs: docs/emulation.md.
+    """
+    from rocm_images.build.run import test_images
+    from rocm_images.plan.selection import select
+
+    matrix, cells = load(matrix_path)
+    if image and (archs or bases):
+        raise InputError("--image names one image: leave out --arch and --base")
+    if emulator and not os.access(emulator, os.X_OK):
+        raise InputError(f"--emulator {emulator} is no program: make it executable")
+    if emulator and serve:
+        raise InputError("--serve needs a GPU, and --emulator stands in for one: leave out either")
+    chosen = () if image else select(cells, archs, bases)
+    code = test_images(
+        matrix_path,
+        matrix,
+        cells,
+        chosen,
+        image=image,
+        jobs=jobs,
+        rehearse=rehearse,
+        serve=serve,
+        program=emulator,
+    )
+    sys.exit(code)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("image")
+@click.option("--gfx", default="gfx942", show_default=True, help="The GPUs' architecture.")
+@click.option("--gpus", type=click.IntRange(1, 16), default=2, show_default=True, help="How many.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@rehearse_option
+def probe(image: str, gfx: str, gpus: int, arguments: tuple[str, ...], rehearse: bool) -> None:
+    """Run graph-probe in any IMAGE with a HIP runtime, on emulated GPUs: docs/emulation.md.
+
+    ARGUMENTS are graph-probe's.  [default: capture, then replay]
+    """
+    from rocm_images.smoke.any_image import probe_image
+
+    sys.exit(probe_image(image, arguments, gfx=gfx, gpus=gpus, rehearse=rehearse))
+
+
+@main.command()
+@matrix_option
+@arch_option
+@base_option
+@rehearse_option
+def sizes(
+    matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], rehearse: bool
+) -> None:
+    """Show the layers of images that the engine has: size, stage, and what archs share."""
+    from rocm_images.build.run import print_sizes
+    from rocm_images.plan.selection import select
+
+    matrix, cells = load(matrix_path)
+    print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
+
+
+for verb in (
+    *(publishing.push, publishing.publish, publishing.rollback),
+    *(distributing.pull, distributing.mirror, distributing.bundle),
+    *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),
+):
+    main.add_command(verb)
+main.add_command(catalogue)
+main.add_command(ci_verbs.ci_matrix)
+main.add_command(ci_verbs.summary)
+main.add_command(evidence)
+for verb in (comparing.diff, comparing.inventory, comparing.release_notes):
+    main.add_command(verb)
+
+
+def run() -> NoReturn:
+    """Run the command line; every failure ends in one sentence and its own exit code."""
+    # `kill` and a CI's cancel button are to stop the children exactly as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main(standalone_mode=False, prog_name="build.py")
+        sys.exit(ExitCode.DONE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        print("build.py: interrupted", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+    except RocmImagesError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `build.py plan | head`: the reader has enough. Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""The Docker Engine and buildx: connecting, images, layers, builds, and child processes."""

@@ -1,0 +1,187 @@
+"""Runs one `docker buildx build` and reads its progress."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rocm_images.engine.build_cache import BuildCache
+from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.children import Children
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.network import proxy_arguments
+
+_VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
+_OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
+_ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
+# What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
+COMMON_WORDS = re.compile(r"--mount=\S+|\. /run/clock/clock +&& ")
+_TAIL_LINES = 20
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Buildx:
+    """The command that runs buildx, and how it reaches its engine."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    has_bridge: bool
+    """Whether build steps have a network of their own; without one they use the host's."""
+
+
+def find_buildx(engine: Engine) -> Buildx:
+    """The buildx that works with an engine.
+
+    Raises:
+        EngineError: it is missing or too old.
+    """
+    return Buildx(buildx_command(engine.environment), engine.environment, _has_bridge(engine))
+
+
+def _has_bridge(engine: Engine) -> bool:
+    client = engine.client()
+    try:
+        return any(network.name == "bridge" for network in client.networks.list(names=["bridge"]))
+    finally:
+        client.close()
+
+
+@dataclass
+class PlainProgress:
+    """Reads the lines of `--progress=plain`: the step at work, and what failed and how."""
+
+    step: str = ""
+    failed_step: str = ""
+    error: str = ""
+    _names: dict[str, str] = field(default_factory=dict)
+    _tails: dict[str, deque[str]] = field(default_factory=dict)
+    _failed: str = ""
+    _begun: str = ""
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+
+    def feed(self, line: str) -> bool:
+        """Take one line without its end; returns whether it began another step."""
+        self._last.append(line)
+        # The line after a step's name says whether the step is taken from the cache.
+        begun, self._begun = self._begun, ""
+        if begun and not line.endswith(" CACHED") and begun != self.step:
+            self.step = begun
+            began = True
+        else:
+            began = False
+        self._read(line)
+        return began
+
+    def _read(self, line: str) -> None:
+        if match := _VERTEX.match(line):
+            number, name = match.groups()
+            self._names[number] = name
+            # Loading the Dockerfile and the contexts takes no time and tells a reader nothing.
+            if not name.startswith(("[internal]", "[context ")):
+                self._begun = _shown(name)
+        elif match := _ERROR.match(line):
+            self._failed, self.error = match.groups()
+            self.failed_step = _shown(self._names.get(self._failed, ""))
+        elif match := _OUTPUT.match(line):
+            number, text = match.groups()
+            self._tails.setdefault(number, deque(maxlen=_TAIL_LINES)).append(text)
+        elif line.startswith("ERROR: ") and not self.error:
+            self.error = line.removeprefix("ERROR: ")
+
+    def tail(self) -> list[str]:
+        """The end of the failed step's output, or of the whole log when no step failed."""
+        return list(self._tails.get(self._failed) or self._last)
+
+
+def _shown(name: str) -> str:
+    """A step's name in one short line: the full one is in the log."""
+    text = " ".join(COMMON_WORDS.sub("", name).split())
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One image to build: everything that the command line of buildx needs."""
+
+    dockerfile: Path
+    directory: Path
+    references: tuple[str, ...]
+    contexts: Mapping[str, str]
+    """Named contexts: they replace the base image or a source stage of the same name."""
+    labels: Mapping[str, str]
+    log: Path
+    iid_file: Path
+    builder: str | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    """Files that build steps can read, by id; they are in no layer."""
+    network: str | None = None
+    cache: BuildCache | None = None
+    target: str | None = None
+
+
+def command(buildx: Buildx, request: BuildRequest) -> list[str]:
+    """The buildx command line for a request."""
+    words = [*buildx.command, "build", "--progress=plain", f"--file={request.dockerfile}"]
+    # An attestation of the engine holds the time of the build, and so would the image's digest.
+    words += ["--provenance=false", f"--iidfile={request.iid_file}"]
+    if request.builder:
+        # A builder of its own keeps the image to itself unless told to load it.
+        words += [f"--builder={request.builder}", "--load"]
+    network = request.network or (None if buildx.has_bridge else "host")
+    if network:
+        words.append(f"--network={network}")
+    if request.target:
+        words.append(f"--target={request.target}")
+    words += [f"--tag={reference}" for reference in request.references]
+    words += [f"--build-context={name}={source}" for name, source in request.contexts.items()]
+    words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
+    # By name alone: buildx reads the value itself, so that no password is on a command line.
+    words += [f"--build-arg={name}" for name in proxy_arguments(buildx.environment)]
+    words += request.cache.arguments if request.cache else ()
+    words += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
+    words += [f"--label={name}={value}" for name, value in request.labels.items()]
+    return [*words, str(request.directory)]
+
+
+def run(
+    buildx: Buildx,
+    request: BuildRequest,
+    children: Children,
+    on_step: Callable[[str], None],
+) -> tuple[int, PlainProgress]:
+    """Build, with every line in the request's log; returns the exit status and what was read.
+
+    Raises:
+        Stopped: the run is being stopped.
+        OSError: the log cannot be written, or buildx cannot be started.
+    """
+    words = command(buildx, request)
+    request.iid_file.unlink(missing_ok=True)
+    return follow(words, buildx.environment, request.log, children, on_step)
+
+
+def follow(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    children: Children,
+    on_step: Callable[[str], None],
+) -> tuple[int, PlainProgress]:
+    """Run a command that prints plain BuildKit progress; see `run`."""
+    progress = PlainProgress()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        file.write(f"$ {' '.join(words)}\n")
+        process = children.start(words, environment)
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            if progress.feed(line.rstrip("\n")):
+                on_step(progress.step)
+        process.stdout.close()
+        return children.finished(process), progress

@@ -1,0 +1,92 @@
+"""Which of our images an engine already has, by build id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.recipe.labels import PREFIX
+
+if TYPE_CHECKING:
+    import docker
+
+    from rocm_images.engine.connect import Engine
+
+BUILD_ID = PREFIX + "build-id"
+INPUTS = PREFIX + "inputs"
+CELL = PREFIX + "cell"
+# The engine hangs up at a question of megabytes (seen at 40,000 names); up to here asking by name
+# costs less than a list of every image of a repository.
+MOST_NAMES = 1000
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image that the engine has."""
+
+    image_id: str
+    labels: Mapping[str, str]
+    tags: tuple[str, ...]
+
+
+def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[EngineImage, ...]:
+    """The images that carry one of the references: one call of the engine, for all cells.
+
+    By reference and not by label, because the containerd store measures every image that it
+    lists: on an engine with 20 of ours, 0.5 to 0.7 s by label, 0.06 to 0.09 s for four references.
+    """
+    wanted = set(references)
+    asked = wanted
+    if len(wanted) > MOST_NAMES:
+        asked = {reference.rpartition(":")[0] for reference in wanted}
+    answers = client.api.images(filters={"reference": sorted(asked)})
+    return tuple(
+        EngineImage(
+            image_id=answer["Id"],
+            labels=answer.get("Labels") or {},
+            tags=tuple(answer.get("RepoTags") or ()),
+        )
+        for answer in answers
+        if wanted & set(answer.get("RepoTags") or ())
+    )
+
+
+def why_build(found: EngineImage | None, changed: Iterable[str]) -> str:
+    """Why a cell has to be built: there is no image of it, or which inputs changed since."""
+    if found is None:
+        return "no image yet"
+    names = sorted(changed)
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"changed: {shown}" if names else "another scheme of build ids"
+
+
+def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
+    """Pull an image by digest, which the engine verifies, and check which inputs it is made from.
+
+    Raises:
+        RegistryError: the engine cannot pull it.
+        VerificationFailed: it is labelled with another build id than its tag promised.
+    """
+    from docker.errors import APIError
+
+    client = engine.client()
+    try:
+        # The SDK's own images.pull does not look at what fails while layers arrive. All events are
+        # read, because the connection is closed only then.
+        events = list(client.api.pull(reference, stream=True, decode=True))
+        for failure in (event["error"] for event in events if "error" in event):
+            raise RegistryError(f"cannot pull {reference}: {failure}")
+        image = client.images.get(reference)
+    except APIError as error:
+        raise RegistryError(f"cannot pull {reference}: {error.explanation}") from None
+    finally:
+        client.close()
+    found = EngineImage(str(image.id), image.labels, tuple(image.tags))
+    if found.labels.get(BUILD_ID) != build_id:
+        raise VerificationFailed(
+            f"{reference} is labelled with build id {found.labels.get(BUILD_ID)}, not {build_id}, "
+            "which its tag promises: someone moved an immutable tag; build it with --force"
+        )
+    return found

@@ -1,0 +1,131 @@
+"""Which layers an image is made of, which stage of the recipe made each, and what images share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rocm_images.engine.buildx import COMMON_WORDS
+from rocm_images.errors import InputError
+from rocm_images.tables import text_table
+
+if TYPE_CHECKING:
+    import docker
+
+BASE_IMAGE = "base image"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its uncompressed digest (diff id), its size in bytes, and where it came from."""
+
+    digest: str
+    size: int
+    stage: str
+    step: str
+
+
+def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> tuple[Layer, ...]:
+    """The layers of an image that was built by `dockerfile`, the oldest first.
+
+    Raises:
+        InputError: the engine does not have the image.
+    """
+    from docker.errors import ImageNotFound
+
+    try:
+        image = client.images.get(reference)
+    except ImageNotFound:
+        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+    digests: list[str] = image.attrs["RootFS"]["Layers"]
+    # The newest entry comes first; those that only set metadata have no layer.
+    history = [
+        (str(entry["CreatedBy"]), int(entry["Size"]))
+        for entry in reversed(image.history())
+        if _makes_layer(str(entry["CreatedBy"]), int(entry["Size"]))
+    ]
+    stages = stages_of_layers(dockerfile)
+    begin = len(digests) - len(stages)
+    found = []
+    for index, digest in enumerate(digests):
+        # Entries are matched from the newest: a squashed base has fewer of them than layers.
+        offset = len(digests) - index
+        step, size = history[-offset] if offset <= len(history) else ("", 0)
+        stage = stages[index - begin] if index >= begin else BASE_IMAGE
+        found.append(Layer(digest, size, stage, _short(step)))
+    return tuple(found)
+
+
+def stages_of_layers(dockerfile: str) -> tuple[str, ...]:
+    """For each layer that the Dockerfile adds to its base image, the stage that makes it."""
+    stages: dict[str, tuple[str, int]] = {}
+    name = ""
+    in_heredoc = ""
+    for line in dockerfile.splitlines():
+        if in_heredoc:
+            in_heredoc = "" if line == in_heredoc else in_heredoc
+            continue
+        if match := re.match(r"FROM (\S+) AS (\S+)", line):
+            parent, name = match.groups()
+            stages[name] = (parent, 0)
+        elif re.match(r"(RUN|COPY|ADD)\b", line) and name:
+            parent, count = stages[name]
+            stages[name] = (parent, count + 1)
+        if match := re.search(r"<<'?(\w+)'?", line):
+            in_heredoc = match[1]
+    chain: list[str] = []
+    while name in stages:
+        parent, count = stages[name]
+        chain = [name] * count + chain
+        name = parent
+    return tuple(chain)
+
+
+def shared_by_all(images: Mapping[str, Sequence[Layer]]) -> int:
+    """How many layers, from the oldest on, all the images have in common."""
+    count = 0
+    for layers in zip(*images.values(), strict=False):
+        if len({layer.digest for layer in layers}) > 1:
+            break
+        count += 1
+    return count
+
+
+def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
+    """For images of one base, by cell: megabytes of each stage, and what is shared."""
+    shared = shared_by_all(images)
+    lines = []
+    for name, layers in images.items():
+        rows = [
+            (
+                layer.stage,
+                f"{layer.size / 1e6:.1f}",
+                "shared" if index < shared and len(images) > 1 else "",
+                layer.digest.removeprefix("sha256:")[:12],
+                layer.step,
+            )
+            for index, layer in enumerate(layers)
+        ]
+        total = sum(layer.size for layer in layers)
+        lines.append(f"{name}: {total / 1e6:.0f} MB in {len(layers)} layers")
+        lines.append(text_table(("STAGE", "MB", "", "LAYER", "STEP"), rows))
+        lines.append("")
+    if len(images) > 1:
+        common = sum(layer.size for layer in next(iter(images.values()))[:shared])
+        lines.append(
+            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB are stored once"
+        )
+    return "\n".join(lines)
+
+
+def _makes_layer(step: str, size: int) -> bool:
+    instruction = step.removeprefix("/bin/sh -c #(nop)").strip().split(" ", 1)[0]
+    metadata = ("CMD", "ENV", "LABEL", "ENTRYPOINT", "WORKDIR", "USER", "SHELL", "ARG", "EXPOSE")
+    return size > 0 or instruction not in metadata
+
+
+def _short(step: str) -> str:
+    text = " ".join(COMMON_WORDS.sub("", step).replace("# buildkit", "").split())
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,1 @@
+"""matrix.lock: the digests and commits that the matrix resolved to."""

@@ -1,0 +1,97 @@
+"""What the matrix wants resolved, and how one state of its lock differs from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rocm_images.errors import InputError, closest
+from rocm_images.lock.file import SCHEMA, Lock, is_commit, source_key
+from rocm_images.matrix.schema import Matrix
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One thing that the matrix needs resolved: a base image, or a git ref."""
+
+    key: str
+    """The key of its entry: `NAME:TAG`, or `ADDRESS#REF`."""
+    names: tuple[str, ...]
+    """What a user may call it: the base's versions and image, or the source's name."""
+    git: bool
+
+    @property
+    def fixed(self) -> str | None:
+        """The digest or commit that the key itself says, which no registry need be asked for."""
+        if self.git:
+            ref = self.key.partition("#")[2]
+            return ref if is_commit(ref) else None
+        return self.key.partition("@")[2] or None
+
+
+def wanted_of(matrix: Matrix) -> tuple[Wanted, ...]:
+    """What the matrix needs resolved, bases first, in the order of the file."""
+    names: dict[tuple[str, bool], list[str]] = {}
+    for version, base in matrix.bases.items():
+        names.setdefault((base.image, False), []).append(version)
+    for name, source in (("sglang", matrix.sources.sglang), ("aiter", matrix.sources.aiter)):
+        names.setdefault((source_key(source), True), []).append(name)
+    return tuple(Wanted(key, (*named, key), git) for (key, git), named in names.items())
+
+
+def chosen(wanted: Sequence[Wanted], names: Iterable[str]) -> tuple[Wanted, ...]:
+    """Those of `wanted` that the user named, in their order.
+
+    Raises:
+        InputError: a name is unknown.
+    """
+    names = set(names)
+    known = {name for one in wanted for name in one.names}
+    for name in sorted(names - known):
+        raise InputError(f"the matrix has no base or source {name!r}: {closest(name, known)}")
+    return tuple(one for one in wanted if names & set(one.names))
+
+
+def renewed(
+    lock: Lock, found: Mapping[Wanted, str], wanted: Sequence[Wanted] | None = None
+) -> Lock:
+    """The lock with what was found; given all that is `wanted`, without any other entry."""
+    kept = None if wanted is None else {one.key for one in wanted}
+    bases, sources = (
+        {key: value for key, value in entries.items() if kept is None or key in kept}
+        for entries in (lock.bases, lock.sources)
+    )
+    for one, value in found.items():
+        (sources if one.git else bases)[one.key] = value
+    return Lock(schema_number=SCHEMA, bases=bases, sources=sources)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry that differs between two locks; None: not there."""
+
+    key: str
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.key}: no entry before, now {self.new}"
+        if self.new is None:
+            return f"{self.key}: dropped, since the matrix no longer names it; was {self.old}"
+        return f"{self.key}: moved from {self.old} to {self.new}"
+
+
+def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
+    """What differs between two locks, sorted by key."""
+    old, new = before.entries, after.entries
+    return tuple(
+        Change(key, old.get(key), new.get(key))
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    )
+
+
+def unlocked(lock: Lock, wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
+    """Those that stand for whatever upstream has at the time: no entry, and not fixed."""
+    return tuple(one for one in wanted if not one.fixed and one.key not in lock.entries)

@@ -1,0 +1,76 @@
+"""What moved upstream, as a page in Markdown: the text of the pull request that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rocm_images.errors import InputError
+from rocm_images.lock.changes import Change
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+
+_WHY_SAFE = """\
+### Why this is safe to take
+
+- It changes no published image. Each cell below gets another build id, so another immutable tag;
+  the images of today keep theirs.
+- Until this is merged, nothing is built from what moved: a build uses the locked digests, and
+  refuses a base that moved under its tag.
+- After it is merged, each of these cells is built and tested from inside again, and the rolling
+  tags move only when every image that is published passed. `build.py rollback` moves them back.
+
+What no test shows is whether you want what moved: look at the base's packages and at the commits
+between the two before you merge.
+"""
+
+
+def lock_report(matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[str]) -> str:
+    """The page.
+
+    Args:
+        matrix: what the lock is for.
+        changes: the entries that differ.
+        unresolved: a sentence for each name that could not be resolved.
+    """
+    if changes:
+        parts = [
+            "### What moved",
+            "| Entry | Was | Is now | Cells |\n|---|---|---|---|\n"
+            + "\n".join(_row(matrix, change) for change in changes),
+            _WHY_SAFE.rstrip(),
+        ]
+    else:
+        parts = ["Nothing moved."]
+    if unresolved:
+        lines = "\n".join(f"- {sentence}" for sentence in unresolved)
+        parts.append(f"### What could not be asked\n\n{lines}")
+    return "\n\n".join(parts) + "\n"
+
+
+def write_report(
+    path: Path, matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[str]
+) -> None:
+    """Write the page.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(lock_report(matrix, changes, unresolved), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--report: cannot write {path} ({error.strerror})") from None
+
+
+def _row(matrix: Matrix, change: Change) -> str:
+    cells = ", ".join(cell.name for cell in cells_of(matrix) if _uses(cell, change))
+    texts = (change.key, change.old or "-", change.new or "-", cells or "none")
+    return f"| `{texts[0]}` | `{texts[1]}` | `{texts[2]}` | {texts[3]} |"
+
+
+def _uses(cell: Cell, change: Change) -> bool:
+    """Whether the entry goes into the cell: a base into its own cells, a source into all."""
+    if change.new is None:
+        return False
+    return change.key == cell.base_image or "#" in change.key

@@ -1,0 +1,118 @@
+"""One run of `lock`, and what a build asks of the lock: joins matrix, lock, upstream and report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocm_images.engine.connect import Engine
+from rocm_images.errors import LockDrift, LockIncomplete
+from rocm_images.lock import file as lock
+from rocm_images.lock.changes import Change, Wanted, changes, chosen, renewed, unlocked, wanted_of
+from rocm_images.lock.file import Lock
+from rocm_images.lock.report import write_report
+from rocm_images.lock.upstream import Resolution, Upstream, resolve
+from rocm_images.matrix.schema import Matrix
+
+
+def run_lock(
+    matrix_path: Path,
+    matrix: Matrix,
+    names: Sequence[str],
+    *,
+    check: bool,
+    report: Path | None = None,
+) -> None:
+    """Resolve what the matrix names (all of it, or `names`), and write or check its lock.
+
+    Prints what changed, and what could not be resolved and why; `report` gets a page of it.
+
+    Raises:
+        InputError: a name is unknown, or the lock cannot be read, is not valid, or not writable.
+        LockDrift: `check`, and something is not as the lock has it.
+        LockIncomplete: something could not be resolved; its entry is as it was.
+    """
+    path = lock.path_of(matrix_path)
+    before = lock.read(path)
+    wanted = wanted_of(matrix)
+    asked = chosen(wanted, names) if names else wanted
+    resolution = resolve(asked, Upstream.here())
+    after = renewed(before, resolution.found, None if names else wanted)
+    differences = changes(before, after)
+    for change in differences:
+        print(change)
+    for sentence in _unresolved(before, resolution):
+        print(f"build.py: {sentence}", file=sys.stderr)
+    if report is not None:
+        write_report(report, matrix, differences, _unresolved(before, resolution))
+    if differences and not check:
+        lock.write(path, after, matrix_path.name)
+        print(f"wrote {path}")
+    elif differences:
+        raise LockDrift(
+            f"{path} is not what upstream has now: run `python build.py lock`, or `lock --update "
+            "NAME` for one entry, and review the difference before you commit it"
+        )
+    if resolution.unresolved:
+        raise LockIncomplete(
+            f"{len(resolution.unresolved)} of {len(asked)} names could not be resolved: run this "
+            "again where their registries and git servers answer"
+        )
+    if not differences:
+        print(f"{path} is up to date")
+
+
+def _unresolved(before: Lock, resolution: Resolution) -> list[str]:
+    entries = before.entries
+    return [
+        f"{one.key}: not resolved ({reason}): "
+        + (f"its entry stays {entries[one.key]}" if one.key in entries else "it has no entry yet")
+        for one, reason in resolution.unresolved.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How locked base images compare with their registries; keyed by image reference."""
+
+    moved: Mapping[str, str]
+    """Image -> a sentence with both digests and what to do: building on it is an error."""
+    unanswered: Mapping[str, str]
+    """Image -> why it could not be compared. No error: the build takes the locked digest."""
+
+
+def compare_bases(engine: Engine, given: Lock, images: Iterable[str]) -> Compared:
+    """Ask the registries, through the engine that builds, whether locked base images moved.
+
+    Images without an entry and those that name their own digest are not asked for.
+    """
+    asked = [
+        Wanted(image, (image,), git=False)
+        for image in dict.fromkeys(images)
+        if image in given.bases and "@" not in image
+    ]
+    resolution = resolve(asked, Upstream(engine))
+    after = renewed(given, resolution.found)
+    return Compared(
+        {change.key: moved_sentence(change) for change in changes(given, after)},
+        {one.key: reason for one, reason in resolution.unresolved.items()},
+    )
+
+
+def moved_sentence(change: Change) -> str:
+    """Why a build does not go on: both digests of a base, and what to do."""
+    return (
+        f"the base image {change.key} moved: the lock has {change.old}, its registry now has "
+        f"{change.new}: look at what changed, then run `python build.py lock --update {change.key}`"
+    )
+
+
+def unlocked_sentences(given: Lock, wanted: Iterable[Wanted]) -> tuple[str, ...]:
+    """A warning for each name that a build takes as upstream has it at the time."""
+    return tuple(
+        f"{one.key} has no entry in matrix.lock, so this build takes what it stands for today: "
+        "run `python build.py lock`"
+        for one in unlocked(given, wanted)
+    )

@@ -1,0 +1,213 @@
+"""Asks registries for the digest of a tag, and git servers for the commit of a ref.
+
+The Docker Engine asks the registry where one answers: it alone knows its own certs.d and insecure
+registries, as a build does, and it is given the user's credentials; buildx, which asks where no
+engine answers, knows the credentials and plain HTTP on loopback, but only the system's CAs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.children import Children, Stopped
+from rocm_images.engine.connect import Engine, connect
+from rocm_images.errors import EngineError
+from rocm_images.lock import file as lock
+from rocm_images.lock.changes import Wanted
+
+TIMEOUT_SECONDS = 30.0
+QUESTIONS_AT_ONCE = 8
+_REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)")
+
+
+class Unresolved(Exception):
+    """A name that could not be resolved, with the reason in words."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What was found, and for everything else the reason why not."""
+
+    found: Mapping[Wanted, str]
+    unresolved: Mapping[Wanted, str]
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The registries and git servers, as they are reached from here."""
+
+    engine: Engine | None
+    """The engine that asks registries; None: buildx asks them."""
+    children: Children = field(default_factory=Children)
+
+    @classmethod
+    def here(cls) -> Upstream:
+        """Through the engine that answers here, if any."""
+        try:
+            return cls(connect())
+        except EngineError:
+            return cls(None)
+
+    def answer(self, one: Wanted) -> str:
+        """The digest or commit that one name stands for.
+
+        Raises:
+            Unresolved: nobody can be asked, does not answer, or does not have it.
+            Stopped: the run is being stopped.
+        """
+        if one.fixed:
+            return one.fixed
+        if one.git:
+            address, _, ref = one.key.partition("#")
+            return commit_of(address, ref, self.children)
+        if self.engine:
+            return digest_by_engine(one.key, self.engine)
+        return digest_by_buildx(one.key, self.children)
+
+
+def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
+    """Resolve everything that is wanted, at most QUESTIONS_AT_ONCE at a time."""
+    found: dict[Wanted, str] = {}
+    unresolved: dict[Wanted, str] = {}
+    defects: list[Exception] = []
+    slots = threading.Semaphore(QUESTIONS_AT_ONCE)
+
+    def work(one: Wanted) -> None:
+        with slots:
+            try:
+                found[one] = upstream.answer(one)
+            except Unresolved as error:
+                unresolved[one] = str(error)
+            except Stopped:
+                pass
+            except Exception as error:
+                defects.append(error)
+
+    # Daemons, so that Ctrl-C need not wait for an engine that waits for a registry.
+    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in wanted]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        upstream.children.stop()
+        raise
+    if defects:
+        raise defects[0]
+    return Resolution(
+        {one: found[one] for one in wanted if one in found},
+        {one: unresolved[one] for one in wanted if one in unresolved},
+    )
+
+
+def digest_by_engine(image: str, engine: Engine) -> str:
+    """The digest that a tag has in its registry; the engine asks, with the user's credentials.
+
+    Raises:
+        Unresolved: the engine or the registry does not say; the reason is in their words.
+    """
+    import docker
+    from docker.errors import APIError, DockerException, NotFound
+    from requests.exceptions import RequestException
+
+    try:
+        client = docker.DockerClient(
+            base_url=engine.address, timeout=int(TIMEOUT_SECONDS), version=engine.api
+        )
+        try:
+            return _checked(str(client.images.get_registry_data(image).id))
+        finally:
+            client.close()
+    except NotFound as error:
+        raise Unresolved(f"not found in its registry: {error.explanation}") from None
+    except APIError as error:
+        raise Unresolved(str(error.explanation)) from None
+    except (DockerException, RequestException) as error:
+        raise Unresolved(str(error)) from None
+
+
+def digest_by_buildx(image: str, children: Children) -> str:
+    """The digest that a tag has in its registry; buildx asks, without any engine.
+
+    Raises:
+        Unresolved: buildx is missing, or the registry does not say.
+    """
+    try:
+        buildx = buildx_command(os.environ)
+    except EngineError as error:
+        raise Unresolved(f"no Docker Engine answers, and {error}") from None
+    words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
+    try:
+        return _checked(str(json.loads(_ask(words, children))["digest"]))
+    except (ValueError, KeyError, TypeError):
+        raise Unresolved("buildx names no digest for it") from None
+
+
+def _checked(digest: str) -> str:
+    try:
+        return lock.digest(digest)
+    except ValueError as error:
+        raise Unresolved(f"the registry's answer {error}") from None
+
+
+def commit_of(address: str, ref: str, children: Children) -> str:
+    """The commit that a tag or branch of a git repository stands for; a tag comes first.
+
+    Raises:
+        Unresolved: git is missing, the repository cannot be read, or it has no such ref.
+    """
+    # The order in which git itself reads a short name: https://git-scm.com/docs/gitrevisions
+    names = [ref] if ref.startswith("refs/") or ref == "HEAD" else []
+    names += [f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"]
+    # `^{}` is what an annotated tag stands for: its commit, and not the tag object.
+    names = [name for plain in names for name in (f"{plain}^{{}}", plain)]
+    answer = _ask(["git", "ls-remote", "--", address, *names], children)
+    # git matches the end of a name as well, so only exact names count.
+    refs = {m[2]: m[1] for m in map(_REF_LINE.fullmatch, answer.splitlines()) if m}
+    for name in names:
+        if name in refs:
+            return refs[name]
+    raise Unresolved(
+        f"the repository has neither tag nor branch {ref!r} (write a commit with all its digits)"
+    )
+
+
+def _ask(words: Sequence[str], children: Children) -> str:
+    """The standard output of a command that asks a server.
+
+    Raises:
+        Unresolved: it cannot be started, fails, or takes longer than TIMEOUT_SECONDS.
+        Stopped: the run is being stopped.
+    """
+    # Nobody is there to type a password: git is to fail and say so.
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        process = children.start(words, environment, errors_apart=True)
+    except OSError as error:
+        raise Unresolved(f"{words[0]} cannot be started ({error.strerror}): install it") from None
+    try:
+        out, complaint = process.communicate(timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Its children too: git's transport would keep the pipes open.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise Unresolved(f"no answer within {TIMEOUT_SECONDS:g} s") from None
+    finally:
+        status = children.finished(process)
+    if status != 0:
+        lines = [line for line in complaint.splitlines() if line.strip()]
+        said = next((x for x in lines if x.startswith(("fatal: ", "ERROR: "))), None)
+        said = said or (lines[-1] if lines else f"{words[0]} ended with {status}")
+        raise Unresolved(said.removeprefix("fatal: ").removeprefix("ERROR: "))
+    return out

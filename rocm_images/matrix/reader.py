@@ -1,0 +1,129 @@
+"""Loads a matrix file and reports every problem in it as `FILE:LINE:COL: sentence`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+from packaging.version import Version
+
+from rocm_images.errors import MatrixError, Problem, closest
+from rocm_images.matrix.located_model import read_model
+from rocm_images.matrix.located_yaml import KeyPath
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan import advisories
+from rocm_images.plan.cells import Cell, cells_of
+
+
+def load(path: Path) -> Matrix:
+    """Read and validate a matrix file.
+
+    Raises:
+        InputError: the file cannot be read.
+        MatrixError: the file can be read and something in it is wrong; it lists every problem.
+    """
+    hint = "name an existing file with --matrix"
+    matrix, document = read_model(path, Matrix, MatrixError, hint=hint)
+    problems = [
+        Problem(*document.position(where, key=True), sentence) for where, sentence in _check(matrix)
+    ]
+    if problems:
+        raise MatrixError(path, problems)
+    return matrix
+
+
+def _check(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    """Problems that no single value shows: the path of the key to blame, and a sentence."""
+    yield from _check_names(matrix)
+    yield from _check_channels(matrix)
+    exclusions = list(_check_exclusions(matrix))
+    yield from exclusions
+    if exclusions:
+        return
+    cells = cells_of(matrix)
+    if not cells:
+        yield ("exclude",), "every cell is excluded: nothing is left to build"
+    yield from _check_tags(cells)
+    yield from _check_advisories(matrix, cells)
+
+
+def _check_names(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    for first, second in combinations(matrix.bases, 2):
+        if Version(first) == Version(second):
+            yield ("bases", second), f"{second} is the same version as {first}: keep one"
+    recommended = [name for name, base in matrix.bases.items() if base.recommended]
+    for name in recommended[1:]:
+        sentence = f"{name} and {recommended[0]} are both recommended: choose one"
+        yield ("bases", name, "recommended"), sentence
+    seen: dict[str, str] = {}
+    for index, advisory in enumerate(matrix.advisories):
+        if advisory.id in seen:
+            yield ("advisories", index, "id"), f"the advisory {advisory.id!r} stands here twice"
+        seen[advisory.id] = advisory.id
+        for position, arch in enumerate(advisory.affected.archs):
+            if arch not in matrix.archs:
+                sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
+                yield ("advisories", index, "affected", "archs", position), sentence
+
+
+def _check_channels(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    owners: dict[str, str] = {}
+    for name, channel in matrix.channels.items():
+        other = owners.setdefault(channel.suffix, name)
+        if other != name:
+            sentence = f"{name} and {other} would move the same tags: give one another suffix"
+            yield ("channels", name), sentence
+
+
+def _check_exclusions(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+    taken: set[tuple[str, str]] = set()
+    for index, entry in enumerate(matrix.exclude):
+        unknown = False
+        for key, name, known in (
+            ("arch", entry.arch, list(matrix.archs)),
+            ("base", entry.base, list(matrix.bases)),
+        ):
+            if name is not None and name not in known:
+                unknown = True
+                sentence = f"excludes nothing: unknown {key} {name!r}, {closest(name, known)}"
+                yield ("exclude", index, key), sentence
+        if entry.arch is None and entry.base is None:
+            yield ("exclude", index), "excludes nothing: name an arch, a base, or both"
+        elif not unknown:
+            here = {
+                (arch, base)
+                for arch in matrix.archs
+                for base in matrix.bases
+                if entry.arch in (None, arch) and entry.base in (None, base)
+            }
+            if here <= taken:
+                yield ("exclude", index), "excludes nothing: earlier entries exclude these cells"
+            taken |= here
+
+
+def _check_tags(cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
+    owners: dict[str, Cell] = {}
+    for cell in cells:
+        for tag in cell.tags:
+            other = owners.setdefault(tag, cell)
+            if other is not cell:
+                where = ("archs", cell.arch) if cell.rocm == other.rocm else ("bases", cell.rocm)
+                yield where, f"{cell.name} and {other.name} would both be tagged {tag}"
+        if len(cell.tags[0]) > 128:
+            yield ("archs", cell.arch), f"the tag {cell.tags[0]} is longer than 128 characters"
+
+
+def _check_advisories(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
+    index_of = {advisory.id: index for index, advisory in enumerate(matrix.advisories)}
+    reported: set[tuple[str, str, str]] = set()
+    for cell in cells:
+        for first, second, variable in advisories.conflicts(cell.advisories):
+            if (first.id, second.id, variable) in reported:
+                continue
+            reported.add((first.id, second.id, variable))
+            yield (
+                ("advisories", index_of[second.id], "set", variable),
+                f"for {cell.name} the advisories {first.id!r} and {second.id!r} set {variable} to "
+                f"{first.set[variable]!r} and {second.set[variable]!r}: make their ranges disjoint",
+            )

@@ -1,0 +1,1 @@
+"""The matrix expanded into cells, with the advisories that apply to each."""

@@ -1,0 +1,1 @@
+"""Dockerfiles, labels and build ids of cells."""

@@ -1,0 +1,225 @@
+"""Renders cells to Dockerfiles and a bake file, and compares them with what is committed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rocm_images.errors import InputError
+from rocm_images.matrix.schema import Advisory, Matrix
+from rocm_images.places import ROOTFS, TEMPLATES
+from rocm_images.plan.cells import Cell
+from rocm_images.recipe.labels import labels_of
+
+# A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
+MARK = "# Rendered by `build.py render`"
+
+
+def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
+    """The Dockerfile of each cell, as text."""
+    template = _environment().get_template("Dockerfile.j2")
+    for cell in cells:
+        text = template.render(
+            cell=cell,
+            sources=matrix.sources,
+            packages=matrix.packages,
+            labels=labels_of(matrix, cell),
+            image_json=_image_json(matrix, cell),
+        )
+        yield cell, text.rstrip("\n") + "\n"
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        # No template changes while one process renders ten thousand cells.
+        auto_reload=False,
+        # Nothing is HTML here; every text is validated by the matrix's types instead.
+        autoescape=False,
+    )
+
+
+def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
+    """docs/advisories.md: every advisory, and the cells that it applies to."""
+    cells = tuple(cells)
+    rows = [
+        (advisory, [cell.name for cell in cells if advisory in cell.advisories])
+        for advisory in matrix.advisories
+    ]
+    template = _environment().get_template("advisories.md.j2")
+    return template.render(advisories=rows, affected=_affected).rstrip("\n") + "\n"
+
+
+def _affected(advisory: Advisory) -> str:
+    """The ranges of an advisory in words, as `ROCm <7.2.1, gfx950`."""
+    ranges = advisory.affected
+    named = (
+        ("ROCm", ranges.rocm),
+        ("SGLang", ranges.sglang),
+        ("AITER", ranges.aiter),
+        ("torch", ranges.torch),
+    )
+    parts = [f"{name} {text}" for name, text in named if text]
+    parts += [f"arch {arch}" for arch in ranges.archs]
+    return ", ".join(parts) or "every image"
+
+
+def _image_json(matrix: Matrix, cell: Cell) -> str:
+    """What the programs inside the image know about it, as JSON."""
+    facts = {
+        "cell": cell.name,
+        "gfx": cell.gfx,
+        "gpus": list(cell.gpus),
+        "rocm": cell.rocm,
+        "sglang": matrix.sources.sglang.version,
+        "aiter": matrix.sources.aiter.version,
+        "packages": {name: package.version for name, package in matrix.packages.items()},
+        "capture_guard": cell.capture_guard,
+        "env": cell.env,
+        "warnings": [
+            {
+                "id": advisory.id,
+                "text": f"{advisory.component}: {advisory.symptom}. "
+                f"Use an image on ROCm {advisory.base_at_least} or later.",
+            }
+            for advisory in cell.warnings
+        ],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
+    """docker-bake.json: a target for each cell, a group for each arch, each base, and all.
+
+    Args:
+        cells: the cells to list.
+        dockerfiles: path of the folder that holds <cell>/Dockerfile, relative to the bake file.
+        rootfs: path of the build context, relative to the bake file.
+    """
+    # Bake's names allow no dot.
+    targets = {cell.name.replace(".", "_"): cell for cell in cells}
+    groups: dict[str, list[str]] = {"default": list(targets)}
+    for target, cell in targets.items():
+        groups.setdefault(cell.arch, []).append(target)
+        groups.setdefault(f"rocm{cell.rocm.replace('.', '_')}", []).append(target)
+    document = {
+        "group": {name: {"targets": members} for name, members in groups.items()},
+        "target": {
+            target: {
+                "context": rootfs,
+                "dockerfile": os.path.relpath(f"{dockerfiles}/{cell.name}/Dockerfile", rootfs),
+                "tags": [cell.reference(tag) for tag in cell.tags],
+                "args": {"SOURCE_DATE_EPOCH": str(cell.epoch)},
+                "attest": ["type=provenance,disabled=true"],
+            }
+            for target, cell in targets.items()
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """Where `render` writes."""
+
+    dockerfiles: Path
+    """The folder that receives <cell>/Dockerfile."""
+    bake: Path
+    advisories: Path
+
+    @classmethod
+    def beside(cls, matrix_path: Path) -> Destinations:
+        """The project's own layout, around a matrix file."""
+        folder = matrix_path.parent
+        return cls(
+            folder / "images", folder / "docker-bake.json", folder / "docs" / "advisories.md"
+        )
+
+    @classmethod
+    def below(cls, folder: Path) -> Destinations:
+        """Everything in one folder."""
+        return cls(folder, folder / "docker-bake.json", folder / "advisories.md")
+
+
+def rendered_files(matrix: Matrix, cells: Iterable[Cell], to: Destinations) -> dict[Path, str]:
+    """Every file that `render` writes, by its path."""
+    cells = tuple(cells)
+    files = {
+        to.dockerfiles / cell.name / "Dockerfile": text for cell, text in render(matrix, cells)
+    }
+    files[to.bake] = bake_file(
+        cells,
+        os.path.relpath(to.dockerfiles, to.bake.parent),
+        os.path.relpath(ROOTFS, to.bake.parent),
+    )
+    files[to.advisories] = advisories_page(matrix, cells)
+    return files
+
+
+def stale_files(output: Path, expected: Mapping[Path, str]) -> list[Path]:
+    """Dockerfiles that we rendered below `output` for cells that no longer exist."""
+    found = sorted(output.glob("*/Dockerfile")) if output.is_dir() else []
+    return [path for path in found if path not in expected and _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return len(lines) > 1 and lines[1].startswith(MARK)
+
+
+def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
+    """Write the files that differ, remove stale ones, and return the paths that changed.
+
+    Raises:
+        InputError: a file cannot be written or removed; it is named.
+    """
+    changed = []
+    try:
+        for path, text in files.items():
+            if not path.exists() or path.read_bytes() != text.encode():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(text.encode())
+                changed.append(path)
+        for path in stale:
+            path.unlink()
+            changed.append(path)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot write the rendered files ({error.strerror}): "
+            "name a folder that you can write to with --output"
+        ) from None
+    return changed
+
+
+def differences(files: Mapping[Path, str], stale: Iterable[Path]) -> str:
+    """A unified diff from what is on disk to what would be rendered; empty when they agree."""
+    chunks: list[str] = []
+    expected: dict[Path, str] = {**files, **dict.fromkeys(stale, "")}
+    for path, text in sorted(expected.items()):
+        try:
+            present = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            present = ""
+        if present != text:
+            chunks += difflib.unified_diff(
+                present.splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                f"{path} (on disk)",
+                f"{path} (rendered)",
+            )
+    return "".join(chunks)

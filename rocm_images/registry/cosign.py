@@ -1,0 +1,266 @@
+"""Signs images and evidence, and verifies both, with cosign.
+
+With a key, signatures need no other server, so that they also hold in an air-gapped site. Keyless
+signing uses the identity of whoever runs it (a CI's OIDC token) and the public transparency log.
+Credentials of registries are Docker's own; the key's password is COSIGN_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rocm_images.engine.children import Children
+from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
+from rocm_images.registry.address import RegistryAddress
+
+# https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
+_NO_SIGNATURE = 10
+_NO_MATCHING_SIGNATURE = 12
+_NO_TRANSPARENCY_LOG = "--tlog-upload=false"
+_IGNORE_TRANSPARENCY_LOG = "--insecure-ignore-tlog=true"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signs: the holder of a key (a file, or a KMS address), or, without one, an identity."""
+
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures count: a public key's, or an identity's that an OIDC issuer vouches for."""
+
+    key: str | None = None
+    identity: str | None = None
+    """A regular expression."""
+    issuer: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """What cosign is to verify against."""
+        if self.key:
+            return [f"--key={self.key}", _IGNORE_TRANSPARENCY_LOG]
+        return [
+            f"--certificate-identity-regexp={self.identity}",
+            f"--certificate-oidc-issuer={self.issuer}",
+        ]
+
+    @property
+    def words(self) -> str:
+        """Whose signature is asked for."""
+        return f"the key {self.key}" if self.key else f"{self.identity} (by {self.issuer})"
+
+
+def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust:
+    """Whom the user trusts.
+
+    Raises:
+        InputError: neither a key nor both an identity and its issuer were named, or the key's file
+            cannot be read.
+    """
+    if key and (identity or issuer):
+        raise InputError("trust either a key or an identity: leave out --key, or the other two")
+    if not key and not (identity and issuer):
+        raise InputError(
+            "say whose signatures to trust: --key with the publisher's public key, or --identity "
+            "and --issuer of the CI that signs"
+        )
+    if key:
+        check_key(key)
+    return Trust(key, identity, issuer)
+
+
+def check_key(key: str) -> None:
+    """Refuse a key's file that cannot be read, before anything is done.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if "://" in key:
+        return
+    try:
+        Path(key).read_bytes()
+    except OSError as error:
+        raise InputError(f"--key: cannot read {key} ({error.strerror})") from None
+
+
+@dataclass(frozen=True)
+class Cosign:
+    """cosign, as it reaches one registry."""
+
+    registry: RegistryAddress
+    environment: Mapping[str, str]
+    ca_bundle: Path | None = None
+    children: Children = field(default_factory=Children)
+
+    def __post_init__(self) -> None:
+        self.program()
+
+    def program(self) -> str:
+        """The path of cosign.
+
+        Raises:
+            EngineError: it is not on the PATH.
+        """
+        found = shutil.which("cosign", path=self.environment.get("PATH"))
+        if found is None:
+            raise EngineError(
+                "cosign is missing: install it (Debian 13's package cosign, or "
+                "https://docs.sigstore.dev/cosign/system_config/installation/)"
+            )
+        return found
+
+    def sign(self, image: str, signer: Signer) -> None:
+        """Sign an image by digest.
+
+        Raises:
+            RegistryError: the signature cannot be stored.
+            InputError: the key cannot be used.
+        """
+        self._write("sign", [*_signing(signer), "--yes", *self._registry(), image], image)
+
+    def attest(self, image: str, kind: str, predicate: Mapping[str, Any], signer: Signer) -> None:
+        """Attach a signed statement about an image by digest, instead of an older one of its kind.
+
+        Raises: see `sign`.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "predicate.json"
+            path.write_text(json.dumps(predicate), encoding="utf-8")
+            words = [*_signing(signer), "--yes", "--replace=true", f"--type={kind}"]
+            self._write("attest", [*words, f"--predicate={path}", *self._registry(), image], image)
+
+    def public_key(self, signer: Signer, folder: Path) -> Trust:
+        """Trust in the signer's own key, which is written to `folder`.
+
+        Raises:
+            InputError: the key cannot be used.
+        """
+        assert signer.key is not None
+        path = folder / "cosign.pub"
+        status, _, errors = self._run(["public-key", f"--key={signer.key}", f"--outfile={path}"])
+        if status != 0:
+            raise InputError(_key_problem(errors) or f"cosign public-key: {_last(errors)}")
+        return Trust(key=str(path))
+
+    def verify(self, image: str, trust: Trust, *, local: bool = False) -> None:
+        """Check that an image, by digest, is signed; a `local` one is an OCI layout.
+
+        Raises:
+            VerificationFailed: it is not, or by somebody else.
+            RegistryError: the registry does not answer.
+        """
+        where = ["--local-image"] if local else self._registry()
+        words = ["verify", *trust.arguments, *where, image]
+        status, _, errors = self._run(words)
+        if status == 0:
+            return
+        if status == _NO_SIGNATURE or "no signatures found" in errors:
+            raise VerificationFailed(
+                f"{image} has no signature: it was not published by this program, or the "
+                "signature was removed; do not use it"
+            )
+        if status == _NO_MATCHING_SIGNATURE or "no matching signatures" in errors:
+            raise VerificationFailed(
+                f"{image} is signed, but not by {trust.words}: do not use it unless you know why"
+            )
+        raise _failure("verify", image, errors)
+
+    def statements(self, image: str, kind: str, trust: Trust) -> list[dict[str, Any]]:
+        """The predicates of the statements of a kind that are attached to an image by digest.
+
+        Raises:
+            VerificationFailed: there is none, or none by those who are trusted.
+            RegistryError: the registry does not answer.
+        """
+        words = ["verify-attestation", *trust.arguments, f"--type={kind}", *self._registry(), image]
+        status, output, errors = self._run(words)
+        if status != 0:
+            if "matching attestations" in errors or "attestations matched" in errors:
+                raise VerificationFailed(
+                    f"{image} carries no statement {kind} by {trust.words}: nothing says what it "
+                    "was tested on; do not use it"
+                )
+            raise _failure("verify-attestation", image, errors)
+        found = []
+        for line in output.splitlines():
+            if line.startswith("{"):
+                statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+                found.append(statement["predicate"])
+        return found
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an image with everything attached to it; both registries must be reachable.
+
+        Raises:
+            RegistryError: one of them is not, or the copy is refused.
+        """
+        self._write("copy", [*self._registry(), source, target], source)
+
+    def save(self, image: str, folder: Path) -> None:
+        """Write an image with everything attached to it to an OCI layout.
+
+        Raises:
+            RegistryError: it cannot be read, or the folder not written.
+        """
+        self._write("save", [*self._registry(), f"--dir={folder}", image], image)
+
+    def load(self, folder: Path, target: str) -> None:
+        """Put what `save` wrote into the registry.
+
+        Raises:
+            RegistryError: the registry does not take it.
+        """
+        self._write("load", [*self._registry(), f"--dir={folder}", target], target)
+
+    def _registry(self) -> list[str]:
+        words = [f"--registry-cacert={self.ca_bundle}"] if self.ca_bundle else []
+        return [*words, "--allow-http-registry"] if self.registry.plain_http else words
+
+    def _write(self, verb: str, words: Sequence[str], image: str) -> None:
+        status, _, errors = self._run([verb, *words])
+        if status != 0:
+            problem = _key_problem(errors)
+            raise InputError(problem) if problem else _failure(verb, image, errors)
+
+    def _run(self, words: Sequence[str]) -> tuple[int, str, str]:
+        """Its exit status, standard output and standard error."""
+        try:
+            process = self.children.start(
+                [self.program(), *words], self.environment, errors_apart=True
+            )
+        except OSError as error:
+            raise EngineError(f"cosign cannot be started ({error.strerror})") from None
+        output, errors = process.communicate()
+        return self.children.finished(process), output, errors
+
+
+def _signing(signer: Signer) -> list[str]:
+    return [f"--key={signer.key}", _NO_TRANSPARENCY_LOG] if signer.key else []
+
+
+def _key_problem(errors: str) -> str | None:
+    if "decryption failed" in errors or "inappropriate ioctl" in errors:
+        return "the signing key's password is missing or wrong: set COSIGN_PASSWORD"
+    if "reading key" in errors or "loading public key" in errors:
+        return f"the signing key cannot be used ({_last(errors)}): name one that cosign made"
+    return None
+
+
+def _last(errors: str) -> str:
+    """cosign's own reason: its last line without the words before it."""
+    lines = [line for line in errors.splitlines() if line.strip()]
+    return re.sub(r"^error during command execution: ", "", lines[-1]) if lines else "no reason"
+
+
+def _failure(verb: str, image: str, errors: str) -> RegistryError:
+    return RegistryError(f"cosign {verb} {image} failed ({_last(errors)})")

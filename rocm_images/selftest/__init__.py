@@ -1,1 +1,0 @@
-"""Files of evidence from machines that are not ours: their schema, and what verifies them."""

@@ -1,0 +1,1 @@
+"""Testing an image from inside, and the evidence of it."""

@@ -1,0 +1,79 @@
+"""Runs graph-probe in any image that has a HIP runtime, on emulated GPUs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rocm_images.engine.children import Children
+from rocm_images.engine.connect import Engine, connect
+from rocm_images.errors import EngineError, ExitCode, InputError
+from rocm_images.recipe.labels import PREFIX
+from rocm_images.smoke import emulator
+
+# What needs nothing of an image but its HIP runtime: no decode, and no setting to judge.
+DEFAULT = (("capture",), ("replay",))
+SECONDS = 600
+
+
+def probe_image(
+    image: str, arguments: Sequence[str], *, gfx: str, gpus: int, rehearse: bool
+) -> ExitCode:
+    """Run the probe, with its output on this process's; DONE where it ended with 0.
+
+    Raises:
+        InputError: the engine does not have the image, or nothing of it can be started.
+        EngineError: no engine answers, it cannot run the emulator, or it failed.
+        BuildFailed: the emulator does not build.
+    """
+    if rehearse:
+        from rehearsal import stand_ins
+
+        engine = stand_ins.prepare_engine()
+    else:
+        engine = connect()
+        emulator.provide(engine, Children())
+    ended = []
+    for words in (tuple(arguments),) if arguments else DEFAULT:
+        status = _run(engine, image, words, emulator.environment(gfx, gpus))
+        if status != 0:
+            ended.append(f"graph-probe {' '.join(words)} ended with {status}")
+    if not ended:
+        return ExitCode.DONE
+    print(f"build.py: {', '.join(ended)}: docs/probe.md has its exit codes", file=sys.stderr)
+    return ExitCode.SMOKE_FAILED
+
+
+def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict[str, str]) -> int:
+    from docker.errors import APIError, DockerException, ImageNotFound
+    from requests.exceptions import RequestException
+
+    client = engine.client()
+    try:
+        client.images.get(image)
+        with emulator.lent(client) as holder:
+            container = client.containers.create(
+                image,
+                list(arguments),
+                entrypoint=[emulator.PROBE_COMMAND],
+                network_mode="none",
+                environment=environment,
+                volumes_from=[f"{holder}:ro"],
+                labels={PREFIX + "smoke": "probe"},
+            )
+            try:
+                container.start()
+                for line in container.logs(stream=True, follow=True):
+                    sys.stdout.write(line.decode(errors="replace"))
+                    sys.stdout.flush()
+                return int(container.wait(timeout=SECONDS)["StatusCode"])
+            finally:
+                container.remove(force=True)
+    except ImageNotFound:
+        raise InputError(f"the engine has no image {image!r}: build or pull it first") from None
+    except APIError as error:
+        raise InputError(f"{image!r} cannot be started: {error.explanation}") from None
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"the engine at {engine.address} failed: {error}") from None
+    finally:
+        client.close()

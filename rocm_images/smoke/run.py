@@ -1,0 +1,202 @@
+"""Runs the image tests (tests/image) against one image and turns the outcome into evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rocm_images.engine.children import Children
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import CELL, EngineImage
+from rocm_images.errors import BuildFailed, EngineError, InputError
+from rocm_images.places import IMAGE_TESTS
+from rocm_images.plan.cells import Cell
+from rocm_images.plan.selection import cell_named
+from rocm_images.recipe import labels
+from rocm_images.recipe.build_id import files_of
+from rocm_images.smoke import emulator
+from rocm_images.smoke.evidence import Evidence, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def image_under_test(
+    engine: Engine, cells: Sequence[Cell], reference: str
+) -> tuple[Cell, EngineImage]:
+    """An image by any reference, and the cell that it says it was built for.
+
+    Raises:
+        InputError: the engine does not have the image, or it is not one of this matrix.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    client = engine.client()
+    try:
+        image = client.images.get(reference)
+    except ImageNotFound:
+        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+    except APIError as error:
+        raise InputError(f"{reference!r} cannot be used: {error.explanation}") from None
+    finally:
+        client.close()
+    name = image.labels.get(CELL)
+    if name is None:
+        raise InputError(
+            f"{reference!r} carries no label {CELL}: "
+            "only images that were built by this project can be smoke-tested"
+        )
+    found = EngineImage(str(image.id), image.labels, (reference,))
+    return cell_named(cells, name), found
+
+
+@cache
+def tests_digest() -> str:
+    """A digest of the image tests: evidence of other tests says nothing about these."""
+    whole = hashlib.sha256(repr(files_of(IMAGE_TESTS)).encode())
+    return whole.hexdigest()
+
+
+def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
+    """What the tests of an image can run on here: the level that they can reach at most."""
+    if image_labels.get(labels.HIP_RUNTIME) == labels.IMITATION:
+        return Level.STAND_IN
+    # A remote engine's machine is not this one, so its GPUs cannot be known from here.
+    local = engine.address.startswith("unix://") and Path("/dev/kfd").exists()
+    # What a rehearsal's base is made of was never meant for a GPU.
+    return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
+
+
+def _emulator_or_static(engine: Engine, children: Children) -> Level:
+    """Has the emulator on the engine, or says why the tests do without a device."""
+    try:
+        emulator.provide(engine, children)
+    except (EngineError, BuildFailed) as error:
+        print(f"build.py: no emulated GPUs, so only static tests run: {error}", file=sys.stderr)
+        return Level.STATIC
+    return Level.EMULATED
+
+
+def smoke(
+    engine: Engine,
+    matrix: Path,
+    cell: Cell,
+    image_id: str,
+    log: Path,
+    evidence: Path,
+    children: Children,
+    *,
+    serve: bool = False,
+    program: Path | None = None,
+) -> Evidence:
+    """Run the image tests in a process of their own, with their output in `log`.
+
+    Writes the evidence to the folder `evidence` and returns it. `serve` has SGLang itself decode,
+    too, where there is a GPU. `program` runs the graph probe in place of our emulator.
+
+    Raises:
+        Stopped: the run is being stopped.
+        OSError: a file cannot be written.
+    """
+    begun = time.monotonic()
+    results, probe = log.with_suffix(".xml"), log.with_suffix(".probe.json")
+    served = log.with_suffix(".serve.json")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+    served.unlink(missing_ok=True)
+    image_labels = _labels_of(engine, image_id)
+    device = device_for(engine, image_labels)
+    if program:
+        device = min(device, Level.EMULATED, key=list(Level).index)
+    elif device is Level.EMULATED:
+        device = _emulator_or_static(engine, children)
+    words = [
+        *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
+        *("--tb=short", f"--junit-xml={results}"),
+        *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
+        *(f"--device={device}", f"--probe-result={probe}"),
+        *((f"--serve-result={served}",) if serve else ()),
+        *((f"--emulator={program}",) if program else ()),
+    ]
+    process = children.start(words, engine.environment)
+    assert process.stdout is not None
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        for line in process.stdout:
+            file.write(line)
+    process.stdout.close()
+    status = children.finished(process)
+    passed, failed = read_outcome(results, status, log)
+    found = Evidence.of(
+        cell,
+        image_id,
+        device=device,
+        passed=passed,
+        failures=failed,
+        seconds=time.monotonic() - begun,
+        tests=tests_digest(),
+        probe=read_probe(probe),
+        serve=_read_serve(served, device) if serve else None,
+        hip_runtime=image_labels.get(labels.HIP_RUNTIME),
+        emulator=_named(program) if program else None,
+    )
+    found.write(evidence)
+    return found
+
+
+def _named(program: Path) -> str:
+    return f"{program.name}, sha256 {hashlib.sha256(program.read_bytes()).hexdigest()}"
+
+
+def _labels_of(engine: Engine, image_id: str) -> Mapping[str, str]:
+    client = engine.client()
+    try:
+        found: Mapping[str, str] = client.images.get(image_id).labels
+        return found
+    finally:
+        client.close()
+
+
+def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:
+    """Tests passed, and a line for each that failed, from pytest's JUnit file.
+
+    A run that left no file, ran no test or died has failed.
+    """
+    passed, failed = 0, []
+    try:
+        cases = list(ElementTree.parse(results).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        cases = []
+    for case in cases:
+        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        if bad:
+            # A skipped test proved nothing, so it does not count as passed.
+            message = (bad[0].get("message") or bad[0].tag).splitlines()[0]
+            failed.append(f"{case.get('name')}: {message}")
+        else:
+            passed += 1
+    if not failed and (status != 0 or passed == 0):
+        failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
+    return passed, tuple(failed)
+
+
+def _read_serve(path: Path, device: Level) -> dict[str, Any]:
+    """What the serve tier printed in the image, or why it did not run."""
+    if not device.reaches(Level.GPU):
+        return {"not_run": "no GPU"}
+    return read_probe(path) or {"not_run": "it gave no result"}
+
+
+def read_probe(path: Path) -> dict[str, Any] | None:
+    """What the graph probe printed in the image, or None where it did not run."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
