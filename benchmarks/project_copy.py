@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rehearsal import bases
 from rehearsal.engine import PROJECT
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.load import load
 from rocm_images.recipe.render import render
 
 # At the top alone: a folder of rootfs has a program called build.

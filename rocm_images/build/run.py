@@ -11,6 +11,7 @@ from pathlib import Path
 from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.pipeline import BuildOptions, CellInput, run_cells
 from rocm_images.build.progress import progress_for
+from rocm_images.build.step_cache import build_cache
 from rocm_images.build.summary import (
     CellReport,
     evidence_table,
@@ -20,7 +21,6 @@ from rocm_images.build.summary import (
     write_summary,
 )
 from rocm_images.build.targets import cell_input, with_found, with_published
-from rocm_images.engine.build_cache import build_cache
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import ExitCode, InputError

@@ -107,8 +107,8 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     Raises:
         MatrixError: the file cannot be read, or is no matrix.
     """
-    from rocm_images.matrix import reader as matrix_file
     from rocm_images.plan.cells import cells_of
+    from rocm_images.plan.load import load as loaded
 
-    matrix = matrix_file.load(matrix_path)
+    matrix = loaded(matrix_path)
     return matrix, cells_of(matrix)

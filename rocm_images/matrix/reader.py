@@ -1,8 +1,8 @@
-"""Loads a matrix file and reports every problem in it as `FILE:LINE:COL: sentence`."""
+"""Reads a matrix file and reports every problem in it as `FILE:LINE:COL: sentence`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -12,12 +12,18 @@ from rocm_images.errors import MatrixError, Problem, closest
 from rocm_images.matrix.located_model import read_model
 from rocm_images.matrix.located_yaml import KeyPath
 from rocm_images.matrix.schema import Matrix
-from rocm_images.plan import advisories
-from rocm_images.plan.cells import Cell, cells_of
+
+Found = Iterator[tuple[KeyPath, str]]
+"""Problems: the path of the key to blame, and a sentence."""
 
 
-def load(path: Path) -> Matrix:
+def read(path: Path, check_cells: Callable[[Matrix], Found]) -> Matrix:
     """Read and validate a matrix file.
+
+    Args:
+        path: the file.
+        check_cells: finds the problems of what the matrix expands to; asked where nothing is
+            wrong with what it excludes.
 
     Raises:
         InputError: the file cannot be read.
@@ -26,29 +32,25 @@ def load(path: Path) -> Matrix:
     hint = "name an existing file with --matrix"
     matrix, document = read_model(path, Matrix, MatrixError, hint=hint)
     problems = [
-        Problem(*document.position(where, key=True), sentence) for where, sentence in _check(matrix)
+        Problem(*document.position(where, key=True), sentence)
+        for where, sentence in _check(matrix, check_cells)
     ]
     if problems:
         raise MatrixError(path, problems)
     return matrix
 
 
-def _check(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
-    """Problems that no single value shows: the path of the key to blame, and a sentence."""
+def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
+    """Problems that no single value shows."""
     yield from _check_names(matrix)
     yield from _check_channels(matrix)
     exclusions = list(_check_exclusions(matrix))
     yield from exclusions
-    if exclusions:
-        return
-    cells = cells_of(matrix)
-    if not cells:
-        yield ("exclude",), "every cell is excluded: nothing is left to build"
-    yield from _check_tags(cells)
-    yield from _check_advisories(matrix, cells)
+    if not exclusions:
+        yield from check_cells(matrix)
 
 
-def _check_names(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+def _check_names(matrix: Matrix) -> Found:
     for first, second in combinations(matrix.bases, 2):
         if Version(first) == Version(second):
             yield ("bases", second), f"{second} is the same version as {first}: keep one"
@@ -67,7 +69,7 @@ def _check_names(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
                 yield ("advisories", index, "affected", "archs", position), sentence
 
 
-def _check_channels(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+def _check_channels(matrix: Matrix) -> Found:
     owners: dict[str, str] = {}
     for name, channel in matrix.channels.items():
         other = owners.setdefault(channel.suffix, name)
@@ -76,7 +78,7 @@ def _check_channels(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
             yield ("channels", name), sentence
 
 
-def _check_exclusions(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
+def _check_exclusions(matrix: Matrix) -> Found:
     taken: set[tuple[str, str]] = set()
     for index, entry in enumerate(matrix.exclude):
         unknown = False
@@ -100,30 +102,3 @@ def _check_exclusions(matrix: Matrix) -> Iterator[tuple[KeyPath, str]]:
             if here <= taken:
                 yield ("exclude", index), "excludes nothing: earlier entries exclude these cells"
             taken |= here
-
-
-def _check_tags(cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
-    owners: dict[str, Cell] = {}
-    for cell in cells:
-        for tag in cell.tags:
-            other = owners.setdefault(tag, cell)
-            if other is not cell:
-                where = ("archs", cell.arch) if cell.rocm == other.rocm else ("bases", cell.rocm)
-                yield where, f"{cell.name} and {other.name} would both be tagged {tag}"
-        if len(cell.tags[0]) > 128:
-            yield ("archs", cell.arch), f"the tag {cell.tags[0]} is longer than 128 characters"
-
-
-def _check_advisories(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[tuple[KeyPath, str]]:
-    index_of = {advisory.id: index for index, advisory in enumerate(matrix.advisories)}
-    reported: set[tuple[str, str, str]] = set()
-    for cell in cells:
-        for first, second, variable in advisories.conflicts(cell.advisories):
-            if (first.id, second.id, variable) in reported:
-                continue
-            reported.add((first.id, second.id, variable))
-            yield (
-                ("advisories", index_of[second.id], "set", variable),
-                f"for {cell.name} the advisories {first.id!r} and {second.id!r} set {variable} to "
-                f"{first.set[variable]!r} and {second.set[variable]!r}: make their ranges disjoint",
-            )

@@ -19,9 +19,9 @@ import testinfra
 from testinfra.host import Host
 
 from machines import DEVICES, Machine
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.load import load
 from rocm_images.plan.selection import cell_named
 from rocm_images.recipe.labels import PREFIX, labels_of
 from rocm_images.smoke import emulator

@@ -14,7 +14,7 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine
 from rocm_images.lock.file import Lock, locked_contexts, read
 from rocm_images.lock.update import compare_bases
-from rocm_images.matrix.reader import load
+from rocm_images.plan.load import load
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from made_up_catalogue import SECOND, catalogue, entry
 from rehearsal.unpacked_programs import browser as unpacked_browser
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import page as rendered
-from rocm_images.matrix.reader import load
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = PROJECT / "build" / "screenshots"

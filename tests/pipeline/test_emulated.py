@@ -17,7 +17,7 @@ from conftest import PROJECT, Answer, run_build_py, run_in, run_on_gpus
 from rehearsal.bases import base_reference, make_laboratory
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.connect import Engine
-from rocm_images.matrix.reader import load
+from rocm_images.plan.load import load
 from rocm_images.smoke import emulator
 
 CELL = "942-rocm7.2.2"

@@ -13,7 +13,7 @@ from rehearsal import bases, hip_packages
 from rehearsal.root import root_image
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
-from rocm_images.matrix.reader import load
+from rocm_images.plan.load import load
 from rocm_images.recipe.labels import IMITATION
 
 MATRIX = load(PROJECT / "matrix.yaml")

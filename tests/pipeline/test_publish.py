@@ -20,8 +20,8 @@ from registry import Registry
 from rocm_images.build.status import found_inputs
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
-from rocm_images.matrix.reader import load
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 from rocm_images.publishing.candidates import Rules
 from rocm_images.publishing.catalogued import catalogue_in
 from rocm_images.publishing.transaction import Phase, Transaction, own_trust

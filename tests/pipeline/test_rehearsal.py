@@ -13,8 +13,8 @@ import docker
 from conftest import BUILD_PY, PROJECT, Answer, run_build_py
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.images import BUILD_ID
-from rocm_images.matrix.reader import load
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 
 CELLS = ("942-rocm7.2.0", "942-rocm7.2.2", "950-rocm7.2.0", "950-rocm7.2.2")

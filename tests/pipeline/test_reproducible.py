@@ -17,8 +17,8 @@ from layer_differences import differences
 from rehearsal import stand_ins
 from rocm_images.engine.buildx import BuildRequest, Buildx, command
 from rocm_images.engine.images import BUILD_ID, INPUTS
-from rocm_images.matrix.reader import load
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.load import load
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.render import ROOTFS, render
 

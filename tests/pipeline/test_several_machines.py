@@ -17,7 +17,7 @@ from registry import Registry
 from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import base_reference
 from rocm_images.engine.connect import Engine, connect
-from rocm_images.matrix.reader import load
+from rocm_images.plan.load import load
 from rocm_images.publishing.catalogued import catalogue_in
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 

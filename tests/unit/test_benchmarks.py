@@ -13,8 +13,8 @@ import pytest
 from benchmarks import results, scale
 from benchmarks.__main__ import main
 from benchmarks.measure import CommandFailed, Measurement, measure
-from rocm_images.matrix.reader import load
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 
 MEBIBYTE = 2**20
 

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from rocm_images.cli.main import main
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 README = (PROJECT / "README.md").read_text()

@@ -18,7 +18,7 @@ from rocm_images.build.summary import (
 from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
 from rocm_images.smoke.run import read_outcome
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
+from rocm_images.plan.load import load
 from rocm_images.plan.selection import cell_named, select
 
 MatrixFile = Callable[..., Path]

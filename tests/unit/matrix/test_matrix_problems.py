@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import ExitCode, InputError, MatrixError
-from rocm_images.matrix.reader import load
+from rocm_images.plan.load import load
 
 MatrixFile = Callable[..., Path]
 

@@ -21,8 +21,8 @@ from rocm_images.lock.file import (
     write,
 )
 from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, resolve
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.load import load
 
 OLDER, NEWER = "rocm/pytorch:rocm7.2", "rocm/pytorch:rocm7.2.2"
 SGLANG = "https://example.org/sglang.git#v0.5.21"

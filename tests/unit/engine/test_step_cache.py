@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocm_images.engine.build_cache import build_cache
+from rocm_images.build.step_cache import build_cache
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 

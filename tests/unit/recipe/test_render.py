@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.matrix.reader import load
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 from rocm_images.recipe.render import (
     Destinations,
     differences,
@@ -22,7 +22,7 @@ from rocm_images.recipe.render import (
 )
 
 MatrixFile = Callable[..., Path]
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def dockerfiles(matrix: Matrix) -> dict[str, str]:
