@@ -160,7 +160,6 @@ def _build(
         contexts={"root": f"docker-image://{root_image(client)}", **contexts},
         labels={},
         log=PROJECT / "build" / "logs" / f"rehearsal-{name}.log",
-        iid_file=PrivateEngine().cache / f"{name}.id",
         build_args=arguments,
         target=target,
     )

@@ -70,12 +70,6 @@ class BuildFailed(RocmImagesError):
     exit_code = ExitCode.BUILD_FAILED
 
 
-class SmokeFailed(RocmImagesError):
-    """At least one image failed its smoke test."""
-
-    exit_code = ExitCode.SMOKE_FAILED
-
-
 class RenderDrift(RocmImagesError):
     """Committed files differ from what the matrix and the templates render to."""
 

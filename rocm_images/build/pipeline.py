@@ -220,7 +220,6 @@ class _Run:
                 contexts=self.given.contexts,
                 labels={**options.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
                 log=self._log(""),
-                iid_file=folder / "image-id",
                 builder=options.builder,
                 build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **options.build_args},
                 secrets=options.secrets,

@@ -109,7 +109,7 @@ def _held_to_the_lock(
     a run in which nothing changed asks no registry.
     """
     from rocm_images.lock.changes import wanted_of
-    from rocm_images.lock.update import compare_bases, unlocked_sentences
+    from rocm_images.lock.update import moved_bases, unlocked_sentences
 
     bases = {
         given.cell.base_image
@@ -124,7 +124,7 @@ def _held_to_the_lock(
         ]
         for sentence in unlocked_sentences(locked, used):
             print(f"build.py: warning: {sentence}", file=sys.stderr)
-    moved = compare_bases(engine, locked, sorted(bases)).moved if bases else {}
+    moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
         for given in inputs

@@ -351,13 +351,9 @@ for verb in (
     *(publishing.push, publishing.publish, publishing.rollback),
     *(distributing.pull, distributing.mirror, distributing.bundle),
     *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),
+    *(ci_verbs.ci_matrix, ci_verbs.summary, evidence),
+    *(comparing.diff, comparing.inventory, comparing.release_notes),
 ):
-    main.add_command(verb)
-main.add_command(catalogue)
-main.add_command(ci_verbs.ci_matrix)
-main.add_command(ci_verbs.summary)
-main.add_command(evidence)
-for verb in (comparing.diff, comparing.inventory, comparing.release_notes):
     main.add_command(verb)
 
 

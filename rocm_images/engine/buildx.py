@@ -114,7 +114,6 @@ class BuildRequest:
     """Named contexts: they replace the base image or a source stage of the same name."""
     labels: Mapping[str, str]
     log: Path
-    iid_file: Path
     builder: str | None = None
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
@@ -128,7 +127,7 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     """The buildx command line for a request."""
     words = [*buildx.command, "build", "--progress=plain", f"--file={request.dockerfile}"]
     # An attestation of the engine holds the time of the build, and so would the image's digest.
-    words += ["--provenance=false", f"--iidfile={request.iid_file}"]
+    words.append("--provenance=false")
     if request.builder:
         # A builder of its own keeps the image to itself unless told to load it.
         words += [f"--builder={request.builder}", "--load"]
@@ -161,7 +160,6 @@ def run(
         OSError: the log cannot be written, or buildx cannot be started.
     """
     words = command(buildx, request)
-    request.iid_file.unlink(missing_ok=True)
     return follow(words, buildx.environment, request.log, children, on_step)
 
 

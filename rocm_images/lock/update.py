@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rocm_images.engine.connect import Engine
@@ -73,32 +72,20 @@ def _unresolved(before: Lock, resolution: Resolution) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Compared:
-    """How locked base images compare with their registries; keyed by image reference."""
+def moved_bases(engine: Engine, given: Lock, images: Iterable[str]) -> dict[str, str]:
+    """The locked base images that moved: image -> a sentence with both digests and what to do.
 
-    moved: Mapping[str, str]
-    """Image -> a sentence with both digests and what to do: building on it is an error."""
-    unanswered: Mapping[str, str]
-    """Image -> why it could not be compared. No error: the build takes the locked digest."""
-
-
-def compare_bases(engine: Engine, given: Lock, images: Iterable[str]) -> Compared:
-    """Ask the registries, through the engine that builds, whether locked base images moved.
-
-    Images without an entry and those that name their own digest are not asked for.
+    The registries are asked through the engine that builds. Images without an entry and those that
+    name their own digest are not asked for; one whose registry does not answer is no error, since
+    the build takes the locked digest.
     """
     asked = [
         Wanted(image, (image,), git=False)
         for image in dict.fromkeys(images)
         if image in given.bases and "@" not in image
     ]
-    resolution = resolve(asked, Upstream(engine))
-    after = renewed(given, resolution.found)
-    return Compared(
-        {change.key: moved_sentence(change) for change in changes(given, after)},
-        {one.key: reason for one, reason in resolution.unresolved.items()},
-    )
+    after = renewed(given, resolve(asked, Upstream(engine)).found)
+    return {change.key: moved_sentence(change) for change in changes(given, after)}
 
 
 def moved_sentence(change: Change) -> str:

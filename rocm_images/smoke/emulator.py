@@ -93,7 +93,6 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
         EngineError: there is no buildx.
         BuildFailed: it does not build.
     """
-    STATE.mkdir(exist_ok=True)
     request = buildx.BuildRequest(
         dockerfile=FOLDER / "Dockerfile",
         directory=FOLDER,
@@ -101,7 +100,6 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
         contexts={"emulation": str(FOLDER), "rootfs": str(ROOTFS), **contexts},
         labels={PREFIX + "emulator": "true"},
         log=STATE / "logs" / "emulator.log",
-        iid_file=STATE / "emulator.id",
     )
     found = buildx.find_buildx(engine)
     status, read = buildx.run(found, request, children or Children(), lambda step: None)

@@ -59,7 +59,6 @@ def built_again(
             contexts=contexts,
             labels={**stand_ins.LABELS, **{name: labels[name] for name in (BUILD_ID, INPUTS)}},
             log=tmp_path / f"{cell.name}.log",
-            iid_file=tmp_path / f"{cell.name}.id",
             build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
         )
         words = command(buildx, request)

@@ -47,7 +47,6 @@ def request(**changes: object) -> BuildRequest:
         "contexts": {"aiter-src": "/checkout"},
         "labels": {"l": "v"},
         "log": Path("log"),
-        "iid_file": Path("iid"),
         **changes,
     }
     return BuildRequest(**values)  # type: ignore[arg-type]
