@@ -42,14 +42,15 @@ class _Index(http.server.SimpleHTTPRequestHandler):
 def package_index(folder: Path, authority: trustme.CA) -> Iterator[str]:
     """Serves the wheels of a folder; yields the index's address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("localhost").configure_cert(context)
     handler = partial(_Index, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"https://127.0.0.1:{server.server_port}/simple"
+            # By name: with an address pip 25.1's trust store fails, "requires server_hostname".
+            yield f"https://localhost:{server.server_port}/simple"
         finally:
             server.shutdown()
             thread.join()
