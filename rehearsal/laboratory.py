@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
     if not given.command:
         parser.error("name a command, such as images/rootfs/usr/local/bin/graph-probe run")
     try:
-        with laboratory(stand_ins.prepare_engine()) as there:
+        with laboratory(stand_ins.Rehearsal().engine()) as there:
             runtime = there.runtime(given.release)
             # What the caller says to the runtime and to the emulator is said there.
             ours = {

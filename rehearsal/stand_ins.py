@@ -6,15 +6,15 @@ Everything is made once and reused: an image is named by a digest of what it is 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rehearsal.bases import base_reference, make_base
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
-from rocm_images.engine import connect as engine
-from rocm_images.engine.connect import Engine
+from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 from rocm_images.smoke import emulator
@@ -30,58 +30,66 @@ TAG_SUFFIX = "-rehearsal"
 LABELS = {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
 
 
-def contexts_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
-    """The named contexts that replace a cell's base and sources by stand-ins."""
-    sources = FOLDER / "sources"
-    return {
-        cell.base_image: f"docker-image://{base_reference(matrix, cell.rocm)}",
-        "sglang-src": str(sources / "sglang"),
-        "aiter-src": str(sources / "aiter"),
-        "rustup-src": str(sources / "rustup"),
-    }
+class Rehearsal:
+    """The site of a rehearsal: an engine that is started where none answers, and stand-ins."""
 
+    tag_suffix = TAG_SUFFIX
+    labels: Mapping[str, str] = MappingProxyType(LABELS)
+    words = ("--rehearse",)
 
-def prepare(matrix: Matrix, cells: Sequence[Cell]) -> Engine:
-    """The engine of a rehearsal, with the emulator and the bases of these cells.
+    def prepared(self, matrix: Matrix, cells: Sequence[Cell]) -> Engine:
+        """The engine with the emulator and the stand-in bases of these cells.
 
-    Raises:
-        EngineError: no engine answers and none can be started.
-        BuildFailed: a stand-in base or the emulator does not build.
-    """
-    found = prepare_engine()
-    client = found.client()
-    try:
-        for rocm in dict.fromkeys(cell.rocm for cell in cells):
-            make_base(found, client, matrix, rocm)
-    finally:
-        client.close()
-    return found
+        Raises:
+            EngineError: no engine answers and none can be started.
+            BuildFailed: a stand-in base or the emulator does not build.
+        """
+        found = self.engine()
+        client = found.client()
+        try:
+            for rocm in dict.fromkeys(cell.rocm for cell in cells):
+                make_base(found, client, matrix, rocm)
+        finally:
+            client.close()
+        return found
 
+    def engine(self) -> Engine:
+        """The engine with the emulator: one that answers, else a private one, which is started."""
+        found = self.found_engine()
+        if found is None:
+            say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
+            private = PrivateEngine()
+            private.start()
+            found = connect({**os.environ, **private.environment()})
+        client = found.client()
+        try:
+            if not emulator.is_there(client):
+                say("building the emulator")
+                emulator.build(found, {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"})
+        finally:
+            client.close()
+        return found
 
-def prepare_engine() -> Engine:
-    """The engine of a rehearsal, started where none answers, with the emulator; else as above."""
-    found = find_engine()
-    if found is None:
-        say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
-        private = PrivateEngine()
-        private.start()
-        found = engine.connect({**os.environ, **private.environment()})
-    client = found.client()
-    try:
-        if not emulator.is_there(client):
-            say("building the emulator")
-            emulator.build(found, {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"})
-    finally:
-        client.close()
-    return found
+    def found_engine(self) -> Engine | None:
+        """An engine that answers, else the private one where it runs."""
+        try:
+            return connect()
+        except EngineError:
+            private = PrivateEngine()
+            if private.pid() is None:
+                return None
+            return connect({**os.environ, **private.environment()})
 
+    def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
+        """The named contexts that replace a cell's base and sources by stand-ins."""
+        sources = FOLDER / "sources"
+        return {
+            cell.base_image: f"docker-image://{base_reference(matrix, cell.rocm)}",
+            "sglang-src": str(sources / "sglang"),
+            "aiter-src": str(sources / "aiter"),
+            "rustup-src": str(sources / "rustup"),
+        }
 
-def find_engine() -> Engine | None:
-    """An engine that answers, else the private one where it runs."""
-    try:
-        return engine.connect()
-    except EngineError:
-        private = PrivateEngine()
-        if private.pid() is None:
-            return None
-        return engine.connect({**os.environ, **private.environment()})
+    def programs(self) -> Mapping[str, str]:
+        """The private engine's programs too: cosign is among them."""
+        return {**os.environ, **PrivateEngine().environment()}

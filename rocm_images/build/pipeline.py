@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
+from rocm_images.build.targets import Target
 from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.children import Children, Stopped
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
-from rocm_images.plan.cells import Cell
-from rocm_images.recipe.build_id import Inputs
+from rocm_images.places import ROOTFS
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import device_for, smoke, tests_digest
 
@@ -28,7 +28,6 @@ class BuildOptions:
     """What a run does with every cell."""
 
     matrix: Path
-    rootfs: Path
     state: Path
     """The folder for rendered Dockerfiles, logs, evidence and the summary."""
     jobs: int
@@ -44,11 +43,8 @@ class BuildOptions:
     builder: str | None = None
     cache: Mapping[str, BuildCache] = field(default_factory=dict)
     """Where each cell's steps are kept, by the cell's name."""
-    build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     network: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    tag_suffix: str = ""
 
     @property
     def evidence(self) -> Path:
@@ -56,34 +52,10 @@ class BuildOptions:
         return self.state / "evidence"
 
 
-@dataclass(frozen=True)
-class CellInput:
-    """One cell: the image that the engine has of it, or what to build it from."""
-
-    cell: Cell
-    references: tuple[str, ...]
-    """Every tag that the image gets, the first one to be shown."""
-    found: EngineImage | None
-    dockerfile: str = ""
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    inputs: Inputs | None = None
-    why: str = ""
-    """Why it has to be built, where that is known."""
-    refusal: str = ""
-    """Why it must not be built: its base moved since it was locked."""
-    published: str = ""
-    """The image by digest in the target registry, where that has it and the engine does not."""
-
-    @property
-    def to_build(self) -> bool:
-        """Whether neither the engine nor the target registry has its image."""
-        return self.found is None and not self.published
-
-
 def run_cells(
     engine: Engine,
     options: BuildOptions,
-    inputs: Sequence[CellInput],
+    inputs: Sequence[Target],
     progress: Progress,
 ) -> list[CellReport]:
     """Build (and test) every cell, at most `options.jobs` at once; reports in the given order.
@@ -106,7 +78,7 @@ def run_cells(
     reports: dict[str, CellReport] = {}
     lock = threading.Lock()
 
-    def work(given: CellInput) -> None:
+    def work(given: Target) -> None:
         begun = time.monotonic()
         try:
             report = _Run(engine, options, given, builder, children, progress).run()
@@ -151,14 +123,14 @@ class _Run:
 
     engine: Engine
     options: BuildOptions
-    given: CellInput
+    given: Target
     buildx: buildx.Buildx | None
     children: Children
     progress: Progress
 
     def run(self) -> CellReport:
         found = self.given.found
-        report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.references[0])
+        report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.rolling[0])
         if found is None and self.given.refusal:
             return replace(report, result=Result.BUILD_FAILED, detail=self.given.refusal)
         if found is None and self.given.published:
@@ -168,7 +140,7 @@ class _Run:
             self._on_step(f"pull {self.given.published}")
             assert self.given.inputs is not None
             found = pull(self.engine, self.given.published, self.given.inputs.build_id)
-            report = replace(report, reference=self.given.references[0], result=Result.PULLED)
+            report = replace(report, reference=self.given.rolling[0], result=Result.PULLED)
             self._tag(found)
         elif found is None:
             report = self._build(report)
@@ -178,7 +150,7 @@ class _Run:
             report = replace(report, result=Result.UP_TO_DATE)
             self._tag(found)
         # The immutable tag, or the id: another run may move a rolling tag at any time.
-        exactly = found.image_id if found else self.given.references[-1]
+        exactly = found.image_id if found else self.given.immutable
         report = report.of_image(*_image(self.engine, exactly))
         return self._smoke(report, found) if self.options.smoke else report
 
@@ -215,13 +187,13 @@ class _Run:
             self.buildx,
             buildx.BuildRequest(
                 dockerfile=dockerfile,
-                directory=options.rootfs,
+                directory=ROOTFS,
                 references=self.given.references,
                 contexts=self.given.contexts,
-                labels={**options.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
+                labels={**self.given.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
                 log=self._log(""),
                 builder=options.builder,
-                build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **options.build_args},
+                build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **self.given.build_args},
                 secrets=options.secrets,
                 network=options.network,
                 cache=options.cache.get(cell.name),

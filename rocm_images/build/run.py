@@ -1,16 +1,17 @@
-"""One run of `build` or `smoke`: joins engine, rehearsal, pipeline and report."""
+"""One run of `build` or `smoke`: joins site, targets, pipeline and report."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rocm_images.build.options import parse_build_args, parse_contexts
-from rocm_images.build.pipeline import BuildOptions, CellInput, run_cells
+from rocm_images.build.options import parse_contexts
+from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
+from rocm_images.build.site import Site
 from rocm_images.build.step_cache import build_cache
 from rocm_images.build.summary import (
     CellReport,
@@ -20,14 +21,14 @@ from rocm_images.build.summary import (
     summary_table,
     write_summary,
 )
-from rocm_images.build.targets import cell_input, with_found, with_published
-from rocm_images.engine.connect import Engine, connect
+from rocm_images.build.targets import Target, targets_of, with_found, with_published
+from rocm_images.engine.connect import Engine
 from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock
 from rocm_images.matrix.schema import Matrix
-from rocm_images.places import PROJECT, ROOTFS, STATE
+from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
@@ -46,7 +47,7 @@ class BuildCommand:
     network: str | None
     smoke: bool
     force: bool
-    rehearse: bool
+    site: Site
     registry: RegistryAddress | None = None
     pull_existing: bool = False
     cache: str | None = None
@@ -60,11 +61,10 @@ def build_and_test(
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
+    # Bad words are said before an engine is started for them.
     given = parse_contexts(command.contexts, cells)
-    rendered = list(render(matrix, cells))
     options = BuildOptions(
         matrix=matrix_path,
-        rootfs=ROOTFS,
         state=STATE,
         jobs=command.jobs,
         smoke=command.smoke,
@@ -72,37 +72,40 @@ def build_and_test(
         pull_existing=command.pull_existing,
         cache=build_cache(matrix, command.cache) if command.cache else {},
         builder=command.builder,
-        build_args=parse_build_args(command.build_args, [text for _, text in rendered]),
         secrets=command.secrets,
         network=command.network,
     )
-    engine, options, stand_ins = _prepare(options, matrix, cells, rehearse=command.rehearse)
-    locked = lock.read(lock.path_of(matrix_path))
-    inputs = []
-    for cell, dockerfile in rendered:
-        replaced = {**stand_ins(cell), **given}
-        contexts = {**lock.locked_contexts(locked, matrix, cell.base_image), **replaced}
-        inputs.append(cell_input(matrix, options, cell, dockerfile, contexts))
+    site = command.site
+    engine = site.prepared(matrix, cells)
+    targets = targets_of(
+        site,
+        matrix_path,
+        matrix,
+        cells,
+        contexts=command.contexts,
+        build_args=command.build_args,
+    )
     if not options.force:
-        inputs = with_found(engine, inputs)
-        if command.registry and any(given.found is None for given in inputs):
+        targets = with_found(engine, targets)
+        if command.registry and any(target.found is None for target in targets):
             from rocm_images.registry.client import Repository
 
             ca_bundle = command.secrets.get("ca-bundle")
             repository = Repository(command.registry, matrix.image.repository, ca_bundle)
-            inputs = with_published(repository, inputs)
-    replaced_names = {*given, *(name for cell in cells for name in stand_ins(cell))}
-    inputs = _held_to_the_lock(engine, matrix, locked, inputs, replaced_names)
-    return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
+            targets = with_published(repository, targets)
+    replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
+    locked = lock.read(lock.path_of(matrix_path))
+    targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
+    return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
 
 
 def _held_to_the_lock(
     engine: Engine,
     matrix: Matrix,
     locked: Lock,
-    inputs: Sequence[CellInput],
+    inputs: Sequence[Target],
     replaced: AbstractSet[str],
-) -> list[CellInput]:
+) -> list[Target]:
     """The same cells, with a refusal for each that would be built on a base that moved.
 
     Warns of what is built from without a lock. Only cells that have to be built are looked at, so
@@ -136,10 +139,10 @@ def test_images(
     matrix: Matrix,
     cells: Sequence[Cell],
     chosen: Sequence[Cell],
+    site: Site,
     *,
     image: str | None,
     jobs: int,
-    rehearse: bool,
     serve: bool,
     program: Path | None,
 ) -> ExitCode:
@@ -150,58 +153,37 @@ def test_images(
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    options = BuildOptions(
-        matrix=matrix_path,
-        rootfs=ROOTFS,
-        state=STATE,
-        jobs=jobs,
-        force=True,
-        serve=serve,
-        program=program,
-    )
-    engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
+    engine = site.prepared(matrix, ())
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
-    references = [cell.reference(cell.tags[0] + options.tag_suffix) for cell in chosen]
-    inputs = []
+    references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
+    targets = []
     for reference in [image] if image else references:
         cell, found = image_under_test(engine, cells, reference)
-        inputs.append(CellInput(cell, (reference,), found))
-    names = [given.cell.name for given in inputs]
-    return _report(run_cells(engine, options, inputs, progress_for(names)))
+        targets.append(Target(cell, (reference,), found=found))
+    options = BuildOptions(
+        matrix=matrix_path, state=STATE, jobs=jobs, force=True, serve=serve, program=program
+    )
+    names = [target.cell.name for target in targets]
+    return _report(run_cells(engine, options, targets, progress_for(names)))
 
 
-def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> None:
+def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
     """Print the size report of the cells' images, base by base.
 
     Raises:
         RocmImagesError: no engine, or it does not have an image.
     """
-    options = BuildOptions(matrix=PROJECT, rootfs=ROOTFS, state=STATE, jobs=1)
-    engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
-    client = engine.client()
+    client = site.engine().client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
     try:
         for cell, dockerfile in render(matrix, cells):
-            reference = cell.reference(cell.tags[0] + options.tag_suffix)
+            reference = cell.reference(cell.tags[0] + site.tag_suffix)
             layers = layers_of(client, reference, dockerfile)
             reports.setdefault(cell.rocm, {})[cell.name] = layers
     finally:
         client.close()
     print("\n\n".join(size_report(images) for images in reports.values()))
-
-
-def _prepare(
-    options: BuildOptions, matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool
-) -> tuple[Engine, BuildOptions, Callable[[Cell], Mapping[str, str]]]:
-    """The engine to use, the options for it, and what replaces each cell's base and sources."""
-    if not rehearse:
-        return connect(), options, lambda cell: {}
-    from rehearsal import stand_ins
-
-    options = replace(options, tag_suffix=stand_ins.TAG_SUFFIX, labels=stand_ins.LABELS)
-    engine = stand_ins.prepare(matrix, cells)
-    return engine, options, lambda cell: stand_ins.contexts_of(matrix, cell)
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:

@@ -1,18 +1,26 @@
-"""What goes into each cell's image, and which image the engine already has of it."""
+"""What each cell's image is built from, and which image the engine or a registry already has of it.
+
+The one assembly: plan, build, ci-matrix and publish must agree on build ids.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rocm_images.build.pipeline import BuildOptions, CellInput
+from rocm_images.build.options import parse_build_args, parse_contexts
+from rocm_images.build.site import Site
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.images import BUILD_ID, INPUTS, images_of, why_build
+from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, images_of, why_build
+from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
+from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
+from rocm_images.recipe.render import render
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
@@ -20,18 +28,96 @@ if TYPE_CHECKING:
 REQUESTS_AT_ONCE = 8
 
 
-def cell_input(
+@dataclass(frozen=True)
+class Target:
+    """One cell: the image that the engine has of it, or what to build it from."""
+
+    cell: Cell
+    rolling: tuple[str, ...]
+    """The references that a newer image takes over, the first one to be shown."""
+    immutable: str = ""
+    """The reference that holds the build id; empty for an image that was named by hand."""
+    found: EngineImage | None = None
+    dockerfile: str = ""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the Dockerfile."""
+    inputs: Inputs | None = None
+    why: str = ""
+    """Why it has to be built, where that is known."""
+    refusal: str = ""
+    """Why it must not be built: its base moved since it was locked."""
+    published: str = ""
+    """The image by digest in the target registry, where that has it and the engine does not."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every reference that the image gets."""
+        return (*self.rolling, self.immutable) if self.immutable else self.rolling
+
+    @property
+    def immutable_tag(self) -> str:
+        """The tag that holds the build id."""
+        return self.immutable.rpartition(":")[2]
+
+    @property
+    def to_build(self) -> bool:
+        """Whether neither the engine nor the target registry has its image."""
+        return self.found is None and not self.published
+
+
+def targets_of(
+    site: Site,
+    matrix_path: Path,
     matrix: Matrix,
-    options: BuildOptions,
+    cells: Sequence[Cell],
+    *,
+    contexts: Sequence[str] = (),
+    build_args: Sequence[str] = (),
+) -> list[Target]:
+    """What each cell is built from. Nothing is asked.
+
+    Args:
+        site: what replaces bases and sources there.
+        matrix_path: the lock lies beside it.
+        matrix: of that file.
+        cells: those to assemble.
+        contexts: `--context` texts, which win over the site and the lock.
+        build_args: `--build-arg` texts.
+
+    Raises:
+        InputError: an option, a file that goes into an image, or the lock, cannot be used.
+    """
+    rendered = list(render(matrix, cells))
+    given = parse_contexts(contexts, cells)
+    arguments = parse_build_args(build_args, [text for _, text in rendered])
+    locked = lock.read(lock.path_of(matrix_path))
+    return [
+        _target(
+            matrix,
+            cell,
+            dockerfile,
+            {
+                **lock.locked_contexts(locked, matrix, cell.base_image),
+                **site.replaced(matrix, cell),
+                **given,
+            },
+            arguments,
+            site,
+        )
+        for cell, dockerfile in rendered
+    ]
+
+
+def _target(
+    matrix: Matrix,
     cell: Cell,
     dockerfile: str,
     contexts: Mapping[str, str],
-) -> CellInput:
-    """A cell with its build id, its references and what it is built from.
-
-    Raises:
-        InputError: a folder that goes into the image cannot be read.
-    """
+    build_args: Mapping[str, str],
+    site: Site,
+) -> Target:
     sources = matrix.sources
     pins = {
         "sglang-src": f"{sources.sglang.git}#{sources.sglang.ref}",
@@ -40,47 +126,50 @@ def cell_input(
     }
     inputs = inputs_of(
         dockerfile,
-        options.rootfs,
+        ROOTFS,
         contexts.get(cell.base_image, cell.base_image),
         {name: contexts.get(name, pin) for name, pin in pins.items()},
-        options.build_args,
-        options.labels,
+        build_args,
+        site.labels,
     )
-    references = _references(cell, options.tag_suffix, inputs)
-    return CellInput(cell, references, None, dockerfile, contexts, inputs)
+    immutable = f"{cell.tags[0]}{site.tag_suffix}-{inputs.build_id[:SHORT]}"
+    return Target(
+        cell,
+        rolling=tuple(cell.reference(tag + site.tag_suffix) for tag in cell.tags),
+        immutable=cell.reference(immutable),
+        dockerfile=dockerfile,
+        contexts=contexts,
+        build_args=build_args,
+        labels=site.labels,
+        inputs=inputs,
+    )
 
 
-def _references(cell: Cell, suffix: str, inputs: Inputs) -> tuple[str, ...]:
-    """The rolling references of a cell's image, and after them the immutable one."""
-    immutable = f"{cell.tags[0]}{suffix}-{inputs.build_id[:SHORT]}"
-    return (*(cell.reference(tag + suffix) for tag in cell.tags), cell.reference(immutable))
-
-
-def with_found(engine: Engine, given: Sequence[CellInput]) -> list[CellInput]:
-    """The same cells, with the image that the engine already has of each."""
+def with_found(engine: Engine, given: Sequence[Target]) -> list[Target]:
+    """The same targets, with the image that the engine already has of each."""
     client = engine.client()
     try:
-        images = images_of(client, [name for cell in given for name in cell.references])
+        images = images_of(client, [name for target in given for name in target.references])
     finally:
         client.close()
     by_build_id = {image.labels.get(BUILD_ID): image for image in images}
     by_tag = {tag: image for image in images for tag in image.tags}
     found = []
-    for cell in given:
-        assert cell.inputs is not None
-        same = by_build_id.get(cell.inputs.build_id)
+    for target in given:
+        assert target.inputs is not None
+        same = by_build_id.get(target.inputs.build_id)
         if same is None:
-            older = by_tag.get(cell.references[0])
+            older = by_tag.get(target.rolling[0])
             label = older.labels.get(INPUTS, "") if older else ""
-            why = why_build(older, cell.inputs.changed_since(label))
-            found.append(replace(cell, why=why))
+            why = why_build(older, target.inputs.changed_since(label))
+            found.append(replace(target, why=why))
         else:
-            found.append(replace(cell, found=same))
+            found.append(replace(target, found=same))
     return found
 
 
-def with_published(repository: Repository, given: Sequence[CellInput]) -> list[CellInput]:
-    """The same cells, with what the target registry has of those that the engine has not.
+def with_published(repository: Repository, given: Sequence[Target]) -> list[Target]:
+    """The same targets, with what the registry has of those that the engine has not.
 
     One request for each of these.
 
@@ -88,11 +177,11 @@ def with_published(repository: Repository, given: Sequence[CellInput]) -> list[C
         RegistryError: the registry does not answer.
     """
 
-    def look(cell: CellInput) -> CellInput:
-        if cell.found is not None:
-            return cell
-        digest = repository.digest_of(cell.references[-1].rpartition(":")[2])
-        return replace(cell, published=repository.reference(digest) if digest else "")
+    def look(target: Target) -> Target:
+        if target.found is not None:
+            return target
+        digest = repository.digest_of(target.immutable_tag)
+        return replace(target, published=repository.reference(digest) if digest else "")
 
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         return list(pool.map(look, given))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import InputError
@@ -16,7 +17,7 @@ from rocm_images.errors import InputError
 PLAN_SECONDS = 300.0
 
 
-def build_ids_at(revision: str, matrix_path: Path, *, rehearse: bool) -> dict[str, str]:
+def build_ids_at(revision: str, matrix_path: Path, words: Sequence[str]) -> dict[str, str]:
     """The build id of each cell at a commit, by the cell's name.
 
     The commit is unpacked into a temporary folder (nothing is added to the repository, so that
@@ -38,7 +39,7 @@ def build_ids_at(revision: str, matrix_path: Path, *, rehearse: bool) -> dict[st
     with tempfile.TemporaryDirectory(prefix="rocm-serving-images-") as folder:
         _unpack(root, commit, Path(folder))
         matrix = Path(folder) / matrix_path.resolve().relative_to(root.resolve())
-        return _planned(Path(folder), matrix, f"{revision} ({commit[:12]})", rehearse=rehearse)
+        return _planned(Path(folder), matrix, f"{revision} ({commit[:12]})", words)
 
 
 def _commit(root: Path, revision: str) -> str:
@@ -70,9 +71,8 @@ def _unpack(root: Path, commit: str, folder: Path) -> None:
             files.extractall(folder)
 
 
-def _planned(folder: Path, matrix: Path, name: str, *, rehearse: bool) -> dict[str, str]:
-    words = [sys.executable, "build.py", "plan", "--json", f"--matrix={matrix}"]
-    words += ["--rehearse"] if rehearse else []
+def _planned(folder: Path, matrix: Path, name: str, more: Sequence[str]) -> dict[str, str]:
+    words = [sys.executable, "build.py", "plan", "--json", f"--matrix={matrix}", *more]
     environment = {
         key: value
         for key, value in os.environ.items()

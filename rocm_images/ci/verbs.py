@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -69,7 +70,7 @@ def ci_matrix(
     gitlab: bool,
     options: str,
     push: str | None,
-    rehearse: bool,
+    site: Site,
 ) -> None:
     """Print the cells that need work, as jobs for GitHub or GitLab.
 
@@ -89,9 +90,7 @@ def ci_matrix(
         )
     matrix, cells = load(matrix_path)
     chosen = select(cells, archs, bases)
-    work = _work(
-        matrix_path, matrix, chosen, changed_since, missing_from, ca_bundle, rehearse=rehearse
-    )
+    work = _work(matrix_path, matrix, chosen, site, changed_since, missing_from, ca_bundle)
     if gitlab:
         click.echo(json.dumps(gitlab_ci.child_pipeline(work, options, push), indent=2))
     else:
@@ -108,24 +107,23 @@ def _work(
     matrix_path: Path,
     matrix: Matrix,
     cells: Sequence[Cell],
+    site: Site,
     changed_since: str | None,
     missing_from: str | None,
     ca_bundle: Path | None,
-    *,
-    rehearse: bool,
 ) -> list[CellWork]:
-    from rocm_images.build.status import statuses
+    from rocm_images.build.targets import targets_of
     from rocm_images.ci import work
 
-    found = statuses(matrix_path, matrix, cells, rehearse=rehearse)
     given = [
-        work.CellWork(cell, status.build_id, status.immutable_tag)
-        for cell, status in zip(cells, found, strict=True)
+        work.CellWork(target.cell, target.inputs.build_id, target.immutable_tag)
+        for target in targets_of(site, matrix_path, matrix, cells)
+        if target.inputs
     ]
     if changed_since:
         from rocm_images.ci.at_commit import build_ids_at
 
-        before = build_ids_at(changed_since, matrix_path, rehearse=rehearse)
+        before = build_ids_at(changed_since, matrix_path, site.words)
         return work.changed_since(changed_since, before, given)
     if missing_from:
         from rocm_images.engine.network import ca_bundle_for

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from rocm_images.build.site import Site
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.evidence import evidence
@@ -97,7 +98,7 @@ def build(
     pull_existing: bool,
     cache: str | None,
     no_smoke: bool,
-    rehearse: bool,
+    site: Site,
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
@@ -116,7 +117,7 @@ def build(
         network=network,
         smoke=not no_smoke,
         force=force,
-        rehearse=rehearse,
+        site=site,
         registry=registry,
         pull_existing=pull_existing,
         cache=cache,
@@ -139,10 +140,11 @@ def plan(
     as_json: bool,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
-    rehearse: bool,
+    site: Site,
 ) -> None:
     """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
     from rocm_images.build.status import statuses
+    from rocm_images.build.targets import targets_of
     from rocm_images.plan.selection import select
     from rocm_images.tables import text_table
 
@@ -155,7 +157,8 @@ def plan(
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
         repository = Repository(registry, matrix.image.repository, trusted)
-    found = statuses(matrix_path, matrix, chosen, rehearse=rehearse, repository=repository)
+    targets = targets_of(site, matrix_path, matrix, chosen)
+    found = statuses(site.found_engine(), targets, repository)
     if as_json:
         import json
 
@@ -284,7 +287,7 @@ def smoke(
     image: str | None,
     serve: bool,
     emulator: Path | None,
-    rehearse: bool,
+    site: Site,
 ) -> None:
     """Test images that the engine already has, from inside.
 
@@ -306,9 +309,9 @@ def smoke(
         matrix,
         cells,
         chosen,
+        site,
         image=image,
         jobs=jobs,
-        rehearse=rehearse,
         serve=serve,
         program=emulator,
     )
@@ -321,14 +324,14 @@ def smoke(
 @click.option("--gpus", type=click.IntRange(1, 16), default=2, show_default=True, help="How many.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @rehearse_option
-def probe(image: str, gfx: str, gpus: int, arguments: tuple[str, ...], rehearse: bool) -> None:
+def probe(image: str, gfx: str, gpus: int, arguments: tuple[str, ...], site: Site) -> None:
     """Run graph-probe in any IMAGE with a HIP runtime, on emulated GPUs: docs/emulation.md.
 
     ARGUMENTS are graph-probe's.  [default: capture, then replay]
     """
     from rocm_images.smoke.any_image import probe_image
 
-    sys.exit(probe_image(image, arguments, gfx=gfx, gpus=gpus, rehearse=rehearse))
+    sys.exit(probe_image(site.engine(), image, arguments, gfx=gfx, gpus=gpus))
 
 
 @main.command()
@@ -336,15 +339,13 @@ def probe(image: str, gfx: str, gpus: int, arguments: tuple[str, ...], rehearse:
 @arch_option
 @base_option
 @rehearse_option
-def sizes(
-    matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], rehearse: bool
-) -> None:
+def sizes(matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], site: Site) -> None:
     """Show the layers of images that the engine has: size, stage, and what archs share."""
     from rocm_images.build.run import print_sizes
     from rocm_images.plan.selection import select
 
     matrix, cells = load(matrix_path)
-    print_sizes(matrix, select(cells, archs, bases), rehearse=rehearse)
+    print_sizes(matrix, select(cells, archs, bases), site)
 
 
 for verb in (

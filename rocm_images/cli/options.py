@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images.build.site import site_of
 from rocm_images.errors import EXIT_CODE_MEANINGS
 from rocm_images.places import PROJECT
 from rocm_images.registry.address import RegistryAddress
@@ -59,7 +60,9 @@ base_option = click.option(
 )
 rehearse_option = click.option(
     "--rehearse",
+    "site",
     is_flag=True,
+    callback=lambda context, option, given: site_of(rehearse=given),
     help="Use stand-ins where the real thing needs a GPU or Docker Hub: docs/rehearsal.md.",
 )
 jobs_option = click.option(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -15,7 +16,6 @@ from rocm_images.cli.options import (
     matrix_option,
     rehearse_option,
 )
-from rocm_images.engine.connect import Engine, connect
 from rocm_images.places import STATE
 
 INVENTORY = STATE / "inventory.json"
@@ -26,7 +26,7 @@ INVENTORY = STATE / "inventory.json"
 @click.argument("new", metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
 @rehearse_option
-def diff(old: str, new: str, as_json: bool, rehearse: bool) -> None:
+def diff(old: str, new: str, as_json: bool, site: Site) -> None:
     """Show how image NEW differs from image OLD: packages, advisories, settings, layers.
 
     Both are images that the engine has, by any reference. Packages are listed from inside.
@@ -35,7 +35,7 @@ def diff(old: str, new: str, as_json: bool, rehearse: bool) -> None:
     from rocm_images.comparing.inside import facts_of
     from rocm_images.comparing.text import as_text
 
-    client = _engine(rehearse=rehearse).client()
+    client = site.engine().client()
     try:
         found = difference(facts_of(client, old), facts_of(client, new))
     finally:
@@ -60,7 +60,7 @@ def inventory(
     archs: tuple[str, ...],
     bases: tuple[str, ...],
     output: Path,
-    rehearse: bool,
+    site: Site,
 ) -> None:
     """Write down what the engine's images of the chosen cells hold, for later release notes."""
     from rocm_images.comparing.facts import write_inventory
@@ -69,14 +69,9 @@ def inventory(
 
     _, cells = load(matrix_path)
     chosen = select(cells, archs, bases)
-    suffix = ""
-    if rehearse:
-        from rehearsal.stand_ins import TAG_SUFFIX
-
-        suffix = TAG_SUFFIX
-    client = _engine(rehearse=rehearse).client()
+    client = site.engine().client()
     try:
-        references = [cell.reference(cell.tags[0] + suffix) for cell in chosen]
+        references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
         images = [facts_of(client, reference) for reference in references]
     finally:
         client.close()
@@ -98,11 +93,3 @@ def release_notes(old: Path, new: Path, title: str, channel: str | None) -> None
     from rocm_images.comparing.text import release_notes as notes
 
     click.echo(notes(title, read_images(old, channel), read_images(new, channel)), nl=False)
-
-
-def _engine(*, rehearse: bool) -> Engine:
-    if not rehearse:
-        return connect()
-    from rehearsal import stand_ins
-
-    return stand_ins.find_engine() or connect()

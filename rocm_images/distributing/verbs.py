@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -166,22 +167,18 @@ def _published(
     key: str | None,
     identity: str | None,
     issuer: str | None,
-    rehearse: bool,
+    site: Site,
 ) -> Any:
     from rocm_images.distributing.verified import verified_images
     from rocm_images.plan.selection import select
-    from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    environment = cosign_environment(rehearse=rehearse)
-    source = target_of(matrix, registry, ca_bundle, attempts, environment)
-    suffix = ""
-    if rehearse:
-        from rehearsal.stand_ins import TAG_SUFFIX as suffix
+    source = target_of(matrix, registry, ca_bundle, attempts, site.programs())
     chosen = select(cells, archs, bases)
-    images = verified_images(source, trust, matrix, chosen, channel, tag_suffix=suffix)
+    images = verified_images(source, trust, matrix, chosen, channel, tag_suffix=site.tag_suffix)
     return matrix, source, trust, images
 
 
@@ -195,7 +192,7 @@ def publish_bundle(
     key: str | None,
     identity: str | None,
     issuer: str | None,
-    rehearse: bool,
+    site: Site,
     output: Path,
 ) -> None:
     """Load what `bundle` wrote into a registry, and move its rolling tags there."""
@@ -204,14 +201,13 @@ def publish_bundle(
     from rocm_images.errors import InputError
     from rocm_images.publishing.catalogued import moved_to, record, write_files
     from rocm_images.publishing.report import moves_table
-    from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
     from rocm_images.registry.published import image_at
 
     matrix, _ = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    environment = cosign_environment(rehearse=rehearse)
-    target = target_of(matrix, registry, ca_bundle, attempts, environment)
+    target = target_of(matrix, registry, ca_bundle, attempts, site.programs())
     with opened(path) as found:
         arrivals = []
         for one in found.images:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocm_images.build.pipeline import CellInput
+from rocm_images.build.targets import Target
 from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Channel
@@ -56,7 +56,7 @@ class Rules:
     """Whose evidence counts where only the registry has an image."""
 
 
-def candidates(rules: Rules, given: Sequence[CellInput]) -> list[Candidate]:
+def candidates(rules: Rules, given: Sequence[Target]) -> list[Candidate]:
     """The candidates of all cells; nothing has been written anywhere.
 
     Raises:
@@ -71,9 +71,9 @@ def candidates(rules: Rules, given: Sequence[CellInput]) -> list[Candidate]:
     return [one for one in found if isinstance(one, Candidate)]
 
 
-def _candidate(rules: Rules, given: CellInput) -> Candidate | str:
+def _candidate(rules: Rules, given: Target) -> Candidate | str:
     """The candidate of one cell, or why there is none."""
-    immutable = given.references[-1].rpartition(":")[2]
+    immutable = given.immutable_tag
     try:
         if given.found is not None:
             # Before anything is asked of a registry that must not have it.
@@ -91,18 +91,18 @@ def _candidate(rules: Rules, given: CellInput) -> Candidate | str:
             )
     except (PublishRefused, VerificationFailed) as error:
         return str(error)
-    rolling = [name.rpartition(":")[2] + rules.channel.suffix for name in given.references[:-1]]
+    rolling = [name.rpartition(":")[2] + rules.channel.suffix for name in given.rolling]
     return Candidate(given.cell, immutable, tuple(rolling), evidence, given.found, published)
 
 
 def _of_engine(
-    rules: Rules, given: CellInput, found: EngineImage, published: PublishedImage | None
+    rules: Rules, given: Target, found: EngineImage, published: PublishedImage | None
 ) -> Evidence:
     """The evidence of an image that the engine has."""
     if published is not None and found.image_id not in published.ids:
         raise PublishRefused(
             f"{given.cell.name}: {published.reference} already has the tag "
-            f"{given.references[-1].rpartition(':')[2]}, with another digest than the engine's "
+            f"{given.immutable_tag}, with another digest than the engine's "
             f"{found.image_id}: an immutable tag is never overwritten. Remove the engine's image "
             "and take the published one (--pull-existing)"
         )
@@ -123,7 +123,7 @@ def _of_engine(
 
 
 def _of_registry(
-    rules: Rules, given: CellInput, published: PublishedImage, immutable: str
+    rules: Rules, given: Target, published: PublishedImage, immutable: str
 ) -> Evidence:
     """The evidence of an image that only the registry has, once its signature is verified."""
     if rules.trust is None:

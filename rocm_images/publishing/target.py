@@ -71,12 +71,3 @@ def target_of(
     trusted = ca_bundle_for(ca_bundle, os.environ)
     repository = Repository(registry, matrix.image.repository, trusted, Retries(attempts))
     return Target(repository, Cosign(registry, environment, trusted))
-
-
-def cosign_environment(*, rehearse: bool) -> dict[str, str]:
-    """Where cosign is looked for when no engine answers: in a rehearsal beside its engine too."""
-    if not rehearse:
-        return dict(os.environ)
-    from rehearsal.engine import PrivateEngine
-
-    return {**os.environ, **PrivateEngine().environment()}

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rocm_images.build.pipeline import CellInput
 from rocm_images.build.progress import Progress
+from rocm_images.build.targets import Target
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
@@ -68,7 +68,7 @@ class Transaction:
     progress: Progress
     on_phase: Callable[[Phase], None] = lambda phase: None
 
-    def check(self, given: Sequence[CellInput]) -> list[Candidate]:
+    def check(self, given: Sequence[Target]) -> list[Candidate]:
         """What is to be published.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -52,7 +53,7 @@ class Request:
     contexts: tuple[str, ...]
     build_args: tuple[str, ...]
     dry_run: bool
-    rehearse: bool
+    site: Site
     output: Path = STATE
 
 
@@ -89,7 +90,7 @@ def publish(bundle: Path | None, **options: Any) -> None:
         from rocm_images.distributing.verbs import publish_bundle
 
         trust = ("key", "identity", "issuer")
-        asked = ("matrix_path", "registry", "ca_bundle", "attempts", *trust, "rehearse", "output")
+        asked = ("matrix_path", "registry", "ca_bundle", "attempts", *trust, "site", "output")
         publish_bundle(bundle, **{name: options[name] for name in asked})
         return
     _run(Request(**options), move_tags=True)
@@ -107,18 +108,13 @@ def push(**options: Any) -> None:
 
 def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.build.progress import PlainLines
-    from rocm_images.build.status import found_inputs
+    from rocm_images.build.targets import targets_of, with_found
     from rocm_images.plan.selection import select
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import entries_of, record, write_files
     from rocm_images.publishing.gate import channel_named
-    from rocm_images.publishing.target import (
-        cosign_environment,
-        identity_trust,
-        signer_of,
-        target_of,
-    )
+    from rocm_images.publishing.target import identity_trust, signer_of, target_of
     from rocm_images.publishing.transaction import Transaction, own_trust
 
     matrix, cells = load(request.matrix_path)
@@ -126,15 +122,18 @@ def _run(request: Request, *, move_tags: bool) -> None:
     channel = channel_named(matrix, request.channel)
     signer = signer_of(request.key, keyless=request.keyless)
     trust = identity_trust(request.identity, request.issuer)
-    engine, inputs = found_inputs(
+    engine = request.site.found_engine()
+    targets = targets_of(
+        request.site,
         request.matrix_path,
         matrix,
         chosen,
-        rehearse=request.rehearse,
         contexts=request.contexts,
         build_args=request.build_args,
     )
-    environment = engine.environment if engine else cosign_environment(rehearse=request.rehearse)
+    if engine:
+        targets = with_found(engine, targets)
+    environment = engine.environment if engine else request.site.programs()
     target = target_of(matrix, request.registry, request.ca_bundle, request.attempts, environment)
     with tempfile.TemporaryDirectory() as folder:
         rules = own_trust(
@@ -143,7 +142,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
             Path(folder),
         )
         transaction = Transaction(rules, engine, signer, PlainLines())
-        found = transaction.check(inputs)
+        found = transaction.check(targets)
         if request.dry_run:
             planned = transaction.plan(found) if move_tags else []
             click.echo(report.dry_run(found, planned))
@@ -185,7 +184,7 @@ def rollback(
     issuer: str | None,
     immutable_tags: tuple[str, ...],
     dry_run: bool,
-    rehearse: bool,
+    site: Site,
     output: Path,
 ) -> None:
     """Move the rolling tags of images back to earlier ones, once those are verified."""
@@ -193,12 +192,12 @@ def rollback(
     from rocm_images.publishing.catalogued import put_back, write_files
     from rocm_images.publishing.rollback import roll_back
     from rocm_images.publishing.rolling_tags import move_all
-    from rocm_images.publishing.target import cosign_environment, target_of
+    from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    target = target_of(matrix, registry, ca_bundle, attempts, cosign_environment(rehearse=rehearse))
+    target = target_of(matrix, registry, ca_bundle, attempts, site.programs())
     planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
     if dry_run:
         click.echo(report.moves_table(planned))

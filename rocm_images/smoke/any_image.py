@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from rocm_images.engine.children import Children
-from rocm_images.engine.connect import Engine, connect
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError, ExitCode, InputError
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
@@ -17,22 +17,16 @@ SECONDS = 600
 
 
 def probe_image(
-    image: str, arguments: Sequence[str], *, gfx: str, gpus: int, rehearse: bool
+    engine: Engine, image: str, arguments: Sequence[str], *, gfx: str, gpus: int
 ) -> ExitCode:
     """Run the probe, with its output on this process's; DONE where it ended with 0.
 
     Raises:
         InputError: the engine does not have the image, or nothing of it can be started.
-        EngineError: no engine answers, it cannot run the emulator, or it failed.
+        EngineError: the engine cannot run the emulator, or it failed.
         BuildFailed: the emulator does not build.
     """
-    if rehearse:
-        from rehearsal import stand_ins
-
-        engine = stand_ins.prepare_engine()
-    else:
-        engine = connect()
-        emulator.provide(engine, Children())
+    emulator.provide(engine, Children())
     ended = []
     for words in (tuple(arguments),) if arguments else DEFAULT:
         status = _run(engine, image, words, emulator.environment(gfx, gpus))

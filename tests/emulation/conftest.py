@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import stand_ins
 from rehearsal.laboratory import Laboratory
 from rehearsal.laboratory import laboratory as started
+from rehearsal.stand_ins import Rehearsal
 
 ENGINE = Path(__file__).resolve().parents[2] / "rehearsal" / "engine.py"
 
 
 @pytest.fixture(scope="session")
 def laboratory() -> Iterator[Laboratory]:
-    if stand_ins.find_engine() is None:
+    if Rehearsal().found_engine() is None:
         # In a process of its own, which the engine outlives.
         subprocess.run([sys.executable, ENGINE, "start"], check=True)
-    with started(stand_ins.prepare_engine()) as there:
+    with started(Rehearsal().engine()) as there:
         yield there

@@ -17,7 +17,8 @@ import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
-from rocm_images.build.status import found_inputs
+from rehearsal.stand_ins import Rehearsal
+from rocm_images.build.targets import targets_of, with_found
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
 from rocm_images.plan.cells import cells_of
@@ -80,7 +81,8 @@ def transaction(
     """A publication of all four cells, in this process, that can be watched."""
     path = PROJECT / "matrix.yaml"
     matrix = load(path)
-    _, inputs = found_inputs(path, matrix, cells_of(matrix), rehearse=True)
+    rehearsal = Rehearsal()
+    inputs = with_found(rehearsal.engine(), targets_of(rehearsal, path, matrix, cells_of(matrix)))
     address = RegistryAddress.parse(registry)
     repository = Repository(address, "sglang-rocm", retries=QUICK)
     cosign = Cosign(address, keys.environment)

@@ -50,7 +50,7 @@ def built_again(
         labels = client.images.get(rolling.summary[cell.name]["image_id"]).labels
         contexts = {
             name: source.replace(str(stand_ins.FOLDER / "sources"), str(sources))
-            for name, source in stand_ins.contexts_of(MATRIX, cell).items()
+            for name, source in stand_ins.Rehearsal().replaced(MATRIX, cell).items()
         }
         request = BuildRequest(
             dockerfile=tmp_path / cell.name,

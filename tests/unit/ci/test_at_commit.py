@@ -53,7 +53,7 @@ def history(tmp_path: Path) -> History:
 
 
 def ids(history: History, revision: str, *, rehearse: bool = False) -> dict[str, str]:
-    return build_ids_at(revision, history.matrix, rehearse=rehearse)
+    return build_ids_at(revision, history.matrix, ["--rehearse"] if rehearse else [])
 
 
 def test_the_plan_is_made_by_the_program_and_the_matrix_of_that_commit(history: History) -> None:
@@ -97,13 +97,13 @@ def test_a_shallow_clone_is_told_how_to_become_whole(history: History, tmp_path:
     )
     for revision in ("HEAD~1", before):
         with pytest.raises(InputError, match=r"shallow clone.*git fetch --unshallow"):
-            build_ids_at(revision, shallow / "matrix.yaml", rehearse=False)
-    assert build_ids_at("HEAD", shallow / "matrix.yaml", rehearse=False) == {"now": "ID"}
+            build_ids_at(revision, shallow / "matrix.yaml", [])
+    assert build_ids_at("HEAD", shallow / "matrix.yaml", []) == {"now": "ID"}
 
 
 def test_a_folder_without_git_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs a git checkout"):
-        build_ids_at("HEAD", tmp_path / "matrix.yaml", rehearse=False)
+        build_ids_at("HEAD", tmp_path / "matrix.yaml", [])
 
 
 @pytest.mark.parametrize(
