@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,12 @@ from rocm_images.smoke import emulator
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
+
+
+def pytest_configure() -> None:
+    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
+    # tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
