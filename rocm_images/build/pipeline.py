@@ -18,6 +18,7 @@ from rocm_images.engine.children import Children, Stopped
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
+from rocm_images.files import write_whole
 from rocm_images.places import ROOTFS
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import device_for, smoke, tests_digest
@@ -178,10 +179,8 @@ class _Run:
         cell, options, inputs = self.given.cell, self.options, self.given.inputs
         assert inputs is not None
         assert self.buildx is not None
-        folder = options.state / "rendered" / cell.name
-        folder.mkdir(parents=True, exist_ok=True)
-        dockerfile = folder / "Dockerfile"
-        dockerfile.write_text(self.given.dockerfile, encoding="utf-8")
+        dockerfile = options.state / "rendered" / cell.name / "Dockerfile"
+        write_whole(dockerfile, self.given.dockerfile, lasting=False)
         self._on_step(f"build starts: {self.given.why}" if self.given.why else "build starts")
         status, read = buildx.run(
             self.buildx,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rocm_images.errors import ExitCode
+from rocm_images.files import write_json
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.tables import text_table
@@ -162,10 +162,7 @@ def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
         "exit_code": int(exit_code(reports)),
         "cells": [_as_json(report) for report in reports],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(path, document)
 
 
 def _as_json(report: CellReport) -> dict[str, Any]:

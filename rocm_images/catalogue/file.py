@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from rocm_images.catalogue.schema import SCHEMA, Catalogue
 from rocm_images.errors import InputError
+from rocm_images.files import write_whole
 
 LARGEST = 64 * 1024 * 1024
 """Bytes; a catalogue has a few kilobytes for each image."""
@@ -75,31 +74,6 @@ def write(path: Path, catalogue: Catalogue) -> None:
         InputError: the file cannot be written; the old one is as it was.
     """
     write_whole(path, catalogue.model_dump_json(indent=2, by_alias=True) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        InputError: it cannot be written; what was there before is as it was.
-    """
-    partial = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        partial = Path(name)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp lets nobody else read it, and this is for everyone.
-        partial.chmod(0o644)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from None
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 def _place(location: tuple[int | str, ...]) -> str:

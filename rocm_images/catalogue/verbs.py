@@ -61,8 +61,9 @@ def catalogue(
     if registry and source is ParameterSource.DEFAULT:
         click.echo(f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, output))}")
         return
-    from rocm_images.catalogue.file import read, write_whole
+    from rocm_images.catalogue.file import read
     from rocm_images.catalogue.page import page
+    from rocm_images.files import write_whole
 
     path = (output or catalogue_path.parent) / "catalogue.html"
     write_whole(path, page(read(catalogue_path)))

@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     rehearse_option,
 )
 from rocm_images.errors import InputError
+from rocm_images.files import write_json
 from rocm_images.places import STATE
 from rocm_images.registry.address import RegistryAddress
 
@@ -143,9 +144,7 @@ def _leave_report(work: Sequence[CellWork]) -> None:
     for one in work:
         if not one.needed:
             click.echo(f"skipped {one.cell.name}: {one.why}", err=True)
-    STATE.mkdir(exist_ok=True)
-    document = {"schema": 1, "skipped": skipped}
-    (STATE / PLANNED).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_json(STATE / PLANNED, {"schema": 1, "skipped": skipped})
 
 
 @click.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rocm_images.errors import InputError
+from rocm_images.files import write_json
 from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
@@ -89,13 +90,7 @@ def write_inventory(path: Path, images: Iterable[ImageFacts]) -> None:
         InputError: it cannot be written.
     """
     document = {"inventory": SCHEMA, "images": [asdict(image) for image in images]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from None
+    write_json(path, document)
 
 
 def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]:

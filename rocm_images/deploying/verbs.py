@@ -149,8 +149,8 @@ def deploy(
 
     IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest.
     """
-    from rocm_images.catalogue.file import write_whole
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
+    from rocm_images.files import write_whole
 
     reference = _reference(image, catalogue_path)
     text = rendered(Deployment(reference, model, gpus, name, port), Kind(kind))

@@ -8,7 +8,6 @@ line for each entry, so that a change of one entry is a change of one line.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rocm_images.errors import InputError, LockError
+from rocm_images.files import write_whole
 from rocm_images.matrix.located_model import read_model
 from rocm_images.matrix.schema import Matrix, Source
 from rocm_images.matrix.types import ImageText
@@ -136,14 +136,7 @@ def write(path: Path, lock: Lock, matrix_name: str) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    partial = path.with_suffix(".lock.partial")
-    try:
-        partial.write_text(text_of(lock, matrix_name), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from None
+    write_whole(path, text_of(lock, matrix_name))
 
 
 def locked_base(lock: Lock, image: str) -> str | None:

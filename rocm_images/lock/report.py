@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rocm_images.errors import InputError
+from rocm_images.files import write_whole
 from rocm_images.lock.changes import Change
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -56,11 +56,8 @@ def write_report(
     Raises:
         InputError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(lock_report(matrix, changes, unresolved), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--report: cannot write {path} ({error.strerror})") from None
+    text = lock_report(matrix, changes, unresolved)
+    write_whole(path, text, hint="name another file with --report")
 
 
 def _row(matrix: Matrix, change: Change) -> str:

@@ -18,6 +18,7 @@ from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.engine.images import BUILD_ID
+from rocm_images.files import write_whole
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing.transaction import Done
 from rocm_images.recipe import labels
@@ -160,7 +161,7 @@ def write_files(folder: Path, catalogue: Catalogue) -> Path:
 
     file.write(folder / "catalogue.json", catalogue)
     path = folder / "catalogue.html"
-    file.write_whole(path, page(catalogue))
+    write_whole(path, page(catalogue))
     return path
 
 

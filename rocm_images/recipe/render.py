@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rocm_images.errors import InputError
+from rocm_images.files import write_whole
 from rocm_images.matrix.schema import Advisory, Matrix
 from rocm_images.places import ROOTFS, TEMPLATES
 from rocm_images.plan.cells import Cell
@@ -187,11 +188,11 @@ def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
         InputError: a file cannot be written or removed; it is named.
     """
     changed = []
+    hint = "name a folder that you can write to with --output"
     try:
         for path, text in files.items():
             if not path.exists() or path.read_bytes() != text.encode():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(text.encode())
+                write_whole(path, text, lasting=False, hint=hint)
                 changed.append(path)
         for path in stale:
             path.unlink()
@@ -200,8 +201,7 @@ def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
                 path.parent.rmdir()
     except OSError as error:
         raise InputError(
-            f"{error.filename}: cannot write the rendered files ({error.strerror}): "
-            "name a folder that you can write to with --output"
+            f"{error.filename}: cannot replace it ({error.strerror}): {hint}"
         ) from None
     return changed
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rocm_images.files import write_json
 from rocm_images.plan.cells import Cell
 
 SCHEMA = 1
@@ -196,12 +197,13 @@ class Evidence:
         return serve_in_words(self.serve)
 
     def write(self, folder: Path) -> Path:
-        """Write it to `folder`, whole or not at all; the name is the image id's hex digits."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write it to `folder`; the name is the image id's hex digits.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         path = evidence_path(folder, self.image_id)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.document, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(path, self.document)
         return path
 
 
