@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def upward(program: Path) -> list[str]:
 
 def test_no_package_imports_one_that_stands_after_it() -> None:
     assert upward(PROGRAM) == []
+
+
+def test_the_walk_of_a_newcomer_goes_from_file_to_file() -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text()
+    walk = re.findall(r"^\| (\S+\.py) \|", text, flags=re.MULTILINE)
+    assert 5 < len(walk) <= 10
+    for place, name in enumerate(walk[1:], 1):
+        module = name.removesuffix(".py").replace("/", ".")
+        before = "\n".join((PROJECT / earlier).read_text() for earlier in walk[:place])
+        package, _, leaf = module.rpartition(".")
+        assert re.search(rf"from ({module} import|{package} import .*\b{leaf}\b)", before), name
 
 
 def test_every_package_has_its_place() -> None:
