@@ -20,7 +20,7 @@ from rocm_images.engine import buildx
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
-from rocm_images.plan.advisories import applicable
+from rocm_images.plan.advisories import applicable, captures_are_unsafe
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import IMITATION
 
@@ -53,7 +53,7 @@ def is_imitated(matrix: Matrix, rocm: str) -> bool:
     """Whether an advisory says that captures are not safe on the release: AMD's 7.2.4 is no model
     for it, and no binary of it is to be had."""
     arch = next(iter(matrix.archs))
-    return any(advisory.capture_guard for advisory in applicable(matrix, arch, rocm))
+    return captures_are_unsafe(applicable(matrix, arch, rocm))
 
 
 def runtime_of(matrix: Matrix, rocm: str) -> HipRuntime | None:

@@ -7,16 +7,17 @@ made of as many of them as a folder holds.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rocm_images import markdown
 from rocm_images.errors import InputError
 
 SUMMARY = "summary.json"
 PLANNED = "ci-matrix.json"
+_HEADER = ("Cell", "Image", "Size", "Seconds", "Evidence", "Result")
 _GOOD = {"done", "up to date", "pulled", "in the registry"}
 
 
@@ -76,10 +77,10 @@ def page(run: Run) -> str:
     bad = [cell for cell in cells if cell["result"] not in _GOOD]
     parts = [f"## Images: {_headline(len(cells), len(bad), len(run.skipped))}"]
     if cells:
-        parts.append(_table(("Cell", "Image", "Size", "Seconds", "Evidence", "Result"), cells))
+        parts.append(markdown.table(_HEADER, map(_row, cells), right=("Size", "Seconds")))
     if run.skipped:
-        rows = [f"| {_text(one['cell'])} | {_text(one['why'])} |" for one in run.skipped]
-        parts.append("\n".join(["### Skipped", "", "| Cell | Why |", "|---|---|", *rows]))
+        rows = [(markdown.text(one["cell"]), markdown.text(one["why"])) for one in run.skipped]
+        parts.append(f"### Skipped\n\n{markdown.table(('Cell', 'Why'), rows)}")
     parts += [_failure(cell) for cell in bad]
     return "\n\n".join(parts) + "\n"
 
@@ -92,32 +93,19 @@ def _headline(cells: int, bad: int, skipped: int) -> str:
     return ", ".join(words)
 
 
-def _table(header: Sequence[str], cells: Sequence[dict[str, Any]]) -> str:
-    lines = [f"| {' | '.join(header)} |", "|---|---|---:|---:|---|---|"]
-    for cell in cells:
-        size = int(cell["size"])
-        texts = [
-            cell["cell"],
-            f"`{cell['reference']}`" if cell["reference"] else "-",
-            f"{size / 1e6:,.0f} MB" if size else "-",
-            f"{float(cell['seconds']):.0f}",
-            cell["smoke"],
-            cell["result"] if cell["result"] in _GOOD else f"**{cell['result']}**",
-        ]
-        lines.append(f"| {' | '.join(_text(text) for text in texts)} |")
-    return "\n".join(lines)
+def _row(cell: dict[str, Any]) -> list[str]:
+    size, result = int(cell["size"]), markdown.text(cell["result"])
+    return [
+        markdown.text(cell["cell"]),
+        markdown.code(cell["reference"]) or "-",
+        f"{size / 1e6:,.0f} MB" if size else "-",
+        f"{float(cell['seconds']):.0f}",
+        markdown.text(cell["smoke"]),
+        result if cell["result"] in _GOOD else f"**{result}**",
+    ]
 
 
 def _failure(cell: dict[str, Any]) -> str:
     lines = [str(line) for line in cell["tail"]]
-    # A fence longer than any in the log, so that no log can end it and write the page.
-    longest = max((len(ticks) for line in lines for ticks in re.findall(r"`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    shown = [fence, *lines, fence] if lines else []
-    return "\n".join([f"### {_text(cell['cell'])}: {_text(cell['detail'])}", "", *shown])
-
-
-def _text(text: Any) -> str:
-    """A text in one cell of a table, with nothing that Markdown or HTML would act on."""
-    flat = " ".join(str(text).split())
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    title = f"### {markdown.text(cell['cell'])}: {markdown.text(cell['detail'])}"
+    return "\n".join([title, "", *([markdown.block(lines)] if lines else [])])

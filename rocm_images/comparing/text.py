@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rocm_images import markdown
 from rocm_images.comparing.difference import Change, Difference, difference
 from rocm_images.comparing.facts import ImageFacts, LayerFact
 from rocm_images.tables import text_table
@@ -41,11 +42,12 @@ def release_notes(title: str, old: Mapping[str, ImageFacts], new: Mapping[str, I
     Raises:
         InputError: sizes cannot be compared.
     """
-    parts = [f"## {_markdown(title)}"]
+    parts = [f"## {markdown.text(title)}"]
     same = []
     for cell, image in new.items():
         if cell not in old:
-            parts.append(f"### {cell}: new\n\n`{image.name}`, {_megabytes(image.size)} MB")
+            name, size = markdown.code(image.name), _megabytes(image.size)
+            parts.append(f"### {markdown.text(cell)}: new\n\n{name}, {size} MB")
             continue
         found = difference(old[cell], image)
         if found.nothing:
@@ -54,19 +56,20 @@ def release_notes(title: str, old: Mapping[str, ImageFacts], new: Mapping[str, I
             parts.append(_note(cell, found))
     gone = [cell for cell in old if cell not in new]
     if same:
-        parts.append(f"Unchanged: {', '.join(same)}.")
+        parts.append(f"Unchanged: {', '.join(map(markdown.text, same))}.")
     if gone:
-        parts.append(f"No longer built: {', '.join(gone)}.")
+        parts.append(f"No longer built: {', '.join(map(markdown.text, gone))}.")
     if not new and not gone:
         parts.append("No images.")
     return "\n\n".join(parts) + "\n"
 
 
 def _note(cell: str, found: Difference) -> str:
-    lines = [f"### {cell}", "", f"`{found.new}`, after `{found.old}`: {_sizes(found)}."]
+    new, old = markdown.code(found.new), markdown.code(found.old)
+    lines = [f"### {markdown.text(cell)}", "", f"{new}, after {old}: {_sizes(found)}."]
     for word, names in (("now applies", found.gained), ("no longer applies", found.lost)):
         if names:
-            lines += ["", *(f"- Advisory `{name}` {word}." for name in names)]
+            lines += ["", *(f"- Advisory {markdown.code(name)} {word}." for name in names)]
     changed = [
         (_KINDS.get(kind, kind), change)
         for kind, found_changes in found.packages.items()
@@ -74,11 +77,11 @@ def _note(cell: str, found: Difference) -> str:
     ]
     changed += [("Environment", change) for change in found.env]
     if changed:
-        lines += ["", "| | Name | Was | Is now |", "|---|---|---|---|"]
-        lines += [
-            f"| {' | '.join(map(_markdown, (kind, one.name, one.old or '-', one.new or '-')))} |"
+        rows = [
+            [markdown.text(cell or "") or "-" for cell in (kind, one.name, one.old, one.new)]
             for kind, one in changed
         ]
+        lines += ["", markdown.table(("", "Name", "Was", "Is now"), rows)]
     return "\n".join(lines)
 
 
@@ -109,11 +112,3 @@ def _megabytes(size: int) -> str:
 
 def _digest(layer: LayerFact) -> str:
     return layer.digest.removeprefix("sha256:")[:12]
-
-
-def _markdown(text: str) -> str:
-    """A text in a cell of a table, with nothing that Markdown or HTML would act on."""
-    flat = " ".join(text.split())
-    for character in "&<":
-        flat = flat.replace(character, {"&": "&amp;", "<": "&lt;"}[character])
-    return flat.replace("|", "\\|")

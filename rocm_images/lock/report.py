@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rocm_images import markdown
 from rocm_images.files import write_whole
 from rocm_images.lock.changes import Change
 from rocm_images.matrix.schema import Matrix
@@ -36,14 +37,15 @@ def lock_report(matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[
     if changes:
         parts = [
             "### What moved",
-            "| Entry | Was | Is now | Cells |\n|---|---|---|---|\n"
-            + "\n".join(_row(matrix, change) for change in changes),
+            markdown.table(
+                ("Entry", "Was", "Is now", "Cells"), [_row(matrix, change) for change in changes]
+            ),
             _WHY_SAFE.rstrip(),
         ]
     else:
         parts = ["Nothing moved."]
     if unresolved:
-        lines = "\n".join(f"- {sentence}" for sentence in unresolved)
+        lines = "\n".join(f"- {markdown.text(sentence)}" for sentence in unresolved)
         parts.append(f"### What could not be asked\n\n{lines}")
     return "\n\n".join(parts) + "\n"
 
@@ -60,10 +62,10 @@ def write_report(
     write_whole(path, text, hint="name another file with --report")
 
 
-def _row(matrix: Matrix, change: Change) -> str:
+def _row(matrix: Matrix, change: Change) -> list[str]:
     cells = ", ".join(cell.name for cell in cells_of(matrix) if _uses(cell, change))
-    texts = (change.key, change.old or "-", change.new or "-", cells or "none")
-    return f"| `{texts[0]}` | `{texts[1]}` | `{texts[2]}` | {texts[3]} |"
+    texts = (change.key, change.old or "-", change.new or "-")
+    return [*map(markdown.code, texts), markdown.text(cells or "none")]
 
 
 def _uses(cell: Cell, change: Change) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import combinations
 
@@ -35,6 +35,14 @@ def applies(advisory: Advisory, matrix: Matrix, arch: str, rocm: str) -> bool:
 def applicable(matrix: Matrix, arch: str, rocm: str) -> tuple[Advisory, ...]:
     """The advisories of one cell, in the order of the matrix."""
     return tuple(a for a in matrix.advisories if applies(a, matrix, arch, rocm))
+
+
+def captures_are_unsafe(advisories: Iterable[Advisory]) -> bool:
+    """Whether one of them is of a runtime whose captures are not safe: what the guard is for.
+
+    Not whether one sets the all-reduce: a fault of AITER's own sets it on a safe runtime, too.
+    """
+    return any(advisory.capture_guard for advisory in advisories)
 
 
 def conflicts(advisories: tuple[Advisory, ...]) -> Iterator[tuple[Advisory, Advisory, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.version import Version
 
 from rocm_images.matrix.schema import Advisory, Matrix
-from rocm_images.plan.advisories import applicable
+from rocm_images.plan.advisories import applicable, captures_are_unsafe
 
 # Which all-reduce SGLang dispatches to on HIP.
 # Source: sglang/srt/distributed/device_communicators/custom_all_reduce.py
@@ -64,7 +64,12 @@ class Cell:
     @property
     def capture_guard(self) -> bool:
         """Whether the image carries the capture guard, which is off until asked for."""
-        return any(advisory.capture_guard for advisory in self.advisories)
+        return self.captures_are_unsafe
+
+    @property
+    def captures_are_unsafe(self) -> bool:
+        """Whether its ROCm release is published to kill captures, whatever its all-reduce is."""
+        return captures_are_unsafe(self.advisories)
 
     @property
     def env(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from rocm_images import markdown
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
 from rocm_images.matrix.schema import Advisory, Matrix
@@ -54,11 +55,24 @@ def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
     """docs/advisories.md: every advisory, and the cells that it applies to."""
     cells = tuple(cells)
     rows = [
-        (advisory, [cell.name for cell in cells if advisory in cell.advisories])
+        (
+            f"[{markdown.text(advisory.id)}](#{advisory.id})",
+            markdown.text(_affected(advisory)),
+            _sets(advisory) or "nothing",
+            ", ".join(cell.name for cell in cells if advisory in cell.advisories) or "no image",
+        )
         for advisory in matrix.advisories
     ]
-    template = _environment().get_template("advisories.md.j2")
-    return template.render(advisories=rows, affected=_affected).rstrip("\n") + "\n"
+    table = markdown.table(("advisory", "affects", "sets", "applies to"), rows)
+    environment = _environment()
+    environment.filters |= {"text": markdown.text, "affected": _affected, "sets": _sets}
+    template = environment.get_template("advisories.md.j2")
+    return template.render(table=table, advisories=matrix.advisories).rstrip("\n") + "\n"
+
+
+def _sets(advisory: Advisory) -> str:
+    """The variables that an advisory sets, as Markdown."""
+    return ", ".join(markdown.code(f"{name}={value}") for name, value in advisory.set.items())
 
 
 def _affected(advisory: Advisory) -> str:

@@ -138,6 +138,10 @@ class Evidence:
             emulator=emulator,
         )
 
+    def counts_for(self, tests: str, level: Level) -> bool:
+        """Whether the image passed these tests (their digest), on that level or a higher one."""
+        return self.passed and self.tests == tests and self.level.reaches(level)
+
     @property
     def devices(self) -> str:
         """The devices that the probe ran on, as `2 x gfx942`."""

@@ -7,7 +7,6 @@ from testinfra.host import Host
 
 from conftest import FEW_STEPS, ImageUnderTest, Probe, ProbeRun
 from machines import DEVICES
-from rocm_images.plan.cells import ALL_REDUCE_VARIABLE, Cell
 from rocm_images.smoke import emulator
 from rocm_images.smoke.evidence import Level
 
@@ -15,11 +14,6 @@ pytestmark = pytest.mark.device
 
 # Exit codes of graph-probe (docs/probe.md).
 PASS, UNSAFE_NOT_MITIGATED, UNSAFE, NO_DEVICE, WRONG_GFX = 0, 10, 15, 20, 21
-
-
-def expects_unsafe(cell: Cell) -> bool:
-    """Whether an advisory says that captures are not safe on the cell's ROCm release."""
-    return any(ALL_REDUCE_VARIABLE in advisory.set for advisory in cell.advisories)
 
 
 def test_the_probe_passes_in_the_image_as_it_is(image: ImageUnderTest, run: ProbeRun) -> None:
@@ -30,7 +24,7 @@ def test_the_probe_passes_in_the_image_as_it_is(image: ImageUnderTest, run: Prob
 def test_the_measured_verdict_is_the_one_the_advisories_predict(
     image: ImageUnderTest, run: ProbeRun
 ) -> None:
-    expected = ("unsafe", "mitigated") if expects_unsafe(image.cell) else ("safe", "pass")
+    expected = ("unsafe", "mitigated") if image.cell.captures_are_unsafe else ("safe", "pass")
     assert (run.found["capture"]["verdict"], run.found["judgement"]["verdict"]) == expected
 
 
@@ -54,7 +48,7 @@ def test_on_a_safe_runtime_the_decode_ran_beside_a_watchdog(
     image: ImageUnderTest, run: ProbeRun
 ) -> None:
     decode = run.found["decode"]
-    assert decode["watchdog"] is not expects_unsafe(image.cell)
+    assert decode["watchdog"] is not image.cell.captures_are_unsafe
     assert bool(decode["watchdog_queries"]) is decode["watchdog"]
 
 
@@ -98,20 +92,20 @@ def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
     done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="1")
-    assert done.code == (UNSAFE_NOT_MITIGATED if expects_unsafe(image.cell) else PASS)
+    assert done.code == (UNSAFE_NOT_MITIGATED if image.cell.captures_are_unsafe else PASS)
 
 
 def test_a_watchdog_kills_the_decode_exactly_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
     done = probe("decode", "--watchdog", *FEW_STEPS)
-    assert done.code == (UNSAFE if expects_unsafe(image.cell) else PASS)
+    assert done.code == (UNSAFE if image.cell.captures_are_unsafe else PASS)
 
 
 def test_all_reduce_off_on_a_safe_runtime_is_a_warning(image: ImageUnderTest, probe: Probe) -> None:
     done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="0")
     assert done.code == PASS
-    assert bool(done.found["judgement"]["warning"]) is not expects_unsafe(image.cell)
+    assert bool(done.found["judgement"]["warning"]) is not image.cell.captures_are_unsafe
 
 
 def test_a_gpu_that_the_image_was_not_built_for_is_refused(

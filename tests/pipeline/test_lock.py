@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conftest import BUILD_PY
+from interrupted import started
 from lock_site import AITER, AITER_COMMIT, GIT, Site, instead_of, make_site
 from registry import Registry, credentials
 from rocm_images.engine.children import Children
@@ -320,20 +319,13 @@ def test_an_interrupt_ends_every_question(site: Site, silent_server: socket.sock
     before = site.lock.read_text()
     port = silent_server.getsockname()[1]
     environment = {**site.environment, **instead_of(f"http://127.0.0.1:{port}/sglang.git")}
-    process = subprocess.Popen(
-        [*BUILD_PY, "lock", f"--matrix={site.folder}/matrix.yaml"],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with silent_server.accept()[0]:
+    words = [*BUILD_PY, "lock", f"--matrix={site.folder}/matrix.yaml"]
+    with started(words, environment) as run, silent_server.accept()[0]:
         assert processes_that_name(str(port))
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+        _, stderr = run.interrupt()
+        assert run.processes == []
+    assert run.process.returncode == 130
     assert stderr.strip() == "build.py: interrupted"
-    assert not processes_that_name(str(port))
     assert site.lock.read_text() == before
 
 

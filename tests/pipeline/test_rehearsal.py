@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
 import docker
 
 from conftest import BUILD_PY, PROJECT, Answer, run_build_py
+from interrupted import started
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.plan.cells import cells_of
@@ -134,39 +134,19 @@ def test_an_interrupt_stops_every_child_and_says_what_was_finished(
     (source / "requirements.txt").write_text("packaging\n")
     # A compile that would never end; it says when it has begun.
     (source / "setup.py").write_text("print('compiles', flush=True)\nwhile True: pass\n")
-    process = subprocess.Popen(
-        [*BUILD_PY, "--arch", "942", "--rehearse", "--context", f"aiter-src={source}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "[aiter 1/1]" in line:
-            break
-    children = _children_of(process.pid)
-    assert children
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    words = [*BUILD_PY, "--arch", "942", "--rehearse", "--context", f"aiter-src={source}"]
+    with started(words) as run:
+        assert run.process.stderr is not None
+        assert any("[aiter 1/1]" in line for line in run.process.stderr)
+        # build.py itself, and its children.
+        assert len(run.processes) > 1
+        stdout, stderr = run.interrupt()
+        assert run.processes == []
+    assert run.process.returncode == 130
     assert "interrupted" in stdout
     assert "Traceback" not in stderr
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     document = json.loads((PROJECT / "build" / "summary.json").read_text())
     assert {cell["result"] for cell in document["cells"]} == {"interrupted"}
-
-
-def _children_of(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-            if parent == pid:
-                found.append(int(entry.name))
-    return found
 
 
 def test_buildx_alone_understands_the_bake_file(rehearsed: Answer, buildx: Buildx) -> None:

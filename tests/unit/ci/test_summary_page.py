@@ -55,7 +55,7 @@ def test_a_failure_is_counted_and_its_log_cannot_write_the_page(tmp_path: Path) 
     write_summary(tmp_path / "summary.json", [GOOD, BAD])
     found = page_of(tmp_path)
     assert "## Images: 1 of 2 good, 1 failed" in found
-    assert "### 950: step \\| failed" in found
+    assert "### 950: step | failed" in found
     # The log has a fence of three ticks, so that the page's has four.
     assert "````\nmake: ***\n```\n<b>\n````" in found
 

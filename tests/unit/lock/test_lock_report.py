@@ -35,6 +35,13 @@ def test_what_could_not_be_asked_is_said(small_matrix: Matrix) -> None:
     assert "- rocm/x: not resolved" in lock_report(small_matrix, (), ["rocm/x: not resolved"])
 
 
+def test_no_name_and_no_sentence_from_upstream_can_write_the_page(small_matrix: Matrix) -> None:
+    moved = Change("a`b|c", None, "sha256:bb")
+    page = lock_report(small_matrix, [moved], ["it said <b>no</b>"])
+    assert "| ``a`b\\|c`` | `-` | `sha256:bb` | none |" in page
+    assert "- it said &lt;b>no&lt;/b>" in page
+
+
 def test_a_report_that_cannot_be_written_is_a_sentence(
     small_matrix: Matrix, tmp_path: Path
 ) -> None:

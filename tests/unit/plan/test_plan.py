@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.bases import is_imitated
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -50,6 +51,34 @@ def test_a_new_base_gets_its_all_reduce_from_the_advisory_range_alone(
     assert cell.all_reduce == all_reduce
     assert cell.env["SGLANG_USE_AITER_AR"] == {"aiter": "1", "sglang": "0"}[all_reduce]
     assert "hip-event-query" in cell.all_reduce_reason
+
+
+# A fault of AITER's own, on every ROCm release: it turns AITER's all-reduce off as well.
+AITER_FAULT = """\
+advisories:
+  - id: ar-exit-barrier
+    component: AITER all-reduce
+    affected:
+      aiter: "<1"
+    symptom: garbage
+    set:
+      SGLANG_USE_AITER_AR: 0
+    why: a reason
+    references: [sgl-project/sglang#1]
+"""
+
+
+def test_captures_are_unsafe_by_the_runtimes_advisory_and_not_by_each_that_sets_the_variable(
+    matrix_file: MatrixFile,
+) -> None:
+    guarded = ("    fixed_in: ROCm 7.2.1\n", "    fixed_in: ROCm 7.2.1\n    capture_guard: true\n")
+    matrix = load(matrix_file(guarded, ("advisories:\n", AITER_FAULT)))
+    cells = by_name(matrix)
+    assert {cell.all_reduce for cell in cells.values()} == {"sglang"}
+    for cell in cells.values():
+        expected = cell.rocm == "7.2.0"
+        assert cell.captures_are_unsafe is cell.capture_guard is expected
+        assert is_imitated(matrix, cell.rocm) is expected
 
 
 def test_without_the_variable_sglangs_own_default_holds(matrix_file: MatrixFile) -> None:

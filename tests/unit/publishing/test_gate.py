@@ -278,18 +278,28 @@ def test_somebody_else_who_publishes_at_the_same_time_is_noticed() -> None:
         move_all(Contested({"a": OLD}, {}), [Move("a", OLD, NEW)])  # type: ignore[arg-type]
 
 
-def test_provenance_names_the_build_id_and_every_input() -> None:
+def test_provenance_is_the_build_id_and_every_input_and_nothing_of_the_moment() -> None:
     labels = {
         "rocm-serving-images.build-id": BUILD_ID,
         "rocm-serving-images.cell": "942-rocm7.2.2",
         "rocm-serving-images.inputs": '{"base":"abc"}',
         "org.opencontainers.image.base.name": "rocm/pytorch:x",
+        "org.opencontainers.image.source": "https://example.org/images",
     }
-    definition = provenance_of(labels)["buildDefinition"]
-    assert definition["externalParameters"]["buildId"] == BUILD_ID
-    assert definition["externalParameters"]["base"] == "rocm/pytorch:x"
-    assert definition["internalParameters"] == {"inputs": {"base": "abc"}}
-    assert provenance_of(labels) == provenance_of(dict(labels))
+    # The whole of it: no time and no machine, so that the same labels give the same statement.
+    assert provenance_of(labels) == {
+        "buildDefinition": {
+            "buildType": ("https://github.com/rocm-serving-images/rocm-serving-images/build/v1"),
+            "externalParameters": {
+                "cell": "942-rocm7.2.2",
+                "base": "rocm/pytorch:x",
+                "buildId": BUILD_ID,
+            },
+            "internalParameters": {"inputs": {"base": "abc"}},
+            "resolvedDependencies": [],
+        },
+        "runDetails": {"builder": {"id": "https://example.org/images"}, "metadata": {}},
+    }
 
 
 def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rocm_images.errors import EvidenceInvalid
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.smoke.evidence import Evidence, Level, evidence_path
+from rocm_images.smoke.evidence import SEAL, Evidence, Level, evidence_path, seal_of
 from rocm_images.smoke.verification import verify
 
 IMAGE_ID = "sha256:" + "ab" * 32
@@ -160,23 +160,51 @@ def test_what_was_written_is_read_again(small_matrix: Matrix, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "change",
     [
-        ('"schema": 1', '"schema": 2'),
-        (IMAGE_ID, "sha256:other"),
-        ("{", "["),
-        ('"level"', '"l"'),
-        # Changed by hand: its checksum is another one.
-        ('"tests_passed": 3', '"tests_passed": 4'),
-        ('"seal"', '"sail"'),
+        {"schema": 2},
+        {"image_id": "sha256:other"},
+        {"level": "impressive"},
+        {"failures": None},
+        {"who": "somebody"},
     ],
 )
-def test_evidence_that_does_not_fit_is_none(
+def test_evidence_that_does_not_fit_is_none_whatever_its_seal_says(
+    small_matrix: Matrix, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    path = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True)).write(tmp_path)
+    document = {**json.loads(path.read_text()), **change}
+    # Sealed again: the seal is not what it fails by.
+    path.write_text(json.dumps({**document, SEAL: seal_of(document)}))
+    assert Evidence.read(tmp_path, IMAGE_ID) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"tests_passed": 3', '"tests_passed": 4'),
+        ('"seal": "sha256:', '"seal": "sha256:0'),
+        ('"seal"', '"sail"'),
+        ("{", "["),
+    ],
+)
+def test_evidence_that_was_changed_by_hand_is_none(
     small_matrix: Matrix, tmp_path: Path, old: str, new: str
 ) -> None:
     path = evidence(small_matrix, Level.STAND_IN, probe(stand_in=True)).write(tmp_path)
-    path.write_text(path.read_text().replace(old, new, 1))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
     assert Evidence.read(tmp_path, IMAGE_ID) is None
+
+
+def test_evidence_counts_for_the_tests_that_passed_up_to_its_level(small_matrix: Matrix) -> None:
+    found = evidence(small_matrix, Level.EMULATED, probe(stand_in=False))
+    assert found.counts_for(found.tests, Level.EMULATED)
+    assert found.counts_for(found.tests, Level.STAND_IN)
+    assert not found.counts_for(found.tests, Level.GPU)
+    assert not found.counts_for("1" * 64, Level.STATIC)
+    assert not replace(found, passed=False).counts_for(found.tests, Level.STATIC)
 
 
 def test_evidence_says_whose_runtime_was_measured(small_matrix: Matrix) -> None:
