@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
-    ("errors", "markdown", "places", "tables"),
+    ("digests", "errors", "markdown", "places", "tables"),
     ("matrix",),
     ("plan",),
     ("recipe",),
