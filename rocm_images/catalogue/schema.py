@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rocm_images.digests import Digest
 from rocm_images.matrix.types import ReleaseText, VersionText
 from rocm_images.smoke.evidence import Level
 
@@ -36,7 +37,6 @@ def _unbroken(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_unbroken)]
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
 Repository = Annotated[
     str,

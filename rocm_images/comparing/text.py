@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rocm_images import markdown
+from rocm_images import digests, markdown
 from rocm_images.comparing.difference import Change, Difference, difference
-from rocm_images.comparing.facts import ImageFacts, LayerFact
+from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import text_table
 
 _KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
@@ -30,7 +30,8 @@ def as_text(found: Difference) -> str:
     layers += [("+", layer) for layer in found.added_layers]
     if layers:
         rows = [
-            (sign, _megabytes(layer.size), _digest(layer), layer.step) for sign, layer in layers
+            (sign, _megabytes(layer.size), digests.short(layer.digest), layer.step)
+            for sign, layer in layers
         ]
         parts += ["", text_table(("LAYERS", "MB", "DIGEST", "STEP"), rows)]
     return "\n".join(parts)
@@ -108,7 +109,3 @@ def _short(value: str | None) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}"
-
-
-def _digest(layer: LayerFact) -> str:
-    return layer.digest.removeprefix("sha256:")[:12]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from rocm_images import digests
 from rocm_images.deploying.run_flags import (
     MODEL_CACHE,
     PORT,
@@ -18,7 +19,7 @@ from rocm_images.deploying.run_flags import (
 from rocm_images.errors import InputError
 from rocm_images.places import TEMPLATES
 
-_PINNED = re.compile(r"[A-Za-z0-9.:\[\]_/-]+@sha256:[0-9a-f]{64}")
+_PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{digests.PATTERN}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 START_MINUTES = 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rocm_images import digests
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
@@ -17,7 +18,7 @@ from rocm_images.smoke.evidence import Evidence, Level
 
 _REFERENCE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[^/@]+)/(?P<path>[a-z0-9][a-z0-9._/-]*)"
-    r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    rf"(?::(?P<tag>[\w][\w.-]{{0,127}}))?(?:@(?P<digest>{digests.PATTERN}))?"
 )
 _IMMUTABLE = re.compile(r".*-[0-9a-f]{12}")
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rocm_images import digests
 from rocm_images.errors import InputError, LockError
 from rocm_images.files import write_whole
 from rocm_images.matrix.located_model import read_model
@@ -25,7 +26,6 @@ _HEADER = """\
 # What the names of {matrix} stood for when `python build.py lock` asked: the digest of each base
 # image, the commit of each git ref. Written by that command, to be committed.
 """
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 # A repository in git's newer object format has commits of 64 digits.
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _SOURCE_KEY = re.compile(r"https://[^\s#]+#[^\s#]+", re.ASCII)
@@ -37,7 +37,7 @@ def digest(text: str) -> str:
     Raises:
         ValueError: it is not.
     """
-    if not _DIGEST.fullmatch(text):
+    if not re.fullmatch(digests.PATTERN, text):
         raise ValueError(f"{text!r} is not a digest: sha256: and 64 hex digits")
     return text
 

@@ -14,6 +14,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator
 
+from rocm_images import digests
+
 # The official grammar of an image reference, without its rarely used corners.
 # https://pkg.go.dev/github.com/distribution/reference
 _PATH_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -21,7 +23,7 @@ _REPOSITORY = (
     r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?\.[a-zA-Z0-9.-]*[a-zA-Z0-9]|localhost|"
     rf"\[[0-9a-fA-F:]+\]|[a-zA-Z0-9.-]+(?=:\d))(?::\d+)?/)?{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
 )
-_IMAGE = re.compile(rf"({_REPOSITORY})(?::([\w][\w.-]{{0,127}}))?(?:@(sha256:[0-9a-f]{{64}}))?")
+_IMAGE = re.compile(rf"({_REPOSITORY})(?::([\w][\w.-]{{0,127}}))?(?:@({digests.PATTERN}))?")
 
 
 def _pattern(pattern: str, sentence: str) -> AfterValidator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rocm_images import digests
 from rocm_images.errors import InputError, PublishRefused, closest
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell
@@ -52,7 +53,7 @@ def refusal(
     how = _HOW_TO_TEST[wanted.evidence].format(
         cell=f"--arch {cell.arch} --base {cell.rocm}", gpus=" or ".join(cell.gpus)
     )
-    shown = image_id.removeprefix("sha256:")[:12]
+    shown = digests.short(image_id)
     if evidence is None:
         return f"{cell.name}: no evidence for image {shown}: {how}"
     if not evidence.passed:

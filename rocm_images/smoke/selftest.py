@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from rocm_images.digests import Digest
 from rocm_images.smoke.evidence import Level
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Status = Literal["passed", "failed", "not-run"]
 TierName = Literal["doctor", "probe", "serve", "race"]
 TIERS: tuple[str, ...] = get_args(TierName)
