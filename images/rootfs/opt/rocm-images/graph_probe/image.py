@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from graph_probe.exit_codes import ExitCode, ProbeError
-from image_facts.description import PLACE, Facts, FactsError, NoFile, of_object, read
+from image_facts.description import PLACE, Facts, FactsError, NoFile, of_object, read, read_or_empty
 
 PATH_VARIABLE = "GRAPH_PROBE_IMAGE_JSON"
 ELSE_VARIABLE = "GRAPH_PROBE_FACTS"
-"""What is known of an image without a description, as its JSON: `build.py probe` sets it."""
+"""For an image without facts about HIP: the JSON that has them. `build.py probe` sets it."""
 
 
 def expected_gfx(asked: str | None, environment: Mapping[str, str]) -> str | None:
@@ -37,15 +37,14 @@ def expected_gfx(asked: str | None, environment: Mapping[str, str]) -> str | Non
 
 
 def known_facts(environment: Mapping[str, str]) -> Facts:
-    """The image's description, or what the environment has for it; else nothing."""
-    try:
-        return read(_path(environment))
-    except FactsError:
-        pass
+    """Facts that name HIP's releases: the image's, or those that the environment gives, if any."""
+    facts = read_or_empty(_path(environment))
+    if facts.hip_builds:
+        return facts
     try:
         return of_object(json.loads(environment.get(ELSE_VARIABLE) or "{}"))
     except (ValueError, FactsError):
-        return Facts()
+        return facts
 
 
 def _path(environment: Mapping[str, str]) -> Path:
