@@ -24,7 +24,7 @@ SIZES: Mapping[int, tuple[int, int]] = {
 
 
 def write_matrix(path: Path, archs: int, bases: int) -> None:
-    """The project's matrix with that many archs and bases, at least 2 of each."""
+    """The project's matrix with that many archs and bases, at least its own number of archs."""
     # As text: no scalar becomes a number.
     document: dict[str, Any] = yaml.load((PROJECT / "matrix.yaml").read_text(), yaml.BaseLoader)
     # The first ones are the project's: advisories name them.
@@ -32,6 +32,7 @@ def write_matrix(path: Path, archs: int, bases: int) -> None:
         name = f"{0xA00 + number:x}"
         gpus = [f"Made-up GPU {number}"]
         document["archs"][name] = {"gfx": f"gfx{name}", "family": f"mi{number}z", "gpus": gpus}
+    document["bases"] = dict(list(document["bases"].items())[:bases])
     for number in range(bases - len(document["bases"])):
         image = f"rocm/pytorch:rocm8.0.{number}"
         document["bases"][f"8.0.{number}"] = {"image": image, "torch": "2.9.1"}

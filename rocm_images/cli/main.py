@@ -323,15 +323,24 @@ def smoke(
 @click.option("--gfx", default="gfx942", show_default=True, help="The GPUs' architecture.")
 @click.option("--gpus", type=click.IntRange(1, 16), default=2, show_default=True, help="How many.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@matrix_option
 @rehearse_option
-def probe(image: str, gfx: str, gpus: int, arguments: tuple[str, ...], site: Site) -> None:
+def probe(
+    image: str,
+    gfx: str,
+    gpus: int,
+    arguments: tuple[str, ...],
+    matrix_path: Path,
+    site: Site,
+) -> None:
     """Run graph-probe in any IMAGE with a HIP runtime, on emulated GPUs: docs/emulation.md.
 
     ARGUMENTS are graph-probe's.  [default: capture, then replay]
     """
     from rocm_images.smoke.any_image import probe_image
 
-    sys.exit(probe_image(site.engine(), image, arguments, gfx=gfx, gpus=gpus))
+    matrix, _ = load(matrix_path)
+    sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 
 @main.command()

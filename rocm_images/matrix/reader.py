@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 from packaging.version import Version
@@ -44,6 +44,7 @@ def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
     """Problems that no single value shows."""
     yield from _check_names(matrix)
     yield from _check_channels(matrix)
+    yield from _check_hip_builds(matrix)
     exclusions = list(_check_exclusions(matrix))
     yield from exclusions
     if not exclusions:
@@ -76,6 +77,23 @@ def _check_channels(matrix: Matrix) -> Found:
         if other != name:
             sentence = f"{name} and {other} would move the same tags: give one another suffix"
             yield ("channels", name), sentence
+
+
+def _check_hip_builds(matrix: Matrix) -> Found:
+    spans = {
+        hip: (Version(build.first), Version(build.last)) for hip, build in matrix.hip_builds.items()
+    }
+    for hip, (first, last) in spans.items():
+        if first > last or {first.release[:2], last.release[:2]} != {Version(hip).release[:2]}:
+            sentence = f"first to last is to be a range of releases of ROCm {hip.rsplit('.', 1)[0]}"
+            yield ("hip_builds", hip, "first"), sentence
+    for (one, (_, last)), (other, (first, _)) in pairwise(sorted(spans.items(), key=_by_release)):
+        if first <= last:
+            yield ("hip_builds", other, "first"), f"{one} has ROCm {first} already: keep one"
+
+
+def _by_release(span: tuple[str, tuple[Version, Version]]) -> tuple[Version, Version]:
+    return span[1]
 
 
 def _check_exclusions(matrix: Matrix) -> Found:

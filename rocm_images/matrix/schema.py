@@ -60,6 +60,15 @@ class Base(_Model):
     recommended: bool = False
 
 
+class HipBuild(_Model):
+    """The first and the last ROCm release known to have a version of HIP; those between have it."""
+
+    first: ReleaseText
+    last: ReleaseText
+    why: Sentence
+    references: tuple[Reference, ...] = ()
+
+
 class Source(_Model):
     """One source tree, by git. `version` is what the built package must report."""
 
@@ -162,6 +171,7 @@ class Matrix(_Model):
     """Of the release of the images: what a build writes carries it, whenever it runs."""
     archs: Annotated[dict[ArchName, Arch], Field(min_length=1)]
     bases: Annotated[dict[ReleaseText, Base], Field(min_length=1)]
+    hip_builds: dict[ReleaseText, HipBuild] = {}
     sources: Sources
     packages: dict[Word, Package] = {}
     env: dict[EnvironmentName, Setting] = {}

@@ -17,6 +17,7 @@ from rocm_images.files import write_whole
 from rocm_images.matrix.schema import Advisory, Matrix
 from rocm_images.places import ROOTFS, TEMPLATES
 from rocm_images.plan.cells import Cell
+from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
@@ -32,7 +33,7 @@ def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
             sources=matrix.sources,
             packages=matrix.packages,
             labels=labels_of(matrix, cell),
-            image_json=_image_json(matrix, cell),
+            image_json=image_json(matrix, cell),
         )
         yield cell, text.rstrip("\n") + "\n"
 
@@ -87,30 +88,6 @@ def _affected(advisory: Advisory) -> str:
     parts = [f"{name} {text}" for name, text in named if text]
     parts += [f"arch {arch}" for arch in ranges.archs]
     return ", ".join(parts) or "every image"
-
-
-def _image_json(matrix: Matrix, cell: Cell) -> str:
-    """What the programs inside the image know about it, as JSON."""
-    facts = {
-        "cell": cell.name,
-        "gfx": cell.gfx,
-        "gpus": list(cell.gpus),
-        "rocm": cell.rocm,
-        "sglang": matrix.sources.sglang.version,
-        "aiter": matrix.sources.aiter.version,
-        "packages": {name: package.version for name, package in matrix.packages.items()},
-        "capture_guard": cell.capture_guard,
-        "env": cell.env,
-        "warnings": [
-            {
-                "id": advisory.id,
-                "text": f"{advisory.component}: {advisory.symptom}. "
-                f"Use an image on ROCm {advisory.base_at_least} or later.",
-            }
-            for advisory in cell.warnings
-        ],
-    }
-    return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
 def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError, ExitCode, InputError
+from rocm_images.matrix.schema import Matrix
+from rocm_images.recipe.facts import hip_facts
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
 
 # What needs nothing of an image but its HIP runtime: no decode, and no setting to judge.
 DEFAULT = (("capture",), ("replay",))
 SECONDS = 600
+FACTS_VARIABLE = "GRAPH_PROBE_FACTS"
 
 
 def probe_image(
-    engine: Engine, image: str, arguments: Sequence[str], *, gfx: str, gpus: int
+    engine: Engine,
+    image: str,
+    arguments: Sequence[str],
+    matrix: Matrix,
+    *,
+    gfx: str,
+    gpus: int,
 ) -> ExitCode:
     """Run the probe, with its output on this process's; DONE where it ended with 0.
 
@@ -27,9 +37,12 @@ def probe_image(
         BuildFailed: the emulator does not build.
     """
     emulator.provide(engine, Children())
+    # An image that is not ours has no facts of its own.
+    known = json.dumps(hip_facts(matrix, None))
+    environment = {**emulator.environment(gfx, gpus), FACTS_VARIABLE: known}
     ended = []
     for words in (tuple(arguments),) if arguments else DEFAULT:
-        status = _run(engine, image, words, emulator.environment(gfx, gpus))
+        status = _run(engine, image, words, environment)
         if status != 0:
             ended.append(f"graph-probe {' '.join(words)} ended with {status}")
     if not ended:

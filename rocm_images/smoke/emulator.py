@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = PROJECT / "emulation"
 PROBE = ROOTFS / "opt" / "rocm-images" / "graph_probe"
+FACTS = PROBE.with_name("image_facts")
 REPOSITORY = "rocm-serving-images-emulator"
 MOUNTED_AT = "/opt/emulation"
 LIBRARY = f"{MOUNTED_AT}/libhsa-runtime64.so.1"
@@ -38,7 +39,7 @@ MACHINES = frozenset({"x86_64", "amd64"})
 
 def reference() -> str:
     """The name of the emulator's image; it holds a digest of what it is built from."""
-    parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", PROBE)]
+    parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", PROBE, FACTS)]
     recipe = [(FOLDER / name).read_bytes() for name in ("Dockerfile", "Makefile")]
     content = repr((parts, recipe))
     return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"

@@ -34,3 +34,11 @@ def test_image_json_describes_the_cell(image: ImageUnderTest, host: Host) -> Non
     cell = image.cell
     assert (facts["cell"], facts["gfx"], facts["rocm"]) == (cell.name, cell.gfx, cell.rocm)
     assert facts["env"] == cell.env
+
+
+def test_image_sh_says_the_same_to_the_shell(image: ImageUnderTest, host: Host) -> None:
+    said = host.check_output(
+        "image_warning() { :; }; . /opt/rocm-images/image.sh;"
+        ' echo "$image_cell $image_gfx $image_rocm"'
+    )
+    assert said == f"{image.cell.name} {image.cell.gfx} {image.cell.rocm}"

@@ -104,10 +104,11 @@ def entry(
 
 def catalogue(matrix: Matrix) -> Catalogue:
     """Every cell of a matrix, on three levels, and the images that these replaced."""
-    levels = [Level.STATIC, Level.GPU, Level.STAND_IN, Level.STATIC]
+    levels = {"942-rocm7.2.2": Level.GPU, "950-rocm7.2.0": Level.STAND_IN}
     before = [entry(matrix, cell, build="0", level=Level.STATIC) for cell in cells_of(matrix)]
     now = [
         entry(matrix, cell, level=level, published=SECOND, stand_in=level is Level.STAND_IN)
-        for cell, level in zip(cells_of(matrix), levels, strict=True)
+        for cell in cells_of(matrix)
+        for level in [levels.get(cell.name, Level.STATIC)]
     ]
     return merged(merged(None, before, FIRST), now, SECOND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,27 @@ def matrix_file(tmp_path: Path) -> Callable[..., Path]:
             text = text.replace(old, new, 1)
         path = tmp_path / "matrix.yaml"
         path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def with_bases(tmp_path: Path) -> Callable[..., Path]:
+    """Copies the project's matrix with bases that it lacks, each a block as the README has it."""
+
+    def write(*releases: str) -> Path:
+        found = re.search(
+            r"```yaml\nbases:\n(  ([\d.]+):\n.*?)```",
+            (PROJECT / "README.md").read_text(),
+            re.DOTALL,
+        )
+        assert found, "the README shows no base"
+        block, shown = found.groups()
+        text = (PROJECT / "matrix.yaml").read_text()
+        blocks = [block.replace(shown, new) for new in releases if f"\n  {new}:\n" not in text]
+        path = tmp_path / "matrix.yaml"
+        path.write_text(text.replace("\nbases:\n", f"\nbases:\n{''.join(blocks)}", 1))
         return path
 
     return write

@@ -9,12 +9,13 @@ from made_up_catalogue import entry, manifest
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.selection import cell_named
 from rocm_images.smoke.evidence import Level
 
 
 @pytest.fixture
 def cell(project_matrix: Matrix) -> Cell:
-    return cells_of(project_matrix)[0]
+    return cell_named(cells_of(project_matrix), "942-rocm7.2.0")
 
 
 def test_settings_are_those_that_advisories_set(project_matrix: Matrix, cell: Cell) -> None:
@@ -33,7 +34,7 @@ def test_every_advisory_is_there_and_the_cells_warnings_are_marked(
     assert [issue.id for issue in found.known_issues] == [a.id for a in cell.advisories]
     assert [issue.id for issue in found.warnings] == [a.id for a in cell.warnings]
     assert found.warnings
-    assert not entry(project_matrix, cells_of(project_matrix)[1]).warnings
+    assert not entry(project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.2")).warnings
 
 
 def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell: Cell) -> None:

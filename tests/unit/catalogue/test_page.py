@@ -17,6 +17,7 @@ from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_word
 from rocm_images.cli.main import main
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.selection import cell_named
 from rocm_images.smoke.evidence import Level
 
 
@@ -30,7 +31,9 @@ def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
 
 @pytest.mark.parametrize("level", list(Level))
 def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> None:
-    image = entry(project_matrix, cells_of(project_matrix)[0], level=level)
+    image = entry(
+        project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"), level=level
+    )
     found = level_in_words(image.tested_on)
     on_none = level in (Level.STATIC, Level.STAND_IN, Level.EMULATED)
     assert found.on_a_gpu is not on_none
@@ -40,7 +43,7 @@ def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> No
 
 
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
-    cell = cells_of(project_matrix)[0]
+    cell = cell_named(cells_of(project_matrix), "942-rocm7.2.0")
     real = page(merged(None, [entry(project_matrix, cell)], FIRST))
     assert "tand-in" not in real
     rehearsed = page(merged(None, [entry(project_matrix, cell, stand_in=True)], FIRST))
@@ -48,7 +51,7 @@ def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
 
 
 def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
-    image = entry(project_matrix, cells_of(project_matrix)[0])
+    image = entry(project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"))
     failed = image.tested_on.model_copy(update={"passed": False, "tests_failed": 3})
     text = page(merged(None, [image.model_copy(update={"tested_on": failed})], FIRST))
     assert "It failed 3 of its tests." in text
@@ -57,7 +60,9 @@ def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
 
 def test_no_text_of_the_catalogue_becomes_markup(project_matrix: Matrix) -> None:
     evil = "</style></script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
-    image = entry(project_matrix, cells_of(project_matrix)[0], level=Level.STAND_IN)
+    image = entry(
+        project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"), level=Level.STAND_IN
+    )
     document = json.loads(image.model_dump_json())
     document["gpus"] = [evil]
     document["base_image"] = evil

@@ -43,6 +43,16 @@ def test_off_over_an_unsafe_runtime_passes_as_mitigated_and_says_it_is_not_safe(
     assert "the risk is reduced, the image is not safe" in judgement.sentence
 
 
+@pytest.mark.parametrize("holds", [None, True])
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_the_release_that_cures_is_named_where_the_image_knows_it(
+    value: str, holds: bool | None
+) -> None:
+    setting = read_setting({VARIABLE: value})
+    assert "ROCm 7.2.1 or newer" in judge(False, setting, holds, "7.2.1").sentence
+    assert "a newer ROCm" in judge(False, setting, holds).sentence
+
+
 def test_aiter_over_a_safe_runtime_passes_without_a_warning() -> None:
     judgement = judge(True, read_setting({VARIABLE: "1"}))
     assert (judgement.verdict, judgement.warning) == ("pass", None)

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from graph_probe.device import version_text
 from graph_probe.exit_codes import ExitCode, ProbeError
-from graph_probe.image import expected_gfx
+from graph_probe.image import expected_gfx, known_facts
 from graph_probe.options import parse
 from graph_probe.sabotage import Sabotage
+from image_facts.description import CaptureBug
+from image_facts.hip_builds import HipBuild
+from rocm_images.matrix.schema import Matrix
+from rocm_images.recipe.facts import hip_facts
+from rocm_images.smoke.any_image import FACTS_VARIABLE
 
 
 def test_a_run_with_no_arguments_takes_every_device_and_four_batch_sizes() -> None:
@@ -108,6 +114,29 @@ def test_the_gfx_of_the_arguments_wins_over_the_images(image_json: dict[str, str
 
 def test_without_an_image_description_no_gfx_is_expected() -> None:
     assert expected_gfx(None, {"GRAPH_PROBE_IMAGE_JSON": "/nonexistent/image.json"}) is None
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", '{"gfx": "gfx942", "rocm": "7.2.0"}'])
+def test_an_image_that_knows_nothing_of_hip_is_given_what_the_matrix_knows(
+    text: str | None, image_json: dict[str, str], project_matrix: Matrix
+) -> None:
+    path = Path(image_json["GRAPH_PROBE_IMAGE_JSON"])
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    assert known_facts(image_json).hip_builds == ()
+    given = {**image_json, FACTS_VARIABLE: json.dumps(hip_facts(project_matrix, None))}
+    facts = known_facts(given)
+    assert version_text("hip", 70253211, facts.hip_builds).endswith("ROCm 7.2.1 to 7.2.4")
+    assert facts.capture_bug == CaptureBug(here=False, free_from="7.2.1")
+    assert known_facts({**image_json, FACTS_VARIABLE: "{"}).hip_builds == ()
+
+
+def test_what_the_image_knows_of_hip_is_not_replaced(image_json: dict[str, str]) -> None:
+    own = {"hip_builds": [{"hip": "7.2.1000", "first": "7.2.0", "last": "7.2.0"}]}
+    Path(image_json["GRAPH_PROBE_IMAGE_JSON"]).write_text(json.dumps(own))
+    given = known_facts({**image_json, FACTS_VARIABLE: '{"hip_builds": []}'}).hip_builds
+    assert given == (HipBuild.of("7.2.1000", "7.2.0", "7.2.0"),)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"gfx": 942}', '{"gfx": "mi300x"}'])

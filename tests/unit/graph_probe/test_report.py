@@ -13,6 +13,7 @@ from graph_probe.exit_codes import ExitCode
 from graph_probe.findings import BatchResult, DecodeResult, Findings
 from graph_probe.judgement import judge, read_setting
 from graph_probe.tokens import BatchCheck
+from image_facts.hip_builds import HipBuild
 
 Outcomes = Callable[..., list[Outcome]]
 
@@ -122,11 +123,15 @@ def test_a_control_that_survived_is_reported_as_not_enforced(outcomes: Outcomes)
 
 
 def test_the_version_integer_is_told_as_the_rocm_release_it_belongs_to() -> None:
-    assert version_text("hip", 70226015) == "HIP 7.2.26015, ROCm 7.2.0"
-    assert version_text("hip", 70253211) == "HIP 7.2.53211, ROCm 7.2.1, 7.2.2 or 7.2.4"
-    assert version_text("hip", 60443484) == "HIP 6.4.43484, ROCm 6.4.3"
-    assert version_text("hip", 70399999) == "HIP 7.3.99999, ROCm 7.3, patch release unknown"
-    assert version_text("cuda", 13000) == "CUDA 13.0"
+    builds = [
+        HipBuild.of("7.2.26015", "7.2.0", "7.2.0"),
+        HipBuild.of("7.2.53211", "7.2.1", "7.2.4"),
+    ]
+    assert version_text("hip", 70226015, builds) == "HIP 7.2.26015, ROCm 7.2.0"
+    assert version_text("hip", 70253211, builds) == "HIP 7.2.53211, ROCm 7.2.1 to 7.2.4"
+    unknown = "HIP 7.3.99999, ROCm 7.3, patch release unknown"
+    assert version_text("hip", 70399999, builds) == unknown
+    assert version_text("cuda", 13000, builds) == "CUDA 13.0"
 
 
 def test_emulated_gpus_and_the_stand_in_are_two_things_and_both_are_said(

@@ -10,6 +10,8 @@ from typing import Any
 
 import shared_objects
 from image_doctor.image import Image
+from image_facts.description import PLACE, read
+from image_facts.shell import as_shell
 from stand_in_code_objects import bundle_for
 
 TRITON = "3.7.0+amd.rocm7.2.0.git89002410"
@@ -24,6 +26,11 @@ DESCRIPTION: dict[str, Any] = {
     "aiter": "0.1.19",
     "packages": {"triton": TRITON, "triton-kernels": "1.0.0+amd"},
     "floors": {"aiter": 3},
+    "capture_bug": {"here": False, "free_from": "7.2.1"},
+    "hip_builds": [
+        {"hip": "7.2.26015", "first": "7.2.0", "last": "7.2.0"},
+        {"hip": "7.2.53211", "first": "7.2.1", "last": "7.2.4"},
+    ],
     "env": {"SGLANG_MOE_PADDING": "1", "SGLANG_USE_AITER_AR": "1"},
 }
 DISPATCH = """
@@ -63,7 +70,12 @@ class MadeUpImage:
         """Write image.json as the build does; a change to None takes a key out."""
         self.description |= changes
         kept = {key: value for key, value in self.description.items() if value is not None}
-        self.write("opt/rocm-images/image.json", json.dumps(kept, indent=2))
+        self.describe_as(json.dumps(kept, indent=2))
+
+    def describe_as(self, text: str) -> None:
+        """Write image.json, and image.sh from it as the build does."""
+        facts = read(self.write(PLACE, text))
+        self.write("opt/rocm-images/image.sh", as_shell(facts))
 
     def add_package(self, name: str, version: str, *lines: str) -> None:
         folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"

@@ -6,7 +6,7 @@ import pytest
 
 from image_doctor import environment
 from image_doctor.check import Status
-from image_doctor.image import DESCRIPTION
+from image_facts.description import PLACE
 from made_up_image import MadeUpImage
 
 
@@ -17,9 +17,9 @@ def test_a_whole_description_passes(made: MadeUpImage) -> None:
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"cell": 1}'])
 def test_a_description_that_is_not_whole_fails(made: MadeUpImage, text: str | None) -> None:
     if text is None:
-        (made.root / DESCRIPTION).unlink()
+        (made.root / PLACE).unlink()
     else:
-        made.write(DESCRIPTION, text)
+        made.write(PLACE, text)
     assert environment.check_description(made.image).status is Status.FAIL
 
 

@@ -10,7 +10,8 @@ import pytest
 from image_doctor import guard_check
 from image_doctor.check import Status
 from image_doctor.guard_check import LIBRARY, check_capture_guard
-from image_doctor.image import DESCRIPTION, Image
+from image_doctor.image import Image
+from image_facts.description import PLACE
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def describe(root: Path, **facts: object) -> None:
-    path = root / DESCRIPTION
+    path = root / PLACE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(facts))
 

@@ -9,6 +9,7 @@ import pytest
 import shared_objects
 from image_doctor import runtime
 from image_doctor.check import Status
+from image_facts.hip_builds import of_integer
 from made_up_image import HIP_OF_7_2_0, HIP_OF_7_2_2, MadeUpImage
 
 
@@ -108,7 +109,38 @@ def test_an_unknown_hip_in_torch_is_a_warning(made: MadeUpImage) -> None:
 
 
 def test_a_version_integer_and_a_file_name_mean_the_same() -> None:
-    by_integer = runtime.of_integer(Path("x"), HIP_OF_7_2_2)
     by_name = runtime.of_name(Path("libamdhip64.so.7.2.53211"))
-    assert by_integer.hip == by_name.hip == (7, 2, 53211)
-    assert by_integer.releases == by_name.releases
+    assert of_integer(HIP_OF_7_2_2) == by_name.hip == (7, 2, 53211)
+
+
+@pytest.mark.parametrize(
+    ("rocm", "hip_version", "status"),
+    [
+        ("7.2.3", HIP_OF_7_2_2, Status.PASS),  # between two releases that are known to have it
+        ("7.2.3", HIP_OF_7_2_0, Status.FAIL),
+        ("7.2.5", HIP_OF_7_2_2, Status.PASS),  # the table knows no later build
+        ("7.2.5", HIP_OF_7_2_0, Status.FAIL),  # and this one was replaced before
+        ("7.2.0", HIP_OF_7_2_2, Status.FAIL),
+        ("7.1.1", HIP_OF_7_2_0, Status.FAIL),
+    ],
+)
+def test_releases_that_no_entry_names_are_judged_by_those_around_them(
+    made: MadeUpImage, rocm: str, hip_version: int, status: Status
+) -> None:
+    path = made.root / "opt/rocm/lib/libamdhip64.so.7"
+    shared_objects.write(path, soname="libamdhip64.so.7", hip_version=hip_version)
+    made.describe(rocm=rocm)
+    assert runtime.check_hip_runtime(made.image).status is status
+
+
+def test_a_copy_in_torch_that_may_be_older_is_a_warning(made: MadeUpImage) -> None:
+    made.set_torch_runtime(HIP_OF_7_2_2)
+    made.describe(rocm="7.2.5")
+    assert runtime.check_hip_runtime(made.image).status is Status.WARN
+
+
+def test_an_image_without_the_table_is_judged_by_hips_version(made: MadeUpImage) -> None:
+    made.describe(hip_builds=None, capture_bug=None)
+    assert runtime.check_hip_runtime(made.image).status is Status.PASS
+    made.describe(rocm="7.3.0")
+    assert runtime.check_hip_runtime(made.image).status is Status.FAIL

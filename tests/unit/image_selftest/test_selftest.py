@@ -423,7 +423,7 @@ def test_a_bad_argument_is_a_sentence(
 def test_a_signal_ends_it_and_what_it_started(tmp_path: Path) -> None:
     # A doctor that says that it runs, and then waits.
     packages = tmp_path / "packages"
-    for name in ("image_selftest", "graph_probe"):
+    for name in ("image_selftest", "image_facts", "graph_probe"):
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).symlink_to(LAUNCHER.parents[2] / "opt" / "rocm-images" / name)
     doctor = packages / "image_doctor"

@@ -94,6 +94,28 @@ ONE_MISTAKE = {
         5,
         "both recommended",
     ),
+    "a HIP that ends before it begins": (
+        "sources:\n",
+        "hip_builds:\n  7.2.100: {first: 7.2.1, last: 7.2.0, why: w}\nsources:\n",
+        24,
+        13,
+        "a range of releases of ROCm 7.2",
+    ),
+    "a HIP of another minor release": (
+        "sources:\n",
+        "hip_builds:\n  7.2.100: {first: 7.2.1, last: 7.3.0, why: w}\nsources:\n",
+        24,
+        13,
+        "a range of releases of ROCm 7.2",
+    ),
+    "two HIPs of one release": (
+        "sources:\n",
+        "hip_builds:\n  7.2.200: {first: 7.2.1, last: 7.2.3, why: w}\n"
+        "  7.2.100: {first: 7.2.0, last: 7.2.1, why: w}\nsources:\n",
+        24,
+        13,
+        "7.2.100 has ROCm 7.2.1 already",
+    ),
     "two archs with one tag": ("family: mi35x", "family: mi30x", 11, 3, "both be tagged"),
     "an advisory that stands twice": (
         "advisories:\n",

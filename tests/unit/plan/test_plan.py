@@ -22,8 +22,8 @@ def by_name(matrix: Matrix) -> dict[str, Cell]:
     return {cell.name: cell for cell in cells_of(matrix)}
 
 
-def test_every_arch_meets_every_base(project_matrix: Matrix) -> None:
-    assert list(by_name(project_matrix)) == [
+def test_every_arch_meets_every_base(small_matrix: Matrix) -> None:
+    assert list(by_name(small_matrix)) == [
         "942-rocm7.2.0",
         "942-rocm7.2.2",
         "950-rocm7.2.0",

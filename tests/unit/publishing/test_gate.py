@@ -12,6 +12,7 @@ import pytest
 from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.selection import cell_named
 from rocm_images.publishing.gate import channel_named, check_stand_in, refusal
 from rocm_images.publishing.rollback import rolling_tags_of
 from rocm_images.publishing.rolling_tags import Move, move_all
@@ -29,7 +30,7 @@ IMAGE = f"sha256:{'a' * 64}"
 
 @pytest.fixture
 def cell(project_matrix: Matrix) -> Cell:
-    return cells_of(project_matrix)[1]
+    return cell_named(cells_of(project_matrix), "942-rocm7.2.2")
 
 
 @pytest.fixture

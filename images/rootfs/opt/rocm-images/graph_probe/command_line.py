@@ -108,7 +108,10 @@ def _run(options: Options, findings: Findings) -> None:
         session.run(folder, library.torch_folder(), gfx)
     if options.command == "run" and findings.capture:
         holds = findings.guarded.safe if findings.guarded else None
-        findings.judgement = judge(findings.capture.safe, read_setting(os.environ), holds)
+        bug = image.known_facts(os.environ).capture_bug
+        free_from = bug.free_from if bug else None
+        safe, setting = findings.capture.safe, read_setting(os.environ)
+        findings.judgement = judge(safe, setting, holds, free_from)
         announce(report.judgement_text(findings.judgement))
 
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from ctypes import byref, c_int
 from typing import Any, NamedTuple
 
 from graph_probe.emulator import Emulator, mapped_emulator, sha256_of
 from graph_probe.exit_codes import ExitCode, ProbeError
+from graph_probe.image import known_facts
 from graph_probe.runtime import SUCCESS, Runtime, error_name
+from image_facts import hip_builds
+from image_facts.hip_builds import HipBuild
 
 STAND_IN_PREFIX = "HIP stand-in"
-
-# The build number in a HIP version tells patch releases of ROCm apart, the version itself does
-# not. 53211, which three releases share, and 43484 were measured on AMD's 7.2.4 and 6.4.3 (integers
-# 70253211 and 60443484); 26015 was seen in sglang and ATOM issue threads.
-_ROCM_OF_BUILD = {
-    26015: "ROCm 7.2.0",
-    43484: "ROCm 6.4.3",
-    53211: "ROCm 7.2.1, 7.2.2 or 7.2.4",
-}
 
 _CUDA_COMPUTE_CAPABILITY = (75, 76)
 
@@ -67,12 +62,13 @@ class RuntimeFacts(NamedTuple):
         return " (a stand-in, no GPU)" if self.is_stand_in else ""
 
 
-def version_text(backend: str, version: int) -> str:
-    """`version` of RuntimeGetVersion for people, with a guess at the ROCm release on HIP."""
+def version_text(backend: str, version: int, builds: Sequence[HipBuild]) -> str:
+    """`version` of RuntimeGetVersion for people, with the ROCm releases of a HIP that is known."""
     if backend == "cuda":
         return f"CUDA {version // 1000}.{version % 1000 // 10}"
-    major, minor, build = version // 10_000_000, version // 100_000 % 100, version % 100_000
-    release = _ROCM_OF_BUILD.get(build, f"ROCm {major}.{minor}, patch release unknown")
+    major, minor, build = hip = hip_builds.of_integer(version)
+    known = hip_builds.find(builds, hip)
+    release = known.text if known else f"ROCm {major}.{minor}, patch release unknown"
     return f"HIP {major}.{minor}.{build}, {release}"
 
 
@@ -101,7 +97,7 @@ def runtime_facts(runtime: Runtime, devices: list[Device]) -> RuntimeFacts:
         libraries.backend,
         libraries.runtime,
         version.value,
-        version_text(libraries.backend, version.value),
+        version_text(libraries.backend, version.value, known_facts(os.environ).hip_builds),
         not emulator and any(device.name.startswith(STAND_IN_PREFIX) for device in devices),
         sha256_of(libraries.runtime),
         emulator,

@@ -1,4 +1,4 @@
-"""Which gfx the image was built for, from the description that the build leaves in it."""
+"""What the probe takes from the image's description: its gfx, and the releases of HIP."""
 
 from __future__ import annotations
 
@@ -7,31 +7,45 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_facts.description import PLACE, Facts, FactsError, NoFile, of_object, read, read_or_empty
 
 PATH_VARIABLE = "GRAPH_PROBE_IMAGE_JSON"
-DEFAULT_PATH = "/opt/rocm-images/image.json"
+ELSE_VARIABLE = "GRAPH_PROBE_FACTS"
+"""For an image without facts about HIP: the JSON that has them. `build.py probe` sets it."""
 
 
 def expected_gfx(asked: str | None, environment: Mapping[str, str]) -> str | None:
     """`asked` if given, else "gfx" of the image's description; None where there is neither.
 
-    Raises ProbeError BAD_ARGUMENTS where the description cannot be read or names no gfx.
+    Raises ProbeError BAD_ARGUMENTS where the description cannot be used or names no gfx.
     """
     if asked:
         return asked
-    path = Path(environment.get(PATH_VARIABLE) or DEFAULT_PATH)
+    path = _path(environment)
     try:
-        described = json.loads(path.read_text())
-    except FileNotFoundError:
+        gfx = read(path).gfx
+    except NoFile:
         return None
-    except (OSError, ValueError) as error:
-        raise ProbeError(
-            ExitCode.BAD_ARGUMENTS, f"{path} cannot be read as JSON: {error}. Rebuild the image."
-        ) from None
-    gfx = described.get("gfx") if isinstance(described, dict) else None
-    if not isinstance(gfx, str) or not gfx.startswith("gfx"):
+    except FactsError as error:
+        raise ProbeError(ExitCode.BAD_ARGUMENTS, f"{error}. Rebuild the image.") from None
+    if gfx is None or not gfx.startswith("gfx"):
         raise ProbeError(
             ExitCode.BAD_ARGUMENTS,
             f'{path} has no "gfx" like "gfx942". Rebuild the image, or pass --gfx.',
         )
     return gfx
+
+
+def known_facts(environment: Mapping[str, str]) -> Facts:
+    """Facts that name HIP's releases: the image's, or those that the environment gives, if any."""
+    facts = read_or_empty(_path(environment))
+    if facts.hip_builds:
+        return facts
+    try:
+        return of_object(json.loads(environment.get(ELSE_VARIABLE) or "{}"))
+    except (ValueError, FactsError):
+        return facts
+
+
+def _path(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get(PATH_VARIABLE) or f"/{PLACE}")

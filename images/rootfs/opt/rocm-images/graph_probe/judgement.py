@@ -59,11 +59,18 @@ def read_setting(environment: Mapping[str, str]) -> Setting:
     )
 
 
-def judge(safe: bool, setting: Setting, guard_holds: bool | None = None) -> Judgement:
+def judge(
+    safe: bool,
+    setting: Setting,
+    guard_holds: bool | None = None,
+    free_from: str | None = None,
+) -> Judgement:
     """AITER all-reduce over an unsafe runtime is an error, and so is a guard that does not hold.
 
-    `guard_holds` is None where no capture guard is loaded.
+    `guard_holds` is None where no capture guard is loaded. `free_from` is the ROCm release from
+    which the runtime is safe, where the image names it.
     """
+    cure = f"ROCm {free_from} or newer" if free_from else "a newer ROCm"
     aiter = setting.all_reduce is AllReduce.AITER
     if guard_holds is False:
         sentence = f"{MEANING[ExitCode.GUARD_FAILED]} Do not rely on it."
@@ -71,7 +78,7 @@ def judge(safe: bool, setting: Setting, guard_holds: bool | None = None) -> Judg
     if guard_holds and not safe:
         sentence = (
             "Unsafe runtime, guarded: a watchdog can kill this runtime's captures, and the capture "
-            "guard kept the calls of linked callers out. ROCm 7.2.1 or newer needs no guard."
+            f"guard kept the calls of linked callers out. On {cure} no guard is needed."
         )
         alone = (
             f"AITER all-reduce is on, with only the guard before the bug: {VARIABLE}=0 is safer."
@@ -84,13 +91,13 @@ def judge(safe: bool, setting: Setting, guard_holds: bool | None = None) -> Judg
     if not safe and aiter:
         sentence = (
             "AITER all-reduce is on over a runtime whose captures a watchdog can kill. "
-            f"Set {VARIABLE}=0, or use a base with ROCm 7.2.1 or newer."
+            f"Set {VARIABLE}=0, or use a base with {cure}."
         )
         return Judgement(setting.all_reduce, "unsafe", sentence, setting.warning)
     if not safe:
         sentence = (
             "AITER all-reduce is off over a runtime whose captures a watchdog can kill: the risk "
-            "is reduced, the image is not safe. A base with ROCm 7.2.1 or newer is."
+            f"is reduced, the image is not safe. A base with {cure} is."
         )
         return Judgement(setting.all_reduce, "mitigated", sentence, setting.warning)
     return _judge_safe(setting, None)

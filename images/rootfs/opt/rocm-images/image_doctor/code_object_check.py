@@ -22,7 +22,7 @@ PACKAGES = {"AITER": ("aiter", "aiter_meta"), "sgl-kernel": ("sgl_kernel",)}
 def check_code_objects(image: Image) -> Check:
     """Every code object is for the image's gfx, by its bundle entry's id and by its ELF header."""
     name = "code-objects"
-    gfx = image.text("gfx")
+    gfx = image.facts.gfx
     if gfx is None:
         return not_run(name, "image.json names no gfx to compare with.", REBUILD)
     if find_spec("elftools") is None:

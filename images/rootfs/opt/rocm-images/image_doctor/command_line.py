@@ -78,7 +78,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         checks = [check_variable(image, source)]
     else:
         checks = all_checks.run(image)
-    cell = image.text("cell")
+    cell = image.facts.cell
     if getattr(options, "json", False):
         text = json.dumps(report.as_json(cell, checks), indent=2)
     else:

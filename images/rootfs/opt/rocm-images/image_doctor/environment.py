@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from image_doctor.check import Check, failed, first_few, not_run, passed, warned
-from image_doctor.image import DESCRIPTION, REBUILD, Image
+from image_doctor.image import REBUILD, Image
+from image_facts.description import PLACE, FactsError, NoFile, read
 
 NEEDED = ("cell", "gfx", "rocm", "sglang", "aiter")
 RELEASE = "/opt/rocm/.info/version"
@@ -14,23 +13,22 @@ RELEASE = "/opt/rocm/.info/version"
 def check_description(image: Image) -> Check:
     """image.json is there and has what the other checks compare with."""
     name = "description"
-    path = image.root / DESCRIPTION
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return failed(name, f"there is no /{DESCRIPTION}: this is no image of ours.", REBUILD)
-    except (OSError, ValueError) as error:
-        return failed(name, f"/{DESCRIPTION} cannot be read as JSON: {error}.", REBUILD)
-    missing = [key for key in NEEDED if not image.text(key)]
-    if not isinstance(described, dict) or missing:
-        return failed(name, f"/{DESCRIPTION} does not name {', '.join(missing)}.", REBUILD)
-    return passed(name, f"{image.text('cell')}, for {image.text('gfx')}.")
+        facts = read(image.root / PLACE)
+    except NoFile:
+        return failed(name, f"there is no /{PLACE}: this is no image of ours.", REBUILD)
+    except FactsError as error:
+        return failed(name, f"{error}.", REBUILD)
+    missing = [key for key in NEEDED if not getattr(facts, key)]
+    if missing:
+        return failed(name, f"/{PLACE} does not name {', '.join(missing)}.", REBUILD)
+    return passed(name, f"{facts.cell}, for {facts.gfx}.")
 
 
 def check_rocm_release(image: Image) -> Check:
     """The release file of /opt/rocm names the ROCm release of the image."""
     name = "rocm-release"
-    expected = image.text("rocm")
+    expected = image.facts.rocm
     if expected is None:
         return not_run(name, "image.json names no ROCm release to compare with.", REBUILD)
     try:
@@ -55,7 +53,7 @@ def check_environment(image: Image) -> Check:
             "the GPU that is there and then compiles for the wrong one.",
             "Unset GPU_ARCHS.",
         )
-    expected = image.texts("env")
+    expected = image.facts.env
     if not expected:
         return not_run(name, "image.json has no env to compare with.", REBUILD)
     changed = []

@@ -15,8 +15,8 @@ MAPS = Path("/proc/self/maps")
 def check_capture_guard(image: Image) -> Check:
     """The guard is there where image.json says so, and on where it was asked for."""
     name = "capture-guard"
-    expected = image.description.get("capture_guard")
-    if not isinstance(expected, bool):
+    expected = image.facts.capture_guard
+    if expected is None:
         return not_run(name, "image.json does not say whether there is one.", REBUILD)
     asked = image.environment.get(VARIABLE, "")
     if asked not in ("", "0", "1"):

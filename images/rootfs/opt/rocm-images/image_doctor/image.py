@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any
 
-DESCRIPTION = "opt/rocm-images/image.json"
+from image_facts.description import PLACE, Facts, read_or_empty
+
 REBUILD = "Rebuild the image from its Dockerfile, or pull it again."
 
 
@@ -39,24 +38,9 @@ class Image:
             return str(path)
 
     @cached_property
-    def description(self) -> dict[str, Any]:
-        """image.json; empty where it is not an object that can be read (the check says so)."""
-        try:
-            found = json.loads((self.root / DESCRIPTION).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def text(self, key: str) -> str | None:
-        value = self.description.get(key)
-        return value if isinstance(value, str) and value else None
-
-    def texts(self, key: str) -> dict[str, str]:
-        """A key of image.json that maps names to texts; empty where there is none."""
-        value = self.description.get(key)
-        if not isinstance(value, dict):
-            return {}
-        return {str(name): str(text) for name, text in value.items()}
+    def facts(self) -> Facts:
+        """What image.json says; nothing where it cannot be used, as check_description says."""
+        return read_or_empty(self.root / PLACE)
 
     @cached_property
     def site_packages(self) -> Path | None:

@@ -18,7 +18,7 @@ def check_prebuilt_kernels(image: Image) -> Check:
     watchdog waits (ROCm/aiter#2099, sgl-project/sglang#20195).
     """
     name = "prebuilt-kernels"
-    floors = image.description.get("floors")
+    floors = image.facts.whole.get("floors")
     floor = floors.get("aiter", 1) if isinstance(floors, dict) else 1
     if not isinstance(floor, int) or floor < 1:
         return failed(name, f"image.json has the floor {floor!r} for AITER's libraries, which is "

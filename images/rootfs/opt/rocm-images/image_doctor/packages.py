@@ -86,7 +86,7 @@ def check_triton(image: Image) -> Check:
             f"exactly one Triton must be installed; there is {listed}.",
             "Uninstall all of them and install the one of image.json with --no-deps.",
         )
-    pins = {canonical(n): version for n, version in image.texts("packages").items()}
+    pins = {canonical(n): version for n, version in image.facts.packages.items()}
     ((installed, version),) = found.items()
     if installed not in pins:
         return failed(name, f"{installed} {version} is installed, image.json pins none of that "
@@ -103,8 +103,8 @@ def check_triton(image: Image) -> Check:
 def check_versions(image: Image) -> Check:
     """SGLang, AITER and the pinned packages have the versions that image.json names."""
     name = "versions"
-    expected = {"sglang": image.text("sglang"), "amd-aiter": image.text("aiter")}
-    expected |= {canonical(n): version for n, version in image.texts("packages").items()}
+    expected = {"sglang": image.facts.sglang, "amd-aiter": image.facts.aiter}
+    expected |= {canonical(n): version for n, version in image.facts.packages.items()}
     wrong = []
     for package, version in expected.items():
         distribution = image.distributions.get(package)

@@ -10,40 +10,31 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from image_doctor.check import Check, failed, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
+from image_facts import hip_builds
+from image_facts.hip_builds import HipBuild, Release
 
 LOADER = Path(__file__).with_name("load_runtime.py")
-# HIP's own version -> the ROCm releases that have it (ROCm/ATOM#913, and the releases themselves;
-# 70253211 and 60443484 are what AMD's 7.2.4 and 6.4.3 answer).
-RELEASES_OF_HIP = {
-    (6, 4, 43484): ("6.4.3",),
-    (7, 2, 26015): ("7.2.0",),
-    (7, 2, 53211): ("7.2.1", "7.2.2", "7.2.4"),
-}
 _VERSIONED = re.compile(r"libamdhip64\.so\.(\d+)\.(\d+)\.(\d+)")
 
 
 class Runtime(NamedTuple):
-    """A runtime library: its file, HIP's version where known, the ROCm releases it can be of."""
+    """A runtime library: its file, and HIP's version or the ROCm release, whichever it tells."""
 
     path: Path
-    hip: tuple[int, int, int] | None
-    releases: tuple[str, ...] = ()
+    hip: Release | None
+    release: Release | None = None
 
-    @property
-    def text(self) -> str:
-        hip = "HIP " + ".".join(map(str, self.hip)) if self.hip else "a HIP of unknown version"
-        return f"{hip} (ROCm {' or '.join(self.releases)})" if self.releases else hip
-
-
-def of_integer(path: Path, version: int) -> Runtime:
-    """The runtime whose hipRuntimeGetVersion gave `version`: 70253211 is HIP 7.2.53211."""
-    hip = (version // 10_000_000, version // 100_000 % 100, version % 100_000)
-    return Runtime(path, hip, RELEASES_OF_HIP.get(hip, ()))
+    def known(self, builds: Sequence[HipBuild]) -> HipBuild | None:
+        """The ROCm releases that it can be of, None where that is not known."""
+        if self.release:
+            return HipBuild(self.hip or (), self.release, self.release)
+        return hip_builds.find(builds, self.hip) if self.hip else None
 
 
 def of_name(path: Path) -> Runtime:
@@ -55,9 +46,8 @@ def of_name(path: Path) -> Runtime:
     # AMD's packages put the ROCm release there, as major * 10000 + minor * 100 + patch.
     patch = last - major * 10_000 - minor * 100
     if 0 <= patch < 100:
-        return Runtime(path, None, (f"{major}.{minor}.{patch}",))
-    hip = (major, minor, last)
-    return Runtime(path, hip, RELEASES_OF_HIP.get(hip, ()))
+        return Runtime(path, None, (major, minor, patch))
+    return Runtime(path, (major, minor, last))
 
 
 def candidates(image: Image) -> list[Path]:
@@ -101,7 +91,7 @@ def _ask(libraries: list[Path], image: Image) -> Runtime | None:
                 check=False,
             )
             found = json.loads(answer.stdout)
-            return of_integer(Path(found["path"]), int(found["version"]))
+            return Runtime(Path(found["path"]), hip_builds.of_integer(int(found["version"])))
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
             continue
     return None
@@ -110,21 +100,22 @@ def _ask(libraries: list[Path], image: Image) -> Runtime | None:
 def check_hip_runtime(image: Image) -> Check:
     """The HIP runtime that torch would load belongs to the image's ROCm release."""
     name = "hip-runtime"
-    rocm = image.text("rocm")
+    rocm, builds = image.facts.rocm, image.facts.hip_builds
     if rocm is None:
         return not_run(name, "image.json names no ROCm release to compare with.", REBUILD)
+    release = hip_builds.release_of(rocm)
     runtime = find(image)
     if runtime is None:
         return failed(name, "there is no libamdhip64 in torch/lib or /opt/rocm/lib.", REBUILD)
-    shown = image.shown(runtime.path)
+    known = runtime.known(builds)
     vendored = image.site_packages is not None and image.site_packages in runtime.path.parents
-    said = f"torch would load {shown}: {runtime.text}"
-    if rocm in runtime.releases:
+    hip = "HIP " + ".".join(map(str, runtime.hip)) if runtime.hip else "a HIP of unknown version"
+    said = (
+        f"torch would load {image.shown(runtime.path)}: {hip}{f' ({known.text})' if known else ''}"
+    )
+    if known and known.first <= release <= known.last:
         return passed(name, f"{said}.")
-    minor = ".".join(rocm.split(".")[:2])
-    known = bool(runtime.releases)
-    other_minor = runtime.hip is not None and ".".join(map(str, runtime.hip[:2])) != minor
-    if known or other_minor:
+    if _is_of_another(runtime, known, release, builds):
         trap = (
             "The torch wheel's own copy wins over /opt/rocm (sgl-project/sglang#35390, #35806): "
             "replace it by a link to /opt/rocm/lib, or use AMD's torch of the base image."
@@ -133,10 +124,23 @@ def check_hip_runtime(image: Image) -> Check:
         )
         return failed(name, f"{said}; the image says ROCm {rocm}.", trap)
     if runtime.hip is not None and not vendored:
-        # The release file is checked by itself; a newer HIP than the table knows is no fault.
+        # The release file is checked by itself; a release newer than the table knows is no fault.
+        minor = ".".join(map(str, release[:2]))
         return passed(name, f"{said}, of ROCm {minor} by its version.")
     return warned(
         name,
         f"{said}; whether that is ROCm {rocm} is not known here.",
         "Run `graph-probe capture` on a GPU: it tells from what the runtime does.",
     )
+
+
+def _is_of_another(
+    runtime: Runtime, known: HipBuild | None, release: Release, builds: Sequence[HipBuild]
+) -> bool:
+    """Whether a runtime is surely not of a ROCm release."""
+    if known is None or not runtime.hip:
+        return known is not None or bool(runtime.hip and runtime.hip[:2] != release[:2])
+    # A release after the last that is known to have this build may have it too, unless a later
+    # build is known to have come by then.
+    expected = hip_builds.of_release(builds, release)
+    return known.hip != (expected.hip if expected else None)

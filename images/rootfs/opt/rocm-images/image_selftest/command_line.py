@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from image_facts.description import PLACE, read_or_empty
 from image_selftest.contents import contents_digest
 from image_selftest.document import document_of, has_passed, level_of
 from image_selftest.tiers import Tier, run_tiers
@@ -22,7 +23,6 @@ from image_selftest.tiers import Tier, run_tiers
 PASSED, FAILED, BAD_ARGUMENTS, TERMINATED = 0, 1, 2, 143
 IMAGE_ID = "ROCM_IMAGES_IMAGE_ID"
 _ROOT = Path("/")
-_DESCRIPTION = "opt/rocm-images/image.json"
 
 
 class _BadArguments(Exception):
@@ -97,10 +97,7 @@ def _check(serve_arguments: Sequence[str]) -> None:
 
 def _image(root: Path, image_id: str | None) -> dict[str, Any]:
     """What is known about the image from inside it, and its id where somebody told it."""
-    try:
-        description = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        description = None
+    description = dict(read_or_empty(root / PLACE).whole) or None
     return {"id": image_id, "contents": contents_digest(root), "description": description}
 
 

@@ -87,10 +87,10 @@ def _invalidated(log: ServerLog, number: int) -> Verdict:
     of_rank = f" on rank {rank}" if rank is not None else ""
     sentence = (
         f"A graph capture was invalidated {where}{of_rank}: something in the process made a call "
-        "that a capture forbids, such as a watchdog's event query on a HIP runtime below ROCm "
-        "7.2.1. Run `graph-probe capture` in this container: if it says unsafe, use an image on "
-        "ROCm 7.2.2; if it says safe, look for a library that synchronises the device, and tell "
-        "it by --disable-custom-all-reduce."
+        "that a capture forbids, such as a watchdog's event query on a HIP runtime that the "
+        "advisory hip-event-query is about. Run `graph-probe capture` in this container: if it "
+        "says unsafe, use an image on a newer ROCm; if it says safe, look for a library that "
+        "synchronises the device, and tell it by --disable-custom-all-reduce."
     )
     return Verdict(
         State.CAPTURE_INVALIDATED,

@@ -1,0 +1,150 @@
+"""Reads image.json: the one reader that every program in an image uses.
+
+A key that an older image lacks is None, or empty; one that holds what it must not is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from image_facts.hip_builds import HipBuild
+
+PLACE = "opt/rocm-images/image.json"
+"""Where it lies below an image's root."""
+
+
+class FactsError(Exception):
+    """image.json cannot be used; the text says why, and has no full stop."""
+
+
+class NoFile(FactsError):
+    """There is none: no image of ours, or a checkout."""
+
+
+class NotReadable(FactsError):
+    """It cannot be read, or is no JSON."""
+
+
+class NotAnObject(FactsError):
+    """It is JSON, and no object."""
+
+
+class WrongFact(FactsError):
+    """One of its keys holds what it must not."""
+
+
+@dataclass(frozen=True)
+class CaptureBug:
+    """The bug of some ROCm releases that lets another thread end a graph capture."""
+
+    here: bool
+    """Whether the image's ROCm release is in the advisory's range."""
+    free_from: str | None
+    """The ROCm release from which a base is free of it, where the advisory names one."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What image.json says; without arguments, what an image without one says."""
+
+    cell: str | None = None
+    gfx: str | None = None
+    rocm: str | None = None
+    sglang: str | None = None
+    aiter: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    capture_guard: bool | None = None
+    capture_bug: CaptureBug | None = None
+    hip_builds: tuple[HipBuild, ...] = ()
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """Advisory -> what to say of it when the image starts."""
+    whole: Mapping[str, Any] = field(default_factory=dict)
+    """All of it, with the keys that have no name here."""
+
+
+def read(path: Path) -> Facts:
+    """The facts of one file. Raises NoFile, NotReadable, NotAnObject or WrongFact."""
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NoFile(f"there is no {path}") from None
+    except (OSError, ValueError) as error:
+        raise NotReadable(f"{path} cannot be read as JSON: {error}") from None
+    try:
+        return of_object(whole)
+    except FactsError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def read_or_empty(path: Path) -> Facts:
+    """The facts of one file, none where it cannot be used: for what goes on without them."""
+    try:
+        return read(path)
+    except FactsError:
+        return Facts()
+
+
+def of_object(whole: object) -> Facts:
+    """The facts of what was read as JSON. Raises NotAnObject or WrongFact."""
+    if not isinstance(whole, dict):
+        raise NotAnObject("it is no JSON object")
+    bug = _value(whole, "capture_bug", dict, "an object")
+    return Facts(
+        cell=_text(whole, "cell"),
+        gfx=_text(whole, "gfx"),
+        rocm=_text(whole, "rocm"),
+        sglang=_text(whole, "sglang"),
+        aiter=_text(whole, "aiter"),
+        packages=_texts(whole, "packages"),
+        env=_texts(whole, "env"),
+        capture_guard=_value(whole, "capture_guard", bool, "true or false"),
+        capture_bug=CaptureBug(
+            here=_value(bug, "here", bool, "true or false") or False,
+            free_from=_text(bug, "free_from"),
+        )
+        if bug
+        else None,
+        hip_builds=tuple(_hip_builds(whole)),
+        warnings={
+            _text(entry, "id") or "": _text(entry, "text") or ""
+            for entry in _objects(whole, "warnings")
+        },
+        whole=whole,
+    )
+
+
+def _value(whole: Mapping[str, Any], key: str, kind: type, meant: str) -> Any:
+    value = whole.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise WrongFact(f'"{key}" is {json.dumps(value)[:80]}, not {meant}')
+    return value
+
+
+def _text(whole: Mapping[str, Any], key: str) -> str | None:
+    return _value(whole, key, str, "a text") or None
+
+
+def _texts(whole: Mapping[str, Any], key: str) -> dict[str, str]:
+    values = _value(whole, key, dict, "an object") or {}
+    return {name: _text(values, name) or "" for name in values}
+
+
+def _objects(whole: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    for entry in _value(whole, key, list, "a list") or ():
+        if not isinstance(entry, dict):
+            raise WrongFact(f'"{key}" holds {json.dumps(entry)[:80]}, not an object')
+        yield entry
+
+
+def _hip_builds(whole: Mapping[str, Any]) -> Iterator[HipBuild]:
+    for entry in _objects(whole, "hip_builds"):
+        try:
+            yield HipBuild.of(*(_text(entry, key) or "" for key in ("hip", "first", "last")))
+        except ValueError:
+            said = json.dumps(entry)[:80]
+            raise WrongFact(f'"hip_builds" holds {said}, which names no releases') from None

@@ -1,0 +1,49 @@
+"""What the programs in an image know about it: image.json, which image_facts reads there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell
+
+
+def image_json(matrix: Matrix, cell: Cell) -> str:
+    """The file of one cell, as JSON."""
+    facts = {
+        "cell": cell.name,
+        "gfx": cell.gfx,
+        "gpus": list(cell.gpus),
+        "rocm": cell.rocm,
+        "sglang": matrix.sources.sglang.version,
+        "aiter": matrix.sources.aiter.version,
+        "packages": {name: package.version for name, package in matrix.packages.items()},
+        "capture_guard": cell.capture_guard,
+        "env": cell.env,
+        "warnings": [
+            {
+                "id": advisory.id,
+                "text": f"{advisory.component}: {advisory.symptom}. "
+                f"Use an image on ROCm {advisory.base_at_least} or later.",
+            }
+            for advisory in cell.warnings
+        ],
+        **hip_facts(matrix, cell),
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def hip_facts(matrix: Matrix, cell: Cell | None) -> dict[str, Any]:
+    """Those of HIP: the releases by build, and the capture bug. Without a cell, of any image."""
+    here = [a for a in cell.advisories if a.capture_guard] if cell else []
+    bugs = here or [advisory for advisory in matrix.advisories if advisory.capture_guard]
+    builds = [
+        {"hip": hip, "first": build.first, "last": build.last}
+        for hip, build in matrix.hip_builds.items()
+    ]
+    return {
+        # The shell in an image compares no versions: the advisory's range was asked here.
+        "capture_bug": {"here": bool(here), "free_from": bugs[0].base_at_least} if bugs else None,
+        "hip_builds": builds,
+    }
