@@ -29,6 +29,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(PROJECT))
 
 from rehearsal import debian_packages  # noqa: E402
+from rocm_images import telling  # noqa: E402
 from rocm_images.errors import EngineError  # noqa: E402
 
 _STARTED: dict[Path, subprocess.Popen[bytes]] = {}
@@ -121,10 +122,9 @@ class PrivateEngine:
             except EngineError:
                 if not self._build_cache_too_large():
                     raise
-                print(
+                telling.step(
                     "rehearsal/engine.py: the build cache grew too large for dockerd to read in "
-                    "time: emptied it (images stay), and starting again",
-                    file=sys.stderr,
+                    "time: emptied it (images stay), and starting again"
                 )
                 shutil.rmtree(self._build_cache)
                 self._launch()

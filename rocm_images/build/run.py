@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.pipeline import BuildOptions, CellInput, run_cells
 from rocm_images.build.progress import progress_for
@@ -93,7 +94,22 @@ def build_and_test(
             inputs = with_published(repository, inputs)
     replaced_names = {*given, *(name for cell in cells for name in stand_ins(cell))}
     inputs = _held_to_the_lock(engine, matrix, locked, inputs, replaced_names)
+    for one in inputs:
+        telling.decided(_decision(one, replaced_names))
     return _report(run_cells(engine, options, inputs, progress_for([c.name for c in cells])))
+
+
+def _decision(given: CellInput, replaced: AbstractSet[str]) -> str:
+    """What is done with one cell, and what of its base and sources is replaced."""
+    done = f"to build ({given.why or 'asked for by --force'})"
+    if given.refusal:
+        done = "refused"
+    elif given.found:
+        done = f"the engine has it: {given.found.image_id}"
+    elif given.published:
+        done = f"the registry has it: {given.published}"
+    names = [name for name in given.contexts if name in replaced]
+    return f"{given.cell.name}: {done}" + (f"; replaced: {', '.join(names)}" if names else "")
 
 
 def _held_to_the_lock(
@@ -123,7 +139,7 @@ def _held_to_the_lock(
             if (wanted.key in bases if not wanted.git else f"{wanted.names[0]}-src" not in replaced)
         ]
         for sentence in unlocked_sentences(locked, used):
-            print(f"build.py: warning: {sentence}", file=sys.stderr)
+            telling.step(f"build.py: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
@@ -212,7 +228,7 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
         print(f"\n{text}", file=sys.stderr)
     table = evidence_table(reports)
     if table:
-        print(f"{table}\n")
+        telling.written(f"{table}\n")
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
         print("build.py: interrupted; what is not `done` above was stopped", file=sys.stderr)

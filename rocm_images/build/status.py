@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rocm_images import telling
 from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.pipeline import BuildOptions, CellInput
 from rocm_images.build.targets import cell_input, with_found, with_published
@@ -112,8 +113,10 @@ def _engine() -> Engine | None:
     default = Path("/var/run/docker.sock")
     configured = Path("~/.docker/config.json").expanduser()
     if not (os.environ.get("DOCKER_HOST") or default.exists() or configured.exists()):
+        telling.decided("engine: none is expected, as nothing on this machine names one")
         return None
     try:
         return connect()
-    except EngineError:
+    except EngineError as error:
+        telling.decided(f"engine: {error}")
         return None

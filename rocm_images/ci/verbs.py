@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images import telling
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -144,7 +145,7 @@ def _leave_report(work: Sequence[CellWork]) -> None:
     skipped = [one.as_json() for one in work if not one.needed]
     for one in work:
         if not one.needed:
-            click.echo(f"skipped {one.cell.name}: {one.why}", err=True)
+            telling.step(f"skipped {one.cell.name}: {one.why}")
     STATE.mkdir(exist_ok=True)
     document = {"schema": 1, "skipped": skipped}
     (STATE / PLANNED).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 import click
 
+from rocm_images import __version__, telling
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
+    COMMAND,
+    PROGRAM,
     Verbs,
     arch_option,
     base_option,
@@ -41,11 +44,14 @@ from rocm_images.registry.address import RegistryAddress
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main() -> None:
     """Build, test and publish SGLang images for AMD GPUs from matrix.yaml.
 
     `build.py --arch 942` builds every cell of that arch and smoke-tests each image.
     """
+    # Of this command line alone, where a program runs several.
+    telling.set_volume(telling.Volume.NORMAL)
 
 
 @main.command()
@@ -228,7 +234,7 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
             )
         return
     for path in rendering.write(files, stale):
-        click.echo(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
+        telling.written(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
 
 
 @main.command()
@@ -362,16 +368,18 @@ def run() -> NoReturn:
     # `kill` and a CI's cancel button are to stop the children exactly as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        main(standalone_mode=False, prog_name="build.py")
+        main(standalone_mode=False, prog_name=PROGRAM)
         sys.exit(ExitCode.DONE)
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        print("build.py: interrupted", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
     except RocmImagesError as error:
-        print(f"build.py: {error}", file=sys.stderr)
+        # A sentence names the command that helps; installed, that has another name.
+        sentence = str(error).replace("python build.py", COMMAND)
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # `build.py plan | head`: the reader has enough. Python must not complain at its exit.

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rocm_images.errors import EXIT_CODE_MEANINGS
+from rocm_images import telling
+from rocm_images.cli.guide import EXAMPLES, VERBS
+from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
 from rocm_images.places import PROJECT
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.telling import Volume
 
 if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
 
 DEFAULT_VERB = "build"
+PROGRAM = "rocm-images" if Path(sys.argv[0]).stem == "rocm-images" else "build.py"
+"""What people have typed: the installed command, or the file of a checkout."""
+COMMAND = PROGRAM if PROGRAM == "rocm-images" else f"python {PROGRAM}"
+VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
 class Verbs(click.Group):
-    """A group in which options without a verb belong to `build`."""
+    """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Gives the verb, and verbs below it, the options that all have, and its examples."""
+        super().add_command(cmd, name)
+        for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
+            volume_options(verb)
+        examples = EXAMPLES[str(name or cmd.name)]
+        cmd.epilog = "\b\n" + "\n".join(("Examples:", *(f"  {PROGRAM} {one}" for one in examples)))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
-            args = [DEFAULT_VERB, *args]
-        return super().parse_args(ctx, args)
+        volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
+        rest = args[len(volume) :]
+        if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
+            return super().parse_args(ctx, [DEFAULT_VERB, *args])
+        # `-q plan` is `plan -q`.
+        return super().parse_args(ctx, [rest[0], *volume, *rest[1:]])
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows the verbs by what they are for, each with its first sentence, whole."""
+        longest = max(map(len, self.commands))
+        for title, verbs in VERBS.items():
+            shown = [(name, self.commands[name].get_short_help_str(200)) for name in verbs]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), sentence) for name, sentence in shown])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Shows the options of `build`, and the other verbs."""
@@ -41,6 +69,28 @@ class Verbs(click.Group):
             formatter.write_dl(
                 [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
             )
+
+
+def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:
+    if not given:
+        return
+    asked = Volume.QUIET if option.name == "quiet" else Volume.VERBOSE
+    if telling.volume() not in (Volume.NORMAL, asked):
+        raise InputError("--quiet and --verbose contradict each other: leave out either")
+    telling.set_volume(asked)
+
+
+def volume_options(verb: click.Command) -> None:
+    """Adds -v and -q, which act on the whole program."""
+    for flags, what in (
+        (VOLUME_FLAGS[:2], "Also say what is decided, and from what: files, engine, images."),
+        (VOLUME_FLAGS[2:], "Print only failures and what was asked for, as the final table."),
+    ):
+        verb.params.append(
+            click.Option(
+                flags, is_flag=True, expose_value=False, callback=_louder_or_quieter, help=what
+            )
+        )
 
 
 matrix_option = click.option(
@@ -111,4 +161,6 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     from rocm_images.plan.load import load as loaded
 
     matrix = loaded(matrix_path)
-    return matrix, cells_of(matrix)
+    cells = cells_of(matrix)
+    telling.decided(f"matrix: {matrix_path}, {len(cells)} cells")
+    return matrix, cells

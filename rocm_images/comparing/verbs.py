@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from rocm_images import telling
 from rocm_images.cli.options import (
     arch_option,
     base_option,
@@ -81,7 +82,7 @@ def inventory(
     finally:
         client.close()
     write_inventory(output, images)
-    click.echo(f"wrote {os.path.relpath(output)}: {len(images)} images")
+    telling.written(f"wrote {os.path.relpath(output)}: {len(images)} images")
 
 
 @click.command("release-notes")
