@@ -18,6 +18,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Keep the inputs in order": {
         "render": ("render", "render --check"),
+        "schema": ("schema",),
         "lock": ("lock", "lock --check", "lock --update 7.2.2 --update sglang"),
     },
     "Publish, and deploy what was published": {

@@ -238,6 +238,14 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of matrix.yaml, with which an editor completes and checks it."""
+    from rocm_images.matrix.json_schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@main.command()
 @matrix_option
 @click.option(
     "--check", is_flag=True, help="Write nothing; show what moved upstream, and exit 7 if any did."
