@@ -5,6 +5,11 @@ from __future__ import annotations
 import enum
 import sys
 
+from rocm_images.places import INSTALLED
+
+PROGRAM = "rocm-images" if INSTALLED else "build.py"
+"""What people type: the installed command, or the file of a checkout."""
+
 
 class Volume(enum.IntEnum):
     """What is told beside failures and the answer that was asked for."""
@@ -31,6 +36,11 @@ def volume() -> Volume:
     return _volume
 
 
+def failure(sentence: str) -> None:
+    """A line on standard error, whatever was asked for."""
+    print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+
+
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
@@ -46,4 +56,4 @@ def written(text: str) -> None:
 def decided(text: str) -> None:
     """A line on standard error, where -v asks for it: what was decided, and from what."""
     if _volume >= Volume.VERBOSE:
-        print(f"build.py: {text}", file=sys.stderr, flush=True)
+        failure(text)

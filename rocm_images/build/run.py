@@ -139,7 +139,7 @@ def _held_to_the_lock(
             if (wanted.key in bases if not wanted.git else f"{wanted.names[0]}-src" not in replaced)
         ]
         for sentence in unlocked_sentences(locked, used):
-            telling.step(f"build.py: warning: {sentence}")
+            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
@@ -231,5 +231,5 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
         telling.written(f"{table}\n")
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
-        print("build.py: interrupted; what is not `done` above was stopped", file=sys.stderr)
+        telling.failure("interrupted; what is not `done` above was stopped")
     return code

@@ -19,7 +19,6 @@ from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
     COMMAND,
-    PROGRAM,
     Verbs,
     arch_option,
     base_option,
@@ -38,6 +37,7 @@ from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.telling import PROGRAM
 
 
 @click.group(
@@ -382,12 +382,11 @@ def run() -> NoReturn:
         error.show()
         sys.exit(ExitCode.BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        telling.failure("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except RocmImagesError as error:
         # A sentence names the command that helps; installed, that has another name.
-        sentence = str(error).replace("python build.py", COMMAND)
-        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+        telling.failure(str(error).replace("python build.py", COMMAND))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # `build.py plan | head`: the reader has enough. Python must not complain at its exit.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +11,18 @@ import click
 from rocm_images import telling
 from rocm_images.cli.guide import EXAMPLES, VERBS
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
-from rocm_images.places import PROJECT
+from rocm_images.places import INSTALLED, PROJECT
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.telling import Volume
+from rocm_images.telling import PROGRAM, Volume
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
 
 DEFAULT_VERB = "build"
-PROGRAM = "rocm-images" if Path(sys.argv[0]).stem == "rocm-images" else "build.py"
-"""What people have typed: the installed command, or the file of a checkout."""
-COMMAND = PROGRAM if PROGRAM == "rocm-images" else f"python {PROGRAM}"
+COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
@@ -42,6 +41,9 @@ class Verbs(click.Group):
         """Puts the verb `build` before options that stand alone."""
         volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
         rest = args[len(volume) :]
+        if ctx.resilient_parsing and not rest:
+            # A shell completes the verb itself.
+            return super().parse_args(ctx, args)
         if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
             return super().parse_args(ctx, [DEFAULT_VERB, *args])
         # `-q plan` is `plan -q`.
@@ -54,6 +56,11 @@ class Verbs(click.Group):
             shown = [(name, self.commands[name].get_short_help_str(200)) for name in verbs]
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(longest), sentence) for name, sentence in shown])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Completes the options of `build`, too, where no verb is typed."""
+        found = super().shell_complete(ctx, incomplete)
+        return found + self.commands[DEFAULT_VERB].shell_complete(ctx, incomplete)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Shows the options of `build`, and the other verbs."""
@@ -98,7 +105,7 @@ matrix_option = click.option(
     "matrix_path",
     type=click.Path(path_type=Path),
     default=PROJECT / "matrix.yaml",
-    show_default="matrix.yaml beside build.py",
+    show_default="matrix.yaml in this folder" if INSTALLED else "matrix.yaml beside build.py",
     help="The matrix file.",
 )
 arch_option = click.option(

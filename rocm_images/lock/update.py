@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def run_lock(
     for change in differences:
         print(change)
     for sentence in _unresolved(before, resolution):
-        print(f"build.py: {sentence}", file=sys.stderr)
+        telling.failure(sentence)
     if report is not None:
         write_report(report, matrix, differences, _unresolved(before, resolution))
     if differences and not check:

@@ -79,7 +79,7 @@ def _emulator_or_static(engine: Engine, children: Children) -> Level:
     try:
         emulator.provide(engine, children)
     except (EngineError, BuildFailed) as error:
-        telling.step(f"build.py: no emulated GPUs, so only static tests run: {error}")
+        telling.step(f"{telling.PROGRAM}: no emulated GPUs, so only static tests run: {error}")
         return Level.STATIC
     return Level.EMULATED
 
