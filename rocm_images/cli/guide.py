@@ -17,6 +17,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         "diff": ("diff sglang-rocm:v0.5.21-rocm720-mi30x sglang-rocm:v0.5.21-rocm722-mi30x",),
     },
     "Keep the inputs in order": {
+        "init": ("init", "init my-images"),
         "render": ("render", "render --check"),
         "schema": ("schema",),
         "lock": ("lock", "lock --check", "lock --update 7.2.2 --update sglang"),

@@ -238,6 +238,16 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def init(folder: Path) -> None:
+    """Begin a project in FOLDER (this one, if none is named): a commented matrix.yaml."""
+    from rocm_images.matrix.begin import begin
+
+    for path in begin(folder, COMMAND):
+        telling.written(f"wrote {os.path.relpath(path)}")
+
+
+@main.command()
 def schema() -> None:
     """Print the JSON Schema of matrix.yaml, with which an editor completes and checks it."""
     from rocm_images.matrix.json_schema import schema_text

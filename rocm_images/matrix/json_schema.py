@@ -17,9 +17,7 @@ from pydantic_core import core_schema
 from rocm_images.matrix.schema import Matrix
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ADDRESS = (
-    "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/matrix.schema.json"
-)
+DOCUMENTS = "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/"
 _NUMBERS = ("7", "942", "7.2", "1" * 64)
 # The words that pydantic takes for a boolean, in any case; YAML leaves most of them texts.
 _BOOLEAN_WORDS = r"[01]|[tTyYfFnN]|[oO]([nN]|[fF]{2})|[tT][rR][uU][eE]|[yY][eE][sS]|[nN][oO]"
@@ -67,4 +65,9 @@ def _widened(schema: Any) -> Any:
 def schema_text() -> str:
     """docs/matrix.schema.json."""
     document = Matrix.model_json_schema(schema_generator=_AsWritten)
-    return json.dumps({"$schema": DIALECT, "$id": ADDRESS, **document}, indent=2) + "\n"
+    return (
+        json.dumps(
+            {"$schema": DIALECT, "$id": f"{DOCUMENTS}matrix.schema.json", **document}, indent=2
+        )
+        + "\n"
+    )

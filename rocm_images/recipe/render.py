@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Advisory, Matrix
-from rocm_images.places import ROOTFS, TEMPLATES
+from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell
+from rocm_images.recipe import templates
 from rocm_images.recipe.labels import labels_of
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
@@ -23,30 +22,18 @@ MARK = "# Rendered by `build.py render`"
 
 def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
     """The Dockerfile of each cell, as text."""
-    template = _environment().get_template("Dockerfile.j2")
+    environment = templates.environment()
     for cell in cells:
-        text = template.render(
+        text = templates.rendered(
+            environment,
+            "Dockerfile.j2",
             cell=cell,
             sources=matrix.sources,
             packages=matrix.packages,
             labels=labels_of(matrix, cell),
             image_json=_image_json(matrix, cell),
         )
-        yield cell, text.rstrip("\n") + "\n"
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        # No template changes while one process renders ten thousand cells.
-        auto_reload=False,
-        # Nothing is HTML here; every text is validated by the matrix's types instead.
-        autoescape=False,
-    )
+        yield cell, text
 
 
 def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
@@ -56,8 +43,8 @@ def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
         (advisory, [cell.name for cell in cells if advisory in cell.advisories])
         for advisory in matrix.advisories
     ]
-    template = _environment().get_template("advisories.md.j2")
-    return template.render(advisories=rows, affected=_affected).rstrip("\n") + "\n"
+    values = {"advisories": rows, "affected": _affected}
+    return templates.rendered(templates.environment(), "advisories.md.j2", **values)
 
 
 def _affected(advisory: Advisory) -> str:

@@ -49,11 +49,13 @@ def rocm_images(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Comman
     shutil.copy2(PROJECT / "matrix.yaml", project)
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "DOCKER_HOST")}
 
-    def command(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        *words: str, folder: Path = project, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [folder / "venv" / "bin" / "rocm-images", *words],
-            cwd=project,
-            env={**environment, "HOME": str(folder), **more},
+            [python.with_name("rocm-images"), *words],
+            cwd=folder,
+            env={**environment, "HOME": str(project.parent), **more},
             capture_output=True,
             text=True,
             timeout=60,
@@ -96,6 +98,62 @@ def test_it_renders_beside_the_matrix(rocm_images: Command) -> None:
     assert rocm_images("render", "--check").returncode == 0
 
 
+def test_it_begins_a_project_that_is_ready_to_plan_and_render(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    assert "matrix.schema.json" in rocm_images("init", str(new)).stdout
+    text = (new / "matrix.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=matrix.schema.json\n")
+    assert "`rocm-images plan`" in text
+    assert "build.py" not in text
+    planned = json.loads(rocm_images("plan", "--json", folder=new).stdout)
+    ours = json.loads(rocm_images("plan", "--json").stdout)
+    assert [cell["build_id"] for cell in planned] == [cell["build_id"] for cell in ours]
+    rocm_images("render", folder=new)
+    assert rocm_images("render", "--check", folder=new).returncode == 0
+    again = rocm_images("init", str(new))
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+def test_a_projects_own_template_takes_the_place_of_the_programs(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    rocm_images("init", str(tmp_path))
+    before = json.loads(rocm_images("plan", "--json", folder=tmp_path).stdout)
+    own = tmp_path / "templates" / "parts" / "serving.j2"
+    own.parent.mkdir(parents=True)
+    own.write_text((PROJECT / "templates/parts/serving.j2").read_text() + "ENV OURS=1\n")
+    told = rocm_images("plan", "--json", "-v", folder=tmp_path)
+    assert f"template: {own}, in place of the program's" in told.stderr
+    after = json.loads(told.stdout)
+    assert not {cell["build_id"] for cell in before} & {cell["build_id"] for cell in after}
+    rocm_images("render", folder=tmp_path)
+    assert "ENV OURS=1\n" in (tmp_path / "images" / "942-rocm7.2.0" / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("\n{% if %}\n", ":2: Expected an expression, got 'end of statement block'"),
+        ("\n\n{{ cell.nothing }}\n", ":3: "),
+        ("{% include 'parts/nowhere.j2' %}", ":1: 'parts/nowhere.j2'"),
+    ],
+)
+def test_a_mistake_in_a_projects_own_template_is_said_with_its_place(
+    rocm_images: Command, tmp_path: Path, text: str, problem: str
+) -> None:
+    rocm_images("init", str(tmp_path))
+    own = tmp_path / "templates" / "parts" / "serving.j2"
+    own.parent.mkdir(parents=True)
+    own.write_text(text)
+    refused = rocm_images("render", folder=tmp_path)
+    assert f"rocm-images: {own}{problem}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert refused.returncode == 2
+
+
 def test_its_words_complete_in_a_shell(rocm_images: Command) -> None:
     words = {"_ROCM_IMAGES_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
     shown = rocm_images(**words, COMP_WORDS="rocm-images ren").stdout
@@ -112,7 +170,7 @@ def test_the_wheel_has_what_the_images_are_tested_with_and_nothing_that_was_made
     parts = {name.removeprefix("rocm_images/parts/") for name in names if "/parts/" in name}
     listed = subprocess.run(
         ["git", "-C", PROJECT, "ls-files", "--cached", "--others", "--exclude-standard"]
-        + ["templates", "images/rootfs", "tests/image", "emulation", "rehearsal"],
+        + ["matrix.yaml", "templates", "images/rootfs", "tests/image", "emulation", "rehearsal"],
         capture_output=True,
         text=True,
         check=True,
