@@ -28,9 +28,10 @@ from rocm_images.errors import ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock
 from rocm_images.matrix.schema import Matrix
-from rocm_images.places import PROJECT, ROOTFS, STATE
+from rocm_images.places import PROJECT, STATE
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe.render import render
+from rocm_images.recipe.rootfs import rootfs
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.smoke.run import image_under_test
 
@@ -65,7 +66,7 @@ def build_and_test(
     rendered = list(render(matrix, cells))
     options = BuildOptions(
         matrix=matrix_path,
-        rootfs=ROOTFS,
+        rootfs=rootfs(),
         state=STATE,
         jobs=command.jobs,
         smoke=command.smoke,
@@ -168,7 +169,7 @@ def test_images(
     """
     options = BuildOptions(
         matrix=matrix_path,
-        rootfs=ROOTFS,
+        rootfs=rootfs(),
         state=STATE,
         jobs=jobs,
         force=True,
@@ -193,7 +194,7 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], *, rehearse: bool) -> Non
     Raises:
         RocmImagesError: no engine, or it does not have an image.
     """
-    options = BuildOptions(matrix=PROJECT, rootfs=ROOTFS, state=STATE, jobs=1)
+    options = BuildOptions(matrix=PROJECT, rootfs=rootfs(), state=STATE, jobs=1)
     engine, options, _ = _prepare(options, matrix, (), rehearse=rehearse)
     client = engine.client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}

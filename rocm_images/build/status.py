@@ -16,9 +16,9 @@ from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
 from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
-from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe.render import render
+from rocm_images.recipe.rootfs import rootfs
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
@@ -83,7 +83,7 @@ def found_inputs(
     rendered = list(render(matrix, cells))
     options = BuildOptions(
         matrix=Path(),
-        rootfs=ROOTFS,
+        rootfs=rootfs(),
         state=Path(),
         jobs=1,
         build_args=parse_build_args(build_args, [text for _, text in rendered]),

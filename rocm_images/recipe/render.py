@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Advisory, Matrix
-from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe import templates
 from rocm_images.recipe.labels import labels_of
+from rocm_images.recipe.rootfs import rootfs
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
 MARK = "# Rendered by `build.py render`"
@@ -147,7 +147,7 @@ def rendered_files(matrix: Matrix, cells: Iterable[Cell], to: Destinations) -> d
     files[to.bake] = bake_file(
         cells,
         os.path.relpath(to.dockerfiles, to.bake.parent),
-        os.path.relpath(ROOTFS, to.bake.parent),
+        os.path.relpath(rootfs(), to.bake.parent),
     )
     files[to.advisories] = advisories_page(matrix, cells)
     return files

@@ -133,6 +133,38 @@ def test_a_projects_own_template_takes_the_place_of_the_programs(
     assert "ENV OURS=1\n" in (tmp_path / "images" / "942-rocm7.2.0" / "Dockerfile").read_text()
 
 
+def test_a_projects_own_files_come_into_its_images_over_the_programs(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    def planned() -> list[str]:
+        cells = json.loads(rocm_images("plan", "--json", folder=tmp_path).stdout)
+        return [cell["build_id"] for cell in cells]
+
+    def whole() -> Path:
+        """The folder that images are built from, by the bake file, which is rendered first."""
+        rocm_images("render", folder=tmp_path)
+        bake = json.loads((tmp_path / "docker-bake.json").read_text())
+        (context,) = {target["context"] for target in bake["target"].values()}
+        return tmp_path / context
+
+    rocm_images("init", str(tmp_path))
+    before, own = planned(), tmp_path / "images" / "rootfs"
+    motd, program = own / "etc" / "motd", own / "usr" / "local" / "bin" / "graph-probe"
+    motd.parent.mkdir(parents=True)
+    motd.write_text("of our site")
+    with_motd = planned()
+    assert not {*before} & {*with_motd}
+    assert (whole() / "etc" / "motd").read_text() == "of our site"
+    theirs = whole() / "usr" / "local" / "bin" / "graph-probe"
+    assert theirs.read_text() == (PROJECT / "images/rootfs/usr/local/bin/graph-probe").read_text()
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    assert not {*with_motd} & {*planned()}
+    assert (whole() / "usr" / "local" / "bin" / "graph-probe").read_text() == "#!/bin/sh\n"
+    program.unlink()
+    assert planned() == with_motd
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
