@@ -162,8 +162,15 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     """The matrix that `matrix_option` names, and all of its cells.
 
     Raises:
+        InputError: it lies in the folder of another project.
         MatrixError: the file cannot be read, or is no matrix.
     """
+    # What lies beside it (templates/, build/) is looked for in the folder that one works in.
+    if INSTALLED and matrix_path.parent.resolve() != PROJECT:
+        raise InputError(
+            f"{matrix_path} lies in another folder than this: change to that one, which is its "
+            "project, and call rocm-images there"
+        )
     from rocm_images.plan.cells import cells_of
     from rocm_images.plan.load import load as loaded
 

@@ -117,6 +117,20 @@ def test_it_begins_a_project_that_is_ready_to_plan_and_render(
     assert "is there already" in again.stderr
 
 
+def test_a_matrix_of_another_folder_is_refused_and_one_of_another_name_is_not(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    rocm_images("init", str(tmp_path))
+    refused = rocm_images("plan", "--matrix", str(tmp_path / "matrix.yaml"))
+    assert "call rocm-images there" in refused.stderr
+    assert refused.returncode == 2
+    (tmp_path / "matrix.yaml").rename(tmp_path / "other.yaml")
+    absent = rocm_images("plan", folder=tmp_path)
+    assert "begin one by `rocm-images init`" in absent.stderr
+    named = rocm_images("plan", "--matrix", str(tmp_path / "other.yaml"), folder=tmp_path)
+    assert named.returncode == 0
+
+
 def test_a_projects_own_template_takes_the_place_of_the_programs(
     rocm_images: Command, tmp_path: Path
 ) -> None:
