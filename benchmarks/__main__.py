@@ -17,8 +17,8 @@ from benchmarks.machine import first_line, machine
 from benchmarks.measure import CommandFailed, measure
 from benchmarks.project_copy import ProjectCopy, copy_project
 from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_what_was_built
-from rehearsal.engine import PROJECT
 from rocm_images.errors import RocmImagesError
+from rocm_images.places import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
 # A cold build takes a minute or more, a run in which nothing changed less than a second.

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rehearsal import debian_packages
-from rehearsal.engine import PROJECT, PrivateEngine
+from rehearsal.engine import PrivateEngine
 from rocm_images.errors import EngineError
+from rocm_images.places import PROJECT
 
 FOLDER = PROJECT / ".cache" / "benchmark"
 BRIDGE = "rsi-bench0"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal import bases
-from rehearsal.engine import PROJECT
 from rocm_images.matrix.schema import Matrix
+from rocm_images.places import PROJECT
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.load import load
 from rocm_images.recipe.render import render

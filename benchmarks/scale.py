@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from benchmarks.measure import Measurement, measure
-from rehearsal.engine import PROJECT
+from rocm_images.places import PROJECT
 
 # Cells by archs and bases.
 SIZES: Mapping[int, tuple[int, int]] = {

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rehearsal import hip_packages
-from rehearsal.engine import PROJECT, PrivateEngine
+from rehearsal.engine import PrivateEngine
 from rehearsal.root import REPOSITORY, has_image, is_debian_13, root_image, say
 from rehearsal.wheelhouse import wheelhouse
 from rocm_images.engine import buildx
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.places import STATE
 from rocm_images.plan.advisories import applicable, captures_are_unsafe
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import IMITATION
@@ -159,7 +160,7 @@ def _build(
         references=(reference,),
         contexts={"root": f"docker-image://{root_image(client)}", **contexts},
         labels={},
-        log=PROJECT / "build" / "logs" / f"rehearsal-{name}.log",
+        log=STATE / "logs" / f"rehearsal-{name}.log",
         build_args=arguments,
         target=target,
     )

@@ -24,12 +24,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
-    sys.path.insert(0, str(PROJECT))
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rehearsal import debian_packages  # noqa: E402
-from rocm_images.errors import EngineError  # noqa: E402
+from rehearsal import debian_packages
+from rocm_images import telling
+from rocm_images.errors import EngineError
+from rocm_images.places import PROJECT
 
 _STARTED: dict[Path, subprocess.Popen[bytes]] = {}
 START_SECONDS = 60.0
@@ -121,10 +122,9 @@ class PrivateEngine:
             except EngineError:
                 if not self._build_cache_too_large():
                     raise
-                print(
+                telling.step(
                     "rehearsal/engine.py: the build cache grew too large for dockerd to read in "
-                    "time: emptied it (images stay), and starting again",
-                    file=sys.stderr,
+                    "time: emptied it (images stay), and starting again"
                 )
                 shutil.rmtree(self._build_cache)
                 self._launch()

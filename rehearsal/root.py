@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
+from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import STAND_IN
 
@@ -94,4 +94,4 @@ def _make(client: docker.DockerClient, reference: str) -> None:
 
 def say(text: str) -> None:
     """A line about the rehearsal, at once."""
-    print(f"rehearsal  {text}", file=sys.stderr, flush=True)
+    telling.step(f"rehearsal  {text}")

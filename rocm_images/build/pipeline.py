@@ -19,7 +19,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
 from rocm_images.files import write_whole
-from rocm_images.places import ROOTFS
+from rocm_images.recipe.rootfs import rootfs
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import device_for, smoke, tests_digest
 
@@ -186,7 +186,7 @@ class _Run:
             self.buildx,
             buildx.BuildRequest(
                 dockerfile=dockerfile,
-                directory=ROOTFS,
+                directory=rootfs(),
                 references=self.given.references,
                 contexts=self.given.contexts,
                 labels={**self.given.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from rocm_images import telling
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -34,11 +36,13 @@ class Progress(Protocol):
 
 def progress_for(cells: Sequence[str]) -> Progress:
     """A live table when standard error is a terminal, else plain lines."""
-    return LiveTable(cells) if sys.stderr.isatty() else PlainLines()
+    # What -q leaves out and what -v adds are lines, which a table that is redrawn has no room for.
+    live = telling.volume() is telling.Volume.NORMAL and sys.stderr.isatty()
+    return LiveTable(cells) if live else PlainLines()
 
 
 class PlainLines:
-    """One line on standard error for each step of each cell."""
+    """One line on standard error for each step of each cell; none where -q was given."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +50,7 @@ class PlainLines:
     def step(self, cell: str, text: str) -> None:
         """See Progress."""
         with self._lock:
-            print(f"{cell}  {text}", file=sys.stderr, flush=True)
+            telling.step(f"{cell}  {text}")
 
     def done(self, cell: str, text: str) -> None:
         """See Progress."""

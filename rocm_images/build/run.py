@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
@@ -96,7 +97,22 @@ def build_and_test(
     replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
     locked = lock.read(lock.path_of(matrix_path))
     targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
+    for target in targets:
+        telling.decided(_decision(target, replaced))
     return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+
+def _decision(given: Target, replaced: AbstractSet[str]) -> str:
+    """What is done with one cell, and what of its base and sources is replaced."""
+    done = f"to build ({given.why or 'asked for by --force'})"
+    if given.refusal:
+        done = "refused"
+    elif given.found:
+        done = f"the engine has it: {given.found.image_id}"
+    elif given.published:
+        done = f"the registry has it: {given.published}"
+    names = [name for name in given.contexts if name in replaced]
+    return f"{given.cell.name}: {done}" + (f"; replaced: {', '.join(names)}" if names else "")
 
 
 def _held_to_the_lock(
@@ -126,7 +142,7 @@ def _held_to_the_lock(
             if (wanted.key in bases if not wanted.git else f"{wanted.names[0]}-src" not in replaced)
         ]
         for sentence in unlocked_sentences(locked, used):
-            print(f"build.py: warning: {sentence}", file=sys.stderr)
+            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
@@ -194,8 +210,8 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
         print(f"\n{text}", file=sys.stderr)
     table = evidence_table(reports)
     if table:
-        print(f"{table}\n")
+        telling.written(f"{table}\n")
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
-        print("build.py: interrupted; what is not `done` above was stopped", file=sys.stderr)
+        telling.failure("interrupted; what is not `done` above was stopped")
     return code

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from rocm_images import telling
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
 
@@ -80,10 +81,12 @@ class RealSite:
         default = Path("/var/run/docker.sock")
         configured = Path("~/.docker/config.json").expanduser()
         if not (os.environ.get("DOCKER_HOST") or default.exists() or configured.exists()):
+            telling.decided("engine: none is expected, as nothing on this machine names one")
             return None
         try:
             return connect()
-        except EngineError:
+        except EngineError as error:
+            telling.decided(f"engine: {error}")
             return None
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:  # noqa: ARG002

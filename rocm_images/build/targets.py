@@ -17,10 +17,10 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, images_of, why_build
 from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
-from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
+from rocm_images.recipe.rootfs import rootfs
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
@@ -93,6 +93,7 @@ def targets_of(
     given = parse_contexts(contexts, cells)
     arguments = parse_build_args(build_args, [text for _, text in rendered])
     locked = lock.read(lock.path_of(matrix_path))
+    files = rootfs()
     return [
         _target(
             matrix,
@@ -105,6 +106,7 @@ def targets_of(
             },
             arguments,
             site,
+            files,
         )
         for cell, dockerfile in rendered
     ]
@@ -117,6 +119,7 @@ def _target(
     contexts: Mapping[str, str],
     build_args: Mapping[str, str],
     site: Site,
+    files: Path,
 ) -> Target:
     sources = matrix.sources
     pins = {
@@ -126,7 +129,7 @@ def _target(
     }
     inputs = inputs_of(
         dockerfile,
-        ROOTFS,
+        files,
         contexts.get(cell.base_image, cell.base_image),
         {name: contexts.get(name, pin) for name, pin in pins.items()},
         build_args,

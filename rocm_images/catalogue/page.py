@@ -10,15 +10,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from packaging.version import Version
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.deploying.run_flags import PORT, docker_run, run_flags, serving_command
-from rocm_images.places import TEMPLATES
+from rocm_images.recipe import templates
 
-PAGE = TEMPLATES / "catalogue"
 GPUS = 8
 """A machine with these GPUs usually has eight of them."""
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)", re.ASCII)
@@ -94,16 +92,11 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
 
 def page(catalogue: Catalogue) -> str:
     """The whole page as HTML; every text of the catalogue is escaped."""
-    style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    environment = Environment(
-        loader=FileSystemLoader(PAGE),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
+    style, script = (templates.as_written(f"catalogue/page.{kind}") for kind in ("css", "js"))
     images = tuple(_shown(catalogue.images))
-    text = environment.get_template("page.html.j2").render(
+    text = templates.rendered(
+        templates.environment("catalogue", autoescape=True),
+        "page.html.j2",
         images=images,
         history=catalogue.history,
         updated=catalogue.updated,

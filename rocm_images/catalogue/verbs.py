@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from rocm_images import telling
 from rocm_images.cli.options import (
     ca_bundle_option,
     load,
@@ -59,7 +60,9 @@ def catalogue(
     source = click.get_current_context().get_parameter_source("catalogue_path")
     # A file that was named outweighs a registry that is only in the environment.
     if registry and source is ParameterSource.DEFAULT:
-        click.echo(f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, output))}")
+        telling.written(
+            f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, output))}"
+        )
         return
     from rocm_images.catalogue.file import read
     from rocm_images.catalogue.page import page
@@ -67,7 +70,7 @@ def catalogue(
 
     path = (output or catalogue_path.parent) / "catalogue.html"
     write_whole(path, page(read(catalogue_path)))
-    click.echo(f"wrote {os.path.relpath(path)}")
+    telling.written(f"wrote {os.path.relpath(path)}")
 
 
 def _fetch(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
@@ -143,7 +144,7 @@ def _leave_report(work: Sequence[CellWork]) -> None:
     skipped = [one.as_json() for one in work if not one.needed]
     for one in work:
         if not one.needed:
-            click.echo(f"skipped {one.cell.name}: {one.why}", err=True)
+            telling.step(f"skipped {one.cell.name}: {one.why}")
     write_json(STATE / PLANNED, {"schema": 1, "skipped": skipped})
 
 

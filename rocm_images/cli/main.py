@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 
 import click
 
+from rocm_images import __version__, telling
 from rocm_images.build.site import Site
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
+    COMMAND,
     Verbs,
     arch_option,
     base_option,
@@ -36,17 +38,21 @@ from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import ExitCode, InputError, RocmImagesError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.telling import PROGRAM
 
 
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main() -> None:
     """Build, test and publish SGLang images for AMD GPUs from matrix.yaml.
 
     `build.py --arch 942` builds every cell of that arch and smoke-tests each image.
     """
+    # Of this command line alone, where a program runs several.
+    telling.set_volume(telling.Volume.NORMAL)
 
 
 @main.command()
@@ -231,7 +237,25 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
             )
         return
     for path in rendering.write(files, stale):
-        click.echo(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
+        telling.written(f"{'wrote' if path.exists() else 'removed'} {os.path.relpath(path)}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def init(folder: Path) -> None:
+    """Begin a project in FOLDER (this one, if none is named): a commented matrix.yaml."""
+    from rocm_images.matrix.begin import begin
+
+    for path in begin(folder, COMMAND):
+        telling.written(f"wrote {os.path.relpath(path)}")
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of matrix.yaml, with which an editor completes and checks it."""
+    from rocm_images.matrix.json_schema import schema_text
+
+    click.echo(schema_text(), nl=False)
 
 
 @main.command()
@@ -372,16 +396,17 @@ def run() -> NoReturn:
     # `kill` and a CI's cancel button are to stop the children exactly as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        main(standalone_mode=False, prog_name="build.py")
+        main(standalone_mode=False, prog_name=PROGRAM)
         sys.exit(ExitCode.DONE)
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        print("build.py: interrupted", file=sys.stderr)
+        telling.failure("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except RocmImagesError as error:
-        print(f"build.py: {error}", file=sys.stderr)
+        # A sentence names the command that helps; installed, that has another name.
+        telling.failure(str(error).replace("python build.py", COMMAND))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # `build.py plan | head`: the reader has enough. Python must not complain at its exit.

@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images import telling
 from rocm_images.build.site import site_of
-from rocm_images.errors import EXIT_CODE_MEANINGS
-from rocm_images.places import PROJECT
+from rocm_images.cli.guide import EXAMPLES, VERBS
+from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
+from rocm_images.places import INSTALLED, PROJECT
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.telling import PROGRAM, Volume
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
 
 DEFAULT_VERB = "build"
+COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
+VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
 class Verbs(click.Group):
-    """A group in which options without a verb belong to `build`."""
+    """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Gives the verb, and verbs below it, the options that all have, and its examples."""
+        super().add_command(cmd, name)
+        for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
+            volume_options(verb)
+        examples = EXAMPLES[str(name or cmd.name)]
+        cmd.epilog = "\b\n" + "\n".join(("Examples:", *(f"  {PROGRAM} {one}" for one in examples)))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
-            args = [DEFAULT_VERB, *args]
-        return super().parse_args(ctx, args)
+        volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
+        rest = args[len(volume) :]
+        if ctx.resilient_parsing and not rest:
+            # A shell completes the verb itself.
+            return super().parse_args(ctx, args)
+        if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
+            return super().parse_args(ctx, [DEFAULT_VERB, *args])
+        # `-q plan` is `plan -q`.
+        return super().parse_args(ctx, [rest[0], *volume, *rest[1:]])
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows the verbs by what they are for, each with its first sentence, whole."""
+        longest = max(map(len, self.commands))
+        for title, verbs in VERBS.items():
+            shown = [(name, self.commands[name].get_short_help_str(200)) for name in verbs]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), sentence) for name, sentence in shown])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Completes the options of `build`, too, where no verb is typed."""
+        found = super().shell_complete(ctx, incomplete)
+        return found + self.commands[DEFAULT_VERB].shell_complete(ctx, incomplete)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Shows the options of `build`, and the other verbs."""
@@ -44,12 +79,34 @@ class Verbs(click.Group):
             )
 
 
+def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:
+    if not given:
+        return
+    asked = Volume.QUIET if option.name == "quiet" else Volume.VERBOSE
+    if telling.volume() not in (Volume.NORMAL, asked):
+        raise InputError("--quiet and --verbose contradict each other: leave out either")
+    telling.set_volume(asked)
+
+
+def volume_options(verb: click.Command) -> None:
+    """Adds -v and -q, which act on the whole program."""
+    for flags, what in (
+        (VOLUME_FLAGS[:2], "Also say what is decided, and from what: files, engine, images."),
+        (VOLUME_FLAGS[2:], "Print only failures and what was asked for, as the final table."),
+    ):
+        verb.params.append(
+            click.Option(
+                flags, is_flag=True, expose_value=False, callback=_louder_or_quieter, help=what
+            )
+        )
+
+
 matrix_option = click.option(
     "--matrix",
     "matrix_path",
     type=click.Path(path_type=Path),
     default=PROJECT / "matrix.yaml",
-    show_default="matrix.yaml beside build.py",
+    show_default="matrix.yaml in this folder" if INSTALLED else "matrix.yaml beside build.py",
     help="The matrix file.",
 )
 arch_option = click.option(
@@ -108,10 +165,19 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     """The matrix that `matrix_option` names, and all of its cells.
 
     Raises:
+        InputError: it lies in the folder of another project.
         MatrixError: the file cannot be read, or is no matrix.
     """
+    # What lies beside it (templates/, build/) is looked for in the folder that one works in.
+    if INSTALLED and matrix_path.parent.resolve() != PROJECT:
+        raise InputError(
+            f"{matrix_path} lies in another folder than this: change to that one, which is its "
+            "project, and call rocm-images there"
+        )
     from rocm_images.plan.cells import cells_of
     from rocm_images.plan.load import load as loaded
 
     matrix = loaded(matrix_path)
-    return matrix, cells_of(matrix)
+    cells = cells_of(matrix)
+    telling.decided(f"matrix: {matrix_path}, {len(cells)} cells")
+    return matrix, cells

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
@@ -76,7 +77,7 @@ def inventory(
     finally:
         client.close()
     write_inventory(output, images)
-    click.echo(f"wrote {os.path.relpath(output)}: {len(images)} images")
+    telling.written(f"wrote {os.path.relpath(output)}: {len(images)} images")
 
 
 @click.command("release-notes")

@@ -10,10 +10,9 @@ import subprocess
 from pathlib import Path
 
 from rocm_images.errors import NoImageFits
+from rocm_images.places import ROOTFS
 
-PREFLIGHT = (
-    Path(__file__).resolve().parents[2] / "images" / "rootfs" / "usr/local/bin/rocm-preflight"
-)
+PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"
 NAME_THE_ARCH = "name the GPU's arch with --arch instead"
 
 

@@ -7,8 +7,6 @@ import json
 import re
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rocm_images import digests
 from rocm_images.deploying.run_flags import (
     MODEL_CACHE,
@@ -17,7 +15,7 @@ from rocm_images.deploying.run_flags import (
     serving_command,
 )
 from rocm_images.errors import InputError
-from rocm_images.places import TEMPLATES
+from rocm_images.recipe import templates
 
 _PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{digests.PATTERN}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -68,25 +66,19 @@ class Deployment:
 
 def rendered(deployment: Deployment, kind: Kind) -> str:
     """The file's text. No text of a user can break out of the value that it is written in."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / "deploying"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # YAML: every text goes through `quoted`.
-        autoescape=False,
-    )
+    # YAML: every text goes through `quoted`.
+    environment = templates.environment("deploying")
     # Each reads a variable where the other sees plain text.
     sign, doubled = ("$", "$$") if kind is Kind.COMPOSE else ("$(", "$$(")
     # YAML's double-quoted texts are those of JSON.
     environment.filters["quoted"] = lambda text: json.dumps(
         str(text).replace(sign, doubled), ensure_ascii=False
     )
-    template = environment.get_template(f"{kind}.yaml.j2")
-    text = template.render(
+    return templates.rendered(
+        environment,
+        f"{kind}.yaml.j2",
         deployment=deployment,
         model_cache=MODEL_CACHE,
         shared_memory_gib=SHARED_MEMORY_GIB,
         start_minutes=START_MINUTES,
     )
-    return text.rstrip("\n") + "\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rocm_images import telling
 from rocm_images.catalogue.verbs import CATALOGUE
 from rocm_images.deploying.run_flags import PORT
 from rocm_images.errors import InputError
@@ -158,7 +159,7 @@ def deploy(
         click.echo(text, nl=False)
         return
     write_whole(output, text)
-    click.echo(f"wrote {output}")
+    telling.written(f"wrote {output}")
 
 
 def _catalogue(path: Path | None) -> Catalogue:
@@ -198,4 +199,4 @@ def _note(image: CatalogueEntry) -> None:
     from rocm_images.deploying.choose import notes
 
     for sentence in notes(image):
-        click.echo(f"note: {sentence}", err=True)
+        telling.step(f"note: {sentence}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
@@ -67,7 +67,7 @@ def pull(
     cosign = Cosign(reference.address, engine.environment, trusted)
     verified = verify(repository, cosign, trust, reference, Level(evidence))
     found = verified.evidence
-    _step(f"verified: signed by {trust.words}; {found.level} evidence of {found.date}")
+    telling.step(f"verified: signed by {trust.words}; {found.level} evidence of {found.date}")
     pull_verified(engine, verified, reference)
     click.echo(verified.image.reference)
 
@@ -119,7 +119,7 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
         )
         for one in images
     ]
-    done = arrive(target, trust, arrivals, _step)
+    done = arrive(target, trust, arrivals, telling.step)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
     click.echo(moves_table(done.planned))
     digests = frozenset(one.image.digest for one in images)
@@ -151,7 +151,7 @@ def bundle(output: Path, **options: Any) -> None:
         digests = frozenset(one.image.digest for one in images)
         entries = moved_to(catalogue, source.repository, digests, channel)
         catalogue = merged(None, entries, catalogue.updated)
-    size = write_bundle(output, channel, images, source.cosign, catalogue, _step)
+    size = write_bundle(output, channel, images, source.cosign, catalogue, telling.step)
     click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
 
 
@@ -224,15 +224,11 @@ def publish_bundle(
                     lambda there, layout=layout: target.cosign.load(layout, there),  # type: ignore[misc]
                 )
             )
-        done = arrive(target, trust, arrivals, _step)
+        done = arrive(target, trust, arrivals, telling.step)
         digests = frozenset(one.digest for one in found.images)
         there = moved_to(found.catalogue(), target.repository, digests, found.channel)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {target.address}\n")
     click.echo(moves_table(done.planned))
     if there:
         page = write_files(output, record(target.repository, there))
-        click.echo(f"\nthe catalogue: {os.path.relpath(page)}")
-
-
-def _step(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

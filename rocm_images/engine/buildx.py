@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.children import Children
@@ -160,6 +161,7 @@ def run(
         OSError: the log cannot be written, or buildx cannot be started.
     """
     words = command(buildx, request)
+    telling.decided(f"buildx builds {request.dockerfile}; log: {request.log}")
     return follow(words, buildx.environment, request.log, children, on_step)
 
 

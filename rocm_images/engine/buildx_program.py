@@ -14,6 +14,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from rocm_images import telling
 from rocm_images.engine.connect import version_in
 from rocm_images.errors import EngineError
 
@@ -53,6 +54,7 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
                     f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "
                     "later (the package docker-buildx-plugin or docker-buildx)"
                 )
+            telling.decided(f"buildx: {version}, run as {' '.join(command)}")
             return command
     raise EngineError(
         "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "

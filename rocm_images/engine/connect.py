@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from rocm_images import telling
 from rocm_images.errors import EngineError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
         raise EngineError(
             f"the Docker Engine at {address} is version {version_text}, too old: {_INSTALL}"
         )
+    telling.decided(f"engine: Docker Engine {version_text} at {address}")
     return Engine(address, version, client.api.api_version, environment)
 
 

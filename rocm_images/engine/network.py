@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.errors import InputError
 
 # The variables by which OpenSSL, requests and pip are told of a CA bundle, in the order asked.
@@ -49,6 +50,8 @@ def ca_bundle_for(ca_bundle: Path | None, environment: Mapping[str, str]) -> Pat
                 break
     if named is not None and "BEGIN CERTIFICATE" not in _text(named, source):
         raise InputError(f"{source}: {named} holds no certificate (PEM): name a CA bundle")
+    if named is not None:
+        telling.decided(f"certificates: {named}, by {source}")
     return named
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rocm_images import digests
+from rocm_images import digests, telling
 from rocm_images.errors import InputError, LockError
 from rocm_images.files import write_whole
 from rocm_images.matrix.located_model import read_model
@@ -111,7 +111,9 @@ def read(path: Path) -> Lock:
         LockError: something in it is wrong; it lists every problem with its place.
     """
     if not path.exists():
+        telling.decided(f"lock: there is no {path}")
         return EMPTY
+    telling.decided(f"lock: {path}")
     return read_model(path, Lock, LockError, hint="restore the committed lock")[0]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import LockDrift, LockIncomplete
 from rocm_images.lock import file as lock
@@ -43,12 +43,12 @@ def run_lock(
     for change in differences:
         print(change)
     for sentence in _unresolved(before, resolution):
-        print(f"build.py: {sentence}", file=sys.stderr)
+        telling.failure(sentence)
     if report is not None:
         write_report(report, matrix, differences, _unresolved(before, resolution))
     if differences and not check:
         lock.write(path, after, matrix_path.name)
-        print(f"wrote {path}")
+        telling.written(f"wrote {path}")
     elif differences:
         raise LockDrift(
             f"{path} is not what upstream has now: run `python build.py lock`, or `lock --update "

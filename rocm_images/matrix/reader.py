@@ -29,7 +29,7 @@ def read(path: Path, check_cells: Callable[[Matrix], Found]) -> Matrix:
         InputError: the file cannot be read.
         MatrixError: the file can be read and something in it is wrong; it lists every problem.
     """
-    hint = "name an existing file with --matrix"
+    hint = "name an existing file with --matrix, or begin one by `python build.py init`"
     matrix, document = read_model(path, Matrix, MatrixError, hint=hint)
     problems = [
         Problem(*document.position(where, key=True), sentence)

@@ -7,12 +7,15 @@ text can break out of the instruction, the comment or the name that it is writte
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from rocm_images import digests
 
@@ -26,7 +29,28 @@ _REPOSITORY = (
 _IMAGE = re.compile(rf"({_REPOSITORY})(?::([\w][\w.-]{{0,127}}))?(?:@({digests.PATTERN}))?")
 
 
-def _pattern(pattern: str, sentence: str) -> AfterValidator:
+@dataclass(frozen=True)
+class _Checked:
+    """A text that passes a check; `pattern` says to JSON Schema the most of it that a pattern can.
+
+    A pattern accepts all that the check accepts, and is one in JavaScript, too.
+    """
+
+    check: Callable[[str], str]
+    pattern: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+
+def _pattern(pattern: str, sentence: str) -> _Checked:
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: str) -> str:
@@ -34,7 +58,7 @@ def _pattern(pattern: str, sentence: str) -> AfterValidator:
             raise ValueError(f"{value!r} {sentence}")
         return value
 
-    return AfterValidator(check)
+    return _Checked(check, pattern)
 
 
 def _version(value: str) -> str:
@@ -117,15 +141,21 @@ def environment_value(value: str) -> str:
     return value
 
 
-DateText = Annotated[str, AfterValidator(_date)]
-VersionText = Annotated[str, AfterValidator(_version)]
-ReleaseText = Annotated[str, AfterValidator(_version), AfterValidator(_release)]
-RangeText = Annotated[str, AfterValidator(_range)]
-ImageText = Annotated[str, AfterValidator(_image)]
-RepositoryText = Annotated[str, AfterValidator(_repository)]
-Sentence = Annotated[str, AfterValidator(_one_line)]
-LabelText = Annotated[str, AfterValidator(_one_line), AfterValidator(environment_value)]
-EnvironmentValue = Annotated[str, AfterValidator(environment_value)]
+DateText = Annotated[str, _Checked(_date, r"(?:19[89]|20\d)\d-[01]\d-[0-3]\d")]
+VersionText = Annotated[str, _Checked(_version, r"\s*[vV]?\d+[-_.+!0-9A-Za-z]*\s*")]
+ReleaseText = Annotated[str, _Checked(_version, ""), _Checked(_release, r"\d+(?:\.\d+)+")]
+RangeText = Annotated[
+    str, _Checked(_range, r"[\s,]*(?:(?:~=|={2,3}|!=|[<>]=?)\s*[^\s,<>=!~]+[\s,]*)+")
+]
+ImageText = Annotated[str, _Checked(_image, rf"(?!.*:latest$){_REPOSITORY}[:@][\w.:@-]+")]
+RepositoryText = Annotated[str, _Checked(_repository, _REPOSITORY)]
+Sentence = Annotated[str, _Checked(_one_line, r"\s*\S[\s\S]*")]
+LabelText = Annotated[
+    str,
+    _Checked(_one_line, ""),
+    _Checked(environment_value, r"""(?=\s*\S)[^"'`$\\]+"""),
+]
+EnvironmentValue = Annotated[str, _Checked(environment_value, r"""[^\n\r"'`$\\]*""")]
 # AITER trusts GPU_ARCHS over the GPU that it finds, so it must never stay in an image;
 # PATH and the loader's variables belong to the base image.
 _RESERVED_NAMES = ("GPU_ARCHS", "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH")
@@ -137,13 +167,13 @@ def _not_reserved(value: str) -> str:
     return value
 
 
+_ENVIRONMENT_NAME = r"[A-Z_][A-Z0-9_]{0,127}"
 EnvironmentName = Annotated[
     str,
     _pattern(
-        r"[A-Z_][A-Z0-9_]{0,127}",
-        "is not a name for an environment variable: use A to Z, 0 to 9 and _",
+        _ENVIRONMENT_NAME, "is not a name for an environment variable: use A to Z, 0 to 9 and _"
     ),
-    AfterValidator(_not_reserved),
+    _Checked(_not_reserved, rf"(?!(?:{'|'.join(_RESERVED_NAMES)})$){_ENVIRONMENT_NAME}"),
 ]
 ArchName = Annotated[str, _pattern(r"[0-9a-f]{3,5}", "is not an arch: write its gfx number")]
 GfxName = Annotated[str, _pattern(r"gfx[0-9a-f]{3,5}", "is not a gfx name: write gfx942, say")]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
     arch_option,
@@ -154,7 +155,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     click.echo(f"\n{report.moves_table(publication.planned)}")
     entries = entries_of(matrix, target.repository, request.channel, publication.cells)
     page = write_files(request.output, record(target.repository, entries))
-    click.echo(f"\nthe catalogue: {os.path.relpath(page)}")
+    telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 @click.command()
@@ -207,4 +208,4 @@ def rollback(
     catalogue = put_back(target.repository, immutable_tags, channel)
     if catalogue:
         page = write_files(output, catalogue)
-        click.echo(f"\nthe catalogue: {os.path.relpath(page)}")
+        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -9,16 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rocm_images import markdown
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
 from rocm_images.matrix.schema import Advisory, Matrix
-from rocm_images.places import ROOTFS, TEMPLATES
 from rocm_images.plan.cells import Cell
+from rocm_images.recipe import templates
 from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
+from rocm_images.recipe.rootfs import rootfs
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
 MARK = "# Rendered by `build.py render`"
@@ -26,30 +25,18 @@ MARK = "# Rendered by `build.py render`"
 
 def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
     """The Dockerfile of each cell, as text."""
-    template = _environment().get_template("Dockerfile.j2")
+    environment = templates.environment()
     for cell in cells:
-        text = template.render(
+        text = templates.rendered(
+            environment,
+            "Dockerfile.j2",
             cell=cell,
             sources=matrix.sources,
             packages=matrix.packages,
             labels=labels_of(matrix, cell),
             image_json=image_json(matrix, cell),
         )
-        yield cell, text.rstrip("\n") + "\n"
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        # No template changes while one process renders ten thousand cells.
-        auto_reload=False,
-        # Nothing is HTML here; every text is validated by the matrix's types instead.
-        autoescape=False,
-    )
+        yield cell, text
 
 
 def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
@@ -65,10 +52,10 @@ def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
         for advisory in matrix.advisories
     ]
     table = markdown.table(("advisory", "affects", "sets", "applies to"), rows)
-    environment = _environment()
+    environment = templates.environment()
     environment.filters |= {"text": markdown.text, "affected": _affected, "sets": _sets}
-    template = environment.get_template("advisories.md.j2")
-    return template.render(table=table, advisories=matrix.advisories).rstrip("\n") + "\n"
+    values = {"table": table, "advisories": matrix.advisories}
+    return templates.rendered(environment, "advisories.md.j2", **values)
 
 
 def _sets(advisory: Advisory) -> str:
@@ -152,7 +139,7 @@ def rendered_files(matrix: Matrix, cells: Iterable[Cell], to: Destinations) -> d
     files[to.bake] = bake_file(
         cells,
         os.path.relpath(to.dockerfiles, to.bake.parent),
-        os.path.relpath(ROOTFS, to.bake.parent),
+        os.path.relpath(rootfs(), to.bake.parent),
     )
     files[to.advisories] = advisories_page(matrix, cells)
     return files

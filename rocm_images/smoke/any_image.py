@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from rocm_images import telling
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError, ExitCode, InputError
@@ -47,7 +48,7 @@ def probe_image(
             ended.append(f"graph-probe {' '.join(words)} ended with {status}")
     if not ended:
         return ExitCode.DONE
-    print(f"build.py: {', '.join(ended)}: docs/probe.md has its exit codes", file=sys.stderr)
+    telling.failure(f"{', '.join(ended)}: docs/probe.md has its exit codes")
     return ExitCode.SMOKE_FAILED
 
 

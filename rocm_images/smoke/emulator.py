@@ -17,14 +17,14 @@ from rocm_images.engine import buildx
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
-from rocm_images.places import PROJECT, ROOTFS, STATE
+from rocm_images.places import PARTS, ROOTFS, STATE
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
     import docker
 
-FOLDER = PROJECT / "emulation"
+FOLDER = PARTS / "emulation"
 PROBE = ROOTFS / "opt" / "rocm-images" / "graph_probe"
 FACTS = PROBE.with_name("image_facts")
 REPOSITORY = "rocm-serving-images-emulator"

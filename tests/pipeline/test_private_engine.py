@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from rehearsal import debian_packages
-from rehearsal.engine import PROJECT, PrivateEngine
+from rehearsal.engine import PrivateEngine
 from rocm_images.engine.buildx import find_buildx
 from rocm_images.engine.connect import connect
 from rocm_images.errors import EngineError
+from rocm_images.places import PROJECT
 
 
 @pytest.fixture

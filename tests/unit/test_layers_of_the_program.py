@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
-    ("digests", "errors", "files", "markdown", "places", "tables"),
+    ("digests", "errors", "files", "markdown", "places", "tables", "telling"),
     ("matrix",),
     ("plan",),
     ("recipe",),
@@ -29,7 +29,7 @@ def imports_of(path: Path) -> Iterator[str]:
     """What a module imports of the program, at its head or within a function."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "rocm_images":
-            yield from (alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names if alias.name != "__version__")
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rocm_images."):
             yield str(node.module).split(".")[1]
 

@@ -1,0 +1,68 @@
+"""What each verb is for: the groups of `--help`, and the examples in each verb's own help."""
+
+from __future__ import annotations
+
+VERBS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Build and test": {
+        "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
+        "plan": ("plan", "plan --arch 942 --json", "plan --registry registry.example.org/team"),
+        "explain": ("explain 942-rocm7.2.0",),
+        "smoke": ("smoke --arch 942", "smoke --image sglang-rocm:v0.5.21-mi30x --serve"),
+        "probe": (
+            "probe rocm/pytorch:latest",
+            "probe rocm/pytorch:latest --gfx gfx950 --gpus 4 capture --json",
+        ),
+        "evidence": ("evidence verify evidence.json",),
+        "sizes": ("sizes --arch 942",),
+        "diff": ("diff sglang-rocm:v0.5.21-rocm720-mi30x sglang-rocm:v0.5.21-rocm722-mi30x",),
+    },
+    "Keep the inputs in order": {
+        "init": ("init", "init my-images"),
+        "render": ("render", "render --check"),
+        "schema": ("schema",),
+        "lock": ("lock", "lock --check", "lock --update 7.2.2 --update sglang"),
+    },
+    "Publish, and deploy what was published": {
+        "publish": (
+            "publish --registry registry.example.org/team --key cosign.key",
+            "publish --registry registry.example.org/team --key cosign.key --dry-run",
+        ),
+        "catalogue": (
+            "catalogue --registry registry.example.org/team",
+            "catalogue --schema",
+        ),
+        "pick": ("pick --auto", "pick --arch 942 --rocm 7.2.0"),
+        "pull": ("pull registry.example.org/team/sglang-rocm:v0.5.21-mi30x --key cosign.pub",),
+        "run-args": ("run-args v0.5.21-mi30x", "run-args v0.5.21-mi30x --explain"),
+        "deploy": (
+            "deploy v0.5.21-mi30x --as kubernetes --model Qwen/Qwen3-8B",
+            "deploy v0.5.21-mi30x --as compose --model Qwen/Qwen3-8B --output compose.yaml",
+        ),
+        "inventory": ("inventory", "inventory --arch 942 --output before.json"),
+        "release-notes": ("release-notes before.json after.json --title v0.5.21",),
+    },
+    "In a CI": {
+        "ci-matrix": (
+            "ci-matrix --changed-since origin/main",
+            "ci-matrix --missing-from registry.example.org/team --gitlab",
+        ),
+        "push": ("push --registry registry.example.org/team --key cosign.key --arch 942",),
+        "summary": ("summary", "summary build results"),
+    },
+    "Back, and elsewhere": {
+        "rollback": (
+            "rollback --registry registry.example.org/team --key cosign.pub "
+            "--to v0.5.21-rocm722-mi30x-0123456789ab",
+        ),
+        "mirror": (
+            "mirror --registry registry.example.org/team --key cosign.pub "
+            "--to mirror.example.org/team",
+        ),
+        "bundle": (
+            "bundle --registry registry.example.org/team --key cosign.pub --output images.tar",
+        ),
+    },
+}
+"""Each verb by its group, with examples: what follows the program's name."""
+
+EXAMPLES = {verb: examples for verbs in VERBS.values() for verb, examples in verbs.items()}

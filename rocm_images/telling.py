@@ -1,0 +1,59 @@
+"""How much is told while working: by -q failures and the answer, by -v also what was decided."""
+
+from __future__ import annotations
+
+import enum
+import sys
+
+from rocm_images.places import INSTALLED
+
+PROGRAM = "rocm-images" if INSTALLED else "build.py"
+"""What people type: the installed command, or the file of a checkout."""
+
+
+class Volume(enum.IntEnum):
+    """What is told beside failures and the answer that was asked for."""
+
+    QUIET = 0
+    """Nothing."""
+    NORMAL = 1
+    """What is being done, what was written, and warnings."""
+    VERBOSE = 2
+    """Also what was decided, and from what: files, engine, images."""
+
+
+_volume = Volume.NORMAL
+
+
+def set_volume(volume: Volume) -> None:
+    """For the rest of this process, and for all of its threads."""
+    global _volume
+    _volume = volume
+
+
+def volume() -> Volume:
+    """As -q or -v set it."""
+    return _volume
+
+
+def failure(sentence: str) -> None:
+    """A line on standard error, whatever was asked for."""
+    print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+
+
+def step(text: str) -> None:
+    """A line on standard error: what is being done, or a warning."""
+    if _volume >= Volume.NORMAL:
+        print(text, file=sys.stderr, flush=True)
+
+
+def written(text: str) -> None:
+    """A line on standard output beside the answer: a file that was written, say."""
+    if _volume >= Volume.NORMAL:
+        print(text)
+
+
+def decided(text: str) -> None:
+    """A line on standard error, where -v asks for it: what was decided, and from what."""
+    if _volume >= Volume.VERBOSE:
+        failure(text)
