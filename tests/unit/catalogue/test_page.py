@@ -42,6 +42,18 @@ def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> No
     assert ("emulated" in found.sentence) is (level is Level.EMULATED)
 
 
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [(Level.STAND_IN, "Stand-in devices"), (Level.EMULATED, "Emulated devices"), (Level.GPU, None)],
+)
+def test_devices_that_are_none_are_called_what_they_are(
+    project_matrix: Matrix, level: Level, told: str | None
+) -> None:
+    cell = cells_of(project_matrix)[0]
+    text = page(merged(None, [entry(project_matrix, cell, level=level)], FIRST))
+    assert re.findall(r"<dt>(\S+ devices)</dt>", text) == ([told] if told else [])
+
+
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
     cell = cell_named(cells_of(project_matrix), "942-rocm7.2.0")
     real = page(merged(None, [entry(project_matrix, cell)], FIRST))
