@@ -7,10 +7,13 @@ all others run AMD's runtime, as Debian packages it. docs/rehearsal.md says what
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from rehearsal import hip_packages
 from rehearsal.engine import PrivateEngine
@@ -51,10 +54,19 @@ class _Pins:
 
 
 def is_imitated(matrix: Matrix, rocm: str) -> bool:
-    """Whether an advisory says that captures are not safe on the release: AMD's 7.2.4 is no model
-    for it, and no binary of it is to be had."""
-    arch = next(iter(matrix.archs))
-    return captures_are_unsafe(applicable(matrix, arch, rocm))
+    """Whether AMD's runtime that is to be had is no model for a release.
+
+    It is one for the releases that have the same build of HIP, and whose captures no advisory
+    calls unsafe.
+    """
+    if any(captures_are_unsafe(applicable(matrix, arch, rocm)) for arch in matrix.archs):
+        return True
+    version, current = Version(rocm), Version(hip_packages.CURRENT)
+    return not any(
+        Version(build.first) <= min(version, current)
+        and max(version, current) <= Version(build.last)
+        for build in matrix.hip_builds.values()
+    )
 
 
 def runtime_of(matrix: Matrix, rocm: str) -> HipRuntime | None:
@@ -80,13 +92,32 @@ def make_base(engine: Engine, client: docker.DockerClient, matrix: Matrix, rocm:
         BuildFailed: it does not build.
     """
     had = has_image(client, base_reference(matrix, rocm))
-    if not is_imitated(matrix, rocm) and not (had and hip_packages.taken(HIP_CACHE)):
+    if not is_imitated(matrix, rocm) and not (had and runtime_of(matrix, rocm)):
         # What was not to be had the last time may be there now.
-        fetch_runtimes(client)
+        fetch_runtime(client, hip_packages.CURRENT)
         had = has_image(client, base_reference(matrix, rocm))
     if had:
         return
-    runtime, pins = runtime_of(matrix, rocm), _Pins.of(matrix)
+    runtime = runtime_of(matrix, rocm)
+    try:
+        _make_base(engine, client, matrix, rocm, runtime)
+    except BuildFailed:
+        if runtime is None or runtime.pinned:
+            raise
+        # Newer packages than those that were tried can need what is not among them.
+        hip_packages.note_unusable(HIP_CACHE, runtime.release)
+        say(f"{runtime.whose} does not run in the base, so the imitation takes its place")
+        _make_base(engine, client, matrix, rocm, None)
+
+
+def _make_base(
+    engine: Engine,
+    client: docker.DockerClient,
+    matrix: Matrix,
+    rocm: str,
+    runtime: HipRuntime | None,
+) -> None:
+    pins = _Pins.of(matrix)
     whose = runtime.whose if runtime else IMITATION
     say(f"making the stand-in base for ROCm {rocm} (HIP runtime: {whose})")
     cache = PrivateEngine().cache
@@ -108,41 +139,53 @@ def make_base(engine: Engine, client: docker.DockerClient, matrix: Matrix, rocm:
 def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
     """The image with AMD's runtimes for the tests, built where the engine lacks it.
 
+    A release that is not to be had is not in it; hip_packages.taken says which are.
+
     Raises:
-        EngineError: the packages cannot be had.
+        EngineError: the current one is not to be had.
         BuildFailed: it does not build.
     """
-    fetch_runtimes(client)
+    for release in hip_packages.pinned():
+        fetch_runtime(client, release)
     found = hip_packages.taken(HIP_CACHE)
-    if not found:
-        raise EngineError("AMD's HIP runtimes cannot be fetched, and without them nothing is shown")
+    if hip_packages.CURRENT not in found:
+        raise EngineError("AMD's HIP runtime is not to be had, and without it nothing is shown")
     content = repr((files_of(FOLDER / "base"), [one.packages for one in found.values()]))
     reference = f"{REPOSITORY}/laboratory:{_short(content)}"
     if not has_image(client, reference):
         say("making the laboratory: AMD's HIP runtimes " + " and ".join(found))
         cache = PrivateEngine().cache
+        older = cache / "old-hip"
+        if hip_packages.UNSAFE in found:
+            found[hip_packages.UNSAFE].copy_to(HIP_CACHE, older)
+        else:
+            shutil.rmtree(older, ignore_errors=True)
+            older.mkdir(parents=True)
         contexts = {
-            "hip-packages": str(found["7.2.4"].copy_to(HIP_CACHE, cache / "hip")),
-            "old-hip-packages": str(found["6.4.3"].copy_to(HIP_CACHE, cache / "old-hip")),
+            "hip-packages": str(found[hip_packages.CURRENT].copy_to(HIP_CACHE, cache / "hip")),
+            "old-hip-packages": str(older),
         }
         _build(engine, client, "laboratory", reference, contexts, {}, target="laboratory")
     return reference
 
 
-def fetch_runtimes(client: docker.DockerClient) -> None:
-    """Has AMD's packages in the cache, or notes that they are not to be had, and says so."""
+def fetch_runtime(client: docker.DockerClient, release: str) -> None:
+    """Has a runtime's packages in the cache, or says that they are not to be had."""
+    known = hip_packages.taken(HIP_CACHE).get(release)
+    if known and known.is_in(HIP_CACHE):
+        return
     root = root_image(client)
     try:
         if not is_debian_13(root):
             raise EngineError(f"Debian's packages do not run on {root}")
-        if not hip_packages.have(HIP_CACHE, hip_packages.taken(HIP_CACHE)):
-            say("fetching AMD's HIP runtimes: Debian's packages")
-        for runtime in hip_packages.fetch(client, root, HIP_CACHE).values():
-            if not runtime.pinned:
-                say(f"the pinned packages of HIP {runtime.release} are gone: {runtime.whose}")
+        say(f"fetching AMD's HIP runtime {release}: Debian's packages")
+        runtime = hip_packages.fetch(client, root, HIP_CACHE, release)
+        if not runtime.pinned:
+            say(f"the pinned packages of HIP {release} are gone: {runtime.whose}")
     except EngineError as error:
-        hip_packages.note_unavailable(HIP_CACHE)
-        say(f"AMD's HIP runtime is not to be had, so the imitation takes its place: {error}")
+        hip_packages.note_unusable(HIP_CACHE, release)
+        instead = "the imitation takes its place" if release == hip_packages.CURRENT else "none"
+        say(f"AMD's HIP runtime {release} is not to be had ({instead}): {error}")
 
 
 def _build(

@@ -108,7 +108,7 @@ class PrivateEngine:
         Raises:
             EngineError: not root, packages cannot be had, or dockerd does not answer.
         """
-        with self._only_one():
+        with self.only_one():
             if self.pid() is not None:
                 return
             if os.geteuid() != 0:
@@ -143,8 +143,8 @@ class PrivateEngine:
         return last == ["context deadline exceeded"] and self._build_cache.is_dir()
 
     @contextlib.contextmanager
-    def _only_one(self) -> Iterator[None]:
-        """Keeps two runs that begin at once from unpacking and starting twice."""
+    def only_one(self) -> Iterator[None]:
+        """Keeps two runs that begin at once from preparing the same things."""
         self.cache.mkdir(parents=True, exist_ok=True)
         with (self.cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """AMD's own HIP runtimes, from Debian's packages, kept in the project's cache by their hashes.
 
-hip_packages.json pins them. Debian moves: where a version is gone, the newest of its suite is
-taken instead, and what was taken is noted beside the archives. apt runs in a container of the
+hip_packages.json pins them. Debian moves: where a version is gone, the newest of its suite, or of
+any suite, is taken instead, and that is noted beside the archives. apt runs in a container of the
 stand-in base's root, so that any host with an engine and a network will do.
 """
 
@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from rocm_images.errors import EngineError
+from rocm_images.files import write_json
 from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ mkdir /archives
 cd /archives
 while [ $# -gt 0 ]; do
     apt-get --quiet --option APT::Sandbox::User=root download "$1=$2" \\
-        || apt-get --quiet --option APT::Sandbox::User=root download "$1/$3"
+        || apt-get --quiet --option APT::Sandbox::User=root download "$1/$3" \\
+        || apt-get --quiet --option APT::Sandbox::User=root download "$1"
     shift 3
 done
 """
@@ -81,6 +85,10 @@ class HipRuntime:
         package = next(one for one in self.packages if one.name == self.runtime)
         return f"{package.name} {package.version} of Debian"
 
+    def is_in(self, cache: Path) -> bool:
+        """Whether the cache has all of its archives, whole."""
+        return all(package.is_in(cache) for package in self.packages)
+
     def copy_to(self, cache: Path, folder: Path) -> Path:
         """Put the archives into `folder`, and nothing else; returns it."""
         shutil.rmtree(folder, ignore_errors=True)
@@ -102,82 +110,88 @@ def pinned() -> dict[str, HipRuntime]:
 
 
 def taken(cache: Path) -> dict[str, HipRuntime]:
-    """The runtimes to use: what was taken where a pinned version is gone, else the pinned ones.
+    """The runtimes to use: the pinned ones, or what was taken where a pinned version is gone.
 
-    None where the last attempt to fetch them failed.
+    A release that was not to be had the last time is left out.
     """
     found, noted = pinned(), _noted(cache)
-    if noted is None:
-        return {}
     for release, instead in noted.items():
-        packages = tuple(Package(**one) for one in instead)
-        if release in found and all(one.archive(cache).is_file() for one in packages):
-            found[release] = HipRuntime(release, found[release].runtime, packages, False)
+        if release not in found or found[release].is_in(cache):
+            continue
+        del found[release]
+        packages = tuple(Package(**one) for one in instead or ())
+        runtime = HipRuntime(release, pinned()[release].runtime, packages, False)
+        if packages and runtime.is_in(cache):
+            found[release] = runtime
     return found
 
 
-def have(cache: Path, runtimes: Mapping[str, HipRuntime]) -> bool:
-    """Whether the cache has the archives of all of these runtimes."""
-    return all(package.is_in(cache) for one in runtimes.values() for package in one.packages)
+def fetch(client: docker.DockerClient, root: str, cache: Path, release: str) -> HipRuntime:
+    """The runtime of a release, with its archives in `cache`: what is not there yet is fetched.
 
-
-def fetch(client: docker.DockerClient, root: str, cache: Path) -> dict[str, HipRuntime]:
-    """The runtimes, with their archives in `cache`; they are fetched where they are not there yet.
+    What was taken instead of pinned packages, and that nothing was to be had, is noted there.
 
     Args:
         client: an engine.
         root: an image of Debian 13, whose apt fetches and verifies the packages.
         cache: the folder of the archives.
+        release: one that hip_packages.json names.
 
     Raises:
-        EngineError: they cannot be fetched.
+        EngineError: it cannot be fetched.
     """
-    found = taken(cache)
-    if found and have(cache, found):
-        return found
-    wanted = pinned()
-    archives = _download(client, root, [one for entry in wanted.values() for one in entry.packages])
-    cache.mkdir(parents=True, exist_ok=True)
-    got: dict[str, Package] = {}
+    known = taken(cache).get(release)
+    if known and known.is_in(cache):
+        return known
+    wanted = pinned()[release]
+    missing = [package for package in wanted.packages if not package.is_in(cache)]
+    try:
+        archives = _download(client, root, missing)
+    except EngineError:
+        _note(cache, {**_noted(cache), release: None})
+        raise
+    got = {package.name: package for package in wanted.packages}
     for name, content in archives.items():
         package, version, _ = unquote(name).split("_")
-        suite = next(
-            one.suite for entry in wanted.values() for one in entry.packages if one.name == package
-        )
-        got[package] = Package(package, suite, version, hashlib.sha256(content).hexdigest())
-        partial = got[package].archive(cache).with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(got[package].archive(cache))
-    instead = {
-        release: [asdict(got[package.name]) for package in entry.packages]
-        for release, entry in wanted.items()
-        if any(got[package.name] != package for package in entry.packages)
-    }
-    _note(cache, instead)
-    return taken(cache)
+        digest = hashlib.sha256(content).hexdigest()
+        got[package] = Package(package, got[package].suite, version, digest)
+        _keep(got[package].archive(cache), content)
+    instead = tuple(got.values())
+    notes = {name: entry for name, entry in _noted(cache).items() if name != release}
+    if instead != wanted.packages:
+        notes[release] = [asdict(package) for package in instead]
+    _note(cache, notes)
+    return HipRuntime(release, wanted.runtime, instead, instead == wanted.packages)
 
 
-def note_unavailable(cache: Path) -> None:
-    """Note that the packages are not to be had, so that what follows does without them."""
-    _note(cache, None)
+def note_unusable(cache: Path, release: str) -> None:
+    """Note that what was taken for a release does not work, so that what follows does without."""
+    _note(cache, {**_noted(cache), release: None})
 
 
-def _noted(cache: Path) -> dict[str, list[dict[str, str]]] | None:
-    """What was taken instead of pinned packages; None where nothing was to be had."""
+_Notes = dict[str, list[dict[str, str]] | None]
+"""By release: the packages that were taken instead of pinned ones; None: none was to be had."""
+
+
+def _noted(cache: Path) -> _Notes:
     try:
-        text = (cache / "taken.json").read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    try:
-        found: dict[str, list[dict[str, str]]] | None = json.loads(text)
-    except ValueError:
+        found: _Notes = json.loads((cache / "taken.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return found
 
 
-def _note(cache: Path, instead: Mapping[str, Sequence[Mapping[str, str]]] | None) -> None:
-    cache.mkdir(parents=True, exist_ok=True)
-    (cache / "taken.json").write_text(json.dumps(instead, indent=2) + "\n", encoding="utf-8")
+def _note(cache: Path, notes: _Notes) -> None:
+    write_json(cache / "taken.json", notes)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Put an archive into the cache, whole; another run may be doing the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with os.fdopen(number, "wb") as file:
+        file.write(content)
+    Path(name).replace(path)
 
 
 def _download(

@@ -22,13 +22,18 @@ if __name__ == "__main__":
     sys.path.insert(0, str(PROJECT))
 
 from rehearsal import bases, hip_packages, stand_ins  # noqa: E402
+from rehearsal.engine import PrivateEngine  # noqa: E402
 from rocm_images.engine.connect import Engine  # noqa: E402
-from rocm_images.errors import RocmImagesError  # noqa: E402
+from rocm_images.errors import EngineError, RocmImagesError  # noqa: E402
 from rocm_images.recipe.labels import PREFIX  # noqa: E402
 from rocm_images.smoke import emulator  # noqa: E402
 
 CONTAINER_SECONDS = 24 * 3600
 """A container whose user was killed ends by itself after this time."""
+
+
+class NotToBeHad(EngineError):
+    """A runtime that Debian has no more: nothing can be shown on it."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,15 @@ class Laboratory:
         ).returncode
 
     def runtime(self, release: str) -> Runtime:
-        """The runtime of a release that hip_packages.json names."""
-        return Runtime(release, hip_packages.taken(bases.HIP_CACHE)[release].pinned)
+        """The runtime of a release that hip_packages.json names.
+
+        Raises:
+            NotToBeHad: Debian has none of its packages any more.
+        """
+        found = hip_packages.taken(bases.HIP_CACHE).get(release)
+        if found is None:
+            raise NotToBeHad(f"AMD's HIP runtime {release} is not to be had: Debian dropped it")
+        return Runtime(release, found.pinned)
 
 
 @contextlib.contextmanager
@@ -109,9 +121,12 @@ def laboratory(engine: Engine) -> Iterator[Laboratory]:
         EngineError: AMD's packages cannot be had.
         BuildFailed: its image does not build.
     """
+    if not engine.address.startswith("unix://"):
+        raise EngineError(f"the engine at {engine.address} cannot see {PROJECT}: use a local one")
     client = engine.client()
     try:
-        image = bases.make_laboratory(engine, client)
+        with PrivateEngine().only_one():
+            image = bases.make_laboratory(engine, client)
         with emulator.lent(client) as holder:
             container = client.containers.run(
                 image,

@@ -15,7 +15,7 @@ from rehearsal.bases import base_reference, make_base
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
 from rocm_images.engine.connect import Engine, connect
-from rocm_images.errors import EngineError
+from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 from rocm_images.smoke import emulator
 
@@ -47,14 +47,15 @@ class Rehearsal:
         found = self.engine()
         client = found.client()
         try:
-            for rocm in dict.fromkeys(cell.rocm for cell in cells):
-                make_base(found, client, matrix, rocm)
+            with PrivateEngine().only_one():
+                for rocm in dict.fromkeys(cell.rocm for cell in cells):
+                    make_base(found, client, matrix, rocm)
         finally:
             client.close()
         return found
 
     def engine(self) -> Engine:
-        """The engine with the emulator: one that answers, else a private one, which is started."""
+        """An engine that answers, else a private one, which is started; with the emulator."""
         found = self.found_engine()
         if found is None:
             say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
@@ -63,9 +64,13 @@ class Rehearsal:
             found = connect({**os.environ, **private.environment()})
         client = found.client()
         try:
-            if not emulator.is_there(client):
-                say("building the emulator")
-                emulator.build(found, {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"})
+            with PrivateEngine().only_one():
+                if not emulator.is_there(client):
+                    say("building the emulator")
+                    root = {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"}
+                    emulator.build(found, root)
+        except (BuildFailed, EngineError) as error:
+            say(f"no emulated GPUs: {error}")
         finally:
             client.close()
         return found

@@ -20,8 +20,8 @@ from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.recipe.rootfs import rootfs
-from rocm_images.smoke.evidence import Evidence
-from rocm_images.smoke.run import device_for, smoke, tests_digest
+from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,12 @@ class _Run:
     def _known_evidence(self, found: EngineImage, image_id: str) -> Evidence | None:
         """Evidence that this very image passed these very tests, as well as they can run here."""
         known = Evidence.read(self.options.evidence, image_id)
+        if known is None:
+            return None
         reachable = device_for(self.engine, found.labels)
-        return known if known and known.counts_for(tests_digest(), reachable) else None
+        if reachable is Level.EMULATED and not known.level.reaches(reachable):
+            reachable = emulated_or_static(self.engine, self.children)
+        return known if known.counts_for(tests_digest(), reachable) else None
 
 
 def _image(engine: Engine, reference: str) -> tuple[str, int]:

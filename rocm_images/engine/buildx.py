@@ -179,9 +179,14 @@ def follow(
         file.write(f"$ {' '.join(words)}\n")
         process = children.start(words, environment)
         assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            if progress.feed(line.rstrip("\n")):
-                on_step(progress.step)
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if progress.feed(line.rstrip("\n")):
+                    on_step(progress.step)
+        except BaseException:
+            # Ctrl-C, or a full disk: it leads a session of its own, and would go on alone.
+            children.end(process)
+            raise
         process.stdout.close()
         return children.finished(process), progress

@@ -66,19 +66,31 @@ class Children:
             self._running.discard(process)
         return status
 
+    def end(self, process: subprocess.Popen[str]) -> None:
+        """Interrupt one child, wait for `GRACE_SECONDS`, then kill it; its output is dropped."""
+        _end([process])
+        if process.stdout:
+            process.stdout.close()
+        with self._lock:
+            self._running.discard(process)
+
     def stop(self) -> None:
         """Interrupt every child, wait for `GRACE_SECONDS`, then kill what is left."""
         with self._lock:
             self._stopping = True
             running = list(self._running)
-        for process in running:
-            _signal_group(process, signal.SIGINT)
-        deadline = time.monotonic() + GRACE_SECONDS
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        for process in running:
-            _signal_group(process, signal.SIGKILL)
+        _end(running)
+
+
+def _end(running: Sequence[subprocess.Popen[str]]) -> None:
+    for process in running:
+        _signal_group(process, signal.SIGINT)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    for process in running:
+        _signal_group(process, signal.SIGKILL)
 
 
 def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:

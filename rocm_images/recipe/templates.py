@@ -55,6 +55,13 @@ def rendered(environment: Environment, name: str, **values: Any) -> str:
         return environment.get_template(name).render(**values).rstrip("\n") + "\n"
     except TemplateError as error:
         raise InputError(f"{_place(error, name)}: {error.message}: mend the template") from None
+    except Exception as error:
+        # What an expression of a template does wrong; whatever else is a fault of the program.
+        place = _place(error, name)
+        if place == name:
+            raise
+        told = f"{place}: {type(error).__name__}: {error}: mend the template"
+        raise InputError(told) from None
 
 
 def as_written(name: str) -> str:
@@ -63,7 +70,7 @@ def as_written(name: str) -> str:
     return (own if own.is_file() else program).read_text(encoding="utf-8")
 
 
-def _place(error: TemplateError, name: str) -> str:
+def _place(error: Exception, name: str) -> str:
     """The file and line that an error is in: Jinja has them in the traceback."""
     if isinstance(error, TemplateSyntaxError):
         return f"{error.filename or name}:{error.lineno}"

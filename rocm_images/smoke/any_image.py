@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Sequence
+from typing import TextIO
 
 from rocm_images import telling
 from rocm_images.engine.children import Children
@@ -52,6 +54,12 @@ def probe_image(
     return ExitCode.SMOKE_FAILED
 
 
+def _pass_on(content: bytes | None, to: TextIO) -> None:
+    if content:
+        to.write(content.decode(errors="replace"))
+        to.flush()
+
+
 def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict[str, str]) -> int:
     from docker.errors import APIError, DockerException, ImageNotFound
     from requests.exceptions import RequestException
@@ -69,19 +77,24 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
                 volumes_from=[f"{holder}:ro"],
                 labels={PREFIX + "smoke": "probe"},
             )
+            # It ends by itself before that, unless something in the image does not.
+            deadline = threading.Timer(SECONDS, container.kill)
             try:
                 container.start()
-                for line in container.logs(stream=True, follow=True):
-                    sys.stdout.write(line.decode(errors="replace"))
-                    sys.stdout.flush()
+                deadline.start()
+                output = container.attach(stream=True, logs=True, demux=True)
+                for out, err in output:
+                    _pass_on(out, sys.stdout)
+                    _pass_on(err, sys.stderr)
                 return int(container.wait(timeout=SECONDS)["StatusCode"])
             finally:
+                deadline.cancel()
                 container.remove(force=True)
     except ImageNotFound:
         raise InputError(f"the engine has no image {image!r}: build or pull it first") from None
-    except APIError as error:
-        raise InputError(f"{image!r} cannot be started: {error.explanation}") from None
     except (DockerException, RequestException) as error:
+        if isinstance(error, APIError) and error.is_client_error():
+            raise InputError(f"{image!r} cannot be started: {error.explanation}") from None
         raise EngineError(f"the engine at {engine.address} failed: {error}") from None
     finally:
         client.close()

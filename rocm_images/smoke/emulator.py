@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rocm_images.engine import buildx
@@ -40,7 +41,8 @@ MACHINES = frozenset({"x86_64", "amd64"})
 def reference() -> str:
     """The name of the emulator's image; it holds a digest of what it is built from."""
     parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", PROBE, FACTS)]
-    recipe = [(FOLDER / name).read_bytes() for name in ("Dockerfile", "Makefile")]
+    files = (FOLDER / "Dockerfile", FOLDER / "Makefile", ROOTFS / "usr/local/bin/graph-probe")
+    recipe = [path.read_bytes() for path in files]
     content = repr((parts, recipe))
     return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
@@ -56,9 +58,6 @@ def is_there(client: docker.DockerClient) -> bool:
     return True
 
 
-_BUILDING = threading.Lock()
-
-
 def provide(engine: Engine, children: Children) -> None:
     """Have it on the engine: built, where it is not there yet.
 
@@ -68,16 +67,8 @@ def provide(engine: Engine, children: Children) -> None:
     """
     client = engine.client()
     try:
-        machine = str(client.info().get("Architecture"))
-        if machine not in MACHINES:
-            raise EngineError(
-                f"the emulator runs on x86-64, and the engine's machine is {machine}: use an "
-                "engine on another one"
-            )
-        # Cells are tested side by side, and it is built once for all of them.
-        with _BUILDING:
-            if not is_there(client):
-                build(engine, {}, children)
+        if not is_there(client):
+            build(engine, {}, children)
     finally:
         client.close()
 
@@ -91,9 +82,17 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
         children: of the run.
 
     Raises:
-        EngineError: there is no buildx.
+        EngineError: it cannot run there, or there is no buildx.
         BuildFailed: it does not build.
     """
+    client = engine.client()
+    machine = str(client.info().get("Architecture"))
+    client.close()
+    if machine not in MACHINES:
+        raise EngineError(
+            f"the emulator runs on x86-64, and the engine's machine is {machine}: use an engine on "
+            "another one"
+        )
     request = buildx.BuildRequest(
         dockerfile=FOLDER / "Dockerfile",
         directory=FOLDER,
@@ -115,6 +114,7 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
 @contextlib.contextmanager
 def lent(client: docker.DockerClient) -> Iterator[str]:
     """The container whose volume holds the emulator, for `volumes_from`; it ends with the block."""
+    _remove_left_behind(client)
     # Never started: the engine fills the volume when it makes the container.
     holder = client.containers.create(
         reference(), ["never-started"], labels={PREFIX + "smoke": "emulator"}
@@ -123,6 +123,19 @@ def lent(client: docker.DockerClient) -> Iterator[str]:
         yield str(holder.id)
     finally:
         holder.remove(v=True, force=True)
+
+
+def _remove_left_behind(client: docker.DockerClient) -> None:
+    """Removes what a killed run left: no test takes a day."""
+    from docker.errors import APIError
+
+    day_ago = time.time() - 24 * 3600
+    found = client.containers.list(all=True, filters={"label": f"{PREFIX}smoke=emulator"})
+    for container in found:
+        created = datetime.fromisoformat(container.attrs["Created"][:19] + "+00:00")
+        if created.timestamp() < day_ago:
+            with contextlib.suppress(APIError):
+                container.remove(v=True, force=True)
 
 
 def environment(gfx: str, devices: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from functools import cache
@@ -74,14 +75,21 @@ def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
 
 
-def _emulator_or_static(engine: Engine, children: Children) -> Level:
-    """Has the emulator on the engine, or says why the tests do without a device."""
-    try:
-        emulator.provide(engine, children)
-    except (EngineError, BuildFailed) as error:
-        telling.step(f"{telling.PROGRAM}: no emulated GPUs, so only static tests run: {error}")
-        return Level.STATIC
-    return Level.EMULATED
+_WITHOUT: set[str] = set()
+"""Addresses of engines on which this run could not build the emulator."""
+_ASKING = threading.Lock()
+
+
+def emulated_or_static(engine: Engine, children: Children) -> Level:
+    """Has the emulator on the engine, or says, once a run, why the tests do without a device."""
+    with _ASKING:
+        if engine.address not in _WITHOUT:
+            try:
+                emulator.provide(engine, children)
+            except (EngineError, BuildFailed) as error:
+                _WITHOUT.add(engine.address)
+                telling.failure(f"no emulated GPUs, so only static tests run: {error}")
+        return Level.STATIC if engine.address in _WITHOUT else Level.EMULATED
 
 
 def smoke(
@@ -117,7 +125,7 @@ def smoke(
     if program:
         device = min(device, Level.EMULATED, key=list(Level).index)
     elif device is Level.EMULATED:
-        device = _emulator_or_static(engine, children)
+        device = emulated_or_static(engine, children)
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import PROJECT
+from conftest import PROJECT, Answer
 from rehearsal import bases, hip_packages
 from rehearsal.root import root_image
 from rocm_images.engine.connect import Engine
@@ -31,10 +31,10 @@ def client(running_engine: Engine):
 def pins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Writes other pins: one small package in the place of all."""
 
-    def write(*, version: str, suite: str = "experimental") -> None:
-        package = {"name": SMALL, "suite": suite, "version": version, "sha256": "0" * 64}
+    def write(*, version: str, suite: str = "experimental", name: str = SMALL) -> None:
+        package = {"name": name, "suite": suite, "version": version, "sha256": "0" * 64}
         path = tmp_path / "pins.json"
-        path.write_text(json.dumps({"7.2.4": {"runtime": SMALL, "packages": [package]}}))
+        path.write_text(json.dumps({"7.2.4": {"runtime": name, "packages": [package]}}))
         monkeypatch.setattr(hip_packages, "PINS", path)
 
     return write
@@ -45,16 +45,26 @@ def test_where_a_pinned_version_is_gone_the_newest_of_its_suite_is_taken_and_not
 ) -> None:
     pins(version="0.0.1-1")
     cache = tmp_path / "cache"
-    taken = hip_packages.fetch(client, root_image(client), cache)["7.2.4"]
+    taken = hip_packages.fetch(client, root_image(client), cache, "7.2.4")
     assert not taken.pinned
     (package,) = taken.packages
     assert package.version != "0.0.1-1"
     assert package.is_in(cache)
     assert taken.whose == f"{SMALL} {package.version} of Debian"
     # What is there is not fetched again: there is no engine to do it.
-    assert hip_packages.fetch(None, "", cache)["7.2.4"] == taken  # type: ignore[arg-type]
+    assert hip_packages.fetch(None, "", cache, "7.2.4") == taken  # type: ignore[arg-type]
     package.archive(cache).write_bytes(b"cut off")
-    assert not hip_packages.have(cache, hip_packages.taken(cache))
+    assert "7.2.4" not in hip_packages.taken(cache)
+
+
+def test_a_package_that_left_its_suite_is_taken_from_where_it_is_now(
+    client: docker.DockerClient, pins, tmp_path: Path
+) -> None:
+    # As when what was in experimental moves on to sid.
+    pins(version="0.0.1-1", name="hostname")
+    taken = hip_packages.fetch(client, root_image(client), tmp_path, "7.2.4")
+    assert taken.packages[0].name == "hostname"
+    assert not taken.pinned
 
 
 def test_where_nothing_is_to_be_had_the_imitation_takes_its_place_until_something_is(
@@ -68,24 +78,43 @@ def test_where_nothing_is_to_be_had_the_imitation_takes_its_place_until_somethin
     real = bases.base_reference(MATRIX, "7.2.2")
     pins(version="0.0.1-1", suite="no-such-suite")
     with pytest.raises(EngineError, match="apt cannot fetch AMD's HIP runtimes"):
-        hip_packages.fetch(client, root_image(client), bases.HIP_CACHE)
-    bases.fetch_runtimes(client)
+        hip_packages.fetch(client, root_image(client), bases.HIP_CACHE, "7.2.4")
+    bases.fetch_runtime(client, "7.2.4")
     said = capsys.readouterr().err
-    assert said.count("AMD's HIP runtime is not to be had, so the imitation takes its place") == 1
+    assert said.count("AMD's HIP runtime 7.2.4 is not to be had (the imitation takes its") == 1
     assert bases.runtime_of(MATRIX, "7.2.2") is None
     imitated = bases.base_reference(MATRIX, "7.2.2")
     assert imitated != real
-    with pytest.raises(EngineError, match="without them nothing is shown"):
+    with pytest.raises(EngineError, match="without it nothing is shown"):
         bases.make_laboratory(None, client)  # type: ignore[arg-type]
     pins(version="0.0.1-1")
-    bases.fetch_runtimes(client)
+    bases.fetch_runtime(client, "7.2.4")
     found = bases.runtime_of(MATRIX, "7.2.2")
     assert found is not None
     assert not found.pinned
+
+
+def test_a_cache_that_is_whole_is_used_whatever_failed_the_last_time(
+    rehearsed: Answer, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    bases.fetch_runtime(client, "6.4.3")
+    pinned = hip_packages.pinned()
+    content = {package.name: package for one in pinned.values() for package in one.packages}
+    assert hip_packages.taken(tmp_path) == pinned
+    hip_packages.note_unusable(tmp_path, "6.4.3")
+    assert list(hip_packages.taken(tmp_path)) == ["7.2.4"]
+    for package in content.values():
+        cached = package.archive(bases.HIP_CACHE)
+        assert cached.is_file()
+        package.archive(tmp_path).symlink_to(cached)
+    assert hip_packages.taken(tmp_path) == pinned
 
 
 def test_the_release_with_the_published_bugs_is_imitated_and_the_fixed_one_is_amds() -> None:
     assert bases.is_imitated(MATRIX, "7.2.0")
     assert bases.runtime_of(MATRIX, "7.2.0") is None
     assert not bases.is_imitated(MATRIX, "7.2.2")
+    # A release that has another build of HIP is not what AMD's 7.2.4 shows.
+    newer = {"7.3.0": MATRIX.bases["7.2.2"], **MATRIX.bases}
+    assert bases.is_imitated(MATRIX.model_copy(update={"bases": newer}), "7.3.0")
     assert IMITATION not in str(bases.runtime_of(MATRIX, "7.2.2"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from rocm_images.engine.buildx import BuildRequest, Buildx, PlainProgress, command
+import pytest
+
+from rocm_images.engine.buildx import BuildRequest, Buildx, PlainProgress, command, follow
+from rocm_images.engine.children import Children
 
 # Printed by buildx 0.13.1 on Docker 26.1.
 FAILED = """\
@@ -101,3 +105,31 @@ def test_a_proxy_is_passed_without_its_password() -> None:
 def test_secrets_are_passed_as_files() -> None:
     words = command(buildx(), request(secrets={"ca-bundle": Path("/ca.pem")}))
     assert "--secret=id=ca-bundle,src=/ca.pem" in words
+
+
+def test_whoever_stops_following_a_build_ends_it(tmp_path: Path) -> None:
+    script = 'echo $$ > "$0"; echo "#1 [a 1/1] RUN b"; echo "#1 0.1 c"; sleep 60 & wait'
+    words = ["sh", "-c", script, str(tmp_path / "pid")]
+
+    def interrupted(step: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(words, dict(os.environ), tmp_path / "log", Children(), interrupted)
+    group = int((tmp_path / "pid").read_text())
+    # Of its whole group nothing is left, but for what init has not yet taken away.
+    living = [
+        entry
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _group_of(entry) == (group, True)
+    ]
+    assert living == []
+
+
+def _group_of(process: Path) -> tuple[int, bool]:
+    """The process group, and whether it is no zombie."""
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, False
+    return int(fields[2]), fields[0] != "Z"
