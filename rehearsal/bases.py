@@ -56,13 +56,13 @@ class _Pins:
 def is_imitated(matrix: Matrix, rocm: str) -> bool:
     """Whether AMD's runtime that is to be had is no model for a release.
 
-    It is one for the releases that have the same build of HIP, and whose captures no advisory
-    calls unsafe.
+    It is one for the releases whose captures no advisory calls unsafe, and which have the same
+    build of HIP, where the matrix says which have.
     """
     if any(captures_are_unsafe(applicable(matrix, arch, rocm)) for arch in matrix.archs):
         return True
     version, current = Version(rocm), Version(hip_packages.CURRENT)
-    return not any(
+    return bool(matrix.hip_builds) and not any(
         Version(build.first) <= min(version, current)
         and max(version, current) <= Version(build.last)
         for build in matrix.hip_builds.values()

@@ -91,6 +91,10 @@ def _end(running: Sequence[subprocess.Popen[str]]) -> None:
             process.wait(timeout=max(0.0, deadline - time.monotonic()))
     for process in running:
         _signal_group(process, signal.SIGKILL)
+    for process in running:
+        # What was killed is gone at once, unless a driver holds it.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1.0)
 
 
 def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
