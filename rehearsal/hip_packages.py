@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PINS = Path(__file__).with_suffix(".json")
 CURRENT, UNSAFE = "7.2.4", "6.4.3"
 """The runtime under the images of a rehearsal, and an older one that the published bugs are in."""
+_SUITES = ("sid", "experimental")
+"""Where a package can have gone."""
 _SECONDS = 300
 _LARGEST = 256 << 20
 _SCRIPT = """\
@@ -201,6 +203,7 @@ def _download(
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    suites = [one.suite for one in packages]
     words = [word for one in packages for word in (one.name, one.version, one.suite)]
     try:
         container = client.containers.create(
@@ -208,7 +211,7 @@ def _download(
             ["sh", "-c", _SCRIPT, "fetch", *words],
             network_mode="host",
             labels={PREFIX + "rehearsal": "hip packages"},
-            environment={"SUITES": " ".join(dict.fromkeys(one.suite for one in packages))},
+            environment={"SUITES": " ".join(dict.fromkeys((*suites, *_SUITES)))},
             use_config_proxy=True,
         )
         try:
