@@ -139,17 +139,19 @@ def _make_base(
 def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
     """The image with AMD's runtimes for the tests, built where the engine lacks it.
 
-    A release that is not to be had is not in it; hip_packages.taken says which are.
+    A release that Debian dropped is not in it; hip_packages.taken says which are.
 
     Raises:
-        EngineError: the current one is not to be had.
+        EngineError: the current one is not to be had, or another that Debian still has.
         BuildFailed: it does not build.
     """
     for release in hip_packages.pinned():
-        fetch_runtime(client, release)
+        failure = fetch_runtime(client, release)
+        if failure and not isinstance(failure, hip_packages.Dropped):
+            raise EngineError(f"{_missing(release)}: {failure}")
     found = hip_packages.taken(HIP_CACHE)
     if hip_packages.CURRENT not in found:
-        raise EngineError("AMD's HIP runtime is not to be had, and without it nothing is shown")
+        raise EngineError(_missing(hip_packages.CURRENT))
     content = repr((files_of(FOLDER / "base"), [one.packages for one in found.values()]))
     reference = f"{REPOSITORY}/laboratory:{_short(content)}"
     if not has_image(client, reference):
@@ -169,11 +171,15 @@ def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
     return reference
 
 
-def fetch_runtime(client: docker.DockerClient, release: str) -> None:
-    """Has a runtime's packages in the cache, or says that they are not to be had."""
+def _missing(release: str) -> str:
+    return f"AMD's HIP runtime {release} is not to be had, and without it nothing is shown"
+
+
+def fetch_runtime(client: docker.DockerClient, release: str) -> EngineError | None:
+    """Has a runtime's packages in the cache, or says, and returns, why they are not to be had."""
     known = hip_packages.taken(HIP_CACHE).get(release)
     if known and known.is_in(HIP_CACHE):
-        return
+        return None
     root = root_image(client)
     try:
         if not is_debian_13(root):
@@ -186,6 +192,8 @@ def fetch_runtime(client: docker.DockerClient, release: str) -> None:
         hip_packages.note_unusable(HIP_CACHE, release)
         instead = "the imitation takes its place" if release == hip_packages.CURRENT else "none"
         say(f"AMD's HIP runtime {release} is not to be had ({instead}): {error}")
+        return error
+    return None
 
 
 def _build(

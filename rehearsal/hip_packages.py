@@ -41,7 +41,11 @@ address=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null \\
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
 for suite in $SUITES; do echo "deb $address $suite main"; done > /etc/apt/sources.list
 # A mirror that lags behind has Release files that ran out; their signatures are checked as ever.
-apt-get --quiet --option Acquire::Check-Valid-Until=false update
+# A list that did not come is an error: without it a package only seems to be gone.
+apt-get --quiet --error-on=any --option Acquire::Check-Valid-Until=false update
+for name in $NAMES; do
+    apt-cache show "$name" > /dev/null 2>&1 || { echo "no suite has $name" >&2; exit "$DROPPED"; }
+done
 mkdir /archives
 cd /archives
 while [ $# -gt 0 ]; do
@@ -51,6 +55,12 @@ while [ $# -gt 0 ]; do
     shift 3
 done
 """
+_DROPPED = 44
+"""The script's exit status where Debian's lists, read whole, have no such package."""
+
+
+class Dropped(EngineError):
+    """Debian has a package no more, in any suite; that it cannot be reached is another error."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,7 @@ def fetch(client: docker.DockerClient, root: str, cache: Path, release: str) -> 
         release: one that hip_packages.json names.
 
     Raises:
+        Dropped: Debian has one of its packages no more.
         EngineError: it cannot be fetched.
     """
     known = taken(cache).get(release)
@@ -211,7 +222,11 @@ def _download(
             ["sh", "-c", _SCRIPT, "fetch", *words],
             network_mode="host",
             labels={PREFIX + "rehearsal": "hip packages"},
-            environment={"SUITES": " ".join(dict.fromkeys((*suites, *_SUITES)))},
+            environment={
+                "SUITES": " ".join(dict.fromkeys((*suites, *_SUITES))),
+                "NAMES": " ".join(one.name for one in packages),
+                "DROPPED": str(_DROPPED),
+            },
             use_config_proxy=True,
         )
         try:
@@ -219,7 +234,8 @@ def _download(
             status = container.wait(timeout=_SECONDS)["StatusCode"]
             if status != 0:
                 last = container.logs(tail=3).decode(errors="replace").strip()
-                raise EngineError(f"apt cannot fetch AMD's HIP runtimes: {last}")
+                error_type = Dropped if status == _DROPPED else EngineError
+                raise error_type(f"apt cannot fetch AMD's HIP runtimes: {last}")
             stream, _ = container.get_archive("/archives")
             whole = io.BytesIO(b"".join(stream))
         finally:

@@ -31,10 +31,16 @@ def client(running_engine: Engine):
 def pins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Writes other pins: one small package in the place of all."""
 
-    def write(*, version: str, suite: str = "experimental", name: str = SMALL) -> None:
+    def write(
+        *,
+        version: str = "0.0.1-1",
+        suite: str = "experimental",
+        name: str = SMALL,
+        release: str = "7.2.4",
+    ) -> None:
         package = {"name": name, "suite": suite, "version": version, "sha256": "0" * 64}
         path = tmp_path / "pins.json"
-        path.write_text(json.dumps({"7.2.4": {"runtime": name, "packages": [package]}}))
+        path.write_text(json.dumps({release: {"runtime": name, "packages": [package]}}))
         monkeypatch.setattr(hip_packages, "PINS", path)
 
     return write
@@ -92,6 +98,33 @@ def test_where_nothing_is_to_be_had_the_imitation_takes_its_place_until_somethin
     found = bases.runtime_of(MATRIX, "7.2.2")
     assert found is not None
     assert not found.pinned
+
+
+@pytest.mark.parametrize(
+    ("pin", "error", "stops_at"),
+    [
+        ({"name": "no-such-package"}, hip_packages.Dropped, "7.2.4"),
+        # What cannot be reached is not gone: tests must not be left out because of it.
+        ({"suite": "no-such-suite"}, EngineError, "6.4.3"),
+        ({"suite": "no-such-suite", "name": "no-such-package"}, EngineError, "6.4.3"),
+    ],
+)
+def test_only_what_debian_dropped_is_left_out_of_the_laboratory(
+    client: docker.DockerClient,
+    pins,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pin: dict[str, str],
+    error: type[EngineError],
+    stops_at: str,
+) -> None:
+    monkeypatch.setattr(bases, "HIP_CACHE", tmp_path / "cache")
+    pins(release="6.4.3", **pin)
+    with pytest.raises(EngineError, match="apt cannot fetch") as raised:
+        hip_packages.fetch(client, root_image(client), bases.HIP_CACHE, "6.4.3")
+    assert raised.type is error
+    with pytest.raises(EngineError, match=f"runtime {stops_at} is not to be had, and without it"):
+        bases.make_laboratory(None, client)  # type: ignore[arg-type]
 
 
 def test_a_cache_that_is_whole_is_used_whatever_failed_the_last_time(
