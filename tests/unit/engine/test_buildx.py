@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from pathlib import Path
 
 import pytest
@@ -108,28 +109,23 @@ def test_secrets_are_passed_as_files() -> None:
 
 
 def test_whoever_stops_following_a_build_ends_it(tmp_path: Path) -> None:
-    script = 'echo $$ > "$0"; echo "#1 [a 1/1] RUN b"; echo "#1 0.1 c"; sleep 60 & wait'
-    words = ["sh", "-c", script, str(tmp_path / "pid")]
+    # Each process of the build holds the pipe open; it ends when none of them is left.
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    script = 'exec 3> "$0"; echo x >&3; echo "#1 [a 1/1] RUN b"; echo "#1 0.1 c"; sleep 60 & wait'
 
     def interrupted(step: str) -> None:
         raise KeyboardInterrupt
 
+    words = ["sh", "-c", script, str(held)]
     with pytest.raises(KeyboardInterrupt):
         follow(words, dict(os.environ), tmp_path / "log", Children(), interrupted)
-    group = int((tmp_path / "pid").read_text())
-    # Of its whole group nothing is left, but for what init has not yet taken away.
-    living = [
-        entry
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and _group_of(entry) == (group, True)
-    ]
-    assert living == []
-
-
-def _group_of(process: Path) -> tuple[int, bool]:
-    """The process group, and whether it is no zombie."""
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0, False
-    return int(fields[2]), fields[0] != "Z"
+    os.set_blocking(reader, True)
+    said = []
+    while select.select([reader], [], [], 20)[0] and (content := os.read(reader, 16)):
+        said.append(content)
+    living = not select.select([reader], [], [], 0)[0]
+    os.close(reader)
+    assert said == [b"x\n"]
+    assert not living
