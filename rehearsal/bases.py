@@ -24,7 +24,7 @@ from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.places import STATE
-from rocm_images.plan.advisories import applicable, captures_are_unsafe
+from rocm_images.plan.variants import contains
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import IMITATION
 
@@ -48,7 +48,12 @@ class _Pins:
 
     @classmethod
     def of(cls, matrix: Matrix) -> _Pins:
-        pins = {f"{name}=={pin.version}": pin.index for name, pin in matrix.packages.items()}
+        pins = {
+            f"{name}=={pin.version}": pin.index
+            for server in matrix.servers.values()
+            for name, variants in server.packages.items()
+            for pin in variants
+        }
         real = tuple(pin for pin, index in pins.items() if index == _PYPI)
         return cls(real, tuple(pin for pin in pins if pin not in real))
 
@@ -59,7 +64,8 @@ def is_imitated(matrix: Matrix, rocm: str) -> bool:
     It is one for the releases whose captures no advisory calls unsafe, and which have the same
     build of HIP, where the matrix says which have.
     """
-    if any(captures_are_unsafe(applicable(matrix, arch, rocm)) for arch in matrix.archs):
+    guarded = [advisory.affected.rocm for advisory in matrix.advisories if advisory.capture_guard]
+    if any(affected is None or contains(affected, rocm) for affected in guarded):
         return True
     version, current = Version(rocm), Version(hip_packages.CURRENT)
     return bool(matrix.hip_builds) and not any(

@@ -9,9 +9,6 @@ from pathlib import Path
 from rocm_images.errors import InputError, closest
 from rocm_images.plan.cells import Cell
 
-# The stages of the Dockerfile that a named context can replace.
-SOURCE_STAGES = ("sglang-src", "aiter-src", "rustup-src")
-
 
 def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
     """`--context NAME=SOURCE` texts by name.
@@ -20,7 +17,7 @@ def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, 
         InputError: one is malformed, given twice, or names nothing that a chosen cell uses;
             BuildKit itself would ignore a misspelt name without a word.
     """
-    known = {*SOURCE_STAGES, *(cell.base_image for cell in cells)}
+    known = {name for cell in cells for name in (cell.base_image, *cell.pins)}
     parsed: dict[str, str] = {}
     for text in contexts:
         name, separator, source = text.partition("=")

@@ -34,7 +34,7 @@ class BuildOptions:
     jobs: int
     smoke: bool = True
     serve: bool = False
-    """Have the smoke test start SGLang itself, where there is a GPU."""
+    """Have the smoke test start the server itself, where there is a GPU."""
     program: Path | None = None
     """Have the smoke test run the graph probe under this program of another emulator."""
     force: bool = False

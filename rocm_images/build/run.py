@@ -31,6 +31,7 @@ from rocm_images.lock.file import Lock
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell
+from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.smoke.run import image_under_test
@@ -92,7 +93,7 @@ def build_and_test(
             from rocm_images.registry.client import Repository
 
             ca_bundle = command.secrets.get("ca-bundle")
-            repository = Repository(command.registry, matrix.image.repository, ca_bundle)
+            repository = Repository(command.registry, repository_of(cells), ca_bundle)
             targets = with_published(repository, targets)
     replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
     locked = lock.read(lock.path_of(matrix_path))
@@ -128,6 +129,7 @@ def _held_to_the_lock(
     a run in which nothing changed asks no registry.
     """
     from rocm_images.lock.changes import wanted_of
+    from rocm_images.lock.file import source_key
     from rocm_images.lock.update import moved_bases, unlocked_sentences
 
     bases = {
@@ -136,11 +138,13 @@ def _held_to_the_lock(
         if given.to_build and given.cell.base_image not in replaced
     }
     if any(given.to_build for given in inputs):
-        used = [
-            wanted
-            for wanted in wanted_of(matrix)
-            if (wanted.key in bases if not wanted.git else f"{wanted.names[0]}-src" not in replaced)
-        ]
+        trees = {
+            source_key(source)
+            for given in inputs
+            for name, source in given.cell.sources.items()
+            if given.to_build and f"{name}-src" not in replaced
+        }
+        used = [wanted for wanted in wanted_of(matrix) if wanted.key in bases | trees]
         for sentence in unlocked_sentences(locked, used):
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}

@@ -96,11 +96,10 @@ def targets_of(
     files = rootfs()
     return [
         _target(
-            matrix,
             cell,
             dockerfile,
             {
-                **lock.locked_contexts(locked, matrix, cell.base_image),
+                **lock.locked_contexts(locked, cell.base_image, cell.sources),
                 **site.replaced(matrix, cell),
                 **given,
             },
@@ -113,7 +112,6 @@ def targets_of(
 
 
 def _target(
-    matrix: Matrix,
     cell: Cell,
     dockerfile: str,
     contexts: Mapping[str, str],
@@ -121,17 +119,11 @@ def _target(
     site: Site,
     files: Path,
 ) -> Target:
-    sources = matrix.sources
-    pins = {
-        "sglang-src": f"{sources.sglang.git}#{sources.sglang.ref}",
-        "aiter-src": f"{sources.aiter.git}#{sources.aiter.ref}",
-        "rustup-src": f"{sources.rustup.url}@sha256:{sources.rustup.sha256}",
-    }
     inputs = inputs_of(
         dockerfile,
         files,
         contexts.get(cell.base_image, cell.base_image),
-        {name: contexts.get(name, pin) for name, pin in pins.items()},
+        {name: contexts.get(name, pin) for name, pin in cell.pins.items()},
         build_args,
         site.labels,
     )

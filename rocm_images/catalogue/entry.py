@@ -14,13 +14,11 @@ from rocm_images.catalogue.schema import (
     TestedOn,
 )
 from rocm_images.errors import InputError
-from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import Evidence
 
 
 def entry_of(
-    matrix: Matrix,
     cell: Cell,
     *,
     repository: str,
@@ -37,8 +35,7 @@ def entry_of(
     """The entry of one image. What it shares with others is known when entries are merged.
 
     Args:
-        matrix: what the image was built from.
-        cell: the image's cell in it.
+        cell: the image's cell.
         repository: HOST[:PORT]/NAME.
         tags: the rolling tags, the most specific first.
         immutable_tag: the tag that never moves.
@@ -65,8 +62,11 @@ def entry_of(
         gfx=cell.gfx,
         gpus=cell.gpus,
         rocm=cell.rocm,
-        sglang=matrix.sources.sglang.version,
-        aiter=matrix.sources.aiter.version,
+        server=cell.server.name,
+        version=cell.version,
+        components={
+            name: one.version for name, one in cell.sources.items() if name != cell.server.name
+        },
         recommended=cell.recommended,
         channel=channel,
         base_image=cell.base_image,

@@ -13,9 +13,9 @@ def merged(
 ) -> Catalogue:
     """The catalogue after `entries` were published.
 
-    An image stays current until one of the same repository, channel, cell and SGLang version
+    An image stays current until one of the same repository, channel, cell and server version
     replaces it; then it is history, newest first. A rolling tag belongs to the image that got it
-    last, and in one channel an arch has one recommended base for each SGLang version.
+    last, and in one channel an arch has one recommended base for each version of a server.
 
     Args:
         previous: the catalogue before; None for the first.
@@ -70,7 +70,7 @@ def restored(
 def with_shared(images: Sequence[CatalogueEntry]) -> list[CatalogueEntry]:
     """The same images, each with the bytes that it shares with its siblings.
 
-    Siblings are the images of the same repository, SGLang version and base for other archs.
+    Siblings are the images of the same repository, server version and base for other archs.
     """
     return [
         image.model_copy(update={"shared": _shared(image, _siblings(image, images))})
@@ -84,7 +84,7 @@ def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> Catalogu
     taken = {tag for entry in others for tag in entry.tags}
     outdone = any(
         entry.recommended
-        and (entry.channel, entry.arch, entry.sglang) == (image.channel, image.arch, image.sglang)
+        and (entry.channel, entry.arch, entry.version) == (image.channel, image.arch, image.version)
         for entry in others
     )
     return image.model_copy(
@@ -96,11 +96,11 @@ def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> Catalogu
 
 
 def _siblings(image: CatalogueEntry, images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
-    same = (image.repository, image.sglang, image.rocm)
+    same = (image.repository, image.version, image.rocm)
     return [
         other
         for other in images
-        if (other.repository, other.sglang, other.rocm) == same and other.arch != image.arch
+        if (other.repository, other.version, other.rocm) == same and other.arch != image.arch
     ]
 
 

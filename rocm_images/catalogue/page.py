@@ -14,8 +14,9 @@ from markupsafe import Markup
 from packaging.version import Version
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
-from rocm_images.deploying.run_flags import PORT, docker_run, run_flags, serving_command
+from rocm_images.deploying.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
+from rocm_images.servers import SERVERS, server_of
 
 GPUS = 8
 """A machine with these GPUs usually has eight of them."""
@@ -51,6 +52,19 @@ class ShownImage:
     better: BetterImage | None
 
     @property
+    def server(self) -> str:
+        """The inference server, as texts name it."""
+        return _title(self.image.server)
+
+    @property
+    def all_reduce(self) -> str:
+        """Whose all-reduce it uses, as texts name it."""
+        whose = self.image.all_reduce.default
+        titles = server_of(self.image.server).all_reduce.titles
+        own = "'s own" if whose == self.image.server else "'s"
+        return titles.get(whose, whose) + own
+
+    @property
     def gpus_json(self) -> str:
         """The GPUs as JSON, for the script."""
         return json.dumps(self.image.gpus)
@@ -75,16 +89,16 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
             "HIP runtime tested, no GPU",
             "The graph probe ran on this image's own HIP runtime, on emulated GPUs: how that "
             "runtime treats captures and graphs. No GPU has run this image; nothing is known from "
-            "it of the driver, RCCL, AITER's kernels or the order of memory accesses.",
+            "it of the driver, RCCL, the server's kernels or the order of memory accesses.",
             False,
         ),
         "gpu": LevelInWords(
             "Probed on a GPU",
-            f"The graph probe ran in this image on {devices}. SGLang has not served a model in it.",
+            f"The graph probe ran in this image on {devices}. The server itself has not.",
             True,
         ),
         "serve": LevelInWords(
-            "Served on a GPU", f"SGLang served a model in this image on {devices}.", True
+            "Served on a GPU", f"The server served a model in this image on {devices}.", True
         ),
     }
     return levels[str(tested_on.level)]
@@ -103,7 +117,8 @@ def page(catalogue: Catalogue) -> str:
         any_stand_in=any(image.stand_in for image in (*catalogue.images, *catalogue.history)),
         gpus=_in_order(gpu for shown in images for gpu in shown.image.gpus),
         rocms=_newest_first(image.rocm for image in catalogue.images),
-        sglangs=_newest_first(image.sglang for image in catalogue.images),
+        servers=_in_order(_title(image.server) for image in catalogue.images),
+        versions=_newest_first(image.version for image in catalogue.images),
         channels=_in_order(image.channel or "" for image in catalogue.images),
         address_of=address_of,
         bytes_in_words=bytes_in_words,
@@ -117,6 +132,10 @@ def page(catalogue: Catalogue) -> str:
         ),
     )
     return text.strip() + "\n"
+
+
+def _title(name: str) -> str:
+    return SERVERS[name].title if name in SERVERS else name
 
 
 def address_of(reference: str) -> str | None:
@@ -144,10 +163,12 @@ def day_of(time: str) -> str:
 def _shown(images: Sequence[CatalogueEntry]) -> Iterable[ShownImage]:
     anchors = _anchors(images)
     for image, anchor in zip(images, anchors, strict=True):
+        server = server_of(image.server)
+        command = serving_command(server, "MODEL", server.port, GPUS)
         yield ShownImage(
             image,
             anchor,
-            docker_run(run_flags(), image.reference, serving_command("MODEL", PORT, GPUS)),
+            docker_run(run_flags(RunOptions(server.port)), image.reference, command),
             level_in_words(image.tested_on),
             next(
                 (
@@ -170,7 +191,7 @@ def _anchors(images: Sequence[CatalogueEntry]) -> list[str]:
 
 
 def _same_but_rocm(image: CatalogueEntry, other: CatalogueEntry) -> bool:
-    keys = [(i.repository, i.channel, i.arch, i.sglang) for i in (image, other)]
+    keys = [(i.repository, i.channel, i.arch, i.version) for i in (image, other)]
     return keys[0] == keys[1]
 
 

@@ -17,7 +17,7 @@ from rocm_images.digests import Digest
 from rocm_images.matrix.types import ReleaseText, VersionText
 from rocm_images.smoke.evidence import Level
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a reader of the older schema would misunderstand a catalogue of the new one."""
 DEFAULT_CHANNEL = "stable"
 """The channel that is meant where none is named, if there is one of that name."""
@@ -65,8 +65,8 @@ class _Model(BaseModel):
 class AllReduce(_Model):
     """Which all-reduce an image selects, and why."""
 
-    default: Literal["aiter", "sglang"]
-    """Whose all-reduce SGLang uses unless a user says otherwise."""
+    default: Identifier
+    """Whose all-reduce the server uses unless a user says otherwise, as `aiter`."""
     reason: Text
     """The advisory that decides it, or why none does."""
 
@@ -110,7 +110,7 @@ class TestedOn(_Model):
 
     level: Level
     """static: no device. stand-in: our imitation of HIP, no GPU. emulated: the image's own HIP
-    runtime on emulated GPUs, no GPU. gpu: a real GPU. serve: SGLang itself on a real GPU."""
+    runtime on emulated GPUs, no GPU. gpu: a real GPU. serve: the server itself on a real GPU."""
     passed: bool
     """Whether every test passed."""
     tests_passed: Bytes
@@ -142,7 +142,7 @@ class CatalogueEntry(_Model):
     """One image in one channel of a registry."""
 
     cell: Identifier
-    """The arch and the base, as in `942-rocm7.2.2`."""
+    """The server, the arch and the base, as in `sglang-942-rocm7.2.2`."""
     repository: Repository
     """HOST[:PORT]/NAME."""
     tags: tuple[Tag, ...]
@@ -159,12 +159,14 @@ class CatalogueEntry(_Model):
     """The GPUs by marketing name."""
     rocm: ReleaseText
     """The ROCm release of the base image."""
-    sglang: VersionText
-    """SGLang's version."""
-    aiter: VersionText
-    """AITER's version."""
+    server: Identifier
+    """The inference server that it holds, as `sglang`."""
+    version: VersionText
+    """The server's version."""
+    components: dict[Identifier, VersionText]
+    """Versions of what else is built from source for it, as `aiter`."""
     recommended: bool
-    """Whether its base is the one to prefer for these GPUs and this SGLang."""
+    """Whether its base is the one to prefer for these GPUs and this version of the server."""
     channel: Identifier | None
     """The channel that it was published to; null where channels are not used."""
     base_image: Text
@@ -196,12 +198,12 @@ class CatalogueEntry(_Model):
     @property
     def key(self) -> tuple[str, str, str, str]:
         """Of images with one key, the newest is current and the others are history."""
-        return self.repository, self.channel or "", self.cell, self.sglang
+        return self.repository, self.channel or "", self.cell, self.version
 
     @property
     def newness(self) -> tuple[Version, Version]:
-        """Orders images: by SGLang, then by ROCm."""
-        return Version(self.sglang), Version(self.rocm)
+        """Orders images: by the server's version, then by ROCm."""
+        return Version(self.version), Version(self.rocm)
 
     @property
     def warnings(self) -> tuple[KnownIssue, ...]:
@@ -212,12 +214,12 @@ class CatalogueEntry(_Model):
 class Catalogue(_Model):
     """The whole of catalogue.json."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[2] = Field(alias="schema")
     """The version of this schema."""
     updated: Time
     """When it was last changed."""
     images: tuple[CatalogueEntry, ...] = ()
-    """The current images: one for each repository, channel, cell and SGLang version."""
+    """The current images: one for each repository, channel, cell and server version."""
     history: tuple[CatalogueEntry, ...] = ()
     """Images that were replaced, the latest first; their immutable tags still stand."""
 

@@ -14,6 +14,7 @@ from rocm_images.cli.options import (
     load,
     matrix_option,
     registry_option,
+    server_option,
 )
 from rocm_images.errors import InputError
 from rocm_images.places import STATE
@@ -40,6 +41,7 @@ CATALOGUE = STATE / "catalogue.json"
 @registry_option
 @ca_bundle_option
 @matrix_option
+@server_option
 def catalogue(
     catalogue_path: Path,
     output: Path | None,
@@ -47,6 +49,7 @@ def catalogue(
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     matrix_path: Path,
+    servers: tuple[str, ...],
 ) -> None:
     """Render catalogue.html, the page to choose an image on, from catalogue.json.
 
@@ -61,7 +64,7 @@ def catalogue(
     # A file that was named outweighs a registry that is only in the environment.
     if registry and source is ParameterSource.DEFAULT:
         telling.written(
-            f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, output))}"
+            f"wrote {os.path.relpath(_fetch(registry, ca_bundle, matrix_path, servers, output))}"
         )
         return
     from rocm_images.catalogue.file import read
@@ -74,16 +77,22 @@ def catalogue(
 
 
 def _fetch(
-    registry: RegistryAddress, ca_bundle: Path | None, matrix_path: Path, output: Path | None
+    registry: RegistryAddress,
+    ca_bundle: Path | None,
+    matrix_path: Path,
+    servers: tuple[str, ...],
+    output: Path | None,
 ) -> Path:
     """Fetch the catalogue that a registry has and render it; returns the path of the page."""
     from rocm_images.engine.network import ca_bundle_for
+    from rocm_images.plan.selection import Choice, repository_of
     from rocm_images.publishing.catalogued import catalogue_in, write_files
     from rocm_images.registry.client import Repository
 
-    matrix, _ = load(matrix_path)
+    matrix, cells = load(matrix_path)
     trusted = ca_bundle_for(ca_bundle, os.environ)
-    repository = Repository(registry, matrix.image.repository, trusted)
+    name = repository_of(Choice(servers).of(matrix, cells))
+    repository = Repository(registry, name, trusted)
     found = catalogue_in(repository)
     if found is None:
         raise InputError(f"{repository} has no catalogue: nothing was published there")

@@ -12,9 +12,8 @@ import click
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    arch_option,
-    base_option,
     ca_bundle_option,
+    choice_options,
     load,
     matrix_option,
     rehearse_option,
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
     from rocm_images.ci.work import CellWork
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
+    from rocm_images.plan.selection import Choice
 
 
 @click.command("ci-matrix")
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @click.option(
     "--changed-since",
     metavar="REF",
@@ -64,8 +63,7 @@ if TYPE_CHECKING:
 @rehearse_option
 def ci_matrix(
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     changed_since: str | None,
     missing_from: str | None,
     ca_bundle: Path | None,
@@ -82,7 +80,6 @@ def ci_matrix(
     from rocm_images.ci import github
     from rocm_images.ci import gitlab as gitlab_ci
     from rocm_images.ci.work import at_most
-    from rocm_images.plan.selection import select
 
     if changed_since and missing_from:
         raise InputError("ci-matrix: give --changed-since or --missing-from, not both")
@@ -91,7 +88,7 @@ def ci_matrix(
             "--options and --push belong to --gitlab: a GitHub workflow writes its own steps"
         )
     matrix, cells = load(matrix_path)
-    chosen = select(cells, archs, bases)
+    chosen = choice.of(matrix, cells)
     work = _work(matrix_path, matrix, chosen, site, changed_since, missing_from, ca_bundle)
     if gitlab:
         click.echo(json.dumps(gitlab_ci.child_pipeline(work, options, push), indent=2))
@@ -129,11 +126,12 @@ def _work(
         return work.changed_since(changed_since, before, given)
     if missing_from:
         from rocm_images.engine.network import ca_bundle_for
+        from rocm_images.plan.selection import repository_of
         from rocm_images.registry.client import Repository
 
         address = RegistryAddress.parse(missing_from)
         bundle = ca_bundle_for(ca_bundle, os.environ)
-        repository = Repository(address, matrix.image.repository, bundle)
+        repository = Repository(address, repository_of(cells), bundle)
         return work.missing_from(str(address), repository.digest_of, given)
     return given
 

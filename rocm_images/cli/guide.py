@@ -6,7 +6,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     "Build and test": {
         "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
         "plan": ("plan", "plan --arch 942 --json", "plan --registry registry.example.org/team"),
-        "explain": ("explain 942-rocm7.2.0",),
+        "explain": ("explain sglang-942-rocm7.2.0",),
         "smoke": ("smoke --arch 942", "smoke --image sglang-rocm:v0.5.21-mi30x --serve"),
         "probe": (
             "probe rocm/pytorch:latest",

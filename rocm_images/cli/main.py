@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,10 +21,9 @@ from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
     COMMAND,
     Verbs,
-    arch_option,
-    base_option,
     build_arg_option,
     ca_bundle_option,
+    choice_options,
     context_option,
     jobs_option,
     load,
@@ -40,6 +39,9 @@ from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import PROGRAM
 
+if TYPE_CHECKING:
+    from rocm_images.plan.selection import Choice
+
 
 @click.group(
     cls=Verbs,
@@ -47,7 +49,7 @@ from rocm_images.telling import PROGRAM
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main() -> None:
-    """Build, test and publish SGLang images for AMD GPUs from matrix.yaml.
+    """Build, test and publish serving images for AMD GPUs from matrix.yaml.
 
     `build.py --arch 942` builds every cell of that arch and smoke-tests each image.
     """
@@ -57,8 +59,7 @@ def main() -> None:
 
 @main.command()
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @jobs_option
 @click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
 @context_option
@@ -90,8 +91,7 @@ def main() -> None:
 @rehearse_option
 def build(
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     jobs: int,
     builder: str | None,
     contexts: tuple[str, ...],
@@ -109,7 +109,6 @@ def build(
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
     from rocm_images.engine.network import secrets_for
-    from rocm_images.plan.selection import select
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
@@ -128,21 +127,19 @@ def build(
         pull_existing=pull_existing,
         cache=cache,
     )
-    sys.exit(build_and_test(matrix_path, matrix, select(cells, archs, bases), command))
+    sys.exit(build_and_test(matrix_path, matrix, choice.of(matrix, cells), command))
 
 
 @main.command()
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
 @registry_option
 @ca_bundle_option
 @rehearse_option
 def plan(
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     as_json: bool,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
@@ -151,18 +148,19 @@ def plan(
     """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
     from rocm_images.build.status import statuses
     from rocm_images.build.targets import targets_of
-    from rocm_images.plan.selection import select
+    from rocm_images.plan.selection import repository_of
     from rocm_images.tables import text_table
 
     matrix, cells = load(matrix_path)
-    chosen = select(cells, archs, bases)
+    chosen = choice.of(matrix, cells)
     repository = None
     if registry:
         from rocm_images.engine.network import ca_bundle_for
+        from rocm_images.plan.selection import repository_of
         from rocm_images.registry.client import Repository
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
-        repository = Repository(registry, matrix.image.repository, trusted)
+        repository = Repository(registry, repository_of(chosen), trusted)
     targets = targets_of(site, matrix_path, matrix, chosen)
     found = statuses(site.found_engine(), targets, repository)
     if as_json:
@@ -204,8 +202,8 @@ def explain(matrix_path: Path, cell: str) -> None:
     from rocm_images.plan.explain import explain as explanation
     from rocm_images.plan.selection import cell_named
 
-    matrix, cells = load(matrix_path)
-    click.echo(explanation(matrix, cell_named(cells, cell)))
+    _, cells = load(matrix_path)
+    click.echo(explanation(cell_named(cells, cell)))
 
 
 @main.command()
@@ -287,14 +285,15 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | 
 
 @main.command()
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @jobs_option
 @click.option(
     "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
 )
 @click.option(
-    "--serve", is_flag=True, help="Start SGLang itself, too, where there is a GPU: docs/serve.md."
+    "--serve",
+    is_flag=True,
+    help="Start the server, too, where there is a GPU: docs/serve.md.",
 )
 @click.option(
     "--emulator",
@@ -305,8 +304,7 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | 
 @rehearse_option
 def smoke(
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     jobs: int,
     image: str | None,
     serve: bool,
@@ -318,16 +316,15 @@ def smoke(
     Without /dev/kfd the image's own HIP runtime is tested on emulated GPUs: docs/emulation.md.
     """
     from rocm_images.build.run import test_images
-    from rocm_images.plan.selection import select
 
     matrix, cells = load(matrix_path)
-    if image and (archs or bases):
-        raise InputError("--image names one image: leave out --arch and --base")
+    if image and choice:
+        raise InputError("--image names one image: leave out --server, --arch and --base")
     if emulator and not os.access(emulator, os.X_OK):
         raise InputError(f"--emulator {emulator} is no program: make it executable")
     if emulator and serve:
         raise InputError("--serve needs a GPU, and --emulator stands in for one: leave out either")
-    chosen = () if image else select(cells, archs, bases)
+    chosen = () if image else choice.of(matrix, cells)
     code = test_images(
         matrix_path,
         matrix,
@@ -369,16 +366,14 @@ def probe(
 
 @main.command()
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @rehearse_option
-def sizes(matrix_path: Path, archs: tuple[str, ...], bases: tuple[str, ...], site: Site) -> None:
+def sizes(matrix_path: Path, choice: Choice, site: Site) -> None:
     """Show the layers of images that the engine has: size, stage, and what archs share."""
     from rocm_images.build.run import print_sizes
-    from rocm_images.plan.selection import select
 
     matrix, cells = load(matrix_path)
-    print_sizes(matrix, select(cells, archs, bases), site)
+    print_sizes(matrix, choice.of(matrix, cells), site)
 
 
 for verb in (

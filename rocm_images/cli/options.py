@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
 
+Verb = TypeVar("Verb", bound=Callable[..., Any])
 DEFAULT_VERB = "build"
 COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
@@ -109,12 +112,45 @@ matrix_option = click.option(
     show_default="matrix.yaml in this folder" if INSTALLED else "matrix.yaml beside build.py",
     help="The matrix file.",
 )
-arch_option = click.option(
-    "--arch", "archs", multiple=True, metavar="ARCH", help="Only this arch; may be repeated."
+server_option = click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="SERVER",
+    help="Only this inference server, or `all`; may be repeated.  [default: the matrix's default]",
 )
-base_option = click.option(
-    "--base", "bases", multiple=True, metavar="BASE", help="Only this base; may be repeated."
-)
+
+
+def choice_options(verb: Verb) -> Verb:
+    """Adds which cells are meant; the verb gets them as `choice`."""
+    for option in (
+        click.option(
+            *("--base", "bases"),
+            multiple=True,
+            metavar="BASE",
+            help="Only this base; may be repeated.",
+        ),
+        click.option(
+            *("--arch", "archs"),
+            multiple=True,
+            metavar="ARCH",
+            help="Only this arch; may be repeated.",
+        ),
+        server_option,
+    ):
+        verb = option(verb)
+
+    @functools.wraps(verb)
+    def called(
+        *, servers: tuple[str, ...], archs: tuple[str, ...], bases: tuple[str, ...], **options: Any
+    ) -> Any:
+        from rocm_images.plan.selection import Choice
+
+        return verb(choice=Choice(servers, archs, bases), **options)
+
+    return cast(Verb, called)
+
+
 rehearse_option = click.option(
     "--rehearse",
     "site",
@@ -143,7 +179,7 @@ context_option = click.option(
     "contexts",
     multiple=True,
     metavar="NAME=SOURCE",
-    help="Replace a base image or a source (sglang-src, aiter-src, rustup-src) by a directory, "
+    help="Replace a base image or a source (NAME-src, as sglang-src) by a directory, "
     "a git address, docker-image://... or oci-layout://...; may be repeated.",
 )
 build_arg_option = click.option(

@@ -71,8 +71,8 @@ class ImageFacts:
             packages={
                 "component": {
                     "ROCm": str(image.rocm),
-                    "SGLang": str(image.sglang),
-                    "AITER": str(image.aiter),
+                    image.server: str(image.version),
+                    **{name: str(version) for name, version in image.components.items()},
                     "base image": image.base_image,
                 }
             },
@@ -125,7 +125,7 @@ def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]
 
 
 def _catalogued(path: Path, channel: str | None) -> list[ImageFacts]:
-    """Of each cell the images of its newest SGLang: one, unless there are several channels."""
+    """Of each cell the images of its newest server: one, unless there are several channels."""
     from rocm_images.catalogue.file import read
 
     images = [image for image in read(path).images if channel in (None, image.channel)]

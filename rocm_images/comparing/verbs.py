@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    arch_option,
-    base_option,
+    choice_options,
     load,
     matrix_option,
     rehearse_option,
 )
 from rocm_images.places import STATE
+
+if TYPE_CHECKING:
+    from rocm_images.plan.selection import Choice
 
 INVENTORY = STATE / "inventory.json"
 
@@ -46,8 +49,7 @@ def diff(old: str, new: str, as_json: bool, site: Site) -> None:
 
 @click.command()
 @matrix_option
-@arch_option
-@base_option
+@choice_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -58,18 +60,16 @@ def diff(old: str, new: str, as_json: bool, site: Site) -> None:
 @rehearse_option
 def inventory(
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     output: Path,
     site: Site,
 ) -> None:
     """Write down what the engine's images of the chosen cells hold, for later release notes."""
     from rocm_images.comparing.facts import write_inventory
     from rocm_images.comparing.inside import facts_of
-    from rocm_images.plan.selection import select
 
-    _, cells = load(matrix_path)
-    chosen = select(cells, archs, bases)
+    matrix, cells = load(matrix_path)
+    chosen = choice.of(matrix, cells)
     client = site.engine().client()
     try:
         references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]

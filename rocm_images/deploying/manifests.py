@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from rocm_images import digests
 from rocm_images.deploying.run_flags import (
     MODEL_CACHE,
-    PORT,
     SHARED_MEMORY_GIB,
     serving_command,
 )
 from rocm_images.errors import InputError
 from rocm_images.recipe import templates
+from rocm_images.servers import DEFAULT, Server
 
 _PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{digests.PATTERN}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -41,10 +41,15 @@ class Deployment:
     image: str
     model: str
     gpus: int
-    name: str = "sglang"
-    port: int = PORT
+    name: str | None = None
+    """What it is called; None: as the inference server."""
+    port: int = 0
+    """0: the one that the inference server has of itself."""
+    server: Server = DEFAULT
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.server.name if self.name is None else self.name)
+        object.__setattr__(self, "port", self.port or self.server.port)
         if not _PINNED.fullmatch(self.image):
             raise InputError(
                 f"{self.image!r} has no digest: what is deployed is named by NAME@sha256:..., as "
@@ -52,7 +57,7 @@ class Deployment:
             )
         if not self.model or not self.model.isprintable():
             raise InputError(f"{self.model!r} is no model: name one of a hub, or a folder")
-        if not _NAME.fullmatch(self.name):
+        if not _NAME.fullmatch(self.name or ""):
             raise InputError(
                 f"{self.name!r} is no name for a server: use up to 52 of a to z, 0 to 9 and -, "
                 "beginning with a letter"
@@ -61,7 +66,7 @@ class Deployment:
     @property
     def command(self) -> tuple[str, ...]:
         """What the container runs."""
-        return serving_command(self.model, self.port, self.gpus)
+        return serving_command(self.server, self.model, self.port, self.gpus)
 
 
 def rendered(deployment: Deployment, kind: Kind) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PORT = 30000
-"""The port that SGLang serves on unless it is told otherwise."""
+from rocm_images.servers import DEFAULT, Server
+
 SHARED_MEMORY_GIB = 32
 MODEL_CACHE = "/root/.cache/huggingface"
 """Where the Hugging Face hub keeps models inside the container."""
@@ -32,7 +32,7 @@ class RunFlag:
 class RunOptions:
     """What a user decides; the defaults give the container no more than it needs."""
 
-    port: int = PORT
+    port: int = DEFAULT.port
     model_cache: str | None = None
     """A folder of the host that keeps downloaded models."""
     render_group: int | None = None
@@ -79,7 +79,7 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
         )
     yield RunFlag(
         ("--publish", f"127.0.0.1:{options.port}:{options.port}"),
-        "the server answers on this machine alone: SGLang asks nobody for a password unless it is "
+        "the server answers on this machine alone: it asks nobody for a password unless it is "
         "started with --api-key",
     )
     if options.model_cache:
@@ -102,12 +102,9 @@ LEFT_OUT = (
 """Flags that instructions elsewhere have and these leave out."""
 
 
-def serving_command(model: str, port: int, gpus: int) -> tuple[str, ...]:
+def serving_command(server: Server, model: str, port: int, gpus: int) -> tuple[str, ...]:
     """The command that serves a model on `gpus` GPUs."""
-    return (
-        *("python3", "-m", "sglang.launch_server", "--model-path", model),
-        *("--tp", str(gpus), "--host", "0.0.0.0", "--port", str(port)),
-    )
+    return ("python3", *server.command(model, gpus, port, "0.0.0.0"))
 
 
 def docker_run(flags: Sequence[RunFlag], reference: str, command: Sequence[str]) -> str:

@@ -9,11 +9,11 @@ import click
 
 from rocm_images import telling
 from rocm_images.catalogue.verbs import CATALOGUE
-from rocm_images.deploying.run_flags import PORT
 from rocm_images.errors import InputError
 
 if TYPE_CHECKING:
     from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+    from rocm_images.servers import Server
 
 catalogue_option = click.option(
     "--catalogue",
@@ -24,9 +24,9 @@ catalogue_option = click.option(
 )
 port_option = click.option(
     "--port",
-    type=click.IntRange(1, 65535),
-    default=PORT,
-    show_default=True,
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default="the inference server's own",
     help="The port that the server answers on.",
 )
 
@@ -106,9 +106,9 @@ def run_args(
     from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
     from rocm_images.tables import text_table
 
-    reference = _reference(image, catalogue_path)
+    reference, server = _reference(image, catalogue_path)
     cache = model_cache_of(model_cache) if model_cache else None
-    flags = run_flags(RunOptions(port, cache, render_group, numa))
+    flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
         click.echo(text_table(("FLAG", "WHY"), [(flag.text, flag.why) for flag in flags]))
         click.echo()
@@ -132,7 +132,7 @@ def run_args(
 @click.option(
     "--gpus", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many GPUs."
 )
-@click.option("--name", default="sglang", show_default=True, help="What the server is called.")
+@click.option("--name", help="What it is called.  [default: the inference server's name]")
 @port_option
 @catalogue_option
 @click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
@@ -141,7 +141,7 @@ def deploy(
     kind: str,
     model: str,
     gpus: int,
-    name: str,
+    name: str | None,
     port: int,
     catalogue_path: Path | None,
     output: Path | None,
@@ -153,8 +153,8 @@ def deploy(
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.files import write_whole
 
-    reference = _reference(image, catalogue_path)
-    text = rendered(Deployment(reference, model, gpus, name, port), Kind(kind))
+    reference, server = _reference(image, catalogue_path)
+    text = rendered(Deployment(reference, model, gpus, name, port, server), Kind(kind))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -168,15 +168,19 @@ def _catalogue(path: Path | None) -> Catalogue:
     return read(path or CATALOGUE)
 
 
-def _reference(image: str, catalogue_path: Path | None) -> str:
-    """The image by digest where a catalogue knows it, else the reference that was given."""
+def _reference(image: str, catalogue_path: Path | None) -> tuple[str, Server]:
+    """The image by digest where a catalogue knows it, else the reference that was given.
+
+    With the server that it holds; of what no catalogue knows, the default one.
+    """
     from rocm_images.deploying.choose import is_reference, named
+    from rocm_images.servers import server_of
 
     if catalogue_path is None and is_reference(image):
-        return _checked(image)
+        return _checked(image), server_of(None)
     found = named(_catalogue(catalogue_path), image)
     _note(found)
-    return found.reference
+    return found.reference, server_of(found.server)
 
 
 def _checked(reference: str) -> str:

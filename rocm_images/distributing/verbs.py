@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    arch_option,
-    base_option,
     ca_bundle_option,
+    choice_options,
     load,
     matrix_option,
     rehearse_option,
@@ -26,6 +25,9 @@ from rocm_images.publishing.options import (
     where_options,
 )
 from rocm_images.registry.address import RegistryAddress
+
+if TYPE_CHECKING:
+    from rocm_images.plan.selection import Choice
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -79,8 +81,7 @@ def _published_options(verb: Verb) -> Verb:
         trust_options,
         channel_option,
         where_options,
-        base_option,
-        arch_option,
+        choice_options,
         matrix_option,
     ):
         verb = option(verb)
@@ -104,10 +105,10 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     from rocm_images.publishing.report import moves_table
     from rocm_images.publishing.target import target_of
 
-    matrix, source, trust, images = _published(**options)
-    target = target_of(
-        matrix, to, options["ca_bundle"], options["attempts"], source.cosign.environment
-    )
+    source, trust, images = _published(**options)
+    trusted, attempts = options["ca_bundle"], options["attempts"]
+    programs = source.cosign.environment
+    target = target_of(source.repository.name, to, trusted, attempts, programs)
     # One process reads here and writes there, so it is told of plain HTTP on either side.
     copier = target.cosign if to.plain_http else source.cosign
     arrivals = [
@@ -145,7 +146,7 @@ def bundle(output: Path, **options: Any) -> None:
     from rocm_images.publishing.catalogued import catalogue_in, moved_to
 
     channel = options["channel"]
-    _, source, _, images = _published(**options)
+    source, _, images = _published(**options)
     catalogue = catalogue_in(source.repository)
     if catalogue is not None:
         digests = frozenset(one.image.digest for one in images)
@@ -158,8 +159,7 @@ def bundle(output: Path, **options: Any) -> None:
 def _published(
     *,
     matrix_path: Path,
-    archs: tuple[str, ...],
-    bases: tuple[str, ...],
+    choice: Choice,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     attempts: int,
@@ -170,22 +170,23 @@ def _published(
     site: Site,
 ) -> Any:
     from rocm_images.distributing.verified import verified_images
-    from rocm_images.plan.selection import select
+    from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    source = target_of(matrix, registry, ca_bundle, attempts, site.programs())
-    chosen = select(cells, archs, bases)
+    chosen = choice.of(matrix, cells)
+    source = target_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
     images = verified_images(source, trust, matrix, chosen, channel, tag_suffix=site.tag_suffix)
-    return matrix, source, trust, images
+    return source, trust, images
 
 
 def publish_bundle(
     path: Path,
     *,
     matrix_path: Path,
+    choice: Choice,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     attempts: int,
@@ -199,15 +200,17 @@ def publish_bundle(
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
     from rocm_images.errors import InputError
+    from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.catalogued import moved_to, record, write_files
     from rocm_images.publishing.report import moves_table
     from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
     from rocm_images.registry.published import image_at
 
-    matrix, _ = load(matrix_path)
+    matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    target = target_of(matrix, registry, ca_bundle, attempts, site.programs())
+    repository = repository_of(choice.of(matrix, cells))
+    target = target_of(repository, registry, ca_bundle, attempts, site.programs())
     with opened(path) as found:
         arrivals = []
         for one in found.images:

@@ -34,9 +34,13 @@ def wanted_of(matrix: Matrix) -> tuple[Wanted, ...]:
     names: dict[tuple[str, bool], list[str]] = {}
     for version, base in matrix.bases.items():
         names.setdefault((base.image, False), []).append(version)
-    for name, source in (("sglang", matrix.sources.sglang), ("aiter", matrix.sources.aiter)):
-        names.setdefault((source_key(source), True), []).append(name)
-    return tuple(Wanted(key, (*named, key), git) for (key, git), named in names.items())
+    for server in matrix.servers.values():
+        for name, variants in server.sources.items():
+            for source in variants:
+                names.setdefault((source_key(source), True), []).append(name)
+    return tuple(
+        Wanted(key, (*dict.fromkeys(named), key), git) for (key, git), named in names.items()
+    )
 
 
 def chosen(wanted: Sequence[Wanted], names: Iterable[str]) -> tuple[Wanted, ...]:

@@ -8,6 +8,7 @@ line for each entry, so that a change of one entry is a change of one line.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from rocm_images import digests, telling
 from rocm_images.errors import InputError, LockError
 from rocm_images.files import write_whole
 from rocm_images.matrix.located_model import read_model
-from rocm_images.matrix.schema import Matrix, Source
+from rocm_images.matrix.schema import Source
 from rocm_images.matrix.types import ImageText
 
 SCHEMA = "1"
@@ -156,8 +157,8 @@ def locked_commit(lock: Lock, source: Source) -> str | None:
     return lock.sources.get(source_key(source))
 
 
-def locked_contexts(lock: Lock, matrix: Matrix, image: str) -> dict[str, str]:
-    """The named contexts that hold a build on this base image to the lock.
+def locked_contexts(lock: Lock, image: str, sources: Mapping[str, Source]) -> dict[str, str]:
+    """The named contexts that hold a build of these sources on this base image to the lock.
 
     The Dockerfile names tag and ref, and stays the same bytes whatever the lock says. What names
     its own digest or commit there, or has no entry, needs no context.
@@ -166,11 +167,8 @@ def locked_contexts(lock: Lock, matrix: Matrix, image: str) -> dict[str, str]:
     base = locked_base(lock, image)
     if base not in (None, image):
         contexts[image] = f"docker-image://{base}"
-    for stage, source in (
-        ("sglang-src", matrix.sources.sglang),
-        ("aiter-src", matrix.sources.aiter),
-    ):
+    for name, source in sources.items():
         found = locked_commit(lock, source)
         if found not in (None, source.ref):
-            contexts[stage] = f"{source.git}#{found}"
+            contexts[f"{name}-src"] = f"{source.git}#{found}"
     return contexts

@@ -8,6 +8,7 @@ from pathlib import Path
 from rocm_images import markdown
 from rocm_images.files import write_whole
 from rocm_images.lock.changes import Change
+from rocm_images.lock.file import source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 
@@ -69,7 +70,7 @@ def _row(matrix: Matrix, change: Change) -> list[str]:
 
 
 def _uses(cell: Cell, change: Change) -> bool:
-    """Whether the entry goes into the cell: a base into its own cells, a source into all."""
+    """Whether the entry goes into the cell: its base, or one of its sources."""
     if change.new is None:
         return False
-    return change.key == cell.base_image or "#" in change.key
+    return change.key in (cell.base_image, *map(source_key, cell.sources.values()))

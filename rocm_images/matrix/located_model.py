@@ -52,12 +52,13 @@ _WRONG_TYPES = {
 
 def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
     """One sentence, with its position, for one error that pydantic found."""
-    where = tuple(part for part in details["loc"] if part != "[key]")
+    loc = tuple(part for part in details["loc"] if part != "[key]")
+    where = _as_written(document.data, loc)
     name = where[-1] if where else "the file"
     kind = details["type"]
     on_key = kind == "extra_forbidden" or details["loc"][-1:] == ("[key]",)
     if kind == "extra_forbidden":
-        known = _fields_at(model, where[:-1])
+        known = _fields_at(model, loc[:-1])
         sentence = f"unknown key {name!r}: {closest(str(name), known)}"
     elif kind == "missing":
         sentence = f"the key {name!r} is missing here: add it"
@@ -70,22 +71,32 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
     return Problem(*document.position(where, key=on_key), sentence)
 
 
+def _as_written(data: Any, loc: KeyPath) -> KeyPath:
+    """The path without the numbers that stand for one value where a list was expected."""
+    where: list[str | int] = []
+    for part in loc:
+        if isinstance(part, int) and isinstance(data, dict):
+            continue
+        where.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(where)
+
+
 def _fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     """The keys that the schema knows in the mapping at `path`."""
     annotation: Any = model
     for part in path:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(part)].annotation
-        elif get_origin(annotation) in (dict, tuple):
+            fields = {info.alias or name: info for name, info in annotation.model_fields.items()}
+            annotation = fields[str(part)].annotation
+        else:
             annotation = [a for a in get_args(annotation) if a is not Ellipsis][-1]
-        for inner in get_args(annotation):
-            # Optional[...] and Annotated[...] wrap the model that is looked for.
-            if (
-                isinstance(inner, type)
-                and issubclass(inner, BaseModel)
-                and get_origin(annotation) not in (dict, tuple)
-            ):
-                annotation = inner
+        # Optional[...] and Annotated[...] wrap what is looked for.
+        while get_origin(annotation) not in (dict, tuple, None):
+            annotation = get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [info.alias or name for name, info in annotation.model_fields.items()]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from rocm_images.errors import MatrixError, Problem, closest
 from rocm_images.matrix.located_model import read_model
 from rocm_images.matrix.located_yaml import KeyPath
 from rocm_images.matrix.schema import Matrix
+from rocm_images.servers import SERVERS
 
 Found = Iterator[tuple[KeyPath, str]]
 """Problems: the path of the key to blame, and a sentence."""
@@ -42,13 +44,36 @@ def read(path: Path, check_cells: Callable[[Matrix], Found]) -> Matrix:
 
 def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
     """Problems that no single value shows."""
+    servers = list(_check_servers(matrix))
+    yield from servers
     yield from _check_names(matrix)
     yield from _check_channels(matrix)
     yield from _check_hip_builds(matrix)
     exclusions = list(_check_exclusions(matrix))
     yield from exclusions
-    if not exclusions:
+    if not (servers or exclusions):
         yield from check_cells(matrix)
+
+
+def _check_servers(matrix: Matrix) -> Found:
+    marked = [name for name, server in matrix.servers.items() if server.default]
+    for name in marked[1:]:
+        sentence = f"{name} and {marked[0]} are both the default: choose one"
+        yield ("servers", name, "default"), sentence
+    for name, server in matrix.servers.items():
+        if name not in SERVERS:
+            sentence = f"unknown inference server {name!r}: {closest(name, SERVERS)}"
+            yield ("servers", name), sentence
+        elif name not in server.sources:
+            sentence = f"the source {name!r}, which is the server itself, is missing here: add it"
+            yield ("servers", name, "sources"), sentence
+        for index, source in enumerate(server.sources.get(name, ())):
+            if not re.fullmatch(r"\d[\w.]{0,63}", source.version, re.ASCII):
+                yield (
+                    ("servers", name, "sources", name, index, "version"),
+                    f"{source.version!r} makes no tag: write it without + and !, and without a v "
+                    "before it",
+                )
 
 
 def _check_names(matrix: Matrix) -> Found:
@@ -64,10 +89,17 @@ def _check_names(matrix: Matrix) -> Found:
         if advisory.id in seen:
             yield ("advisories", index, "id"), f"the advisory {advisory.id!r} stands here twice"
         seen[advisory.id] = advisory.id
-        for position, arch in enumerate(advisory.affected.archs):
-            if arch not in matrix.archs:
-                sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
-                yield ("advisories", index, "affected", "archs", position), sentence
+        affected, place = advisory.affected, ("advisories", index, "affected")
+        built = {name for server in matrix.servers.values() for name in server.sources}
+        for key, kind, given, known in (
+            ("archs", "arch", affected.archs, matrix.archs),
+            ("servers", "inference server", affected.servers, SERVERS),
+            ("sources", "source", affected.sources, built),
+        ):
+            for position, name in enumerate(given):
+                if name not in known:
+                    where = name if key == "sources" else position
+                    yield (*place, key, where), f"unknown {kind} {name!r}: {closest(name, known)}"
 
 
 def _check_channels(matrix: Matrix) -> Found:
@@ -97,10 +129,11 @@ def _by_release(span: tuple[str, tuple[Version, Version]]) -> tuple[Version, Ver
 
 
 def _check_exclusions(matrix: Matrix) -> Found:
-    taken: set[tuple[str, str]] = set()
+    taken: set[tuple[str, str, str]] = set()
     for index, entry in enumerate(matrix.exclude):
         unknown = False
         for key, name, known in (
+            ("server", entry.server, list(matrix.servers)),
             ("arch", entry.arch, list(matrix.archs)),
             ("base", entry.base, list(matrix.bases)),
         ):
@@ -108,13 +141,15 @@ def _check_exclusions(matrix: Matrix) -> Found:
                 unknown = True
                 sentence = f"excludes nothing: unknown {key} {name!r}, {closest(name, known)}"
                 yield ("exclude", index, key), sentence
-        if entry.arch is None and entry.base is None:
-            yield ("exclude", index), "excludes nothing: name an arch, a base, or both"
+        if entry.server is entry.arch is entry.base is None:
+            yield ("exclude", index), "excludes nothing: name a server, an arch or a base"
         elif not unknown:
             here = {
-                (arch, base)
+                (server, arch, base)
+                for server in matrix.servers
                 for arch in matrix.archs
                 for base in matrix.bases
+                if entry.server in (None, server)
                 if entry.arch in (None, arch) and entry.base in (None, base)
             }
             if here <= taken:

@@ -12,10 +12,12 @@ from rocm_images.matrix.types import (
     DateText,
     EnvironmentName,
     EnvironmentValue,
+    ExtraName,
     GfxName,
     GitRef,
     ImageText,
     LabelText,
+    OneOrMore,
     RangeText,
     Reference,
     ReleaseText,
@@ -36,10 +38,8 @@ class _Model(BaseModel):
 
 
 class Image(_Model):
-    """How the images are named and described."""
+    """What all images say of themselves."""
 
-    repository: RepositoryText
-    title: LabelText
     source: Url
     licenses: SpdxText
 
@@ -56,6 +56,7 @@ class Base(_Model):
     """One ROCm base image; its version is its key in `bases`."""
 
     image: ImageText
+    python: ReleaseText
     torch: VersionText
     recommended: bool = False
 
@@ -69,49 +70,75 @@ class HipBuild(_Model):
     references: tuple[Reference, ...] = ()
 
 
-class Source(_Model):
+class Ranges(_Model):
+    """Where something holds: version ranges (PEP 440) that must all hold, and archs; none: always.
+
+    `server` is the version of the cell's inference server.
+    """
+
+    rocm: RangeText | None = None
+    python: RangeText | None = None
+    torch: RangeText | None = None
+    server: RangeText | None = None
+    archs: tuple[ArchName, ...] = ()
+
+
+class Variant(_Model):
+    """Something that may differ from cell to cell: of several, the first that fits is taken."""
+
+    fits: Ranges = Field(Ranges.model_construct(), alias="for")
+    why: Sentence
+    references: tuple[Reference, ...] = ()
+
+
+class Source(Variant):
     """One source tree, by git. `version` is what the built package must report."""
 
     git: Url
     ref: GitRef
     version: VersionText
-    why: Sentence
 
 
-class Rustup(_Model):
-    """Rust's installer, by https address and digest, and the toolchain that it installs."""
+class Download(Variant):
+    """One file, by https address and digest: an installer, say, and the toolchain it installs."""
 
     url: Url
     sha256: Sha256
     version: VersionText
-    toolchain: ReleaseText
-    why: Sentence
+    toolchain: ReleaseText | None = None
 
 
-class Package(_Model):
+class Extra(Variant):
+    """The extra of the server's wheel whose requirements are installed."""
+
+    name: ExtraName
+
+
+class Package(Variant):
     """One pinned Python package, installed from `index` (a PEP 503 address)."""
 
     version: VersionText
     index: Url
-    why: Sentence
-    references: tuple[Reference, ...] = ()
 
 
-class Setting(_Model):
-    """The value of one environment variable in every image, and why it is set."""
+class Setting(Variant):
+    """The value of one environment variable, and why it is set. Where none fits it is not set."""
 
     value: EnvironmentValue
-    why: Sentence
-    references: tuple[Reference, ...] = ()
 
 
 class Affected(_Model):
-    """Version ranges (PEP 440) that must all hold for an advisory to apply; none: always."""
+    """Version ranges (PEP 440) that must all hold for an advisory to apply; none: always.
+
+    `sources` are ranges over what images are built from. A cell that lacks such a source, and one
+    of another server, is not affected.
+    """
 
     rocm: RangeText | None = None
-    sglang: RangeText | None = None
-    aiter: RangeText | None = None
+    python: RangeText | None = None
     torch: RangeText | None = None
+    sources: dict[Word, RangeText] = {}
+    servers: tuple[Word, ...] = ()
     archs: tuple[ArchName, ...] = ()
 
 
@@ -148,19 +175,29 @@ class Channel(_Model):
 
 
 class Exclusion(_Model):
-    """Cells that are not built: those of this arch and this base (either may be left out)."""
+    """Cells that are not built: those of this server, arch and base (each may be left out)."""
 
+    server: str | None = None
     arch: str | None = None
     base: str | None = None
     why: Sentence
 
 
-class Sources(_Model):
-    """What every image is built from. Each is a stage that a named context can replace."""
+class Server(_Model):
+    """What the images of one inference server are called, built from, and set to.
 
-    sglang: Source
-    aiter: Source
-    rustup: Rustup
+    Each source and each download is a stage that a named context can replace: NAME-src.
+    """
+
+    default: bool = False
+    """Whether it is meant where a command line names none."""
+    repository: RepositoryText
+    title: LabelText
+    sources: Annotated[dict[Word, OneOrMore[Source]], Field(min_length=1)]
+    downloads: dict[Word, OneOrMore[Download]] = {}
+    extra: OneOrMore[Extra] | None = None
+    packages: dict[Word, OneOrMore[Package]] = {}
+    env: dict[EnvironmentName, OneOrMore[Setting]] = {}
 
 
 class Matrix(_Model):
@@ -172,12 +209,16 @@ class Matrix(_Model):
     archs: Annotated[dict[ArchName, Arch], Field(min_length=1)]
     bases: Annotated[dict[ReleaseText, Base], Field(min_length=1)]
     hip_builds: dict[ReleaseText, HipBuild] = {}
-    sources: Sources
-    packages: dict[Word, Package] = {}
-    env: dict[EnvironmentName, Setting] = {}
+    servers: Annotated[dict[Word, Server], Field(min_length=1)]
     advisories: tuple[Advisory, ...] = ()
     channels: dict[Word, Channel] = {}
     exclude: tuple[Exclusion, ...] = ()
+
+    @property
+    def default_server(self) -> str:
+        """The server that is meant where none is named."""
+        marked = (name for name, server in self.servers.items() if server.default)
+        return next(marked, next(iter(self.servers)))
 
     @property
     def epoch(self) -> int:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -48,6 +48,31 @@ class _Checked:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+
+class _OneOrMore:
+    """Takes one value where a list of them is expected."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = {**handler(schema), "minItems": 1}
+        return {"anyOf": [several["items"], several]}
+
+
+def _listed(value: Any) -> Any:
+    if value == []:
+        raise ValueError("this list is empty: add at least one entry")
+    return [value] if isinstance(value, dict) else value
+
+
+Item = TypeVar("Item")
+OneOrMore = Annotated[tuple[Item, ...], _OneOrMore()]
 
 
 def _pattern(pattern: str, sentence: str) -> _Checked:
@@ -179,6 +204,9 @@ ArchName = Annotated[str, _pattern(r"[0-9a-f]{3,5}", "is not an arch: write its 
 GfxName = Annotated[str, _pattern(r"gfx[0-9a-f]{3,5}", "is not a gfx name: write gfx942, say")]
 Word = Annotated[
     str, _pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*", "is not a name: use a to z, 0 to 9 and -")
+]
+ExtraName = Annotated[
+    str, _pattern(r"[a-z0-9]+(?:[-_.]+[a-z0-9]+)*", "is not an extra of a Python package")
 ]
 Url = Annotated[
     str,

@@ -3,38 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import combinations
 
-from packaging.specifiers import SpecifierSet
-
-from rocm_images.matrix.schema import Advisory, Matrix
-
-
-@cache
-def _contains(version_range: str, version: str) -> bool:
-    # A pre-release of an affected version is affected as well.
-    return SpecifierSet(version_range).contains(version, prereleases=True)
-
-
-def applies(advisory: Advisory, matrix: Matrix, arch: str, rocm: str) -> bool:
-    """Whether all ranges of the advisory hold for the image of this arch and ROCm version."""
-    affected = advisory.affected
-    ranges = (
-        (affected.rocm, rocm),
-        (affected.sglang, matrix.sources.sglang.version),
-        (affected.aiter, matrix.sources.aiter.version),
-        (affected.torch, matrix.bases[rocm].torch),
-    )
-    return (not affected.archs or arch in affected.archs) and all(
-        version_range is None or _contains(version_range, version)
-        for version_range, version in ranges
-    )
-
-
-def applicable(matrix: Matrix, arch: str, rocm: str) -> tuple[Advisory, ...]:
-    """The advisories of one cell, in the order of the matrix."""
-    return tuple(a for a in matrix.advisories if applies(a, matrix, arch, rocm))
+from rocm_images.matrix.schema import Advisory
 
 
 def captures_are_unsafe(advisories: Iterable[Advisory]) -> bool:

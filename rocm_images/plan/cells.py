@@ -1,22 +1,30 @@
-"""Expands a matrix into cells: one image to build for each arch and ROCm base, fully resolved.
+"""Expands a matrix into cells: an image to build for each server, arch and base, fully resolved.
 
 Everything later in the pipeline reads cells; nothing later decides a setting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.version import Version
 
-from rocm_images.matrix.schema import Advisory, Matrix
-from rocm_images.plan.advisories import applicable, captures_are_unsafe
-
-# Which all-reduce SGLang dispatches to on HIP.
-# Source: sglang/srt/distributed/device_communicators/custom_all_reduce.py
-ALL_REDUCE_VARIABLE = "SGLANG_USE_AITER_AR"
+from rocm_images.matrix.schema import (
+    Advisory,
+    Download,
+    Extra,
+    Image,
+    Matrix,
+    Package,
+    Setting,
+    Source,
+)
+from rocm_images.matrix.schema import Server as ServerEntry
+from rocm_images.plan.advisories import captures_are_unsafe
+from rocm_images.plan.variants import AnyVariant, Versions, first_that_fits, is_affected
+from rocm_images.servers import SERVERS, Server
 
 
 @dataclass(frozen=True)
@@ -33,14 +41,21 @@ class EnvironmentSetting:
 
 @dataclass(frozen=True)
 class Cell:
-    """One image of the matrix, named `942-rocm7.2.0`."""
+    """One image of the matrix, named `sglang-942-rocm7.2.0`."""
 
     name: str
+    image: Image
+    """What all images of the matrix say of themselves."""
+    server: Server
+    title: str
+    """Of the images of this server."""
     arch: str
     gfx: str
     family: str
     gpus: tuple[str, ...]
     rocm: str
+    python: str
+    torch: str
     recommended: bool
     base_image: str
     epoch: int
@@ -48,9 +63,31 @@ class Cell:
     repository: str
     tags: tuple[str, ...]
     """Rolling tags, the most specific first."""
+    sources: Mapping[str, Source]
+    downloads: Mapping[str, Download]
+    extra: Extra | None
+    packages: Mapping[str, Package]
     settings: tuple[EnvironmentSetting, ...]
     advisories: tuple[Advisory, ...]
     all_reduce_reason: str
+
+    @property
+    def version(self) -> str:
+        """Of its server."""
+        return self.sources[self.server.name].version
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Python distribution -> version, of the server and of what is built for it."""
+        built = self.server.distributions
+        return {built[name]: one.version for name, one in self.sources.items() if name in built}
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """What each source stage holds, unless a named context replaces it."""
+        trees = {f"{name}-src": f"{one.git}#{one.ref}" for name, one in self.sources.items()}
+        files = {f"{name}-src": f"{x.url}@sha256:{x.sha256}" for name, x in self.downloads.items()}
+        return trees | files
 
     @property
     def warnings(self) -> tuple[Advisory, ...]:
@@ -78,13 +115,8 @@ class Cell:
 
     @property
     def all_reduce(self) -> str:
-        """Which all-reduce the image selects: `aiter` or `sglang`.
-
-        SGLang reads the variable with get_bool_env_var, whose default here is "true": only
-        "true" and "1", in any case, are true.
-        """
-        value = self.env.get(ALL_REDUCE_VARIABLE, "true")
-        return "aiter" if value.lower() in ("true", "1") else "sglang"
+        """Whose all-reduce the image selects: the server's `all_reduce.on` or `.off`."""
+        return self.server.all_reduce.chosen(self.env).name
 
     @property
     def dockerfile(self) -> str:
@@ -99,15 +131,21 @@ class Cell:
         """What `plan --json` prints of the cell."""
         return {
             "cell": self.name,
+            "server": self.server.name,
+            "version": self.version,
             "arch": self.arch,
             "gfx": self.gfx,
             "family": self.family,
             "gpus": list(self.gpus),
             "rocm": self.rocm,
+            "python": self.python,
+            "torch": self.torch,
             "recommended": self.recommended,
             "base_image": self.base_image,
             "repository": self.repository,
             "tags": list(self.tags),
+            "sources": {name: one.version for name, one in self.sources.items()},
+            "packages": {name: one.version for name, one in self.packages.items()},
             "env": self.env,
             "all_reduce": self.all_reduce,
             "all_reduce_reason": self.all_reduce_reason,
@@ -118,58 +156,122 @@ class Cell:
         }
 
 
+@dataclass(frozen=True)
+class Unfit:
+    """Something of a server, none of whose variants fits a cell; `where` is its key in the file."""
+
+    where: tuple[str, ...]
+    cell: str
+    sentence: str
+
+
 def cells_of(matrix: Matrix) -> tuple[Cell, ...]:
-    """Every cell of the matrix that is not excluded, archs first, in the order of the file."""
+    """Every cell of the matrix that is not excluded: servers, archs, bases in the file's order."""
+    return tuple(one for one in _expanded(matrix) if isinstance(one, Cell))
+
+
+def unfit_cells(matrix: Matrix) -> Iterator[Unfit]:
+    """What cannot be resolved, of cells that are not excluded: `plan.load` refuses it."""
+    return (one for one in _expanded(matrix) if isinstance(one, Unfit))
+
+
+def _expanded(matrix: Matrix) -> Iterator[Cell | Unfit]:
     excluded = {
-        (arch, base)
+        (server, arch, base)
         for entry in matrix.exclude
+        for server in ([entry.server] if entry.server else matrix.servers)
         for arch in ([entry.arch] if entry.arch else matrix.archs)
         for base in ([entry.base] if entry.base else matrix.bases)
     }
-    return tuple(
-        _cell(matrix, arch, rocm)
-        for arch in matrix.archs
-        for rocm in matrix.bases
-        if (arch, rocm) not in excluded
-    )
+    for server in matrix.servers:
+        for arch in matrix.archs:
+            for rocm in matrix.bases:
+                if (server, arch, rocm) not in excluded:
+                    yield from _cell(matrix, server, arch, rocm)
 
 
-def _cell(matrix: Matrix, arch_name: str, rocm: str) -> Cell:
-    arch, base = matrix.archs[arch_name], matrix.bases[rocm]
-    release = f"v{matrix.sources.sglang.version}"
+def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Cell | Unfit]:
+    """The cell, or everything of which no variant fits it."""
+    arch, base, entry = matrix.archs[arch_name], matrix.bases[rocm], matrix.servers[server]
+    name = f"{server}-{arch_name}-rocm{rocm}"
+    versions = Versions(server, arch_name, rocm, base.python, base.torch, {})
+    unfit: list[Unfit] = []
+
+    def chosen(kind: str, offered: Mapping[str, Sequence[AnyVariant]]) -> dict[str, AnyVariant]:
+        found = {}
+        for key, variants in offered.items():
+            variant = first_that_fits(variants, versions)
+            if variant is None:
+                sentence = f"no variant of {key!r} fits {name} ({versions.text})"
+                unfit.append(Unfit(("servers", server, kind, key), name, sentence))
+            else:
+                found[key] = variant
+        return found
+
+    # Its own version comes first, since the others may ask about it.
+    own = chosen("sources", {server: entry.sources[server]})
+    if not unfit:
+        versions = replace(versions, sources={server: own[server].version})
+        others = {key: one for key, one in entry.sources.items() if key != server}
+        sources = {**own, **chosen("sources", others)}
+        versions = replace(versions, sources={key: one.version for key, one in sources.items()})
+        downloads = chosen("downloads", entry.downloads)
+        packages = chosen("packages", entry.packages)
+        extra = first_that_fits(entry.extra or (), versions)
+        if entry.extra and extra is None:
+            sentence = f"no variant of 'extra' fits {name} ({versions.text})"
+            unfit.append(Unfit(("servers", server, "extra"), name, sentence))
+    if unfit:
+        yield from unfit
+        return
+    release = f"v{sources[server].version}"
     tags = [f"{release}-rocm{rocm.replace('.', '')}-{arch.family}"]
     if base.recommended:
         tags.append(f"{release}-{arch.family}")
-    advisories = applicable(matrix, arch_name, rocm)
-    settings = {setting.name: setting for setting in _settings(matrix, advisories)}
-    return Cell(
-        name=f"{arch_name}-rocm{rocm}",
+    advisories = tuple(a for a in matrix.advisories if is_affected(a.affected, versions))
+    settings = {setting.name: setting for setting in _settings(entry, versions, advisories)}
+    variable = SERVERS[server].all_reduce.name
+    yield Cell(
+        name=name,
+        image=matrix.image,
+        server=SERVERS[server],
+        title=entry.title,
         arch=arch_name,
         gfx=arch.gfx,
         family=arch.family,
         gpus=arch.gpus,
         rocm=rocm,
+        python=base.python,
+        torch=base.torch,
         recommended=base.recommended,
         base_image=base.image,
         epoch=matrix.epoch,
-        repository=matrix.image.repository,
+        repository=entry.repository,
         tags=tuple(tags),
+        sources=sources,
+        downloads=downloads,
+        extra=extra,
+        packages=packages,
         settings=tuple(settings[name] for name in sorted(settings)),
         advisories=advisories,
-        all_reduce_reason=_all_reduce_reason(matrix, settings.get(ALL_REDUCE_VARIABLE)),
+        all_reduce_reason=_all_reduce_reason(matrix, SERVERS[server], settings.get(variable)),
     )
 
 
-def _settings(matrix: Matrix, advisories: Sequence[Advisory]) -> Iterator[EnvironmentSetting]:
+def _settings(
+    server: ServerEntry, versions: Versions, advisories: Sequence[Advisory]
+) -> Iterator[EnvironmentSetting]:
     """Settings in the order in which later ones replace earlier ones of the same name."""
-    for name, setting in matrix.env.items():
-        yield EnvironmentSetting(name, setting.value, setting.why, setting.references, None)
+    for name, variants in server.env.items():
+        setting: Setting | None = first_that_fits(variants, versions)
+        if setting is not None:
+            yield EnvironmentSetting(name, setting.value, setting.why, setting.references, None)
     for advisory in advisories:
         for name, value in advisory.set.items():
             yield EnvironmentSetting(name, value, advisory.why, advisory.references, advisory.id)
 
 
-def _all_reduce_reason(matrix: Matrix, setting: EnvironmentSetting | None) -> str:
+def _all_reduce_reason(matrix: Matrix, server: Server, setting: EnvironmentSetting | None) -> str:
     if setting is not None and setting.advisory:
         advisory = next(a for a in matrix.advisories if a.id == setting.advisory)
         rocm = advisory.affected.rocm
@@ -177,7 +279,7 @@ def _all_reduce_reason(matrix: Matrix, setting: EnvironmentSetting | None) -> st
     others = [
         f"{a.id}, fixed in {a.fixed_in}" if a.fixed_in else a.id
         for a in matrix.advisories
-        if ALL_REDUCE_VARIABLE in a.set
+        if server.all_reduce.name in a.set
     ]
-    default = "every image" if setting else "SGLang's own default"
+    default = "every image" if setting else f"{server.title}'s own default"
     return f"{default}; does not apply here: {'; '.join(others)}" if others else default

@@ -5,18 +5,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Variant
 from rocm_images.plan.cells import Cell
+from rocm_images.plan.variants import in_words
 
 
-def explain(matrix: Matrix, cell: Cell) -> str:
+def explain(cell: Cell) -> str:
     """The explanation as text, one paragraph for each setting, source and pin."""
-    return "\n".join(_lines(matrix, cell))
+    return "\n".join(_lines(cell))
 
 
-def _lines(matrix: Matrix, cell: Cell) -> Iterator[str]:
-    yield f"{cell.name}: {', '.join(cell.gpus)} ({cell.gfx}) on ROCm {cell.rocm}"
-    yield f"  base        {cell.base_image}"
+def _lines(cell: Cell) -> Iterator[str]:
+    server = f"{cell.server.title} {cell.version}"
+    yield f"{cell.name}: {server} for {', '.join(cell.gpus)} ({cell.gfx}) on ROCm {cell.rocm}"
+    yield f"  base        {cell.base_image} (Python {cell.python}, torch {cell.torch})"
     yield f"  tags        {', '.join(cell.tags)}"
     yield f"  all-reduce  {cell.all_reduce} ({cell.all_reduce_reason})"
     by = [advisory.id for advisory in cell.advisories if advisory.capture_guard]
@@ -27,17 +29,16 @@ def _lines(matrix: Matrix, cell: Cell) -> Iterator[str]:
         why = f"advisory {setting.advisory}: {setting.why}" if setting.advisory else setting.why
         yield from _paragraph(f"{setting.name}={setting.value}", why, setting.references)
     yield "\nSources"
-    for name, source in (("sglang", matrix.sources.sglang), ("aiter", matrix.sources.aiter)):
-        title = f"{name} {source.version} ({source.git} at {source.ref})"
-        yield from _paragraph(title, source.why, ())
-    rustup = matrix.sources.rustup
-    yield from _paragraph(
-        f"rustup {rustup.version}, toolchain {rustup.toolchain} ({rustup.url})", rustup.why, ()
-    )
+    for name, source in cell.sources.items():
+        yield from _variant(f"{name} {source.version} ({source.git} at {source.ref})", source)
+    for name, file in cell.downloads.items():
+        toolchain = f", toolchain {file.toolchain}" if file.toolchain else ""
+        yield from _variant(f"{name} {file.version}{toolchain} ({file.url})", file)
     yield "\nPackages"
-    for name, package in matrix.packages.items():
-        title = f"{name}=={package.version} (from {package.index})"
-        yield from _paragraph(title, package.why, package.references)
+    if cell.extra:
+        yield from _variant(f"{cell.server.name}[{cell.extra.name}]", cell.extra)
+    for name, package in cell.packages.items():
+        yield from _variant(f"{name}=={package.version} (from {package.index})", package)
     yield "\nAdvisories that apply"
     for advisory in cell.advisories:
         fixed = f"; fixed in {advisory.fixed_in}" if advisory.fixed_in else "; not fixed"
@@ -46,6 +47,12 @@ def _lines(matrix: Matrix, cell: Cell) -> Iterator[str]:
         )
     if not cell.advisories:
         yield "  none"
+
+
+def _variant(title: str, variant: Variant) -> Iterator[str]:
+    here = in_words(variant.fits)
+    whole = f"{title}, for {here}" if here else title
+    yield from _paragraph(whole, variant.why, variant.references)
 
 
 def _paragraph(title: str, why: str, references: Sequence[str]) -> Iterator[str]:

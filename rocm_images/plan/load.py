@@ -7,7 +7,7 @@ from pathlib import Path
 from rocm_images.matrix.reader import Found, read
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan import advisories
-from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.cells import Cell, Unfit, cells_of, unfit_cells
 
 
 def load(path: Path) -> Matrix:
@@ -21,8 +21,20 @@ def load(path: Path) -> Matrix:
 
 
 def _check(matrix: Matrix) -> Found:
+    unfit: dict[tuple[str, ...], list[Unfit]] = {}
+    for one in unfit_cells(matrix):
+        unfit.setdefault(one.where, []).append(one)
+    for where, here in unfit.items():
+        also = f", and {len(here) - 1} other cells" if len(here) > 1 else ""
+        yield (
+            where,
+            (
+                f"{here[0].sentence}{also}: add one whose `for` does, or exclude what is not to be "
+                "built"
+            ),
+        )
     cells = cells_of(matrix)
-    if not cells:
+    if not (cells or unfit):
         yield ("exclude",), "every cell is excluded: nothing is left to build"
     yield from _check_tags(cells)
     yield from _check_advisories(matrix, cells)
@@ -32,9 +44,11 @@ def _check_tags(cells: tuple[Cell, ...]) -> Found:
     owners: dict[str, Cell] = {}
     for cell in cells:
         for tag in cell.tags:
-            other = owners.setdefault(tag, cell)
+            other = owners.setdefault(cell.reference(tag), cell)
             if other is not cell:
                 where = ("archs", cell.arch) if cell.rocm == other.rocm else ("bases", cell.rocm)
+                if cell.server is not other.server:
+                    where = ("servers", cell.server.name)
                 yield where, f"{cell.name} and {other.name} would both be tagged {tag}"
         if len(cell.tags[0]) > 128:
             yield ("archs", cell.arch), f"the tag {cell.tags[0]} is longer than 128 characters"

@@ -3,35 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rocm_images.errors import InputError, closest
+from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 
+ALL_SERVERS = "all"
 
-def select(cells: Sequence[Cell], archs: Sequence[str], bases: Sequence[str]) -> tuple[Cell, ...]:
-    """The cells of the given archs and bases; no name given means all of them.
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cells a command line names; no arch or base named means all of them."""
+
+    servers: tuple[str, ...] = ()
+    """None: the matrix's default one; ALL_SERVERS: each."""
+    archs: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.servers or self.archs or self.bases)
+
+    def of(self, matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        """Those of all the matrix's cells that are named.
+
+        Raises:
+            InputError: a name is unknown, or no cell has the given names together.
+        """
+        servers = self.servers or (matrix.default_server,)
+        if ALL_SERVERS in servers:
+            servers = tuple(matrix.servers)
+        for kind, given, known in (
+            ("inference server", servers, {cell.server.name for cell in cells}),
+            ("arch", self.archs, {cell.arch for cell in cells}),
+            ("base", self.bases, {cell.rocm for cell in cells}),
+        ):
+            for name in given:
+                if name not in known:
+                    raise InputError(f"unknown {kind} {name!r}: {closest(name, known)}")
+        chosen = tuple(
+            cell
+            for cell in cells
+            if cell.server.name in servers
+            and (not self.archs or cell.arch in self.archs)
+            and (not self.bases or cell.rocm in self.bases)
+        )
+        if not chosen:
+            named = [" or ".join(names) for names in (servers, self.archs, self.bases) if names]
+            raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
+        return chosen
+
+
+def repository_of(cells: Sequence[Cell]) -> str:
+    """The repository that the images of these cells belong to.
 
     Raises:
-        InputError: a name is unknown, or no cell has the given arch and base together.
+        InputError: there are several, or none.
     """
-    for kind, given, known in (
-        ("arch", archs, {cell.arch for cell in cells}),
-        ("base", bases, {cell.rocm for cell in cells}),
-    ):
-        for name in given:
-            if name not in known:
-                raise InputError(f"unknown {kind} {name!r}: {closest(name, known)}")
-    chosen = tuple(
-        cell
-        for cell in cells
-        if (not archs or cell.arch in archs) and (not bases or cell.rocm in bases)
-    )
-    if not chosen:
+    found = sorted({cell.repository for cell in cells})
+    if len(found) != 1:
         raise InputError(
-            f"no cell has arch {' or '.join(archs)} and base {' or '.join(bases)}: "
-            "matrix.yaml excludes them"
+            f"these images belong to several repositories ({', '.join(found)}): name one "
+            "inference server with --server"
         )
-    return chosen
+    return found[0]
 
 
 def cell_named(cells: Sequence[Cell], name: str) -> Cell:

@@ -19,7 +19,6 @@ from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.files import write_whole
-from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing.transaction import Done
 from rocm_images.recipe import labels
 from rocm_images.registry.client import Manifest, Repository
@@ -68,13 +67,10 @@ def _blob(repository: Repository, kind: str, content: bytes) -> dict[str, str | 
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 
 
-def entries_of(
-    matrix: Matrix, repository: Repository, channel: str, done: Sequence[Done]
-) -> list[CatalogueEntry]:
+def entries_of(repository: Repository, channel: str, done: Sequence[Done]) -> list[CatalogueEntry]:
     """The entries of what was just published."""
     return [
         entry_of(
-            matrix,
             one.candidate.cell,
             repository=str(repository),
             tags=one.candidate.rolling,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import InputError
-from rocm_images.matrix.schema import Matrix
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository, Retries
 from rocm_images.registry.cosign import Cosign, Signer, Trust, check_key, trust_of
@@ -54,7 +53,7 @@ class Target:
 
 
 def target_of(
-    matrix: Matrix,
+    repository: str,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     attempts: int,
@@ -69,5 +68,5 @@ def target_of(
     if registry is None:
         raise InputError("name the registry with --registry, or set ROCM_IMAGES_REGISTRY")
     trusted = ca_bundle_for(ca_bundle, os.environ)
-    repository = Repository(registry, matrix.image.repository, trusted, Retries(attempts))
-    return Target(repository, Cosign(registry, environment, trusted))
+    there = Repository(registry, repository, trusted, Retries(attempts))
+    return Target(there, Cosign(registry, environment, trusted))

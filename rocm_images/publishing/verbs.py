@@ -7,20 +7,20 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    arch_option,
-    base_option,
     build_arg_option,
+    choice_options,
     context_option,
     load,
     matrix_option,
     rehearse_option,
+    server_option,
 )
 from rocm_images.places import STATE
 from rocm_images.publishing.options import (
@@ -32,6 +32,9 @@ from rocm_images.publishing.options import (
 )
 from rocm_images.registry.address import RegistryAddress
 
+if TYPE_CHECKING:
+    from rocm_images.plan.selection import Choice
+
 EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -41,8 +44,7 @@ class Request:
     """What was typed after `publish` or `push`: see their options."""
 
     matrix_path: Path
-    archs: tuple[str, ...]
-    bases: tuple[str, ...]
+    choice: Choice
     registry: RegistryAddress | None
     ca_bundle: Path | None
     attempts: int
@@ -68,8 +70,7 @@ def _request_options(verb: Verb) -> Verb:
         signing_options,
         channel_option,
         where_options,
-        base_option,
-        arch_option,
+        choice_options,
         matrix_option,
     ):
         verb = option(verb)
@@ -91,7 +92,8 @@ def publish(bundle: Path | None, **options: Any) -> None:
         from rocm_images.distributing.verbs import publish_bundle
 
         trust = ("key", "identity", "issuer")
-        asked = ("matrix_path", "registry", "ca_bundle", "attempts", *trust, "site", "output")
+        where = ("matrix_path", "choice", "registry", "ca_bundle", "attempts")
+        asked = (*where, *trust, "site", "output")
         publish_bundle(bundle, **{name: options[name] for name in asked})
         return
     _run(Request(**options), move_tags=True)
@@ -110,7 +112,7 @@ def push(**options: Any) -> None:
 def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.build.progress import PlainLines
     from rocm_images.build.targets import targets_of, with_found
-    from rocm_images.plan.selection import select
+    from rocm_images.plan.selection import repository_of
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import entries_of, record, write_files
@@ -119,7 +121,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.publishing.transaction import Transaction, own_trust
 
     matrix, cells = load(request.matrix_path)
-    chosen = select(cells, request.archs, request.bases)
+    chosen = request.choice.of(matrix, cells)
     channel = channel_named(matrix, request.channel)
     signer = signer_of(request.key, keyless=request.keyless)
     trust = identity_trust(request.identity, request.issuer)
@@ -135,7 +137,9 @@ def _run(request: Request, *, move_tags: bool) -> None:
     if engine:
         targets = with_found(engine, targets)
     environment = engine.environment if engine else request.site.programs()
-    target = target_of(matrix, request.registry, request.ca_bundle, request.attempts, environment)
+    target = target_of(
+        repository_of(chosen), request.registry, request.ca_bundle, request.attempts, environment
+    )
     with tempfile.TemporaryDirectory() as folder:
         rules = own_trust(
             Rules(target.repository, request.channel, channel, EVIDENCE, target.cosign, trust),
@@ -153,13 +157,14 @@ def _run(request: Request, *, move_tags: bool) -> None:
     if not move_tags:
         return
     click.echo(f"\n{report.moves_table(publication.planned)}")
-    entries = entries_of(matrix, target.repository, request.channel, publication.cells)
+    entries = entries_of(target.repository, request.channel, publication.cells)
     page = write_files(request.output, record(target.repository, entries))
     telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 @click.command()
 @matrix_option
+@server_option
 @where_options
 @channel_option
 @trust_options
@@ -176,6 +181,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
 @output_option
 def rollback(
     matrix_path: Path,
+    servers: tuple[str, ...],
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     attempts: int,
@@ -189,6 +195,7 @@ def rollback(
     output: Path,
 ) -> None:
     """Move the rolling tags of images back to earlier ones, once those are verified."""
+    from rocm_images.plan.selection import Choice, repository_of
     from rocm_images.publishing import report
     from rocm_images.publishing.catalogued import put_back, write_files
     from rocm_images.publishing.rollback import roll_back
@@ -198,7 +205,8 @@ def rollback(
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
-    target = target_of(matrix, registry, ca_bundle, attempts, site.programs())
+    repository = repository_of(Choice(servers).of(matrix, cells))
+    target = target_of(repository, registry, ca_bundle, attempts, site.programs())
     planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
     if dry_run:
         click.echo(report.moves_table(planned))

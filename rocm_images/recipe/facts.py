@@ -16,9 +16,9 @@ def image_json(matrix: Matrix, cell: Cell) -> str:
         "gfx": cell.gfx,
         "gpus": list(cell.gpus),
         "rocm": cell.rocm,
-        "sglang": matrix.sources.sglang.version,
-        "aiter": matrix.sources.aiter.version,
-        "packages": {name: package.version for name, package in matrix.packages.items()},
+        "server": cell.server.name,
+        "versions": cell.versions,
+        "packages": {name: package.version for name, package in cell.packages.items()},
         "capture_guard": cell.capture_guard,
         "env": cell.env,
         "warnings": [
@@ -44,6 +44,12 @@ def hip_facts(matrix: Matrix, cell: Cell | None) -> dict[str, Any]:
     ]
     return {
         # The shell in an image compares no versions: the advisory's range was asked here.
-        "capture_bug": {"here": bool(here), "free_from": bugs[0].base_at_least} if bugs else None,
+        "capture_bug": {
+            "here": bool(here),
+            "free_from": bugs[0].base_at_least,
+            "reference": bugs[0].references[0],
+        }
+        if bugs
+        else None,
         "hip_builds": builds,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 
 PREFIX = "rocm-serving-images."
@@ -13,13 +12,14 @@ HIP_RUNTIME = PREFIX + "hip-runtime"
 IMITATION = "imitation"
 
 
-def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
+def labels_of(cell: Cell) -> dict[str, str]:
     """The labels that the Dockerfile of a cell sets, sorted by name."""
-    image, sources = matrix.image, matrix.sources
+    image, name = cell.image, cell.server.name
+    refs = {PREFIX + other: one.ref for other, one in cell.sources.items() if other != name}
     labels = {
-        "org.opencontainers.image.title": f"{image.title} ({cell.family}, ROCm {cell.rocm})",
+        "org.opencontainers.image.title": f"{cell.title} ({cell.family}, ROCm {cell.rocm})",
         "org.opencontainers.image.description": (
-            f"SGLang {sources.sglang.version} for {', '.join(cell.gpus)} on ROCm {cell.rocm}"
+            f"{cell.server.title} {cell.version} for {', '.join(cell.gpus)} on ROCm {cell.rocm}"
         ),
         "org.opencontainers.image.source": image.source,
         "org.opencontainers.image.documentation": f"{image.source}#readme",
@@ -31,8 +31,9 @@ def labels_of(matrix: Matrix, cell: Cell) -> dict[str, str]:
         PREFIX + "gfx": cell.gfx,
         PREFIX + "family": cell.family,
         PREFIX + "rocm": cell.rocm,
-        PREFIX + "sglang": sources.sglang.version,
-        PREFIX + "aiter": sources.aiter.ref,
+        PREFIX + "server": name,
+        PREFIX + name: cell.version,
+        **refs,
         PREFIX + "all-reduce": cell.all_reduce,
         PREFIX + "advisories": " ".join(advisory.id for advisory in cell.advisories),
         # Whether the image has the guard; whether it is on is up to who starts it.

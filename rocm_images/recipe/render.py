@@ -18,6 +18,7 @@ from rocm_images.recipe import templates
 from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
 from rocm_images.recipe.rootfs import rootfs
+from rocm_images.servers import SERVERS
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
 MARK = "# Rendered by `build.py render`"
@@ -31,9 +32,7 @@ def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
             environment,
             "Dockerfile.j2",
             cell=cell,
-            sources=matrix.sources,
-            packages=matrix.packages,
-            labels=labels_of(matrix, cell),
+            labels=labels_of(cell),
             image_json=image_json(matrix, cell),
         )
         yield cell, text
@@ -66,13 +65,9 @@ def _sets(advisory: Advisory) -> str:
 def _affected(advisory: Advisory) -> str:
     """The ranges of an advisory in words, as `ROCm <7.2.1, gfx950`."""
     ranges = advisory.affected
-    named = (
-        ("ROCm", ranges.rocm),
-        ("SGLang", ranges.sglang),
-        ("AITER", ranges.aiter),
-        ("torch", ranges.torch),
-    )
-    parts = [f"{name} {text}" for name, text in named if text]
+    named = (("ROCm", ranges.rocm), ("Python", ranges.python), ("torch", ranges.torch))
+    parts = [f"{name} {text}" for name, text in (*named, *ranges.sources.items()) if text]
+    parts += [SERVERS[name].title for name in ranges.servers]
     parts += [f"arch {arch}" for arch in ranges.archs]
     return ", ".join(parts) or "every image"
 
@@ -89,6 +84,7 @@ def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
     targets = {cell.name.replace(".", "_"): cell for cell in cells}
     groups: dict[str, list[str]] = {"default": list(targets)}
     for target, cell in targets.items():
+        groups.setdefault(cell.server.name, []).append(target)
         groups.setdefault(cell.arch, []).append(target)
         groups.setdefault(f"rocm{cell.rocm.replace('.', '_')}", []).append(target)
     document = {

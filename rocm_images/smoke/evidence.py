@@ -29,11 +29,11 @@ class Level(str, enum.Enum):
     """The graph probe on our imitation of HIP: probe and pipeline work; nothing about ROCm."""
     EMULATED = "emulated"
     """The graph probe on the image's own HIP runtime, on emulated GPUs: what that host code does
-    with captures and graphs. No GPU, driver, RCCL or AITER kernel, and no memory ordering."""
+    with captures and graphs. No GPU, driver, RCCL or kernel of a server, and no memory ordering."""
     GPU = "gpu"
     """The graph probe on a real GPU."""
     SERVE = "serve"
-    """SGLang itself, decoding with captured graphs, on a real GPU."""
+    """The server itself, decoding with captured graphs, on a real GPU."""
 
     def __str__(self) -> str:
         return self.value
@@ -197,7 +197,7 @@ class Evidence:
 
     @property
     def served(self) -> str:
-        """What SGLang itself did, as `sglang 0.5.21: TP 1 passed (35 129 251 tokens/s)`."""
+        """What the server itself did, as `sglang 0.5.21: TP 1 passed (35 129 251 tokens/s)`."""
         return serve_in_words(self.serve)
 
     def write(self, folder: Path) -> Path:
@@ -234,7 +234,7 @@ def level_of(
 
 
 def has_served(serve: Mapping[str, Any] | None) -> bool:
-    """Whether SGLang passed every check at every size that was tried, and one was, on a GPU."""
+    """Whether the server passed every check at every size that was tried, and one was, on a GPU."""
     if not serve or serve.get("exit_code") != 0:
         return False
     sizes = serve.get("sizes") or []

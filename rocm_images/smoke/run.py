@@ -106,7 +106,7 @@ def smoke(
 ) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
 
-    Writes the evidence to the folder `evidence` and returns it. `serve` has SGLang itself decode,
+    Writes the evidence to the folder `evidence` and returns it. `serve` has the server decode,
     too, where there is a GPU. `program` runs the graph probe in place of our emulator.
 
     Raises:

@@ -8,7 +8,8 @@
     article,
     gpus: JSON.parse(article.dataset.gpus),
     rocm: article.dataset.rocm,
-    sglang: article.dataset.sglang,
+    server: article.dataset.server,
+    version: article.dataset.version,
     channel: article.dataset.channel,
   }));
   const radios = (name) => Array.from(form.querySelectorAll(`input[name="${name}"]`));
@@ -17,7 +18,7 @@
     for (const radio of radios(name)) radio.checked = radio.value === value;
   };
 
-  const choices = ["rocm", "sglang", "channel"];
+  const choices = ["rocm", "server", "version", "channel"];
 
   // Leaves only what `found` has, and moves a choice that is gone to the first: the preferred.
   const offer = (name, found) => {

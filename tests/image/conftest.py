@@ -46,13 +46,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--emulator", type=Path, help="a program to run the graph probe under")
     group.addoption("--probe-result", type=Path, help="where to write what the graph probe found")
     group.addoption(
-        "--serve-result", type=Path, help="start SGLang itself, and where to write what it showed"
+        "--serve-result",
+        type=Path,
+        help="start the server, and where to write what it showed",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "device: needs a GPU, an emulated one, or a stand-in")
-    config.addinivalue_line("markers", "serve: starts SGLang itself, on a GPU, where asked to")
+    config.addinivalue_line("markers", "serve: starts the server itself, on a GPU, where asked to")
     config.addinivalue_line(
         "markers", "no_gpu: needs a stand-in or an emulator, whose machine can be changed"
     )
@@ -99,7 +101,7 @@ class ImageUnderTest:
 
     @property
     def expected_labels(self) -> dict[str, str]:
-        return labels_of(self.matrix, self.cell)
+        return labels_of(self.cell)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -63,7 +63,7 @@ class Machine:
 
 
 def _gpu_options() -> dict[str, Any]:
-    """The flags that SGLang's ROCm images are run with.
+    """The flags that serving images for ROCm are run with.
 
     Devices are given by group number: the image need not know the host's group names.
     """

@@ -71,9 +71,8 @@ def test_the_caches_of_the_build_are_empty(image: ImageUnderTest, host: Host) ->
 
 def test_packages_report_the_versions_of_the_matrix(image: ImageUnderTest, host: Host) -> None:
     installed = host.pip.get_packages(pip_path="/opt/venv/bin/pip")
-    sources = image.matrix.sources
-    expected = {"sglang": sources.sglang.version, "amd-aiter": sources.aiter.version}
-    expected |= {name: package.version for name, package in image.matrix.packages.items()}
+    expected = dict(image.cell.versions)
+    expected |= {name: package.version for name, package in image.cell.packages.items()}
     found = {name: installed.get(name, {}).get("version") for name in expected}
     assert found == expected
 

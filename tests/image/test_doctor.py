@@ -39,7 +39,7 @@ def test_every_check_that_needs_no_gpu_was_made(
     assert made >= CHECKS
 
 
-def test_the_all_reduce_variable_is_read_by_the_installed_sglang(
+def test_the_all_reduce_variable_is_read_by_the_installed_server(
     image: ImageUnderTest, host: Host
 ) -> None:
     assert host.run("image-doctor variable").rc == 0

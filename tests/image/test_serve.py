@@ -1,4 +1,4 @@
-"""SGLang itself decodes with captured graphs in the image, with the all-reduce it declares."""
+"""The server itself decodes with captured graphs in the image, with the all-reduce it declares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_server_takes_the_all_reduce_of_the_cell(
     assert serve.found["declared_all_reduce"] == image.cell.all_reduce
 
 
-def test_the_installed_sglang_is_the_one_that_served(
+def test_the_installed_server_is_the_one_that_served(
     image: ImageUnderTest, serve: ProbeRun
 ) -> None:
-    assert serve.found["versions"]["sglang"] == image.matrix.sources.sglang.version
+    assert serve.found["versions"].items() >= image.cell.versions.items()

@@ -76,7 +76,6 @@ def evidence(cell: Cell, level: Level = Level.STATIC) -> Evidence:
 
 
 def entry(
-    matrix: Matrix,
     cell: Cell,
     *,
     build: str = "1",
@@ -99,15 +98,15 @@ def entry(
         "published": published,
         "stand_in": False,
     }
-    return entry_of(matrix, cell, **{**given, **changes})
+    return entry_of(cell, **{**given, **changes})
 
 
 def catalogue(matrix: Matrix) -> Catalogue:
     """Every cell of a matrix, on three levels, and the images that these replaced."""
-    levels = {"942-rocm7.2.2": Level.GPU, "950-rocm7.2.0": Level.STAND_IN}
-    before = [entry(matrix, cell, build="0", level=Level.STATIC) for cell in cells_of(matrix)]
+    levels = {"sglang-942-rocm7.2.2": Level.GPU, "sglang-950-rocm7.2.0": Level.STAND_IN}
+    before = [entry(cell, build="0", level=Level.STATIC) for cell in cells_of(matrix)]
     now = [
-        entry(matrix, cell, level=level, published=SECOND, stand_in=level is Level.STAND_IN)
+        entry(cell, level=level, published=SECOND, stand_in=level is Level.STAND_IN)
         for cell in cells_of(matrix)
         for level in [levels.get(cell.name, Level.STATIC)]
     ]

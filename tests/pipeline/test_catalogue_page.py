@@ -167,9 +167,7 @@ def test_the_address_remembers_the_image_and_leads_to_it(open_page: Open) -> Non
 
 def test_the_channel_can_be_chosen_where_there_are_several(open_page: Open, address: str) -> None:
     cells = cells_of(MATRIX)
-    stable = [
-        entry(MATRIX, cell, build="0", channel="stable") for cell in cells if cell.recommended
-    ]
+    stable = [entry(cell, build="0", channel="stable") for cell in cells if cell.recommended]
     path = Path(address.removeprefix("file://")).with_name("channels.html")
     path.write_text(rendered(merged(CATALOGUE, stable, SECOND)))
     page = open_page(at=path.as_uri())

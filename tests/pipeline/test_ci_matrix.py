@@ -16,7 +16,7 @@ import yaml
 from conftest import PROJECT, Answer, run_build_py
 from registry import Registry
 
-MISSING = "950-rocm7.2.0"
+MISSING = "sglang-950-rocm7.2.0"
 PLANNED = PROJECT / "build" / "ci-matrix.json"
 
 
@@ -95,8 +95,8 @@ def test_only_what_an_input_of_changed_since_a_commit_gets_a_job(
     text = matrix.read_text()
     assert text.count("rocm/pytorch:rocm7.2.2_") == 1
     matrix.write_text(text.replace("rocm/pytorch:rocm7.2.2_", "rocm/pytorch:rocm7.2.2-next_"))
-    assert cells("--changed-since", "HEAD") == ["942-rocm7.2.2", "950-rocm7.2.2"]
-    assert cells("--changed-since", "HEAD", "--arch", "950") == ["950-rocm7.2.2"]
+    assert cells("--changed-since", "HEAD") == ["sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2"]
+    assert cells("--changed-since", "HEAD", "--arch", "950") == ["sglang-950-rocm7.2.2"]
 
 
 def test_build_steps_are_kept_in_a_registry_and_found_there_by_the_bases_other_cells(
@@ -107,12 +107,12 @@ def test_build_steps_are_kept_in_a_registry_and_found_there_by_the_bases_other_c
     first = run_build_py(*build, "--arch", "942")
     assert first.code == 0, first.stderr
     with urllib.request.urlopen(f"http://{cache.replace('/', '/v2/', 1)}/tags/list") as answer:
-        assert json.load(answer)["tags"] == ["942-rocm7.2.0"]
+        assert json.load(answer)["tags"] == ["sglang-942-rocm7.2.0"]
     second = run_build_py(*build, "--arch", "950")
     assert second.code == 0, second.stderr
-    log = (PROJECT / "build" / "logs" / "950-rocm7.2.0.log").read_text()
-    assert f"importing cache manifest from {cache}:942-rocm7.2.0" in log
-    assert "HEAD /v2/team/cache/manifests/942-rocm7.2.0" in registry.requests()
+    log = (PROJECT / "build" / "logs" / "sglang-950-rocm7.2.0.log").read_text()
+    assert f"importing cache manifest from {cache}:sglang-942-rocm7.2.0" in log
+    assert "HEAD /v2/team/cache/manifests/sglang-942-rocm7.2.0" in registry.requests()
 
 
 def test_a_cache_that_cannot_be_reached_fails_no_build(rolling: Answer, registry: Registry) -> None:

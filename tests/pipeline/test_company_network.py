@@ -59,8 +59,8 @@ def test_with_the_ca_bundle_pip_reaches_the_mirror_and_the_image_keeps_no_secret
             environment=NO_BUNDLE,
         )
     assert answer.code == 0, answer.stderr
-    assert answer.summary["942-rocm7.2.2"]["result"] == "done"
-    image = client.images.get(answer.summary["942-rocm7.2.2"]["image_id"])
+    assert answer.summary["sglang-942-rocm7.2.2"]["result"] == "done"
+    image = client.images.get(answer.summary["sglang-942-rocm7.2.2"]["image_id"])
     assert MARKER not in str(image.history())
     certificate = bundle.read_text().splitlines()[1]
     words = ["grep", "-rlsF", "-e", MARKER, "-e", certificate, "--exclude-dir=proc"]

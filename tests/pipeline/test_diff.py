@@ -11,7 +11,7 @@ import pytest
 from conftest import PROJECT, Answer, run_build_py
 from rocm_images.recipe.labels import PREFIX
 
-OLD, NEW = "942-rocm7.2.0", "942-rocm7.2.2"
+OLD, NEW = "sglang-942-rocm7.2.0", "sglang-942-rocm7.2.2"
 
 
 @pytest.fixture
@@ -78,4 +78,4 @@ def test_the_commands_of_the_document_run(rolling: Answer, tmp_path: Path) -> No
         assert done.code == 0, done.stderr
     assert "build.py release-notes before.json after.json" in document
     notes = run_build_py("release-notes", str(before), str(after), "--title", "v0.2.0")
-    assert notes.stdout == "## v0.2.0\n\nUnchanged: 942-rocm7.2.0, 950-rocm7.2.0.\n"
+    assert notes.stdout == "## v0.2.0\n\nUnchanged: sglang-942-rocm7.2.0, sglang-950-rocm7.2.0.\n"

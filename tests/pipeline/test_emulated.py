@@ -20,7 +20,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.plan.load import load
 from rocm_images.smoke import emulator
 
-CELL = "942-rocm7.2.2"
+CELL = "sglang-942-rocm7.2.2"
 VENDORED = "sglang-rocm:vendored-rehearsal"
 UNSAFE_NOT_MITIGATED, PASS = 10, 0
 # Where torch's wheel keeps the runtime that it brings (sglang#35390), and the guard for the proof.

@@ -51,7 +51,7 @@ def test_the_entrypoint_warns_and_then_runs_the_command_unchanged(
 ) -> None:
     status, out, warnings = run_in(
         client,
-        rehearsed.summary["942-rocm7.2.0"]["image_id"],
+        rehearsed.summary["sglang-942-rocm7.2.0"]["image_id"],
         ["sh", "-c", 'printf "%s|" "$@"; exit 7', "name", "a b", "$HOME", ""],
         environment={"SGLANG_USE_AITER_AR": "1"},
     )
@@ -67,4 +67,4 @@ def test_both_archs_of_a_base_share_every_layer_up_to_deps(rolling: Answer) -> N
     for line in answer.stdout.splitlines():
         if line.startswith(("base ", "base image ", "deps ")):
             assert " shared " in line
-    assert "942-rocm7.2.0, 950-rocm7.2.0 share" in answer.stdout
+    assert "sglang-942-rocm7.2.0, sglang-950-rocm7.2.0 share" in answer.stdout

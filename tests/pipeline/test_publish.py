@@ -122,7 +122,7 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     words = ("catalogue", "--registry", registry.address, "--output", str(fetched))
     assert run_build_py(*words).code == 0
     picked = run_build_py("pick", "--arch", "942", "--catalogue", f"{fetched}/catalogue.json")
-    digest = rolling.summary["942-rocm7.2.2"]["image_id"]
+    digest = rolling.summary["sglang-942-rocm7.2.2"]["image_id"]
     assert picked.stdout.strip() == repository.reference(digest)
 
     before = len(registry.requests())
@@ -248,7 +248,7 @@ def test_a_failure_that_passes_is_tried_again(
 def test_an_image_without_evidence_of_this_image_is_not_published(
     rolling: Answer, keys: Keys, registry: Registry
 ) -> None:
-    image_id = rolling.summary["942-rocm7.2.0"]["image_id"]
+    image_id = rolling.summary["sglang-942-rocm7.2.0"]["image_id"]
     folder = PROJECT / "build" / "evidence"
     path = evidence_path(folder, image_id)
     evidence = Evidence.read(folder, image_id)
@@ -257,14 +257,14 @@ def test_an_image_without_evidence_of_this_image_is_not_published(
         path.unlink()
         refused = publish(keys, registry.address)
         assert refused.code == 8
-        assert "942-rocm7.2.0: no evidence for image" in refused.stderr
+        assert "sglang-942-rocm7.2.0: no evidence for image" in refused.stderr
         assert "build.py smoke --arch 942 --base 7.2.0" in refused.stderr
         replace(evidence, passed=False).write(folder)
         assert "failed its smoke test" in publish(keys, registry.address).stderr
         # A file that somebody made better by hand is none.
         path.write_text(path.read_text().replace('"passed": false', '"passed": true'))
         assert "no evidence for image" in publish(keys, registry.address).stderr
-        other = rolling.summary["942-rocm7.2.2"]["image_id"]
+        other = rolling.summary["sglang-942-rocm7.2.2"]["image_id"]
         evidence_path(folder, other).replace(path.with_suffix(".kept"))
         replace(evidence, image_id=other).write(folder).replace(path)
         path.with_suffix(".kept").replace(evidence_path(folder, other))
@@ -295,7 +295,7 @@ def test_a_rehearsal_is_published_on_this_machine_only(rolling: Answer, keys: Ke
 def test_an_immutable_tag_is_never_overwritten(
     rolling: Answer, keys: Keys, client: docker.DockerClient, registry: Registry
 ) -> None:
-    image = client.images.get(rolling.summary["942-rocm7.2.0"]["image_id"])
+    image = client.images.get(rolling.summary["sglang-942-rocm7.2.0"]["image_id"])
     immutable = next(tag for tag in image.tags if re.search(r"rehearsal-[0-9a-f]{12}$", tag))
     tag = immutable.rpartition(":")[2]
     other = registry.push("sglang-rocm", tag, {"another": "image"})
@@ -317,7 +317,7 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     assert publish(keys, registry.address, *cell).code == 0
     first = {tag: digest for tag, digest in tags(registry).items() if digest}
     assert len(first) == 2
-    image = client.images.get(rolling.summary["942-rocm7.2.2"]["image_id"])
+    image = client.images.get(rolling.summary["sglang-942-rocm7.2.2"]["image_id"])
     immutable = next(tag for tag in image.tags if re.search(r"rehearsal-[0-9a-f]{12}$", tag))
 
     # A second version: the same cell with another label, which is part of the build id.

@@ -20,7 +20,7 @@ from rocm_images.registry.client import Repository
 from rocm_images.registry.published import image_at
 from rocm_images.smoke.evidence import Evidence
 
-CELL = "942-rocm7.2.0"
+CELL = "sglang-942-rocm7.2.0"
 TAG = "v0.5.21-rocm720-mi30x-rehearsal-preview"
 
 

@@ -17,7 +17,12 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 
-CELLS = ("942-rocm7.2.0", "942-rocm7.2.2", "950-rocm7.2.0", "950-rocm7.2.2")
+CELLS = (
+    "sglang-942-rocm7.2.0",
+    "sglang-942-rocm7.2.2",
+    "sglang-950-rocm7.2.0",
+    "sglang-950-rocm7.2.2",
+)
 MATRIX = load(PROJECT / "matrix.yaml")
 
 
@@ -49,7 +54,7 @@ def test_a_rehearsed_image_says_that_it_is_one(
 def test_the_recommended_image_has_both_rolling_tags_and_the_immutable_one(
     rolling: Answer, client: docker.DockerClient
 ) -> None:
-    image = client.images.get(rolling.summary["942-rocm7.2.2"]["image_id"])
+    image = client.images.get(rolling.summary["sglang-942-rocm7.2.2"]["image_id"])
     build_id = image.labels[BUILD_ID]
     assert set(image.tags) == {
         "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal",
@@ -62,7 +67,7 @@ def test_a_stand_in_base_labels_whatever_is_built_on_it(
     rolling: Answer, buildx: Buildx, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     # Built with plain buildx and without our labels, an image still cannot pass for a real one.
-    base = rolling.summary["942-rocm7.2.0"]["reference"]
+    base = rolling.summary["sglang-942-rocm7.2.0"]["reference"]
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\n")
     words = [*buildx.command, "build", "--tag=sglang-rocm:derived-rehearsal", str(tmp_path)]
     subprocess.run(words, env=dict(buildx.environment), check=True, capture_output=True)
@@ -75,15 +80,17 @@ def test_no_container_is_left_behind(rehearsed: Answer, client: docker.DockerCli
 
 def test_a_failed_cell_is_explained_and_the_other_one_is_finished(rehearsed: Answer) -> None:
     # An empty folder in place of the 7.2.0 base: no shell to run the first step with.
-    broken = next(cell for cell in cells_of(MATRIX) if cell.name == "942-rocm7.2.0").base_image
+    broken = next(
+        cell for cell in cells_of(MATRIX) if cell.name == "sglang-942-rocm7.2.0"
+    ).base_image
     empty = PROJECT / "build" / "empty"
     empty.mkdir(exist_ok=True)
     answer = run_build_py("--arch", "942", "--rehearse", "--context", f"{broken}={empty}")
     assert answer.code == 1
-    assert answer.summary["942-rocm7.2.0"]["result"] == "build failed"
-    assert answer.summary["942-rocm7.2.2"]["result"] in ("done", "up to date")
-    assert "tests passed" in answer.summary["942-rocm7.2.2"]["smoke"]
-    assert "942-rocm7.2.0: build failed: [base 1/" in answer.stderr
+    assert answer.summary["sglang-942-rocm7.2.0"]["result"] == "build failed"
+    assert answer.summary["sglang-942-rocm7.2.2"]["result"] in ("done", "up to date")
+    assert "tests passed" in answer.summary["sglang-942-rocm7.2.2"]["smoke"]
+    assert "sglang-942-rocm7.2.0: build failed: [base 1/" in answer.stderr
     assert "full log: " in answer.stderr
     assert "Traceback" not in answer.stderr
 
@@ -91,7 +98,7 @@ def test_a_failed_cell_is_explained_and_the_other_one_is_finished(rehearsed: Ans
 def test_an_image_whose_environment_disagrees_with_its_advisories_fails_its_smoke_test(
     rolling: Answer, buildx: Buildx, tmp_path: Path
 ) -> None:
-    base = rolling.summary["942-rocm7.2.0"]["reference"]
+    base = rolling.summary["sglang-942-rocm7.2.0"]["reference"]
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nENV SGLANG_USE_AITER_AR=1\n")
     words = [*buildx.command, "build", "--tag=sglang-rocm:unsafe-rehearsal", str(tmp_path)]
     subprocess.run(words, env=dict(buildx.environment), check=True, capture_output=True)
@@ -104,7 +111,7 @@ def test_images_that_exist_are_tested_by_cell_or_by_name(rolling: Answer) -> Non
     by_cell = run_build_py("smoke", "--rehearse", "--arch", "942", "--base", "7.2.2")
     by_name = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:v0.5.21-mi30x-rehearsal")
     assert (by_cell.code, by_name.code) == (0, 0)
-    assert list(by_name.summary) == ["942-rocm7.2.2"]
+    assert list(by_name.summary) == ["sglang-942-rocm7.2.2"]
     # Asked for by name, a test is run, whatever evidence there is.
     assert "smoke test" in by_name.stderr
 

@@ -89,7 +89,7 @@ def test_every_image_built_again_without_a_cache_has_the_same_digest(
 def test_the_date_of_an_image_and_of_its_files_is_the_matrix_s(
     rehearsed: Answer, client: docker.DockerClient
 ) -> None:
-    image = client.images.get(rehearsed.summary["942-rocm7.2.2"]["image_id"])
+    image = client.images.get(rehearsed.summary["sglang-942-rocm7.2.2"]["image_id"])
     assert image.attrs["Created"].startswith(f"{MATRIX.date}T00:00:00")
     assert {entry["Created"] for entry in image.history()[:3]} == {MATRIX.epoch}
 
@@ -97,7 +97,9 @@ def test_the_date_of_an_image_and_of_its_files_is_the_matrix_s(
 def test_a_difference_between_two_images_is_named(
     rehearsed: Answer, client: docker.DockerClient
 ) -> None:
-    one, other = (rehearsed.summary[f"{arch}-rocm7.2.2"]["image_id"] for arch in ("942", "950"))
+    one, other = (
+        rehearsed.summary[f"sglang-{arch}-rocm7.2.2"]["image_id"] for arch in ("942", "950")
+    )
     lines = differences(client, one, other)
     assert any("opt/rocm-images/image.json" in line for line in lines)
     assert not any(line.startswith("layer") and "graph_probe" in line for line in lines)

@@ -36,7 +36,7 @@ def test_a_self_test_verifies_against_its_image_and_no_other(
     environment = dict(real_engine.environment)
     own = run_build_py(*verify, "--image", RECOMMENDED, environment=environment)
     assert own.code == 0, own.stderr
-    assert "942-rocm7.2.2: passed at level emulated" in own.stdout
+    assert "sglang-942-rocm7.2.2: passed at level emulated" in own.stdout
     assert "serve     not-run: not run: no GPU" in own.stdout
     assert "race      not-run: not run: no GPU" in own.stdout
     other = "sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
@@ -74,4 +74,4 @@ def test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level(rolling: Answe
     answer = run_build_py("smoke", "--rehearse", "--serve", "--image", RECOMMENDED)
     assert answer.code == 0, answer.stderr
     assert "not run: no GPU" in answer.stdout
-    assert answer.summary["942-rocm7.2.2"]["evidence"]["level"] == "emulated"
+    assert answer.summary["sglang-942-rocm7.2.2"]["evidence"]["level"] == "emulated"

@@ -74,7 +74,7 @@ def test_each_sabotage_has_its_own_exit_code_and_sentence(
 ) -> None:
     status, out, err = run_on_gpus(
         client,
-        rehearsed.summary["942-rocm7.2.2"]["image_id"],
+        rehearsed.summary["sglang-942-rocm7.2.2"]["image_id"],
         ["graph-probe", "decode", "--sabotage", kind, "--timeout", "12", "--json"],
         ROCM_IMAGES_SKIP_PREFLIGHT="1",
     )

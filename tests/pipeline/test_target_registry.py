@@ -7,7 +7,7 @@ import docker
 from conftest import PROJECT, Answer, run_build_py
 from registry import Registry
 
-CELL = "942-rocm7.2.0"
+CELL = "sglang-942-rocm7.2.0"
 BUILD = ("--arch", "942", "--base", "7.2.0", "--rehearse")
 LOG = PROJECT / "build" / "logs" / f"{CELL}.log"
 
@@ -61,7 +61,7 @@ def test_an_image_under_anothers_immutable_tag_is_refused_after_its_pull(
     rolling: Answer, client: docker.DockerClient, registry: Registry
 ) -> None:
     image_id = rolling.summary[CELL]["image_id"]
-    other = rolling.summary["942-rocm7.2.2"]["image_id"]
+    other = rolling.summary["sglang-942-rocm7.2.2"]["image_id"]
     put(client, registry, immutable(rolling, client), other)
     client.images.remove(image_id, force=True)
     refused = run_build_py(*BUILD, "--registry", registry.address, "--pull-existing")

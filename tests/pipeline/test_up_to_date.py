@@ -72,7 +72,7 @@ def test_plan_says_what_is_up_to_date_and_what_changed(rehearsed: Answer, tmp_pa
     states = {cell["cell"]: cell["state"] for cell in planned("--matrix", str(matrix))}
     assert set(states.values()) == {"to build (changed: dockerfile)"}
     removed = {cell["cell"]: cell["state"] for cell in planned("--arch", "942")}
-    assert set(removed) == {"942-rocm7.2.0", "942-rocm7.2.2"}
+    assert set(removed) == {"sglang-942-rocm7.2.0", "sglang-942-rocm7.2.2"}
 
 
 def planned(*arguments: str) -> list[dict[str, str]]:
@@ -110,23 +110,26 @@ def test_a_changed_source_is_built_and_a_change_taken_back_is_not(
     choice = ("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0")
     context = ("--context", f"aiter-src={source}")
     same = run_build_py(*choice, *context)
-    assert same.summary["942-rocm7.2.0"]["result"] == "up to date"
+    assert same.summary["sglang-942-rocm7.2.0"]["result"] == "up to date"
 
     # A content of this run's own: an engine that lives on has the images of earlier runs.
     (source / "aiter" / "__init__.py").write_text(f'"""Changed: {uuid.uuid4()}."""\n')
     changed = run_build_py(*choice, *context)
-    assert changed.summary["942-rocm7.2.0"]["result"] == "done"
-    assert changed.summary["942-rocm7.2.0"]["image_id"] != same.summary["942-rocm7.2.0"]["image_id"]
+    assert changed.summary["sglang-942-rocm7.2.0"]["result"] == "done"
+    assert (
+        changed.summary["sglang-942-rocm7.2.0"]["image_id"]
+        != same.summary["sglang-942-rocm7.2.0"]["image_id"]
+    )
 
     back = run_build_py(*choice)
-    first = rehearsed.summary["942-rocm7.2.0"]
-    assert back.summary["942-rocm7.2.0"]["result"] == "up to date"
+    first = rehearsed.summary["sglang-942-rocm7.2.0"]
+    assert back.summary["sglang-942-rocm7.2.0"]["result"] == "up to date"
     # The rolling tag points at it again.
     assert client.images.get(first["reference"]).id == first["image_id"]
 
 
 def test_evidence_of_other_tests_does_not_count(rehearsed: Answer) -> None:
-    report = rehearsed.summary["942-rocm7.2.0"]
+    report = rehearsed.summary["sglang-942-rocm7.2.0"]
     folder = PROJECT / "build" / "evidence"
     known = Evidence.read(folder, report["image_id"])
     assert known is not None
@@ -141,6 +144,6 @@ def test_evidence_of_other_tests_does_not_count(rehearsed: Answer) -> None:
         known.write(folder)
     assert found is not None
     assert found.tests == known.tests
-    assert answer.summary["942-rocm7.2.0"]["result"] == "up to date"
+    assert answer.summary["sglang-942-rocm7.2.0"]["result"] == "up to date"
     assert "smoke test" in answer.stderr
     assert answer.code == 0

@@ -15,8 +15,6 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 SMALL = """\
 image:
-  repository: sglang-rocm
-  title: SGLang for AMD GPUs
   source: https://example.org/images
   licenses: Apache-2.0
 archs:
@@ -31,32 +29,42 @@ archs:
 bases:
   7.2.0:
     image: rocm/pytorch:rocm7.2
+    python: "3.10"
     torch: 2.9.1
   7.2.2:
     image: rocm/pytorch:rocm7.2.2
+    python: "3.10"
     torch: 2.9.1
     recommended: true
-sources:
+servers:
   sglang:
-    git: https://example.org/sglang.git
-    ref: v0.5.21
-    version: 0.5.21
-    why: a reason
-  aiter:
-    git: https://example.org/aiter.git
-    ref: c16d44b93a528b2a4bfd6d8d3409116d465872a9
-    version: 0.1.19
-    why: a reason
-  rustup:
-    url: https://example.org/rustup-init
-    sha256: 20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
-    version: 1.28.2
-    toolchain: 1.90.0
-    why: a reason
-env:
-  SGLANG_USE_AITER_AR:
-    value: 1
-    why: a reason
+    repository: sglang-rocm
+    title: SGLang for AMD GPUs
+    sources:
+      sglang:
+        git: https://example.org/sglang.git
+        ref: v0.5.21
+        version: 0.5.21
+        why: a reason
+      aiter:
+        git: https://example.org/aiter.git
+        ref: c16d44b93a528b2a4bfd6d8d3409116d465872a9
+        version: 0.1.19
+        why: a reason
+    downloads:
+      rustup:
+        url: https://example.org/rustup-init
+        sha256: 20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
+        version: 1.28.2
+        toolchain: 1.90.0
+        why: a reason
+    extra:
+      name: srt_hip
+      why: a reason
+    env:
+      SGLANG_USE_AITER_AR:
+        value: 1
+        why: a reason
 advisories:
   - id: hip-event-query
     component: HIP runtime

@@ -39,7 +39,7 @@ def test_every_build_command_of_the_readme_is_understood(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["plan"], ["explain", "942-rocm7.2.0"], ["render", "--check"]]
+    "arguments", [["plan"], ["explain", "sglang-942-rocm7.2.0"], ["render", "--check"]]
 )
 def test_the_readmes_commands_without_an_engine_work(arguments: list[str]) -> None:
     assert " ".join(arguments) in README

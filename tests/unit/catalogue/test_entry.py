@@ -15,11 +15,11 @@ from rocm_images.smoke.evidence import Level
 
 @pytest.fixture
 def cell(project_matrix: Matrix) -> Cell:
-    return cell_named(cells_of(project_matrix), "942-rocm7.2.0")
+    return cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0")
 
 
 def test_settings_are_those_that_advisories_set(project_matrix: Matrix, cell: Cell) -> None:
-    found = entry(project_matrix, cell)
+    found = entry(cell)
     settings = {setting.name: (setting.value, setting.advisory) for setting in found.settings}
     assert settings["SGLANG_USE_AITER_AR"] == ("0", "hip-event-query")
     assert "SGLANG_MOE_PADDING" not in settings
@@ -30,15 +30,15 @@ def test_settings_are_those_that_advisories_set(project_matrix: Matrix, cell: Ce
 def test_every_advisory_is_there_and_the_cells_warnings_are_marked(
     project_matrix: Matrix, cell: Cell
 ) -> None:
-    found = entry(project_matrix, cell)
+    found = entry(cell)
     assert [issue.id for issue in found.known_issues] == [a.id for a in cell.advisories]
     assert [issue.id for issue in found.warnings] == [a.id for a in cell.warnings]
     assert found.warnings
-    assert not entry(project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.2")).warnings
+    assert not entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2")).warnings
 
 
 def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell: Cell) -> None:
-    found = entry(project_matrix, cell)
+    found = entry(cell)
     assert found.size == 12_450_000_000
     assert [layer.digest for layer in found.layers] == [
         layer["digest"] for layer in manifest(cell)["layers"]
@@ -46,13 +46,11 @@ def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell:
 
 
 def test_devices_are_counted_by_name(project_matrix: Matrix, cell: Cell) -> None:
-    assert entry(project_matrix, cell, level=Level.GPU).tested_on.devices == (
-        "2 x a made-up GPU (gfx942)",
-    )
+    assert entry(cell, level=Level.GPU).tested_on.devices == ("2 x a made-up GPU (gfx942)",)
 
 
 def test_what_no_device_ran_is_not_known(project_matrix: Matrix, cell: Cell) -> None:
-    found = entry(project_matrix, cell, level=Level.STATIC).tested_on
+    found = entry(cell, level=Level.STATIC).tested_on
     assert (found.level, found.devices) == (Level.STATIC, ())
     assert (found.runtime, found.capture, found.judgement) == (None, None, None)
 
@@ -70,7 +68,7 @@ def test_an_index_is_no_manifest_of_an_image(
     project_matrix: Matrix, cell: Cell, wrong: dict[str, object]
 ) -> None:
     with pytest.raises(InputError, match="no image manifest"):
-        entry(project_matrix, cell, manifest=wrong)
+        entry(cell, manifest=wrong)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +87,4 @@ def test_no_text_that_ends_up_in_a_command_can_hold_another(
     project_matrix: Matrix, cell: Cell, wrong: dict[str, object]
 ) -> None:
     with pytest.raises(ValidationError):
-        entry(project_matrix, cell, **wrong)
+        entry(cell, **wrong)

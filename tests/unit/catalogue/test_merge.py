@@ -15,7 +15,7 @@ THIRD = "2026-03-04T05:06:07+00:00"
 
 
 def build(matrix: Matrix, build: str, **changes: object) -> list[CatalogueEntry]:
-    return [entry(matrix, cell, build=build, **changes) for cell in cells_of(matrix)]
+    return [entry(cell, build=build, **changes) for cell in cells_of(matrix)]
 
 
 def digests(images: tuple[CatalogueEntry, ...]) -> set[str]:
@@ -57,7 +57,7 @@ def test_publishing_the_same_again_makes_no_history(one: list[CatalogueEntry]) -
 def test_another_sglang_stays_beside_it(small_matrix: Matrix, one: list[CatalogueEntry]) -> None:
     later = [
         image.model_copy(
-            update={"sglang": "0.5.22", "tags": (), "digest": image.digest[:-4] + "0" * 4}
+            update={"version": "0.5.22", "tags": (), "digest": image.digest[:-4] + "0" * 4}
         )
         for image in one
     ]
@@ -65,7 +65,7 @@ def test_another_sglang_stays_beside_it(small_matrix: Matrix, one: list[Catalogu
     assert len(found.images) == 2 * len(one)
     assert found.history == ()
     # The newest comes first.
-    assert [i.sglang for i in found.images if i.arch == "942" and i.recommended] == [
+    assert [i.version for i in found.images if i.arch == "942" and i.recommended] == [
         "0.5.22",
         "0.5.21",
     ]
@@ -86,18 +86,18 @@ def test_a_rolling_tag_belongs_to_the_image_that_got_it_last(
     short = next(tag for tag in one[1].tags if "rocm" not in tag)
     newer = one[1].model_copy(
         update={
-            "cell": "942-rocm7.2.4",
+            "cell": "sglang-942-rocm7.2.4",
             "rocm": "7.2.4",
             "digest": "sha256:" + "4" * 64,
             "tags": ("v0.5.21-rocm724-mi30x", short),
         }
     )
     found = {i.cell: i for i in merged(merged(None, one, FIRST), [newer], SECOND).images}
-    assert found["942-rocm7.2.4"].recommended
-    assert not found["942-rocm7.2.2"].recommended
-    assert short not in found["942-rocm7.2.2"].tags
-    assert found["942-rocm7.2.2"].tags
-    assert found["950-rocm7.2.2"].recommended
+    assert found["sglang-942-rocm7.2.4"].recommended
+    assert not found["sglang-942-rocm7.2.2"].recommended
+    assert short not in found["sglang-942-rocm7.2.2"].tags
+    assert found["sglang-942-rocm7.2.2"].tags
+    assert found["sglang-950-rocm7.2.2"].recommended
 
 
 def test_images_of_one_base_share_what_the_other_arch_has_too(one: list[CatalogueEntry]) -> None:
@@ -117,9 +117,9 @@ def test_going_back_gives_the_rolling_tags_to_the_older_image(
     now = merged(merged(None, one, FIRST), two, SECOND)
     back = restored(now, one[1].immutable_tag, THIRD, channel="preview")
     current = {image.cell: image for image in back.images}
-    assert current["942-rocm7.2.2"].digest == one[1].digest
-    assert current["942-rocm7.2.2"].tags == two[1].tags
-    assert current["942-rocm7.2.0"].digest == two[0].digest
+    assert current["sglang-942-rocm7.2.2"].digest == one[1].digest
+    assert current["sglang-942-rocm7.2.2"].tags == two[1].tags
+    assert current["sglang-942-rocm7.2.0"].digest == two[0].digest
     assert two[1].digest in digests(back.history)
     assert one[1].digest not in digests(back.history)
     again = restored(back, two[1].immutable_tag, THIRD, channel="preview")
@@ -165,5 +165,5 @@ def test_going_back_to_an_unknown_tag_is_an_error(one: list[CatalogueEntry]) -> 
 
 def test_an_empty_catalogue_can_be_merged_into(one: list[CatalogueEntry]) -> None:
     empty = merged(None, [], FIRST)
-    assert empty == Catalogue(schema=1, updated=FIRST)
+    assert empty == Catalogue(schema=2, updated=FIRST)
     assert digests(merged(empty, one, SECOND).images) == digests(tuple(one))

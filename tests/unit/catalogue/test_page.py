@@ -31,9 +31,7 @@ def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
 
 @pytest.mark.parametrize("level", list(Level))
 def test_every_level_has_plain_words(project_matrix: Matrix, level: Level) -> None:
-    image = entry(
-        project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"), level=level
-    )
+    image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0"), level=level)
     found = level_in_words(image.tested_on)
     on_none = level in (Level.STATIC, Level.STAND_IN, Level.EMULATED)
     assert found.on_a_gpu is not on_none
@@ -50,20 +48,20 @@ def test_devices_that_are_none_are_called_what_they_are(
     project_matrix: Matrix, level: Level, told: str | None
 ) -> None:
     cell = cells_of(project_matrix)[0]
-    text = page(merged(None, [entry(project_matrix, cell, level=level)], FIRST))
+    text = page(merged(None, [entry(cell, level=level)], FIRST))
     assert re.findall(r"<dt>(\S+ devices)</dt>", text) == ([told] if told else [])
 
 
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
-    cell = cell_named(cells_of(project_matrix), "942-rocm7.2.0")
-    real = page(merged(None, [entry(project_matrix, cell)], FIRST))
+    cell = cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0")
+    real = page(merged(None, [entry(cell)], FIRST))
     assert "tand-in" not in real
-    rehearsed = page(merged(None, [entry(project_matrix, cell, stand_in=True)], FIRST))
+    rehearsed = page(merged(None, [entry(cell, stand_in=True)], FIRST))
     assert "This is a stand-in." in rehearsed
 
 
 def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
-    image = entry(project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"))
+    image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0"))
     failed = image.tested_on.model_copy(update={"passed": False, "tests_failed": 3})
     text = page(merged(None, [image.model_copy(update={"tested_on": failed})], FIRST))
     assert "It failed 3 of its tests." in text
@@ -73,7 +71,8 @@ def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
 def test_no_text_of_the_catalogue_becomes_markup(project_matrix: Matrix) -> None:
     evil = "</style></script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
     image = entry(
-        project_matrix, cell_named(cells_of(project_matrix), "942-rocm7.2.0"), level=Level.STAND_IN
+        cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0"),
+        level=Level.STAND_IN,
     )
     document = json.loads(image.model_dump_json())
     document["gpus"] = [evil]

@@ -34,23 +34,23 @@ def reasons(work: Sequence[CellWork]) -> dict[str, str]:
 
 def test_a_cell_needs_work_when_its_build_id_differs_or_it_is_new(work: list[CellWork]) -> None:
     before = {one.cell.name: one.build_id for one in work}
-    before["942-rocm7.2.2"] = "another"
-    del before["950-rocm7.2.0"]
+    before["sglang-942-rocm7.2.2"] = "another"
+    del before["sglang-950-rocm7.2.0"]
     found = changed_since("v1", before, work)
-    assert needed(found) == ["942-rocm7.2.2", "950-rocm7.2.0"]
+    assert needed(found) == ["sglang-942-rocm7.2.2", "sglang-950-rocm7.2.0"]
     assert reasons(found) == {
-        "942-rocm7.2.0": "same build id as at v1",
-        "942-rocm7.2.2": "another build id than at v1",
-        "950-rocm7.2.0": "not in the matrix at v1",
-        "950-rocm7.2.2": "same build id as at v1",
+        "sglang-942-rocm7.2.0": "same build id as at v1",
+        "sglang-942-rocm7.2.2": "another build id than at v1",
+        "sglang-950-rocm7.2.0": "not in the matrix at v1",
+        "sglang-950-rocm7.2.2": "same build id as at v1",
     }
 
 
 def test_a_cell_needs_work_when_the_registry_lacks_its_immutable_tag(work: list[CellWork]) -> None:
-    there = {one.tag: "sha256:ab" for one in work if one.cell.name != "950-rocm7.2.2"}
+    there = {one.tag: "sha256:ab" for one in work if one.cell.name != "sglang-950-rocm7.2.2"}
     found = missing_from("r.example.org", there.get, work)
-    assert needed(found) == ["950-rocm7.2.2"]
-    assert reasons(found)["942-rocm7.2.0"] == "in r.example.org: sha256:ab"
+    assert needed(found) == ["sglang-950-rocm7.2.2"]
+    assert reasons(found)["sglang-942-rocm7.2.0"] == "in r.example.org: sha256:ab"
 
 
 def test_a_registry_that_fails_is_not_taken_for_an_empty_one(work: list[CellWork]) -> None:
@@ -62,16 +62,16 @@ def test_a_registry_that_fails_is_not_taken_for_an_empty_one(work: list[CellWork
 
 
 def test_what_is_beyond_githubs_limit_is_left_to_the_next_run(work: list[CellWork]) -> None:
-    some = changed_since("v1", {"942-rocm7.2.0": "id of 942-rocm7.2.0"}, work)
+    some = changed_since("v1", {"sglang-942-rocm7.2.0": "id of sglang-942-rocm7.2.0"}, work)
     found = at_most(2, some)
-    assert needed(found) == ["942-rocm7.2.2", "950-rocm7.2.0"]
-    assert reasons(found)["950-rocm7.2.2"] == "left to the next run: this one takes 2 cells"
+    assert needed(found) == ["sglang-942-rocm7.2.2", "sglang-950-rocm7.2.0"]
+    assert reasons(found)["sglang-950-rocm7.2.2"] == "left to the next run: this one takes 2 cells"
     assert at_most(3, some) == some
 
 
 def test_a_github_job_knows_its_cell_and_the_labels_of_its_machines(work: list[CellWork]) -> None:
     entry = github.matrix(work)["include"][3]
-    assert entry["cell"] == "950-rocm7.2.2"
+    assert entry["cell"] == "sglang-950-rocm7.2.2"
     assert (entry["arch"], entry["base"], entry["gfx"]) == ("950", "7.2.2", "gfx950")
     assert entry["runner"] == ["self-hosted", "linux", "x64", "gfx950"]
     assert entry["builder"] == ["self-hosted", "linux", "x64", "image-builder"]
@@ -79,7 +79,7 @@ def test_a_github_job_knows_its_cell_and_the_labels_of_its_machines(work: list[C
 
 def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None:
     pipeline = gitlab.child_pipeline(work[:1], "--jobs 1")
-    job = pipeline["942-rocm7.2.0"]
+    job = pipeline["sglang-942-rocm7.2.0"]
     assert job["tags"] == ["gfx942"]
     assert ".venv/bin/python build.py --arch 942 --base 7.2.0 --jobs 1" in job["script"]
     assert job["stage"] in pipeline["stages"]
@@ -87,7 +87,7 @@ def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None
 
 
 def test_a_gitlab_job_pushes_what_it_tested_where_it_is_told_to(work: list[CellWork]) -> None:
-    script = gitlab.child_pipeline(work[:1], "", "--key k")["942-rocm7.2.0"]["script"]
+    script = gitlab.child_pipeline(work[:1], "", "--key k")["sglang-942-rocm7.2.0"]["script"]
     assert script[1:] == [
         ".venv/bin/python build.py --arch 942 --base 7.2.0",
         ".venv/bin/python build.py push --arch 942 --base 7.2.0 --key k",
@@ -115,7 +115,7 @@ def invoke(*arguments: str) -> Result:
 def test_without_a_question_every_chosen_cell_gets_a_job(ci_matrix: Path) -> None:
     found = invoke("--base", "7.2.2")
     cells = [entry["cell"] for entry in json.loads(found.stdout)["include"]]
-    assert cells == ["942-rocm7.2.2", "950-rocm7.2.2"]
+    assert cells == ["sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2"]
     assert json.loads(ci_matrix.read_text()) == {"schema": 1, "skipped": []}
 
 

@@ -48,7 +48,7 @@ def test_help_names_every_verb_and_the_options_of_build() -> None:
 def test_plan_json_describes_each_cell() -> None:
     cells = json.loads(build_py("plan", "--json", "--arch", "942").stdout)
     older, newer = (
-        next(cell for cell in cells if cell["cell"] == f"942-rocm{base}")
+        next(cell for cell in cells if cell["cell"] == f"sglang-942-rocm{base}")
         for base in ("7.2.0", "7.2.2")
     )
     assert {cell["arch"] for cell in cells} == {"942"}
@@ -60,13 +60,13 @@ def test_plan_json_describes_each_cell() -> None:
     assert older["env"]["SGLANG_USE_AITER_AR"] == "0"
     assert "hip-event-query" in older["advisories"]
     assert "hip-event-query" not in newer["advisories"]
-    assert older["dockerfile"] == "images/942-rocm7.2.0/Dockerfile"
+    assert older["dockerfile"] == "images/sglang-942-rocm7.2.0/Dockerfile"
 
 
 def test_plan_shows_the_reason_of_the_all_reduce_default(project_matrix: Matrix) -> None:
     heading, *rows = build_py("plan").stdout.splitlines()
     assert [row.split()[0] for row in rows] == [cell.name for cell in cells_of(project_matrix)]
-    (row,) = (row for row in rows if row.startswith("942-rocm7.2.0 "))
+    (row,) = (row for row in rows if row.startswith("sglang-942-rocm7.2.0 "))
     assert "sglang (hip-event-query (ROCm <7.2.1))" in row
     assert "hip-event-query" not in heading
 
@@ -85,7 +85,7 @@ def test_plan_shows_the_reason_of_the_all_reduce_default(project_matrix: Matrix)
         (["--context", "aiter-source=."], "did you mean 'aiter-src'"),
         (["--context", "aiter-src=/nonexistent"], "is no folder"),
         (["--context", "aiter-src=.", "--context", "aiter-src=."], "given twice"),
-        (["smoke", "--image", "x:1", "--arch", "942"], "leave out --arch"),
+        (["smoke", "--image", "x:1", "--arch", "942"], "leave out --server, --arch"),
         (["lock", "--check", "--update", "sglang"], "leave out --update"),
         (["lock", "--update", "7.2.99"], "the matrix has no base or source '7.2.99'"),
     ],
@@ -102,7 +102,7 @@ def test_bad_input_is_answered_with_a_sentence_and_exit_code_2(
 def test_a_bad_matrix_is_answered_with_its_place(matrix_file: MatrixFile) -> None:
     path = matrix_file(("gfx: gfx942", "gfx: rtx"))
     answer = build_py("plan", "--matrix", str(path))
-    assert f"{path}:8:10: 'rtx' is not a gfx name" in answer.stderr
+    assert f"{path}:6:10: 'rtx' is not a gfx name" in answer.stderr
     assert answer.returncode == 2
 
 
@@ -131,7 +131,7 @@ def test_render_check_passes_and_fails_with_its_own_code(matrix_file: MatrixFile
     assert build_py("render", "--matrix", str(path), "--check").returncode == 5
     assert build_py("render", "--matrix", str(path)).returncode == 0
     assert build_py("render", "--matrix", str(path), "--check").returncode == 0
-    dockerfile = path.parent / "images" / "942-rocm7.2.0" / "Dockerfile"
+    dockerfile = path.parent / "images" / "sglang-942-rocm7.2.0" / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text() + "RUN something\n")
     answer = build_py("render", "--matrix", str(path), "--check")
     assert "-RUN something" in answer.stdout
@@ -141,7 +141,7 @@ def test_render_check_passes_and_fails_with_its_own_code(matrix_file: MatrixFile
 def test_render_writes_elsewhere_when_told_to(tmp_path: Path) -> None:
     answer = build_py("render", "--output", str(tmp_path / "out"))
     assert answer.returncode == 0
-    assert (tmp_path / "out" / "950-rocm7.2.2" / "Dockerfile").is_file()
+    assert (tmp_path / "out" / "sglang-950-rocm7.2.2" / "Dockerfile").is_file()
     assert (tmp_path / "out" / "docker-bake.json").is_file()
 
 
@@ -160,8 +160,8 @@ def test_a_reader_that_stops_early_gets_no_traceback() -> None:
         (["--help"], "pydantic"),
         (["--help"], "jinja2"),
         (["--help"], "docker"),
-        (["explain", "942-rocm7.2.0"], "docker"),
-        (["explain", "942-rocm7.2.0"], "jinja2"),
+        (["explain", "sglang-942-rocm7.2.0"], "docker"),
+        (["explain", "sglang-942-rocm7.2.0"], "jinja2"),
         (["plan"], "docker"),
         (["plan"], "rich"),
     ],

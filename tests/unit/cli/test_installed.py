@@ -94,7 +94,7 @@ def test_it_renders_beside_the_matrix(rocm_images: Command) -> None:
     assert failed.returncode == 5
     assert "rocm-images: " in failed.stderr
     assert "run `rocm-images render`" in failed.stderr
-    assert "wrote images/942-rocm7.2.0/Dockerfile" in rocm_images("render").stdout
+    assert "wrote images/sglang-942-rocm7.2.0/Dockerfile" in rocm_images("render").stdout
     assert rocm_images("render", "--check").returncode == 0
 
 
@@ -144,7 +144,9 @@ def test_a_projects_own_template_takes_the_place_of_the_programs(
     after = json.loads(told.stdout)
     assert not {cell["build_id"] for cell in before} & {cell["build_id"] for cell in after}
     rocm_images("render", folder=tmp_path)
-    assert "ENV OURS=1\n" in (tmp_path / "images" / "942-rocm7.2.0" / "Dockerfile").read_text()
+    assert (
+        "ENV OURS=1\n" in (tmp_path / "images" / "sglang-942-rocm7.2.0" / "Dockerfile").read_text()
+    )
 
 
 def test_a_projects_own_files_come_into_its_images_over_the_programs(

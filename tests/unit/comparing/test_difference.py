@@ -18,7 +18,7 @@ from rocm_images.errors import InputError
 
 OLD = ImageFacts(
     name="sglang-rocm:old",
-    cell="942-rocm7.2.0",
+    cell="sglang-942-rocm7.2.0",
     image_id="sha256:00",
     compressed=False,
     packages={"dpkg": {"curl": "1", "wget": "1"}, "pip": {"torch": "2.9.1"}},
@@ -93,18 +93,21 @@ def test_the_text_shows_every_section_that_has_something() -> None:
 
 
 def test_release_notes_say_of_each_cell_what_changed() -> None:
-    same = replace(OLD, cell="950-rocm7.2.0")
-    gone, added = replace(OLD, cell="906-rocm7.2.0"), replace(OLD, cell="950-rocm7.2.2")
+    same = replace(OLD, cell="sglang-950-rocm7.2.0")
+    gone, added = (
+        replace(OLD, cell="sglang-906-rocm7.2.0"),
+        replace(OLD, cell="sglang-950-rocm7.2.2"),
+    )
     text = release_notes(
         "v2", {i.cell: i for i in (OLD, same, gone)}, {i.cell: i for i in (NEW, same, added)}
     )
-    assert text.startswith("## v2\n\n### 942-rocm7.2.0\n\n`sglang-rocm:new`, after ")
+    assert text.startswith("## v2\n\n### sglang-942-rocm7.2.0\n\n`sglang-rocm:new`, after ")
     assert "- Advisory `hip-event-query` no longer applies." in text
     assert "| Debian packages | wget | 1 | - |" in text
     assert "| Environment | SGLANG_USE_AITER_AR | 0 | 1 |" in text
-    assert "### 950-rocm7.2.2: new" in text
-    assert "Unchanged: 950-rocm7.2.0." in text
-    assert "No longer built: 906-rocm7.2.0." in text
+    assert "### sglang-950-rocm7.2.2: new" in text
+    assert "Unchanged: sglang-950-rocm7.2.0." in text
+    assert "No longer built: sglang-906-rocm7.2.0." in text
 
 
 def test_no_version_can_write_the_page() -> None:
@@ -136,7 +139,7 @@ def test_a_file_that_is_neither_is_a_sentence(tmp_path: Path, text: str) -> None
 def test_two_images_of_one_cell_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_inventory(path, [OLD, replace(NEW, cell=OLD.cell)])
-    with pytest.raises(InputError, match=r"two images of 942-rocm7\.2\.0"):
+    with pytest.raises(InputError, match=r"two images of sglang-942-rocm7\.2\.0"):
         read_images(path)
 
 

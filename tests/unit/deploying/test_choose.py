@@ -22,24 +22,21 @@ def known(project_matrix: Matrix) -> Catalogue:
 
 @pytest.mark.parametrize("arch", ["942", "gfx942"])
 def test_the_recommended_base_is_preferred(known: Catalogue, arch: str) -> None:
-    assert recommended(known, arch).cell == "942-rocm7.2.2"
-    assert recommended(known, arch, rocm="7.2.0").cell == "942-rocm7.2.0"
+    assert recommended(known, arch).cell == "sglang-942-rocm7.2.2"
+    assert recommended(known, arch, rocm="7.2.0").cell == "sglang-942-rocm7.2.0"
 
 
 def test_the_newest_sglang_is_preferred(known: Catalogue) -> None:
     newer = [
-        image.model_copy(update={"sglang": "0.5.100", "tags": (), "channel": image.channel})
+        image.model_copy(update={"version": "0.5.100", "tags": (), "channel": image.channel})
         for image in known.images
     ]
-    assert recommended(merged(known, newer, SECOND), "942").sglang == "0.5.100"
+    assert recommended(merged(known, newer, SECOND), "942").version == "0.5.100"
 
 
 def test_stable_is_meant_where_there_is_one(project_matrix: Matrix, known: Catalogue) -> None:
     assert recommended(known, "942").channel == "preview"
-    older = [
-        entry(project_matrix, cell, build="0", channel="stable")
-        for cell in cells_of(project_matrix)
-    ]
+    older = [entry(cell, build="0", channel="stable") for cell in cells_of(project_matrix)]
     both = merged(known, older, SECOND)
     assert recommended(both, "942").channel == "stable"
     assert recommended(both, "942", channel="preview").channel == "preview"
@@ -47,9 +44,9 @@ def test_stable_is_meant_where_there_is_one(project_matrix: Matrix, known: Catal
 
 def test_a_stand_in_is_chosen_only_where_there_is_nothing_else(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
-    slow, fast = (cell_named(cells, f"942-rocm{base}") for base in ("7.2.0", "7.2.2"))
-    real = entry(project_matrix, slow)
-    rehearsed = entry(project_matrix, fast, stand_in=True)
+    slow, fast = (cell_named(cells, f"sglang-942-rocm{base}") for base in ("7.2.0", "7.2.2"))
+    real = entry(slow)
+    rehearsed = entry(fast, stand_in=True)
     assert recommended(merged(None, [real, rehearsed], FIRST), "942").cell == slow.name
     assert recommended(merged(None, [rehearsed], FIRST), "942").stand_in
 
@@ -85,7 +82,7 @@ def test_an_image_that_was_replaced_is_found_by_what_never_moves(known: Catalogu
 
 def test_a_tag_of_two_repositories_is_ambiguous(project_matrix: Matrix, known: Catalogue) -> None:
     mirror = [
-        entry(project_matrix, cell, repository="mirror.example.org/sglang-rocm")
+        entry(cell, repository="mirror.example.org/sglang-rocm")
         for cell in cells_of(project_matrix)
     ]
     both = merged(known, mirror, SECOND)
@@ -97,17 +94,17 @@ def test_a_name_that_is_not_there_is_said_with_the_closest(known: Catalogue) -> 
     with pytest.raises(InputError, match=r"did you mean 'v0\.5\.21-mi35x'"):
         named(known, "v0.5.21-mi3x")
     with pytest.raises(InputError, match="it has no image at all"):
-        named(Catalogue(schema=1, updated=FIRST), "v0.5.21-mi30x")
+        named(Catalogue(schema=2, updated=FIRST), "v0.5.21-mi30x")
 
 
 def test_notes_say_what_stands_against_an_image(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
-    slow, fast = (cell_named(cells, f"942-rocm{base}") for base in ("7.2.0", "7.2.2"))
-    assert notes(entry(project_matrix, fast, level=Level.GPU)) == []
-    warned = " ".join(notes(entry(project_matrix, slow, level=Level.GPU)))
+    slow, fast = (cell_named(cells, f"sglang-942-rocm{base}") for base in ("7.2.0", "7.2.2"))
+    assert notes(entry(fast, level=Level.GPU)) == []
+    warned = " ".join(notes(entry(slow, level=Level.GPU)))
     assert "hip-event-query" in warned
     assert "7.2.1 or later" in warned
-    assert notes(entry(project_matrix, fast)) == ["no GPU has run this image."]
-    stand_in = entry(project_matrix, fast, level=Level.STAND_IN, stand_in=True)
+    assert notes(entry(fast)) == ["no GPU has run this image."]
+    stand_in = entry(fast, level=Level.STAND_IN, stand_in=True)
     assert "this is a stand-in of a rehearsal" in " ".join(notes(stand_in))
     assert "no GPU has run this image." in notes(stand_in)

@@ -13,10 +13,10 @@ REPOSITORY = "r.example.org:5000/team/cache"
 
 def test_a_cell_writes_its_own_tag_and_reads_those_of_its_base(small_matrix: Matrix) -> None:
     caches = build_cache(small_matrix, REPOSITORY)
-    assert caches["942-rocm7.2.0"].arguments == (
-        f"--cache-from=type=registry,ref={REPOSITORY}:942-rocm7.2.0",
-        f"--cache-from=type=registry,ref={REPOSITORY}:950-rocm7.2.0",
-        f"--cache-to=type=registry,ref={REPOSITORY}:942-rocm7.2.0,mode=max,image-manifest=true,"
+    assert caches["sglang-942-rocm7.2.0"].arguments == (
+        f"--cache-from=type=registry,ref={REPOSITORY}:sglang-942-rocm7.2.0",
+        f"--cache-from=type=registry,ref={REPOSITORY}:sglang-950-rocm7.2.0",
+        f"--cache-to=type=registry,ref={REPOSITORY}:sglang-942-rocm7.2.0,mode=max,image-manifest=true,"
         "ignore-error=true",
     )
     assert len({cache.own for cache in caches.values()}) == 4

@@ -12,9 +12,10 @@ from graph_probe.cases import Kind, Outcome, judge_capture
 from graph_probe.command_line import conclude
 from graph_probe.exit_codes import MEANING, ExitCode
 from graph_probe.findings import BatchResult, DecodeResult, Findings
-from graph_probe.judgement import judge, read_setting
+from graph_probe.judgement import judge
 from graph_probe.options import parse
 from graph_probe.tokens import BatchCheck
+from image_servers import SERVERS
 
 Outcomes = Callable[..., list[Outcome]]
 
@@ -62,14 +63,14 @@ def test_run_on_an_unsafe_runtime_goes_by_the_judgement(
 ) -> None:
     findings = unsafe(outcomes)
     findings.decode = decoded(None)
-    findings.judgement = judge(False, read_setting({"SGLANG_USE_AITER_AR": value}))
+    findings.judgement = judge(False, SERVERS["sglang"].all_reduce, {"SGLANG_USE_AITER_AR": value})
     assert conclude(parse(["run"]), findings)[0] is code
 
 
 def test_wrong_tokens_come_before_the_judgement(outcomes: Outcomes) -> None:
     findings = unsafe(outcomes)
     findings.decode = decoded("Batch 1, row 0, step 2: wrong.")
-    findings.judgement = judge(False, read_setting({}))
+    findings.judgement = judge(False, SERVERS["sglang"].all_reduce, {})
     assert conclude(parse(["run"]), findings) == (
         ExitCode.WRONG_TOKENS,
         "Batch 1, row 0, step 2: wrong.",

@@ -5,39 +5,43 @@ from __future__ import annotations
 import pytest
 
 from graph_probe.exit_codes import ExitCode
-from graph_probe.judgement import VARIABLE, AllReduce, judge, read_setting
+from graph_probe.judgement import judge
+from image_servers import SERVERS
+
+ASKED = SERVERS["sglang"].all_reduce
+VARIABLE = ASKED.name
 
 
 @pytest.mark.parametrize("value", ["1", "true", "True", "TRUE"])
 def test_what_sglang_reads_as_true_is_aiter(value: str) -> None:
-    assert read_setting({VARIABLE: value}) == (AllReduce.AITER, None)
+    assert ASKED.chosen({VARIABLE: value}) == ("aiter", None)
 
 
 @pytest.mark.parametrize("value", ["0", "false", "False", "FALSE"])
 def test_what_sglang_reads_as_false_is_its_own(value: str) -> None:
-    assert read_setting({VARIABLE: value}) == (AllReduce.SGLANG, None)
+    assert ASKED.chosen({VARIABLE: value}) == ("sglang", None)
 
 
 @pytest.mark.parametrize("value", ["", "yes", "on", "2", " 1", "true "])
 def test_anything_else_is_false_with_a_warning_that_quotes_it(value: str) -> None:
-    setting = read_setting({VARIABLE: value})
-    assert setting.all_reduce is AllReduce.SGLANG
+    setting = ASKED.chosen({VARIABLE: value})
+    assert setting.name == "sglang"
     assert setting.warning is not None
     assert repr(value) in setting.warning
 
 
 def test_an_unset_variable_is_sglangs_default_aiter() -> None:
-    assert read_setting({}) == (AllReduce.AITER, None)
+    assert ASKED.chosen({}) == ("aiter", None)
 
 
 def test_aiter_over_an_unsafe_runtime_is_an_error() -> None:
-    judgement = judge(False, read_setting({VARIABLE: "1"}))
+    judgement = judge(False, ASKED, {VARIABLE: "1"})
     assert judgement.verdict == "unsafe"
     assert judgement.exit_code is ExitCode.UNSAFE_NOT_MITIGATED
 
 
 def test_off_over_an_unsafe_runtime_passes_as_mitigated_and_says_it_is_not_safe() -> None:
-    judgement = judge(False, read_setting({VARIABLE: "0"}))
+    judgement = judge(False, ASKED, {VARIABLE: "0"})
     assert judgement.verdict == "mitigated"
     assert judgement.exit_code is ExitCode.PASS
     assert "the risk is reduced, the image is not safe" in judgement.sentence
@@ -48,25 +52,25 @@ def test_off_over_an_unsafe_runtime_passes_as_mitigated_and_says_it_is_not_safe(
 def test_the_release_that_cures_is_named_where_the_image_knows_it(
     value: str, holds: bool | None
 ) -> None:
-    setting = read_setting({VARIABLE: value})
-    assert "ROCm 7.2.1 or newer" in judge(False, setting, holds, "7.2.1").sentence
-    assert "a newer ROCm" in judge(False, setting, holds).sentence
+    setting = {VARIABLE: value}
+    assert "ROCm 7.2.1 or newer" in judge(False, ASKED, setting, holds, "7.2.1").sentence
+    assert "a newer ROCm" in judge(False, ASKED, setting, holds).sentence
 
 
 def test_aiter_over_a_safe_runtime_passes_without_a_warning() -> None:
-    judgement = judge(True, read_setting({VARIABLE: "1"}))
+    judgement = judge(True, ASKED, {VARIABLE: "1"})
     assert (judgement.verdict, judgement.warning) == ("pass", None)
 
 
 def test_off_over_a_safe_runtime_passes_with_a_warning() -> None:
-    judgement = judge(True, read_setting({VARIABLE: "0"}))
+    judgement = judge(True, ASKED, {VARIABLE: "0"})
     assert judgement.verdict == "pass"
     assert judgement.warning is not None
     assert "costs speed" in judgement.warning
 
 
 def test_a_value_that_is_no_boolean_keeps_its_warning_beside_the_others() -> None:
-    judgement = judge(True, read_setting({VARIABLE: "yes"}))
+    judgement = judge(True, ASKED, {VARIABLE: "yes"})
     assert judgement.warning is not None
     assert "'yes'" in judgement.warning
     assert "costs speed" in judgement.warning
@@ -74,7 +78,7 @@ def test_a_value_that_is_no_boolean_keeps_its_warning_beside_the_others() -> Non
 
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_a_guard_that_holds_over_an_unsafe_runtime_passes_as_guarded(value: str) -> None:
-    judgement = judge(False, read_setting({VARIABLE: value}), guard_holds=True)
+    judgement = judge(False, ASKED, {VARIABLE: value}, guard_holds=True)
     assert (judgement.verdict, judgement.exit_code) == ("guarded", ExitCode.PASS)
     assert judgement.sentence.startswith("Unsafe runtime, guarded")
     # AITER's all-reduce widens the race, so it is not left without a word.
@@ -86,12 +90,12 @@ def test_a_guard_that_holds_over_an_unsafe_runtime_passes_as_guarded(value: str)
 def test_a_guard_that_does_not_hold_is_an_error_whatever_the_setting(
     safe: bool, value: str
 ) -> None:
-    judgement = judge(safe, read_setting({VARIABLE: value}), guard_holds=False)
+    judgement = judge(safe, ASKED, {VARIABLE: value}, guard_holds=False)
     assert judgement.exit_code is ExitCode.GUARD_FAILED
 
 
 def test_a_guard_over_a_safe_runtime_is_called_needless() -> None:
-    judgement = judge(True, read_setting({VARIABLE: "1"}), guard_holds=True)
+    judgement = judge(True, ASKED, {VARIABLE: "1"}, guard_holds=True)
     assert judgement.verdict == "pass"
     assert judgement.warning is not None
     assert "safe without it" in judgement.warning

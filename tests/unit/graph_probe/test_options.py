@@ -128,7 +128,7 @@ def test_an_image_that_knows_nothing_of_hip_is_given_what_the_matrix_knows(
     given = {**image_json, FACTS_VARIABLE: json.dumps(hip_facts(project_matrix, None))}
     facts = known_facts(given)
     assert version_text("hip", 70253211, facts.hip_builds).endswith("ROCm 7.2.1 to 7.2.4")
-    assert facts.capture_bug == CaptureBug(here=False, free_from="7.2.1")
+    assert facts.capture_bug == CaptureBug(False, "7.2.1", "sgl-project/sglang#23581")
     assert known_facts({**image_json, FACTS_VARIABLE: "{"}).hip_builds == ()
 
 

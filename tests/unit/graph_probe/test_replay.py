@@ -12,11 +12,12 @@ from graph_probe.case_jobs import parallel_cases
 from graph_probe.command_line import conclude
 from graph_probe.exit_codes import ExitCode, ProbeError
 from graph_probe.findings import Findings
-from graph_probe.judgement import judge, read_setting
+from graph_probe.judgement import judge
 from graph_probe.options import parse
 from graph_probe.replay_cases import CASES, OTHER_STREAMS, SWITCHES, ReplayVerdict
 from graph_probe.replay_scenes import SCENES
 from graph_probe.supervisor import Ended
+from image_servers import SERVERS
 
 TWO_ROOTS, MEMSET = 2, 5
 SEGMENTS, PACKETS = SWITCHES
@@ -277,5 +278,5 @@ def test_an_unsafe_runtime_comes_before_wrong_replays(
     stage = on()
     stage.replayed = roots_unless_segments
     findings = found(stage)
-    findings.judgement = judge(safe, read_setting({"SGLANG_USE_AITER_AR": setting}))
+    findings.judgement = judge(safe, SERVERS["sglang"].all_reduce, {"SGLANG_USE_AITER_AR": setting})
     assert conclude(parse(["run"]), findings)[0] is code

@@ -11,9 +11,10 @@ from graph_probe.cases import ForeignCall, Kind, Outcome, judge_capture
 from graph_probe.device import Device, RuntimeFacts, version_text
 from graph_probe.exit_codes import ExitCode
 from graph_probe.findings import BatchResult, DecodeResult, Findings
-from graph_probe.judgement import judge, read_setting
+from graph_probe.judgement import judge
 from graph_probe.tokens import BatchCheck
 from image_facts.hip_builds import HipBuild
+from image_servers import SERVERS
 
 Outcomes = Callable[..., list[Outcome]]
 
@@ -40,7 +41,7 @@ def whole(outcomes: Outcomes) -> Findings:
             )
         ),
         decode=DecodeResult(1, 64, False, 0, (batch,)),
-        judgement=judge(False, read_setting({"SGLANG_USE_AITER_AR": "0"})),
+        judgement=judge(False, SERVERS["sglang"].all_reduce, {"SGLANG_USE_AITER_AR": "0"}),
         seconds={"total": 1.23456},
     )
 

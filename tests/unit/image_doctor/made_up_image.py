@@ -17,15 +17,15 @@ from stand_in_code_objects import bundle_for
 TRITON = "3.7.0+amd.rocm7.2.0.git89002410"
 HIP_OF_7_2_0, HIP_OF_7_2_2 = 70226015, 70253211
 DESCRIPTION: dict[str, Any] = {
-    "cell": "942-rocm7.2.2",
+    "cell": "sglang-942-rocm7.2.2",
     "gfx": "gfx942",
     "capture_guard": False,
     "gpus": ["AMD Instinct MI300X"],
     "rocm": "7.2.2",
-    "sglang": "0.5.21",
-    "aiter": "0.1.19",
+    "server": "sglang",
+    "versions": {"sglang": "0.5.21", "amd-aiter": "0.1.19"},
     "packages": {"triton": TRITON, "triton-kernels": "1.0.0+amd"},
-    "floors": {"aiter": 3},
+    "floor": 3,
     "capture_bug": {"here": False, "free_from": "7.2.1"},
     "hip_builds": [
         {"hip": "7.2.26015", "first": "7.2.0", "last": "7.2.0"},

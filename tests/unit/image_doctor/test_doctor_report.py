@@ -65,7 +65,7 @@ def test_json_has_every_check_with_name_status_found_and_advice(
     made.set_torch(None, "12.8")
     done = doctor(made, programs, "--json", "--root", str(made.root))
     report = json.loads(done.stdout)
-    assert (report["schema_version"], report["cell"]) == (1, "942-rocm7.2.2")
+    assert (report["schema_version"], report["cell"]) == (1, "sglang-942-rocm7.2.2")
     assert report["exit_code"] == done.returncode == 1
     assert {frozenset(check) for check in report["checks"]} == {
         frozenset({"name", "status", "found", "advice"})

@@ -70,5 +70,5 @@ def test_an_image_that_needs_none_has_none(root: Path) -> None:
 
 
 def test_an_image_that_says_nothing_of_it_is_not_judged(root: Path) -> None:
-    describe(root, cell="942-rocm7.2.0")
+    describe(root, cell="sglang-942-rocm7.2.0")
     assert check_capture_guard(Image(root, {})).status is Status.NOT_RUN

@@ -11,23 +11,23 @@ from stand_in_code_objects import bundle_for
 
 
 @pytest.mark.parametrize(
-    ("floors", "status"),
+    ("floor", "status"),
     [
-        ({"aiter": 3}, Status.PASS),
-        ({"aiter": 4}, Status.FAIL),
+        (3, Status.PASS),
+        (4, Status.FAIL),
         (None, Status.PASS),
-        ({"aiter": "many"}, Status.FAIL),
+        ("many", Status.FAIL),
     ],
 )
 def test_the_number_of_prebuilt_kernels_has_a_floor(
-    made: MadeUpImage, floors: object, status: Status
+    made: MadeUpImage, floor: object, status: Status
 ) -> None:
-    made.describe(floors=floors)
+    made.describe(floor=floor)
     assert libraries.check_prebuilt_kernels(made.image).status is status
 
 
 def test_no_prebuilt_kernel_fails_even_without_a_floor(made: MadeUpImage) -> None:
-    made.describe(floors=None)
+    made.describe(floor=None)
     for library in (made.site / "aiter").rglob("*.so"):
         library.unlink()
     check = libraries.check_prebuilt_kernels(made.image)

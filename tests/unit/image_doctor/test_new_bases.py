@@ -34,7 +34,7 @@ def test_the_cells_of_new_bases_are_planned(matrix: str) -> None:
     }
     for base in ADDED:
         for arch in ("942", "950"):
-            cell = cells[f"{arch}-rocm{base}"]
+            cell = cells[f"sglang-{arch}-rocm{base}"]
             assert cell["all_reduce"] == "aiter"
             assert (cell["capture_guard"], cell["warnings"]) == (False, [])
             # The advisory of 7.2.4 alone is told by its range.
@@ -47,7 +47,7 @@ def test_the_image_of_a_new_base_passes_the_doctor(
 ) -> None:
     answer("render", "--matrix", matrix, "--output", str(tmp_path / "rendered"))
     answer("render", "--check", "--matrix", matrix, "--output", str(tmp_path / "rendered"))
-    dockerfile = (tmp_path / "rendered" / f"942-rocm{base}" / "Dockerfile").read_text()
+    dockerfile = (tmp_path / "rendered" / f"sglang-942-rocm{base}" / "Dockerfile").read_text()
     text = dockerfile.split("<<'IMAGE_JSON' /image.json\n", 1)[1].split("\nIMAGE_JSON\n", 1)[0]
     made.describe_as(text)
 

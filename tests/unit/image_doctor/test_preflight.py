@@ -14,7 +14,7 @@ import pytest
 from made_up_image import MadeUpImage
 
 WRONG_GFX = 21
-BUG = {"here": True, "free_from": "7.2.1"}
+BUG = {"here": True, "free_from": "7.2.1", "reference": "sgl-project/sglang#23581"}
 NOBODY, VIDEO = 65534, 44
 
 
@@ -63,7 +63,7 @@ def test_a_gpu_of_another_gfx_is_an_error_that_names_both(preflight: Preflight) 
     preflight.made.set_gpus(90500, 90500)
     (line,) = preflight(expected=WRONG_GFX)
     assert line.startswith("rocm-images: error: this machine's GPU is gfx950; the image ")
-    assert "942-rocm7.2.2 is for gfx942." in line
+    assert "sglang-942-rocm7.2.2 is for gfx942." in line
     assert "ROCM_IMAGES_SKIP_PREFLIGHT=1" in line
     assert preflight.report()["gpu-gfx"] == "fail"
 

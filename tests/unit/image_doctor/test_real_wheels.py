@@ -15,6 +15,7 @@ import pytest
 
 from image_doctor.offload_bundle import read_library
 from image_doctor.variable import examine
+from image_servers import SERVERS
 
 CACHE = Path(__file__).parents[3] / ".cache" / "wheels"
 
@@ -54,7 +55,7 @@ def downloaded(cache: Path, name: str, version: str, python: str) -> Path:
 def test_sglang_from_0_5_5_post3_on_has_the_variable_with_the_default_true(
     wheel_cache: Path, version: str, python: str
 ) -> None:
-    finding = examine(downloaded(wheel_cache, "sglang", version, python))
+    finding = examine(downloaded(wheel_cache, "sglang", version, python), SERVERS["sglang"])
     assert finding.problem is None
     assert finding.default is True
     assert [read.function for read in finding.reads] == ["dispatch_custom_allreduce"]
@@ -62,7 +63,7 @@ def test_sglang_from_0_5_5_post3_on_has_the_variable_with_the_default_true(
 
 
 def test_sglang_before_0_5_5_post3_has_it_not(wheel_cache: Path) -> None:
-    finding = examine(downloaded(wheel_cache, "sglang", "0.5.5.post2", "3.10"))
+    finding = examine(downloaded(wheel_cache, "sglang", "0.5.5.post2", "3.10"), SERVERS["sglang"])
     assert finding.problem == "nothing reads SGLANG_USE_AITER_AR"
 
 

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from image_doctor.check import Status
-from image_doctor.variable import examine
+from image_doctor.variable import Finding, examine
 from image_doctor.variable_check import check_variable
+from image_servers import SERVERS
 from made_up_image import MadeUpImage
+
+
+def examine_sglang(place: Path) -> Finding:
+    return examine(place, SERVERS["sglang"])
 
 
 @pytest.fixture
@@ -75,7 +80,7 @@ def dispatch_custom_allreduce():
 
 @pytest.mark.parametrize("text", [WITH_HIP, NEGATED, EXPRESSION, ASSIGNED, CONSTANT, CALLED])
 def test_a_dispatch_that_depends_on_the_variable_is_recognised(source: Path, text: str) -> None:
-    finding = examine(write(source, text))
+    finding = examine_sglang(write(source, text))
     assert (finding.problem, finding.default) == (None, True)
     assert finding.reads[0].place.startswith("sglang/all_reduce.py:")
 
@@ -83,7 +88,7 @@ def test_a_dispatch_that_depends_on_the_variable_is_recognised(source: Path, tex
 def test_a_variable_that_is_declared_in_environ_py_is_found_with_its_default(source: Path) -> None:
     write(source, "class Envs:\n    SGLANG_USE_AITER_AR = EnvBool(False)\n", "environ.py")
     text = "def dispatch_custom_allreduce():\n    if envs.SGLANG_USE_AITER_AR.get():\n"
-    finding = examine(write(source, text + "        return Aiter\n    return Custom\n"))
+    finding = examine_sglang(write(source, text + "        return Aiter\n    return Custom\n"))
     assert (finding.problem, finding.default) == (None, False)
 
 
@@ -91,17 +96,17 @@ def test_a_reader_in_another_module_counts(source: Path) -> None:
     write(source, 'def use_aiter():\n    return get_bool_env_var("SGLANG_USE_AITER_AR", "true")\n',
           "wishes.py")  # fmt: skip
     text = "def dispatch_custom_allreduce():\n    if use_aiter():\n        return Aiter\n"
-    assert examine(write(source, text + "    return Custom\n")).problem is None
+    assert examine_sglang(write(source, text + "    return Custom\n")).problem is None
 
 
 def test_a_default_that_is_not_given_is_false_as_sglang_reads_it(source: Path) -> None:
     text = WITH_HIP.replace(', default="true"', "")
-    assert examine(write(source, text)).default is False
+    assert examine_sglang(write(source, text)).default is False
 
 
 def test_a_renamed_variable_is_said(source: Path) -> None:
     text = WITH_HIP.replace("SGLANG_USE_AITER_AR", "SGLANG_ROCM_USE_AITER_AR")
-    problem = examine(write(source, text)).problem
+    problem = examine_sglang(write(source, text)).problem
     assert problem is not None
     assert "nothing reads SGLANG_USE_AITER_AR" in problem
     assert "dispatch_custom_allreduce is at sglang/all_reduce.py:2" in problem
@@ -117,7 +122,7 @@ def dispatch_custom_allreduce():
     """SGLANG_USE_AITER_AR"""
     return Custom
 '''
-    problem = examine(write(source, text)).problem
+    problem = examine_sglang(write(source, text)).problem
     assert problem is not None
     assert "nothing reads" in problem
 
@@ -155,24 +160,26 @@ def dispatch_custom_allreduce():
 
 @pytest.mark.parametrize("text", [LOGGED, SAME, ELSEWHERE, DECIDED_BY_ANOTHER])
 def test_a_dispatch_that_no_longer_depends_on_it_is_said(source: Path, text: str) -> None:
-    problem = examine(write(source, text)).problem
+    problem = examine_sglang(write(source, text)).problem
     assert problem is not None
     assert "does not depend on it" in problem
 
 
 def test_a_dispatch_that_is_gone_is_said(source: Path) -> None:
-    problem = examine(write(source, WITH_HIP.replace("dispatch_custom", "choose_custom"))).problem
+    problem = examine_sglang(
+        write(source, WITH_HIP.replace("dispatch_custom", "choose_custom"))
+    ).problem
     assert problem is not None
     assert "there is no dispatch_custom_allreduce any more" in problem
 
 
 def test_sglangs_own_tests_do_not_count(source: Path) -> None:
     write(source, WITH_HIP, "test/all_reduce.py")
-    assert examine(source).problem == "nothing reads SGLANG_USE_AITER_AR"
+    assert examine_sglang(source).problem == "nothing reads SGLANG_USE_AITER_AR"
 
 
 def test_source_that_cannot_be_parsed_is_said(source: Path) -> None:
-    problem = examine(write(source, "def dispatch_custom_allreduce(:\n")).problem
+    problem = examine_sglang(write(source, "def dispatch_custom_allreduce(:\n")).problem
     assert problem is not None
     assert problem.startswith("sglang/all_reduce.py is no Python")
 
@@ -201,5 +208,5 @@ def test_a_source_without_sglang_fails_with_its_name(
 
 
 def test_the_stand_in_for_sglang_is_read_as_the_real_one() -> None:
-    finding = examine(Path(__file__).parents[3] / "rehearsal" / "sources" / "sglang")
+    finding = examine_sglang(Path(__file__).parents[3] / "rehearsal" / "sources" / "sglang")
     assert (finding.problem, finding.default) == (None, True)

@@ -31,7 +31,9 @@ def test_what_the_recipe_writes_is_what_is_read(project_matrix: Matrix, tmp_path
         assert (facts.cell, facts.gfx, facts.rocm) == (cell.name, cell.gfx, cell.rocm)
         assert (facts.env, facts.capture_guard) == (cell.env, cell.capture_guard)
         assert list(facts.warnings) == [advisory.id for advisory in cell.warnings]
-        assert facts.capture_bug == CaptureBug(cell.capture_guard, "7.2.1")
+        assert facts.capture_bug == CaptureBug(
+            cell.capture_guard, "7.2.1", "sgl-project/sglang#23581"
+        )
         assert HipBuild((7, 2, 53211), (7, 2, 1), (7, 2, 4)) in facts.hip_builds
 
 
@@ -66,7 +68,7 @@ def test_each_way_to_be_wrong_is_said_with_the_file(
 
 def test_an_older_image_lacks_what_it_lacks(tmp_path: Path) -> None:
     path = tmp_path / "image.json"
-    path.write_text('{"cell": "942-rocm7.2.0", "gfx": "gfx942"}')
+    path.write_text('{"cell": "sglang-942-rocm7.2.0", "gfx": "gfx942"}')
     facts = read(path)
     assert (facts.gfx, facts.rocm, facts.capture_bug, facts.hip_builds) == (
         "gfx942",

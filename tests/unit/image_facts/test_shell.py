@@ -28,8 +28,8 @@ def sourced(facts: Facts, script: str, folder: Path) -> str:
     "text", ["it's", '"$HOME" `id` $(id)', "a\\nb %s \\", "* ~ ; & |", "é", ""]
 )
 def test_every_text_arrives_as_it_was(text: str, tmp_path: Path) -> None:
-    facts = Facts(cell=text, env={"SOME_NAME": text})
-    said = sourced(facts, 'printf "%s|%s" "$image_cell" "$image_env_SOME_NAME"', tmp_path)
+    facts = Facts(cell=text, env={"SGLANG_USE_AITER_AR": text})
+    said = sourced(facts, 'printf "%s|%s" "$image_cell" "$image_all_reduce_set"', tmp_path)
     assert said == f"{text}|{text}"
 
 

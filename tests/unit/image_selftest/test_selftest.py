@@ -177,7 +177,7 @@ def change_gfx(document: Any) -> None:
 
 
 def change_cell(document: Any) -> None:
-    document["image"]["description"]["cell"] = "942-rocm9.9.9"
+    document["image"]["description"]["cell"] = "sglang-942-rocm9.9.9"
 
 
 def change_devices(document: Any) -> None:
@@ -265,7 +265,7 @@ def change_id(document: Any) -> None:
         ("serve", change_no_race, "the test did not finish"),
         ("serve", change_status, "tier probe is passed with exit code 15"),
         ("serve", change_inner_code, "ended with 0, and its result says 15"),
-        ("serve", change_gfx, "942-rocm7.2.0 is another one"),
+        ("serve", change_gfx, "sglang-942-rocm7.2.0 is another one"),
         ("serve", change_cell, "which this matrix does not have"),
         ("serve", change_devices, "ran on other devices"),
         ("serve", change_date, "is in the future"),
@@ -309,7 +309,7 @@ def test_the_verb_tells_what_a_file_claims_and_of_which_image(written: Make) -> 
     # Cells of the project's matrix have the names of the small one's.
     done = CliRunner().invoke(main, ["evidence", "verify", str(written())])
     assert done.exit_code == 0, done.output
-    assert "942-rocm7.2.0: passed at level serve" in done.output
+    assert "sglang-942-rocm7.2.0: passed at level serve" in done.output
     assert IMAGE_ID in done.output
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,8 @@ from rocm_images.lock.file import (
     write,
 )
 from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, resolve
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Matrix, Source
+from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 
 OLDER, NEWER = "rocm/pytorch:rocm7.2", "rocm/pytorch:rocm7.2.2"
@@ -30,6 +31,10 @@ AITER_COMMIT = "c16d44b93a528b2a4bfd6d8d3409116d465872a9"
 AITER = f"https://example.org/aiter.git#{AITER_COMMIT}"
 DIGEST, OTHER_DIGEST = (f"sha256:{digit * 64}" for digit in "ab")
 COMMIT, OTHER_COMMIT = ("c" * 40, "d" * 64)
+
+
+def sources_of(matrix: Matrix) -> Mapping[str, Source]:
+    return cells_of(matrix)[0].sources
 
 
 def lock_of(bases: dict[str, str] | None = None, sources: dict[str, str] | None = None) -> Lock:
@@ -201,9 +206,9 @@ def test_a_base_with_an_entry_is_taken_by_its_digest() -> None:
 def test_a_source_with_an_entry_is_taken_by_its_commit(
     matrix_file: Callable[..., Path], small_matrix: Matrix
 ) -> None:
-    assert locked_commit(FULL, small_matrix.sources.sglang) == COMMIT
-    assert locked_commit(lock_of(), small_matrix.sources.sglang) is None
-    assert locked_commit(lock_of(), small_matrix.sources.aiter) == AITER_COMMIT
+    assert locked_commit(FULL, sources_of(small_matrix)["sglang"]) == COMMIT
+    assert locked_commit(lock_of(), sources_of(small_matrix)["sglang"]) is None
+    assert locked_commit(lock_of(), sources_of(small_matrix)["aiter"]) == AITER_COMMIT
 
 
 @pytest.mark.parametrize(
@@ -214,25 +219,25 @@ def test_an_entry_is_no_answer_for_another_ref_or_address(
     matrix_file: Callable[..., Path], old: str, new: str
 ) -> None:
     matrix = load(matrix_file((old, new)))
-    assert locked_commit(FULL, matrix.sources.sglang) is None
+    assert locked_commit(FULL, sources_of(matrix)["sglang"]) is None
 
 
 def test_an_edited_entry_cannot_replace_the_commit_that_the_matrix_names(
     small_matrix: Matrix,
 ) -> None:
     edited = lock_of(sources={AITER: COMMIT})
-    assert locked_commit(edited, small_matrix.sources.aiter) == AITER_COMMIT
+    assert locked_commit(edited, sources_of(small_matrix)["aiter"]) == AITER_COMMIT
 
 
 def test_a_lock_replaces_base_and_sources_by_name_where_they_could_move(
     small_matrix: Matrix,
 ) -> None:
-    assert locked_contexts(FULL, small_matrix, OLDER) == {
+    assert locked_contexts(FULL, OLDER, sources_of(small_matrix)) == {
         OLDER: f"docker-image://{OLDER}@{DIGEST}",
         "sglang-src": f"https://example.org/sglang.git#{COMMIT}",
     }
-    assert locked_contexts(lock_of(), small_matrix, OLDER) == {}
-    assert locked_contexts(lock_of(), small_matrix, f"{OLDER}@{DIGEST}") == {}
+    assert locked_contexts(lock_of(), OLDER, sources_of(small_matrix)) == {}
+    assert locked_contexts(lock_of(), f"{OLDER}@{DIGEST}", sources_of(small_matrix)) == {}
 
 
 def test_what_has_no_entry_and_no_commit_of_its_own_is_unlocked(small_matrix: Matrix) -> None:

@@ -13,7 +13,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
 from rocm_images.plan.load import load
-from rocm_images.plan.selection import cell_named, select
+from rocm_images.plan.selection import Choice, cell_named
 
 MatrixFile = Callable[..., Path]
 
@@ -24,10 +24,10 @@ def by_name(matrix: Matrix) -> dict[str, Cell]:
 
 def test_every_arch_meets_every_base(small_matrix: Matrix) -> None:
     assert list(by_name(small_matrix)) == [
-        "942-rocm7.2.0",
-        "942-rocm7.2.2",
-        "950-rocm7.2.0",
-        "950-rocm7.2.2",
+        "sglang-942-rocm7.2.0",
+        "sglang-942-rocm7.2.2",
+        "sglang-950-rocm7.2.0",
+        "sglang-950-rocm7.2.2",
     ]
 
 
@@ -47,7 +47,9 @@ def test_a_new_base_gets_its_all_reduce_from_the_advisory_range_alone(
 ) -> None:
     block = f"  {base}:\n    image: rocm/pytorch:rocm{base}_new\n"
     removed = ("  7.2.0:\n    image: rocm/pytorch:rocm7.2\n", "")
-    cell = by_name(load(matrix_file(removed, ("bases:\n", f"bases:\n{block}"))))[f"942-rocm{base}"]
+    cell = by_name(load(matrix_file(removed, ("bases:\n", f"bases:\n{block}"))))[
+        f"sglang-942-rocm{base}"
+    ]
     assert cell.all_reduce == all_reduce
     assert cell.env["SGLANG_USE_AITER_AR"] == {"aiter": "1", "sglang": "0"}[all_reduce]
     assert "hip-event-query" in cell.all_reduce_reason
@@ -59,7 +61,8 @@ advisories:
   - id: ar-exit-barrier
     component: AITER all-reduce
     affected:
-      aiter: "<1"
+      sources:
+        aiter: "<1"
     symptom: garbage
     set:
       SGLANG_USE_AITER_AR: 0
@@ -82,8 +85,8 @@ def test_captures_are_unsafe_by_the_runtimes_advisory_and_not_by_each_that_sets_
 
 
 def test_without_the_variable_sglangs_own_default_holds(matrix_file: MatrixFile) -> None:
-    text = "env:\n  SGLANG_USE_AITER_AR:\n    value: 1\n    why: a reason\n"
-    cell = by_name(load(matrix_file((text, ""))))["942-rocm7.2.2"]
+    text = "    env:\n      SGLANG_USE_AITER_AR:\n        value: 1\n        why: a reason\n"
+    cell = by_name(load(matrix_file((text, ""))))["sglang-942-rocm7.2.2"]
     assert cell.all_reduce == "aiter"
     assert "SGLANG_USE_AITER_AR" not in cell.env
     assert cell.all_reduce_reason.startswith("SGLang's own default")
@@ -97,66 +100,75 @@ def test_the_variable_is_read_as_sglang_reads_it(
     matrix_file: MatrixFile, value: str, all_reduce: str
 ) -> None:
     cells = by_name(load(matrix_file(("value: 1", f"value: {value}"))))
-    assert cells["942-rocm7.2.2"].all_reduce == all_reduce
+    assert cells["sglang-942-rocm7.2.2"].all_reduce == all_reduce
 
 
 def test_an_advisory_applies_only_to_the_archs_it_names(matrix_file: MatrixFile) -> None:
     matrix = load(matrix_file(('rocm: "<7.2.1"', 'rocm: "<7.2.1"\n      archs: [950]')))
     cells = by_name(matrix)
-    assert [cells[n].all_reduce for n in ("942-rocm7.2.0", "950-rocm7.2.0")] == ["aiter", "sglang"]
+    assert [cells[n].all_reduce for n in ("sglang-942-rocm7.2.0", "sglang-950-rocm7.2.0")] == [
+        "aiter",
+        "sglang",
+    ]
 
 
 @pytest.mark.parametrize(("range_", "applies"), [("<0.1.20", True), ("<0.1.16", False)])
 def test_all_ranges_of_an_advisory_must_hold(
     matrix_file: MatrixFile, range_: str, applies: bool
 ) -> None:
-    matrix = load(matrix_file(('rocm: "<7.2.1"', f'rocm: "<7.2.1"\n      aiter: "{range_}"')))
-    assert bool(by_name(matrix)["942-rocm7.2.0"].advisories) is applies
+    matrix = load(
+        matrix_file(
+            ('rocm: "<7.2.1"', f'rocm: "<7.2.1"\n      sources:\n        aiter: "{range_}"')
+        )
+    )
+    assert bool(by_name(matrix)["sglang-942-rocm7.2.0"].advisories) is applies
 
 
 def test_only_the_recommended_base_has_the_short_tag(project_matrix: Matrix) -> None:
     cells = by_name(project_matrix)
-    assert cells["942-rocm7.2.0"].tags == ("v0.5.21-rocm720-mi30x",)
-    assert cells["942-rocm7.2.2"].tags == ("v0.5.21-rocm722-mi30x", "v0.5.21-mi30x")
-    assert cells["950-rocm7.2.2"].tags == ("v0.5.21-rocm722-mi35x", "v0.5.21-mi35x")
+    assert cells["sglang-942-rocm7.2.0"].tags == ("v0.5.21-rocm720-mi30x",)
+    assert cells["sglang-942-rocm7.2.2"].tags == ("v0.5.21-rocm722-mi30x", "v0.5.21-mi30x")
+    assert cells["sglang-950-rocm7.2.2"].tags == ("v0.5.21-rocm722-mi35x", "v0.5.21-mi35x")
 
 
 def test_an_excluded_cell_is_not_planned(matrix_file: MatrixFile) -> None:
-    matrix = load(matrix_file(("env:\n", "exclude: [{arch: 950, base: 7.2.0, why: x}]\nenv:\n")))
-    assert "950-rocm7.2.0" not in by_name(matrix)
+    matrix = load(matrix_file(("date:", "exclude: [{arch: 950, base: 7.2.0, why: x}]\ndate:")))
+    assert "sglang-950-rocm7.2.0" not in by_name(matrix)
     assert len(by_name(matrix)) == 3
 
 
 def test_cells_are_chosen_by_arch_and_base(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
-    assert [c.name for c in select(cells, ["950"], ["7.2.0"])] == ["950-rocm7.2.0"]
-    assert select(cells, [], []) == cells
+    assert [c.name for c in Choice((), ("950",), ("7.2.0",)).of(project_matrix, cells)] == [
+        "sglang-950-rocm7.2.0"
+    ]
+    assert Choice().of(project_matrix, cells) == cells
 
 
 def test_an_unknown_name_is_answered_with_the_closest(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
     with pytest.raises(InputError, match="did you mean '942'"):
-        select(cells, ["943"], [])
+        Choice((), ("943",)).of(project_matrix, cells)
     with pytest.raises(InputError, match="known: 942, 950"):
-        select(cells, ["mi300"], [])
-    with pytest.raises(InputError, match=r"did you mean '942-rocm7\.2\.0'"):
+        Choice((), ("mi300",)).of(project_matrix, cells)
+    with pytest.raises(InputError, match=r"did you mean 'sglang-942-rocm7\.2\.0'"):
         cell_named(cells, "942-7.2.0")
 
 
 def test_a_choice_that_is_excluded_says_so(matrix_file: MatrixFile) -> None:
-    matrix = load(matrix_file(("env:\n", "exclude: [{arch: 950, base: 7.2.0, why: x}]\nenv:\n")))
+    matrix = load(matrix_file(("date:", "exclude: [{arch: 950, base: 7.2.0, why: x}]\ndate:")))
     with pytest.raises(InputError, match="excludes them"):
-        select(cells_of(matrix), ["950"], ["7.2.0"])
+        Choice((), ("950",), ("7.2.0",)).of(matrix, cells_of(matrix))
 
 
 def test_explain_names_every_setting_and_pin_with_its_reason(project_matrix: Matrix) -> None:
-    cell = by_name(project_matrix)["942-rocm7.2.0"]
-    text = explain(project_matrix, cell)
+    cell = by_name(project_matrix)["sglang-942-rocm7.2.0"]
+    text = explain(cell)
     for setting in cell.settings:
         assert f"{setting.name}={setting.value}" in text
-    for name, package in project_matrix.packages.items():
-        assert f"{name}=={package.version}" in text
+    for name, package in project_matrix.servers["sglang"].packages.items():
+        assert f"{name}=={package[0].version}" in text
     assert "advisory hip-event-query" in text
     assert "sgl-project/sglang#23581" in text
-    other = explain(project_matrix, by_name(project_matrix)["942-rocm7.2.2"])
+    other = explain(by_name(project_matrix)["sglang-942-rocm7.2.2"])
     assert "hip-event-query" not in other.split("Environment")[1]

@@ -30,7 +30,7 @@ IMAGE = f"sha256:{'a' * 64}"
 
 @pytest.fixture
 def cell(project_matrix: Matrix) -> Cell:
-    return cell_named(cells_of(project_matrix), "942-rocm7.2.2")
+    return cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_refusal_says_why_and_how_that_can_change(
     weak = replace(replace(evidence, level=Level.GPU), **change)
     reason = refusal(cell, IMAGE, weak, "stable", STABLE, tests="t")
     assert reason is not None
-    assert reason.startswith("942-rocm7.2.2: ")
+    assert reason.startswith("sglang-942-rocm7.2.2: ")
     assert sentence in reason
     assert "build.py smoke --arch 942 --base 7.2.2` on a machine with AMD Instinct MI300X" in reason
 
@@ -282,7 +282,7 @@ def test_somebody_else_who_publishes_at_the_same_time_is_noticed() -> None:
 def test_provenance_is_the_build_id_and_every_input_and_nothing_of_the_moment() -> None:
     labels = {
         "rocm-serving-images.build-id": BUILD_ID,
-        "rocm-serving-images.cell": "942-rocm7.2.2",
+        "rocm-serving-images.cell": "sglang-942-rocm7.2.2",
         "rocm-serving-images.inputs": '{"base":"abc"}',
         "org.opencontainers.image.base.name": "rocm/pytorch:x",
         "org.opencontainers.image.source": "https://example.org/images",
@@ -292,7 +292,7 @@ def test_provenance_is_the_build_id_and_every_input_and_nothing_of_the_moment() 
         "buildDefinition": {
             "buildType": ("https://github.com/rocm-serving-images/rocm-serving-images/build/v1"),
             "externalParameters": {
-                "cell": "942-rocm7.2.2",
+                "cell": "sglang-942-rocm7.2.2",
                 "base": "rocm/pytorch:x",
                 "buildId": BUILD_ID,
             },

@@ -33,15 +33,15 @@ def stages(text: str) -> dict[str, str]:
 
 def test_the_stages_before_the_compiles_are_the_same_for_both_archs(texts: dict[str, str]) -> None:
     for rocm in ("7.2.0", "7.2.2"):
-        one, other = (stages(texts[f"{arch}-rocm{rocm}"]) for arch in ("942", "950"))
+        one, other = (stages(texts[f"sglang-{arch}-rocm{rocm}"]) for arch in ("942", "950"))
         for stage in ("sglang-src", "aiter-src", "rustup-src", "online", "clock", "base", "rootfs"):
             assert one[stage] == other[stage]
-        assert [one[s] for s in ("sglang", "deps")] == [other[s] for s in ("sglang", "deps")]
+        assert [one[s] for s in ("wheel", "deps")] == [other[s] for s in ("wheel", "deps")]
 
 
 def test_no_stage_before_the_compiles_knows_an_arch(texts: dict[str, str]) -> None:
     for text in texts.values():
-        for stage in ("base", "sglang", "deps"):
+        for stage in ("base", "wheel", "deps"):
             assert not re.search(r"gfx\d|GPU_ARCHS|AMDGPU_TARGET", stages(text)[stage])
 
 
@@ -114,21 +114,21 @@ def test_an_older_base_warns_of_what_only_a_newer_one_fixes(
     texts: dict[str, str], project_matrix: Matrix
 ) -> None:
     warned = {c.name: [a.id for a in c.warnings] for c in cells_of(project_matrix)}
-    assert warned["942-rocm7.2.0"] == ["hip-event-query", "roctracer", "dispatch-segv"]
-    assert warned["942-rocm7.2.2"] == []
+    assert warned["sglang-942-rocm7.2.0"] == ["hip-event-query", "roctracer", "dispatch-segv"]
+    assert warned["sglang-942-rocm7.2.2"] == []
     label = 'rocm-serving-images.warnings="hip-event-query roctracer dispatch-segv"'
-    assert label in texts["942-rocm7.2.0"]
-    assert '"id": "roctracer"' in texts["942-rocm7.2.0"]
+    assert label in texts["sglang-942-rocm7.2.0"]
+    assert '"id": "roctracer"' in texts["sglang-942-rocm7.2.0"]
 
 
 @pytest.mark.parametrize(
     ("cell", "variable", "value"),
     [
-        ("942-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", None),
-        ("950-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", "1"),
-        ("950-rocm7.2.2", "HSA_ENABLE_IPC_MODE_LEGACY", "1"),
-        ("942-rocm7.2.2", "SGLANG_USE_AITER_AG", "0"),
-        ("942-rocm7.2.2", "NCCL_MIN_NCHANNELS", None),
+        ("sglang-942-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", None),
+        ("sglang-950-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", "1"),
+        ("sglang-950-rocm7.2.2", "HSA_ENABLE_IPC_MODE_LEGACY", "1"),
+        ("sglang-942-rocm7.2.2", "SGLANG_USE_AITER_AG", "0"),
+        ("sglang-942-rocm7.2.2", "NCCL_MIN_NCHANNELS", None),
     ],
 )
 def test_each_mitigation_is_set_where_its_advisory_applies(
@@ -142,7 +142,7 @@ def test_the_guard_is_built_into_the_images_that_the_advisory_applies_to_and_no_
     texts: dict[str, str], project_matrix: Matrix
 ) -> None:
     carried = {cell.name: cell.capture_guard for cell in cells_of(project_matrix)}
-    assert (carried["942-rocm7.2.0"], carried["942-rocm7.2.2"]) == (True, False)
+    assert (carried["sglang-942-rocm7.2.0"], carried["sglang-942-rocm7.2.2"]) == (True, False)
     for name, text in texts.items():
         assert ("COPY --link --from=capture-guard" in text) is carried[name]
         assert ("FROM base AS capture-guard" in text) is carried[name]

@@ -36,10 +36,10 @@ def files_in(folder: Path, matrix: Matrix) -> dict[Path, str]:
 
 def test_the_all_reduce_default_is_set_and_its_advisory_named(project_matrix: Matrix) -> None:
     texts = dockerfiles(project_matrix)
-    assert 'SGLANG_USE_AITER_AR="0"' in texts["942-rocm7.2.0"]
-    assert "set by the advisory hip-event-query" in texts["942-rocm7.2.0"]
-    assert 'SGLANG_USE_AITER_AR="1"' in texts["942-rocm7.2.2"]
-    assert "hip-event-query" not in texts["942-rocm7.2.2"]
+    assert 'SGLANG_USE_AITER_AR="0"' in texts["sglang-942-rocm7.2.0"]
+    assert "set by the advisory hip-event-query" in texts["sglang-942-rocm7.2.0"]
+    assert 'SGLANG_USE_AITER_AR="1"' in texts["sglang-942-rocm7.2.2"]
+    assert "hip-event-query" not in texts["sglang-942-rocm7.2.2"]
 
 
 def test_two_archs_of_a_base_share_every_line_up_to_the_first_compile(
@@ -48,7 +48,7 @@ def test_two_archs_of_a_base_share_every_line_up_to_the_first_compile(
     texts = dockerfiles(project_matrix)
     for rocm in ("7.2.0", "7.2.2"):
         shared = [
-            texts[f"{arch}-rocm{rocm}"].split("\n\n", 1)[1].split("# ---- aiter:")[0]
+            texts[f"sglang-{arch}-rocm{rocm}"].split("\n\n", 1)[1].split("# ---- aiter:")[0]
             for arch in ("942", "950")
         ]
         assert shared[0] == shared[1]
@@ -83,7 +83,7 @@ def test_rendering_twice_changes_nothing(project_matrix: Matrix, tmp_path: Path)
 def test_a_changed_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) -> None:
     files = files_in(tmp_path, project_matrix)
     write(files, [])
-    changed = tmp_path / "942-rocm7.2.0" / "Dockerfile"
+    changed = tmp_path / "sglang-942-rocm7.2.0" / "Dockerfile"
     changed.write_text(changed.read_text().replace('AITER_AR="0"', 'AITER_AR="1"'))
     difference = differences(files, [])
     assert '-    SGLANG_USE_AITER_AR="1"' in difference
@@ -104,7 +104,7 @@ def test_a_cell_that_left_the_matrix_leaves_nothing_behind(
     remaining = [cell for cell in cells_of(project_matrix) if cell.arch == "942"]
     files = rendered_files(project_matrix, remaining, Destinations.below(tmp_path))
     stale = stale_files(tmp_path, files)
-    assert "950-rocm7.2.0" in differences(files, stale)
+    assert "sglang-950-rocm7.2.0" in differences(files, stale)
     write(files, stale)
     assert {p.name for p in tmp_path.iterdir()} == {
         *(cell.name for cell in remaining),
@@ -123,8 +123,8 @@ def test_a_dockerfile_that_is_not_ours_is_never_removed(
 
 
 def test_a_folder_that_cannot_be_written_is_named(project_matrix: Matrix, tmp_path: Path) -> None:
-    (tmp_path / "942-rocm7.2.0").write_text("a file in the way")
-    with pytest.raises(InputError, match=r"942-rocm7\.2\.0.*--output"):
+    (tmp_path / "sglang-942-rocm7.2.0").write_text("a file in the way")
+    with pytest.raises(InputError, match=r"sglang-942-rocm7\.2\.0.*--output"):
         write(files_in(tmp_path, project_matrix), [])
 
 
@@ -134,9 +134,9 @@ def test_the_bake_file_has_a_target_for_each_cell_and_groups(project_matrix: Mat
         [name.replace(".", "_") for name in names]
         for names in (project_matrix.archs, project_matrix.bases)
     )
-    assert set(bake["target"]) == {f"{arch}-rocm{base}" for arch in archs for base in bases}
-    assert bake["group"]["942"]["targets"] == [f"942-rocm{base}" for base in bases]
-    assert bake["group"]["rocm7_2_0"]["targets"] == [f"{arch}-rocm7_2_0" for arch in archs]
+    assert set(bake["target"]) == {f"sglang-{arch}-rocm{base}" for arch in archs for base in bases}
+    assert bake["group"]["942"]["targets"] == [f"sglang-942-rocm{base}" for base in bases]
+    assert bake["group"]["rocm7_2_0"]["targets"] == [f"sglang-{arch}-rocm7_2_0" for arch in archs]
 
 
 def test_a_thousand_cells_are_rendered_each_with_its_own_default(
@@ -145,22 +145,25 @@ def test_a_thousand_cells_are_rendered_each_with_its_own_default(
     numbers = [
         f"{major}.{minor}.{patch}" for major in (7, 8) for minor in range(5) for patch in range(50)
     ]
-    bases = "".join(f"  {n}:\n    image: rocm/pytorch:r{n}\n    torch: 2.9.1\n" for n in numbers)
+    versions = '    python: "3.10"\n    torch: 2.9.1\n'
+    bases = "".join(f"  {n}:\n    image: rocm/pytorch:r{n}\n{versions}" for n in numbers)
     block = (
-        "bases:\n  7.2.0:\n    image: rocm/pytorch:rocm7.2\n    torch: 2.9.1\n  7.2.2:\n"
-        "    image: rocm/pytorch:rocm7.2.2\n    torch: 2.9.1\n    recommended: true\n"
+        f"bases:\n  7.2.0:\n    image: rocm/pytorch:rocm7.2\n{versions}"
+        f"  7.2.2:\n    image: rocm/pytorch:rocm7.2.2\n{versions}    recommended: true\n"
     )
     matrix = load(matrix_file((block, f"bases:\n{bases}")))
     texts = dockerfiles(matrix)
     assert len(texts) == 1000
-    assert 'SGLANG_USE_AITER_AR="0"' in texts["942-rocm7.1.49"]
-    assert 'SGLANG_USE_AITER_AR="1"' in texts["950-rocm7.2.1"]
+    assert 'SGLANG_USE_AITER_AR="0"' in texts["sglang-942-rocm7.1.49"]
+    assert 'SGLANG_USE_AITER_AR="1"' in texts["sglang-950-rocm7.2.1"]
 
 
 def test_a_text_from_the_matrix_cannot_end_the_comment_it_is_in(matrix_file: MatrixFile) -> None:
     folded = '"first\\n  RUN second"'
-    matrix = load(matrix_file(("value: 1\n    why: a reason", f"value: 1\n    why: {folded}")))
-    text = dockerfiles(matrix)["942-rocm7.2.2"]
+    matrix = load(
+        matrix_file(("value: 1\n        why: a reason", f"value: 1\n        why: {folded}"))
+    )
+    text = dockerfiles(matrix)["sglang-942-rocm7.2.2"]
     assert "# SGLANG_USE_AITER_AR: first RUN second\n" in text
 
 

@@ -7,6 +7,7 @@ import pytest
 from graph_probe.device import Device, RuntimeFacts
 from graph_probe.emulator import Emulator
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_servers import SERVERS
 from serve_probe import machine
 
 STAND_IN = RuntimeFacts("hip", "/l", 70253211, "text", True)
@@ -22,5 +23,5 @@ def test_a_stand_in_and_emulated_gpus_are_refused_as_what_they_are(
     device = Device(0, "no GPU", "gfx942", "gfx942")
     monkeypatch.setattr(machine, "_ask", lambda backend: (facts, (device,)))
     with pytest.raises(ProbeError, match=said) as caught:
-        machine.describe("auto", None)
+        machine.describe("auto", None, SERVERS["sglang"])
     assert caught.value.code is ExitCode.NO_RUNTIME_OR_DEVICE

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from graph_probe.device import Device, RuntimeFacts
+from image_servers import SERVERS
 from raw_logs import PACKAGES, PROJECT, STAND_IN_SERVER
 from serve_probe.findings import ServeFindings
 from serve_probe.machine import Machine
@@ -34,7 +35,7 @@ from graph_probe.device import Device, RuntimeFacts
 from serve_probe import command_line, machine
 gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
 facts = RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False)
-machine.describe = lambda backend, gfx: machine.Machine(facts, gpus, {"sglang": "0"})
+machine.describe = lambda backend, gfx, server: machine.Machine(facts, gpus, {"sglang": "0"})
 sys.exit(command_line.main(sys.argv[1:]))
 """
 
@@ -255,7 +256,13 @@ def test_what_takes_all_memory_of_a_gpu_or_all_gpus_has_them_alone(
     gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
     machine = Machine(RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False), gpus, {})
     findings = ServeFindings(machine=machine)
-    Session(Servers(), options, Place(tmp_path, tmp_path, "cuda", 60), findings, print).run()
+    Session(
+        Servers(),
+        options,
+        Place(SERVERS["sglang"], tmp_path, tmp_path, "cuda", 60),
+        findings,
+        print,
+    ).run()
     assert running == []
 
 

@@ -14,11 +14,12 @@ from typing import TextIO
 from graph_probe import image, library, report
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.findings import Findings
-from graph_probe.judgement import judge, read_setting
+from graph_probe.judgement import judge
 from graph_probe.options import SERVE, Options, parse
 from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
+from image_servers import server_of
 
 # A launch that blocks would wait for a peer whose own launch comes after it.
 _BLOCKING = (
@@ -108,10 +109,10 @@ def _run(options: Options, findings: Findings) -> None:
         session.run(folder, library.torch_folder(), gfx)
     if options.command == "run" and findings.capture:
         holds = findings.guarded.safe if findings.guarded else None
-        bug = image.known_facts(os.environ).capture_bug
-        free_from = bug.free_from if bug else None
-        safe, setting = findings.capture.safe, read_setting(os.environ)
-        findings.judgement = judge(safe, setting, holds, free_from)
+        facts = image.known_facts(os.environ)
+        free_from = facts.capture_bug.free_from if facts.capture_bug else None
+        variable = server_of(facts.server).all_reduce
+        findings.judgement = judge(findings.capture.safe, variable, os.environ, holds, free_from)
         announce(report.judgement_text(findings.judgement))
 
 

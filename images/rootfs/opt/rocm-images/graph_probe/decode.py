@@ -14,7 +14,7 @@ from graph_probe.runtime import GLOBAL, SUCCESS, THREAD_LOCAL, Launch, Runtime, 
 from graph_probe.sabotage import Sabotage, hang
 from graph_probe.watchdog import Watchdog
 
-_WARM_UP_PASSES = 2  # before each capture, as SGLang does
+_WARM_UP_PASSES = 2  # before each capture, as servers do
 _REHEARSAL_STEPS = 4
 _REHEARSAL_ROUND, _MEASURED_ROUND = 1, 0
 
@@ -86,7 +86,7 @@ class Decode:
         """
         dog = self._watchdog() if watchdog else None
         started = time.perf_counter()
-        for batch in sorted(self._batches, reverse=True):  # the largest first, as SGLang does
+        for batch in sorted(self._batches, reverse=True):  # the largest first, as servers do
             for _ in range(_WARM_UP_PASSES):
                 self._start(model.prompt(batch))
                 self._eager_step(batch)

@@ -68,7 +68,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.SERVER_FAILED: "The server failed in a way that the judge does not know.",
     ExitCode.SERVE_CHECK_FAILED: "The server decoded, but not as it should have.",
     ExitCode.MISJUDGED: "A provoked failure of the server was not judged as what it is.",
-    ExitCode.NO_SERVER: "There is no SGLang that could be started.",
+    ExitCode.NO_SERVER: "There is no inference server that could be started.",
     ExitCode.PROBE_DEFECT: "The probe itself has a defect.",
     ExitCode.HANGUP: "The probe was ended by SIGHUP.",
     ExitCode.INTERRUPTED: "The probe was ended by SIGINT.",

@@ -137,7 +137,11 @@ def _parser() -> _Parser:
         metavar="PART",
         help="only these of capture, replay, decode; the judgement needs capture",
     )
-    add(SERVE, add_help=False, help="SGLang itself with captured graphs: graph-probe serve --help")
+    add(
+        SERVE,
+        add_help=False,
+        help="a server with captured graphs: graph-probe serve --help",
+    )
     return parser
 
 

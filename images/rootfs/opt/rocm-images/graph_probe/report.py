@@ -106,7 +106,7 @@ def as_json(
         "replay": replay_report.as_json(findings.replay) if findings.replay else None,
         "decode": _decode_json(decode) if decode else None,
         "judgement": {
-            "all_reduce": judgement.all_reduce.value,
+            "all_reduce": judgement.all_reduce,
             "verdict": judgement.verdict,
             "sentence": judgement.sentence,
             "warning": judgement.warning,

@@ -1,4 +1,4 @@
-"""Checks that AITER's and sgl-kernel's libraries hold code for the image's GPU and for no other."""
+"""Checks that the server's compiled kernels are for the image's GPU and for no other."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from image_doctor.image import REBUILD, Image
 if TYPE_CHECKING:
     from image_doctor.offload_bundle import CodeObject
 
-PACKAGES = {"AITER": ("aiter", "aiter_meta"), "sgl-kernel": ("sgl_kernel",)}
-
 
 def check_code_objects(image: Image) -> Check:
     """Every code object is for the image's gfx, by its bundle entry's id and by its ELF header."""
     name = "code-objects"
-    gfx = image.facts.gfx
+    gfx, kernels = image.facts.gfx, image.server.kernels
+    if not kernels:
+        return passed(name, f"{image.server.title} has no kernels of its own.")
     if gfx is None:
         return not_run(name, "image.json names no gfx to compare with.", REBUILD)
     if find_spec("elftools") is None:
@@ -35,7 +35,7 @@ def check_code_objects(image: Image) -> Check:
     doubtful: list[str] = []
     objects: Counter[str] = Counter()
     libraries: Counter[str] = Counter()
-    for package, folders in PACKAGES.items():
+    for package, folders in kernels.items():
         for path in image.shared_objects(*folders):
             shown = image.shown(path)
             try:
@@ -67,7 +67,7 @@ def check_code_objects(image: Image) -> Check:
         return warned(name, first_few(doubtful) + ".", "Look at these files by hand.")
     counts = ", ".join(
         f"{objects[p]} in {libraries[p]} {'library' if libraries[p] == 1 else 'libraries'} of {p}"
-        for p in PACKAGES
+        for p in kernels
     )
     return passed(name, f"all code objects are for {gfx}: {counts}.")
 

@@ -51,13 +51,13 @@ def _parser() -> _Parser:
     variable = commands.add_parser(
         "variable",
         parents=[shared],
-        help="only: does SGLang's source still read SGLANG_USE_AITER_AR, and obey it?",
+        help="only: does the server still read the variable of its all-reduce, and obey it?",
     )
     variable.add_argument(
         "--source",
         type=Path,
         metavar="DIR",
-        help="a source tree or a wheel of SGLang (default: the installed one)",
+        help="a source tree or a wheel of the server (default: the installed one)",
     )
     return parser
 

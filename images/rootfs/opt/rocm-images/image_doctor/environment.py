@@ -6,7 +6,7 @@ from image_doctor.check import Check, failed, first_few, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
 from image_facts.description import PLACE, FactsError, NoFile, read
 
-NEEDED = ("cell", "gfx", "rocm", "sglang", "aiter")
+NEEDED = ("cell", "gfx", "rocm", "server", "versions")
 RELEASE = "/opt/rocm/.info/version"
 
 

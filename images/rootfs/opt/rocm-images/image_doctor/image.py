@@ -10,6 +10,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from image_facts.description import PLACE, Facts, read_or_empty
+from image_servers import Server, server_of
 
 REBUILD = "Rebuild the image from its Dockerfile, or pull it again."
 
@@ -41,6 +42,11 @@ class Image:
     def facts(self) -> Facts:
         """What image.json says; nothing where it cannot be used, as check_description says."""
         return read_or_empty(self.root / PLACE)
+
+    @property
+    def server(self) -> Server:
+        """The inference server that it holds."""
+        return server_of(self.facts.server)
 
     @cached_property
     def site_packages(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""Checks that AITER's kernels were prebuilt, and that every library finds those it needs."""
+"""Checks that the server's kernels were prebuilt, and that every library finds those it needs."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ import subprocess
 from pathlib import Path
 
 from image_doctor.check import Check, failed, first_few, not_run, passed
-from image_doctor.code_object_check import PACKAGES
 from image_doctor.image import REBUILD, Image
 
 
 def check_prebuilt_kernels(image: Image) -> Check:
-    """AITER has at least as many .so files as image.json asks for under floors.aiter (default 1).
+    """What is compiled beforehand has as many .so files as image.json has for `floor` (default 1).
 
-    An install without them compiles for minutes at the first request, longer than SGLang's
+    An install without them compiles for minutes at the first request, longer than a server's
     watchdog waits (ROCm/aiter#2099, sgl-project/sglang#20195).
     """
-    name = "prebuilt-kernels"
-    floors = image.facts.whole.get("floors")
-    floor = floors.get("aiter", 1) if isinstance(floors, dict) else 1
+    name, whose = "prebuilt-kernels", image.server.prebuilt
+    if whose is None:
+        return passed(name, f"{image.server.title} compiles nothing at its first request.")
+    floor = image.facts.whole.get("floor", 1)
     if not isinstance(floor, int) or floor < 1:
-        return failed(name, f"image.json has the floor {floor!r} for AITER's libraries, which is "
+        return failed(name, f"image.json has the floor {floor!r} for {whose}'s libraries, which is "
                       "no number above 0.", REBUILD)  # fmt: skip
-    found = len(image.shared_objects(*PACKAGES["AITER"]))
-    counted = f"AITER has {found} prebuilt {'library' if found == 1 else 'libraries'}"
+    found = len(image.shared_objects(*image.server.kernels[whose]))
+    counted = f"{whose} has {found} prebuilt {'library' if found == 1 else 'libraries'}"
     if found < floor:
         return failed(
             name,
             f"{counted}, at least {floor} were expected.",
             "Rebuild with PREBUILD_KERNELS=1 and with torch installed in the build stage: without "
-            "it AITER skips the prebuild silently.",
+            f"it {whose} skips the prebuild silently.",
         )
     return passed(name, f"{counted}; the floor is {floor}.")
 
 
 def check_shared_libraries(image: Image) -> Check:
-    """ldd finds every library that AITER's and sgl-kernel's libraries need.
+    """ldd finds every library that the server's kernels need.
 
     These are loaded after torch, so what lies in torch/lib and /opt/rocm/lib counts as found even
     without an RPATH.
@@ -45,9 +45,12 @@ def check_shared_libraries(image: Image) -> Check:
     ldd = shutil.which("ldd")
     if ldd is None:
         return not_run(name, "ldd is not installed.", "Install libc-bin.")
-    files = image.shared_objects(*(folder for folders in PACKAGES.values() for folder in folders))
+    kernels = image.server.kernels
+    if not kernels:
+        return passed(name, f"{image.server.title} has no kernels of its own.")
+    files = image.shared_objects(*(folder for folders in kernels.values() for folder in folders))
     if not files:
-        return not_run(name, "AITER and sgl-kernel have no libraries.", REBUILD)
+        return not_run(name, f"{' and '.join(kernels)} have no libraries.", REBUILD)
     missing, unreadable = _unresolved(ldd, files, image)
     if missing or unreadable:
         found = [f"{library} is not found, {image.shown(Path(users[0]))} needs it"

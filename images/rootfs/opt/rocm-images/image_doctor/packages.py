@@ -101,10 +101,11 @@ def check_triton(image: Image) -> Check:
 
 
 def check_versions(image: Image) -> Check:
-    """SGLang, AITER and the pinned packages have the versions that image.json names."""
+    """The server, what is built for it, and the pinned packages have the versions of image.json."""
     name = "versions"
-    expected = {"sglang": image.facts.sglang, "amd-aiter": image.facts.aiter}
-    expected |= {canonical(n): version for n, version in image.facts.packages.items()}
+    built: dict[str, str | None] = dict.fromkeys(image.server.distributions.values())
+    expected = built | {**image.facts.versions, **image.facts.packages}
+    expected = {canonical(n): version for n, version in expected.items()}
     wrong = []
     for package, version in expected.items():
         distribution = image.distributions.get(package)
@@ -114,13 +115,16 @@ def check_versions(image: Image) -> Check:
             wrong.append(f"{package} is not installed, image.json says {version}")
         elif distribution.version != version:
             wrong.append(f"{package} is {distribution.version}, image.json says {version}")
-    kernels = image.distributions.get("sglang-kernel") or image.distributions.get("sgl-kernel")
-    if kernels is None:
-        wrong.append("sglang-kernel is not installed")
-    if wrong or kernels is None:
+    for names in image.server.also_built:
+        found = next((n for n in names if n in image.distributions), None)
+        if found is None:
+            wrong.append(f"{names[0]} is not installed")
+        else:
+            expected[names[0]] = image.distributions[found].version
+    if wrong:
         return failed(name, first_few(wrong) + ".", REBUILD)
     listed = ", ".join(f"{package} {version}" for package, version in expected.items())
-    return passed(name, f"{listed}, sglang-kernel {kernels.version}.")
+    return passed(name, f"{listed}.")
 
 
 def check_pip(image: Image) -> Check:

@@ -1,7 +1,7 @@
-"""Reads SGLang's source: where SGLANG_USE_AITER_AR is read, its default, what it decides.
+"""Reads a server's source: where its all-reduce variable is read, its default, what it decides.
 
-The images rest on that variable. SGLang has it since 0.5.5.post3, with the default "true"; a
-release that renames or drops it would make the setting do nothing, silently.
+The images rest on that variable: a release that renames or drops it would make the setting do
+nothing, silently.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from pathlib import Path
 from image_doctor.dependence import depends, find_function, module_names
 from image_doctor.source_tree import python_files
 from image_doctor.variable_reads import Read, find_declaration, find_reads
-
-VARIABLE = "SGLANG_USE_AITER_AR"
-DISPATCH = "dispatch_custom_allreduce"
+from image_servers import Server
 
 
 @dataclass(frozen=True)
@@ -28,41 +26,44 @@ class Finding:
     problem: str | None = None
 
 
-def examine(place: Path) -> Finding:
+def examine(place: Path, server: Server) -> Finding:
     """Examine a checkout, a package folder or a wheel. Raises source_tree.NoSource."""
+    variable, dispatcher = server.all_reduce.name, server.all_reduce.dispatch
     modules: dict[str, ast.Module] = {}
-    for name, content in python_files(place):
-        if VARIABLE.encode() in content or f"def {DISPATCH}".encode() in content:
+    for name, content in python_files(place, server.package):
+        if variable.encode() in content or f"def {dispatcher}".encode() in content:
             try:
                 modules[name] = ast.parse(content)
             except (SyntaxError, ValueError) as error:
                 return Finding(problem=f"{name} is no Python that can be read here: {error}")
-    reads = tuple(r for name, tree in modules.items() for r in find_reads(name, tree, VARIABLE))
+    reads = tuple(r for name, tree in modules.items() for r in find_reads(name, tree, variable))
     dispatches = {
         name: function
         for name, tree in modules.items()
-        if (function := find_function(tree, DISPATCH)) is not None
+        if (function := find_function(tree, dispatcher)) is not None
     }
     dispatch = next((f"{n}:{f.lineno}" for n, f in dispatches.items()), None)
     if not reads:
-        there = f", though {DISPATCH} is at {dispatch}" if dispatch else ""
-        return Finding(dispatch=dispatch, problem=f"nothing reads {VARIABLE}{there}")
-    default = _default(reads, modules)
+        there = f", though {dispatcher} is at {dispatch}" if dispatch else ""
+        return Finding(dispatch=dispatch, problem=f"nothing reads {variable}{there}")
+    default = _default(reads, modules, variable)
     places = ", ".join(read.place for read in reads)
     if not dispatches:
-        problem = f"{VARIABLE} is read at {places}, but there is no {DISPATCH} any more"
+        problem = f"{variable} is read at {places}, but there is no {dispatcher} any more"
         return Finding(reads, default, None, problem)
-    carriers = {name for tree in modules.values() for name in module_names(tree, VARIABLE)}
-    if not any(depends(function, VARIABLE, carriers) for function in dispatches.values()):
-        problem = f"{VARIABLE} is read at {places}, but what {DISPATCH} ({dispatch}) returns does "
+    carriers = {name for tree in modules.values() for name in module_names(tree, variable)}
+    if not any(depends(function, variable, carriers) for function in dispatches.values()):
+        problem = (
+            f"{variable} is read at {places}, but what {dispatcher} ({dispatch}) returns does "
+        )
         return Finding(reads, default, dispatch, problem + "not depend on it")
     return Finding(reads, default, dispatch)
 
 
-def _default(reads: tuple[Read, ...], modules: dict[str, ast.Module]) -> bool | None:
+def _default(reads: tuple[Read, ...], modules: dict[str, ast.Module], variable: str) -> bool | None:
     """The default as get_bool_env_var reads it; None where the source gives none."""
     given = [read.default for read in reads]
-    given += [find_declaration(tree, VARIABLE) for tree in modules.values()]
+    given += [find_declaration(tree, variable) for tree in modules.values()]
     for value in given:
         if value is not None:
             return str(value).lower() in ("true", "1")

@@ -45,6 +45,8 @@ class CaptureBug:
     """Whether the image's ROCm release is in the advisory's range."""
     free_from: str | None
     """The ROCm release from which a base is free of it, where the advisory names one."""
+    reference: str | None = None
+    """The public report that the advisory names first."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ class Facts:
     cell: str | None = None
     gfx: str | None = None
     rocm: str | None = None
-    sglang: str | None = None
-    aiter: str | None = None
+    server: str | None = None
+    """The inference server that it holds: a name of image_servers.SERVERS."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the server and of what is built for it: Python distribution -> version."""
     packages: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     capture_guard: bool | None = None
@@ -98,14 +102,15 @@ def of_object(whole: object) -> Facts:
         cell=_text(whole, "cell"),
         gfx=_text(whole, "gfx"),
         rocm=_text(whole, "rocm"),
-        sglang=_text(whole, "sglang"),
-        aiter=_text(whole, "aiter"),
+        server=_text(whole, "server"),
+        versions=_texts(whole, "versions"),
         packages=_texts(whole, "packages"),
         env=_texts(whole, "env"),
         capture_guard=_value(whole, "capture_guard", bool, "true or false"),
         capture_bug=CaptureBug(
             here=_value(bug, "here", bool, "true or false") or False,
             free_from=_text(bug, "free_from"),
+            reference=_text(bug, "reference"),
         )
         if bug
         else None,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from image_facts.description import Facts, FactsError, read
+from image_servers import server_of
 
 
 def as_shell(facts: Facts) -> str:
@@ -22,12 +23,18 @@ def _lines(facts: Facts) -> Iterator[str]:
     yield "# From image.json, by image_facts.shell."
     for name, value in (("cell", facts.cell), ("gfx", facts.gfx), ("rocm", facts.rocm)):
         yield f"image_{name}={_word(value)}"
-    # The matrix admits no name here that a shell would not.
-    for name, value in facts.env.items():
-        yield f"image_env_{name}={_word(value)}"
-    bug = facts.capture_bug
+    variable, bug = server_of(facts.server).all_reduce, facts.capture_bug
+    for name, value in (
+        ("variable", variable.name),
+        ("set", facts.env.get(variable.name)),
+        ("default", variable.default),
+        ("on", variable.titles[variable.on]),
+        ("off", variable.titles[variable.off]),
+    ):
+        yield f"image_all_reduce_{name}={_word(value)}"
     yield f"image_capture_bug={_word('1' if bug and bug.here else '')}"
     yield f"image_free_from={_word(bug.free_from if bug else None)}"
+    yield f"image_capture_report={_word(bug.reference if bug else None)}"
     for advisory, text in facts.warnings.items():
         yield f"image_warning {_word(advisory)} {_word(text)}"
 

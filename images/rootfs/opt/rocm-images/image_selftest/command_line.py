@@ -42,7 +42,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="selftest",
         description="Runs everything that this image can show of itself here (the doctor, graph "
-        "captures, a captured decode, SGLang itself) and writes one evidence file. It sends "
+        "captures, a captured decode, the server itself) and writes one evidence file. It sends "
         "nothing anywhere. Exit codes: 0 nothing failed, 1 something did, 2 bad arguments. "
         "Arguments after -- go to graph-probe serve.",
     )

@@ -1,4 +1,4 @@
-"""The tiers: the doctor, the graph probe (captures, a captured decode), SGLang itself, its race."""
+"""The tiers: the doctor, the graph probe (captures, a captured decode), the server, its race."""
 
 from __future__ import annotations
 

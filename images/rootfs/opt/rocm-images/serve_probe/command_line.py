@@ -16,6 +16,7 @@ from typing import TextIO
 
 from graph_probe import image
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_servers import server_of
 from serve_probe import machine, report
 from serve_probe.findings import ServeFindings
 from serve_probe.options import Options, parse
@@ -84,7 +85,8 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
         except OSError as error:
             raise ProbeError(ExitCode.BAD_ARGUMENTS, _unwritable(options.output, error)) from None
     gfx = image.expected_gfx(options.gfx, os.environ)
-    findings.machine = machine.describe(options.backend, gfx)
+    server = server_of(image.known_facts(os.environ).server)
+    findings.machine = machine.describe(options.backend, gfx, server)
     count = len(findings.machine.devices)
     if options.sizes and max(options.sizes) > count:
         raise ProbeError(
@@ -101,6 +103,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
         except OSError as error:
             raise ProbeError(ExitCode.BAD_ARGUMENTS, _unwritable(logs, error)) from None
         place = Place(
+            server,
             model,
             logs,
             findings.machine.runtime.backend,

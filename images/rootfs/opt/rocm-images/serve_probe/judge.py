@@ -1,6 +1,6 @@
 """Judges a server by its log and its end: what happened, what to do next, which advisory it is.
 
-The launcher's exit status says nearly nothing (a clean stop by SIGTERM is -9, too), and SGLang
+A launcher's exit status says nearly nothing (SGLang's clean stop by SIGTERM is -9, too), and SGLang
 advises a lower --mem-fraction-static, and names the OOM killer, whatever went wrong: so neither is
 searched for. docs/serve.md has the lines that count, tests/data/serve_logs whole logs.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from serve_probe.server_log import ServerLog, rank_of
+from image_servers import DEFAULT, Server
+from serve_probe.server_log import ServerLog
 from serve_probe.verdict import Ending, State, Verdict
 
 _INVALIDATED = re.compile(
@@ -23,11 +24,6 @@ _NO_MEMORY = re.compile(
     # The runtime's own words, where torch's allocator was not asked: making the context, say.
     r"|(?:CUDA|HIP) error: out of memory|(?:cuda|hip)Error(?:MemoryAllocation|OutOfMemory)"
 )
-_DIED = re.compile(
-    r"(?:Rank (?P<rank>\d{1,6}) scheduler died during initialization"
-    r"|Subprocess scheduler_(?P<child>\d{1,6}) \(pid=\d+\) crashed)"
-    r".{0,40}exit code:? (?P<status>-?\d{1,6})"
-)
 _ABORTED = re.compile(r"Fatal Python error: Aborted")
 _GPU_FAULT = re.compile(
     r"HSA_STATUS_ERROR_EXCEPTION.{0,200}?(?:code: )?(?P<code>0x[0-9a-f]+)"
@@ -37,9 +33,9 @@ _EXCEPTION = re.compile(r"^(?:\[[^\]]*\] )?[\w.]*(?:Error|Exception)\b: .+")
 _SIGABRT, _SIGKILL = -6, -9
 
 
-def judge(text: str, ending: Ending) -> Verdict:
+def judge(text: str, ending: Ending, server: Server = DEFAULT) -> Verdict:
     """The verdict on a log, whole or cut off. Never raises."""
-    log = ServerLog(text)
+    log, said = ServerLog(text, server), server.log
     no_memory = next(log.matches(_NO_MEMORY), None)
     # A graph that is thrown away in mid-capture, whatever ended it, is warned of in these words.
     signs = log.matches(_INVALIDATED)
@@ -50,7 +46,7 @@ def judge(text: str, ending: Ending) -> Verdict:
         return _out_of_memory(log, no_memory[0])
     if invalidated:
         return _invalidated(log, invalidated[0])
-    died = next(log.matches(_DIED), None)
+    died = next(log.matches(said.rank_died), None)
     aborted = next(log.matches(_ABORTED), None)
     status = int(died[1]["status"]) if died else None
     if status == _SIGABRT or aborted:
@@ -60,11 +56,11 @@ def judge(text: str, ending: Ending) -> Verdict:
     if ending.overdue:
         return _hung(log)
     # After a child's failure the launcher kills itself, and says so.
-    killed_itself = log.first("kill_process_tree called") is not None
+    killed_itself = log.first(said.gives_up) is not None
     if ending.status == _SIGKILL and not ending.stopped and not killed_itself:
         return _killed(log, None)
     by_itself = ending.status is not None and not ending.stopped
-    failed = died is not None or log.first("Scheduler hit an exception") is not None
+    failed = died is not None or log.first(said.rank_failed) is not None
     if log.ready and not failed and not by_itself:
         return Verdict(State.READY, "The server became ready and no process of it failed.")
     return _unknown(log, ending, died)
@@ -105,13 +101,13 @@ def _invalidated(log: ServerLog, number: int) -> Verdict:
 
 def _rank_near(log: ServerLog, number: int) -> int | None:
     """The rank whose report a line belongs to: of the line itself, or of the exception above it."""
-    own = rank_of(log.lines[number])
+    own = log.rank_of(log.lines[number])
     if own is not None:
         return own
     for earlier in range(number, -1, -1):
         line = log.lines[earlier]
         if "hit an exception" in line or "Error: " in line:
-            named = rank_of(line)
+            named = log.rank_of(line)
             if named is not None or "hit an exception" in line:
                 return named
     return None
@@ -163,7 +159,8 @@ def _aborted(log: ServerLog, died: tuple[int, re.Match[str]] | None, number: int
         return Verdict(
             State.ABORTED_DECODING,
             f"A scheduler aborted (SIGABRT) after the server was ready. {cause}Try again with "
-            "SGLANG_USE_AITER_AR=0, then with --disable-cuda-graph, to see which of them it needs.",
+            f"{log.server.all_reduce.name}=0, then with --disable-cuda-graph, to see which of them "
+            "it needs.",
             advisories,
             rank=rank,
             line=line,

@@ -16,8 +16,9 @@ from graph_probe import library
 from graph_probe.device import Device, RuntimeFacts, check_gfx
 from graph_probe.exit_codes import ExitCode, ProbeError
 from graph_probe.supervisor import Ended, Supervisor
+from image_servers import Server
 
-_PACKAGES = ("sglang", "torch", "triton", "amd-aiter", "transformers")
+_PACKAGES = ("torch", "triton", "transformers")
 _SECONDS = 120.0
 
 
@@ -30,8 +31,8 @@ class Machine:
     versions: dict[str, str]
 
 
-def describe(backend: str, gfx: str | None) -> Machine:
-    """Raises ProbeError: no runtime, no real GPU, the wrong gfx, or no SGLang to start."""
+def describe(backend: str, gfx: str | None, server: Server) -> Machine:
+    """Raises ProbeError: no runtime, no real GPU, the wrong gfx, or no server to start."""
     runtime, devices = _ask(backend)
     if runtime.is_stand_in:
         raise ProbeError(
@@ -44,13 +45,13 @@ def describe(backend: str, gfx: str | None) -> Machine:
             "Not run: no GPU. The HIP runtime here is on emulated GPUs: no server runs there.",
         )
     check_gfx(list(devices), gfx)
-    if not _has_launcher():
+    if not _has_launcher(server):
         raise ProbeError(
             ExitCode.NO_SERVER,
-            "There is no sglang/launch_server.py in this Python: install SGLang, or run this in "
-            "an image that has it.",
+            f"There is no {server.launcher.replace('.', '/')}.py in this Python: install "
+            f"{server.title}, or run this in an image that has it.",
         )
-    return Machine(runtime, devices, _versions())
+    return Machine(runtime, devices, _versions(server))
 
 
 def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:
@@ -79,19 +80,20 @@ def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:
     raise ProbeError(ExitCode.PROBE_DEFECT, "The process for the runtime ended without a word.")
 
 
-def _has_launcher() -> bool:
-    """Whether `python -m sglang.launch_server` exists, found without importing anything."""
+def _has_launcher(server: Server) -> bool:
+    """Whether the module that is run exists, found without importing anything."""
+    package, *below = server.launcher.split(".")
     try:
-        found = importlib.util.find_spec("sglang")
+        found = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return False
     places = found.submodule_search_locations or [] if found else []
-    return any(Path(place, "launch_server.py").is_file() for place in places)
+    return any(Path(place, *below).with_suffix(".py").is_file() for place in places)
 
 
-def _versions() -> dict[str, str]:
+def _versions(server: Server) -> dict[str, str]:
     found = {}
-    for name in _PACKAGES:
+    for name in (*server.distributions.values(), *_PACKAGES):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -74,7 +74,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="graph-probe serve",
-        description="Starts SGLang with captured graphs and without, at every tensor-parallel "
+        description="Starts the server with captured graphs and without, at every tensor-parallel "
         "size that the visible GPUs allow, and compares what the two answer. Arguments after "
         "-- go to the servers.",
     )

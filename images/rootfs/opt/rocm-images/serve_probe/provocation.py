@@ -1,6 +1,6 @@
 """Failures that are provoked in the unmodified server, to see that each is judged as what it is.
 
-injection/sitecustomize.py makes them, in the server's own processes; nothing of SGLang is changed
+injection/sitecustomize.py makes them, in the server's own processes; nothing of it is changed
 on disk. `query-relaxed` is the control: the same thread, opted out, must harm nothing.
 """
 
@@ -18,6 +18,7 @@ INJECTION = Path(__file__).parent / "injection"
 KIND, RANK, PERIOD = "SERVE_PROBE_PROVOKE", "SERVE_PROBE_RANK", "SERVE_PROBE_PERIOD"
 TRIGGER = "SERVE_PROBE_TRIGGER"
 ROOTS = "SERVE_PROBE_ROOTS"
+SERVER = "SERVE_PROBE_SERVER"
 """Provokes nothing: has the roots of each captured graph counted."""
 HELD = "serve-probe holds a capture open for ever"
 """What the injection writes when it hangs: from then on the server is given little time."""

@@ -1,7 +1,7 @@
-"""Starts one SGLang server and ends it, with everything that it started.
+"""Starts one inference server and ends it, with everything that it started.
 
 The server leads a session of its own; the kernel kills it when this program ends, however that
-happens (PR_SET_PDEATHSIG), and SGLang's own processes end with their launcher.
+happens (PR_SET_PDEATHSIG), and the server's own processes end with their launcher.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from serve_probe.server_log import READY
 from serve_probe.verdict import Ending
 
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +55,7 @@ class Servers:
                 kill_session(session)
 
 
-class Server:
+class RunningServer:
     """One server. Used as a context manager; nothing of it is left when that is left."""
 
     def __init__(
@@ -79,7 +78,7 @@ class Server:
             )
         servers.started(self._process.pid)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> RunningServer:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,9 +117,6 @@ class Server:
                 self._overdue = True
                 return False
             time.sleep(_POLL_SECONDS)
-
-    def wait_until_ready(self, seconds: float) -> bool:
-        return self.wait_for(READY, seconds)
 
     def wait_for_end(self, seconds: float) -> bool:
         """Whether it ended, by itself, within that time. Raises Stopped."""

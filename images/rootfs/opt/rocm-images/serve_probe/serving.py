@@ -9,24 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from image_servers import Server
 from serve_probe import provocation
 from serve_probe.checks import Run
 from serve_probe.client import Client, RequestFailed
 from serve_probe.judge import judge
 from serve_probe.provocation import Provocation
-from serve_probe.server import Server, Servers, free_port
+from serve_probe.server import RunningServer, Servers, free_port
 from serve_probe.server_log import ServerLog
 from serve_probe.traffic import PROMPTS, converse
 
 PACKAGES = Path(__file__).parent.parent
-# Chosen for a model that no tuned kernel knows; prompts repeat, and a cached prefix would make a
-# repeated prompt another computation.
-_ARGUMENTS = (
-    *("--attention-backend", "triton", "--sampling-backend", "pytorch"),
-    *("--random-seed", "42", "--disable-radix-cache", "--host", "127.0.0.1"),
-)
-_CACHE_LIMIT = ("--max-total-tokens", "131072")
-_EAGER = ("--disable-cuda-graph",)
 _VISIBLE = {"hip": "HIP_VISIBLE_DEVICES", "cuda": "CUDA_VISIBLE_DEVICES"}
 HANG_SECONDS = 20.0
 _TOKENS_WHILE_TRIGGERED = 3000
@@ -34,11 +27,12 @@ _TOKENS_WHILE_TRIGGERED = 3000
 
 @dataclass(frozen=True)
 class Place:
-    """Where servers run: the model and the logs, on which backend, with what else they are given.
+    """Where servers run: which one, the model, the logs, the backend, what else they are given.
 
     `ready_seconds` is how long a server may take to become ready.
     """
 
+    server: Server
     model: Path
     logs: Path
     backend: str
@@ -51,16 +45,14 @@ def run_plain(
 ) -> Run:
     """One server as it is, asked everything; `roots`: its graphs are looked at. Raises Stopped."""
     name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
-    arguments = () if graph else _EAGER
     environment = {provocation.ROOTS: "1"} if roots else {}
-    return _run(servers, place, name, tensor_parallel, graph, arguments, environment)
+    return _run(servers, place, name, tensor_parallel, graph, (), environment)
 
 
 def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
     """A server whose captures are held open beside NCCL work that is not done. Raises Stopped."""
     environment = {provocation.KIND: "race"}
-    arguments = ("--cuda-graph-backend-prefill", "disabled")
-    name = f"tp{tensor_parallel}-race"
+    name, arguments = f"tp{tensor_parallel}-race", place.server.race_arguments
     return _run(servers, place, name, tensor_parallel, True, arguments, environment)
 
 
@@ -101,28 +93,29 @@ def _run(
     provoked: Provocation | None = None,
     trigger: Path | None = None,
 ) -> Run:
-    port = free_port()
+    port, said = free_port(), place.server.log
+    limited = not (provoked and provoked.unlimited)
     command = [
-        *(sys.executable, "-m", "sglang.launch_server", "--model-path", str(place.model)),
-        *("--tp", str(tensor_parallel), "--port", str(port), *_ARGUMENTS),
-        *(() if provoked and provoked.unlimited else _CACHE_LIMIT),
-        # On CUDA the all-reduce is named at this level only.
-        *(("--log-level", "debug") if place.backend == "cuda" and tensor_parallel > 1 else ()),
+        *(
+            sys.executable,
+            *place.server.command(str(place.model), tensor_parallel, port, "127.0.0.1"),
+        ),
+        *place.server.probe_arguments(place.backend, tensor_parallel, graph, limited),
         *arguments,
         *place.extra,
     ]
     answers, problem, stop = None, "", None
-    told = _environment(environment)
-    with Server(servers, command, told, place.logs / f"{name}.log") as server:
+    told = _environment({provocation.SERVER: place.server.name, **environment})
+    with RunningServer(servers, command, told, place.logs / f"{name}.log") as server:
         if provoked and provoked.injected == "hang-in-capture":
             server.wait_for(provocation.HELD, place.ready_seconds)
-            ready = server.wait_until_ready(HANG_SECONDS)
+            ready = server.wait_for(said.ready, HANG_SECONDS)
         else:
-            ready = server.wait_until_ready(place.ready_seconds)
+            ready = server.wait_for(said.ready, place.ready_seconds)
         ready_seconds = server.seconds if ready else None
         client = Client(port)
         if ready and provoked and provoked.while_decoding and trigger:
-            _fail_while_decoding(server, client, trigger)
+            _fail_while_decoding(server, said.decoding, client, trigger)
         elif ready:
             try:
                 answers = converse(client)
@@ -136,8 +129,8 @@ def _run(
     return Run(
         graph,
         tensor_parallel,
-        judge(text, ending),
-        ServerLog(text),
+        judge(text, ending, place.server),
+        ServerLog(text, place.server),
         answers,
         problem,
         ready_seconds,
@@ -146,7 +139,9 @@ def _run(
     )
 
 
-def _fail_while_decoding(server: Server, client: Client, trigger: Path) -> None:
+def _fail_while_decoding(
+    server: RunningServer, decoding: str, client: Client, trigger: Path
+) -> None:
     """Trigger the failure while a long answer is being made, and wait for the server's end."""
 
     def ask() -> None:
@@ -157,7 +152,7 @@ def _fail_while_decoding(server: Server, client: Client, trigger: Path) -> None:
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    server.wait_for("Decode batch", HANG_SECONDS)
+    server.wait_for(decoding, HANG_SECONDS)
     trigger.touch()
     server.wait_for_end(HANG_SECONDS * 3)
     asking.join(HANG_SECONDS)

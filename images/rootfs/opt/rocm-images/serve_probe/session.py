@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from graph_probe.exit_codes import MEANING, ExitCode
-from graph_probe.judgement import read_setting
 from serve_probe import report
 from serve_probe.captured_graphs import captured_graphs
 from serve_probe.checks import Run, check_pair, check_run
@@ -53,7 +52,7 @@ class Session:
         machine = self.findings.machine
         assert machine is not None
         if self.place.backend == "hip":
-            self.findings.all_reduce = read_setting(os.environ).all_reduce.value
+            self.findings.all_reduce = self.place.server.all_reduce.chosen(os.environ).name
         count = len(machine.devices)
         if self.options.provoke:
             self._provoke(visible_gpus(self.place.backend, count, os.environ))

@@ -1,6 +1,6 @@
 """Writes the tiny model that the server is given: seeded random weights, 12 MB, no download.
 
-Random, never SGLang's dummy weights: those lie within 1e-3 of zero, greedy decoding falls into a
+Random, never a server's dummy weights: those lie within 1e-3 of zero, greedy decoding falls into a
 cycle of two tokens, and an all-reduce that drops a rank's part goes unseen (measured: 192 of 192
 tokens unchanged; with weights of the usual size 1 of 192 stayed).
 """

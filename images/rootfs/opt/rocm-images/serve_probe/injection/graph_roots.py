@@ -1,6 +1,6 @@
 """Counts the roots and the nodes of every graph that torch captures, while its capture is open.
 
-Started by sitecustomize.py, beside which it lies, in the scheduler processes of an SGLang server.
+Started by sitecustomize.py, beside which it lies, in the scheduler processes of a server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Provokes one failure inside the processes of an SGLang server, races it, or looks at its graphs.
+"""Provokes one failure inside the processes of a server, races it, or looks at its graphs.
 
 Python imports this by its name at the start of every process of the server, because
 this folder is in its PYTHONPATH; SERVE_PROBE_PROVOKE and SERVE_PROBE_ROOTS say what to do.
@@ -17,6 +17,9 @@ import threading
 import time
 from pathlib import Path
 
+from image_servers import server_of
+
+SERVER = server_of(os.environ.get("SERVE_PROBE_SERVER"))
 KIND = os.environ.get("SERVE_PROBE_PROVOKE", "")
 PERIOD = float(os.environ.get("SERVE_PROBE_PERIOD", "0.001"))
 RANK = os.environ.get("SERVE_PROBE_RANK")
@@ -123,7 +126,7 @@ def allocate():
 def device_in_use():
     """The number of the GPU that this process holds tensors on, None while it holds none."""
     torch = sys.modules.get("torch")
-    if torch is None or "sglang.srt.model_executor.model_runner" not in sys.modules:
+    if torch is None or SERVER.model_module not in sys.modules:
         return None
     try:
         if not torch.cuda.is_initialized():
@@ -231,7 +234,7 @@ def start():
     elif KIND in of_capture:
         after_import("torch.cuda.graphs", in_capture(of_capture[KIND]))
     elif KIND == "missing-rank":
-        after_import("sglang.srt.distributed.parallel_state", missing_rank)
+        after_import(SERVER.groups_module, missing_rank)
     elif KIND == "race":
         from held_captures import Race
 

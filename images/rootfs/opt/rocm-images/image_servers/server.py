@@ -1,0 +1,120 @@
+"""What the pipeline and the programs in an image must know of an inference server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class AllReduce(NamedTuple):
+    """The custom all-reduce that a server would take, and a warning about how it was asked for."""
+
+    name: str
+    """AllReduceVariable.on or .off."""
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class AllReduceVariable:
+    """The environment variable that chooses the custom all-reduce, and how the server reads it."""
+
+    name: str
+    default: str
+    """What it is taken for where it is not set."""
+    on: str
+    """Whose all-reduce a true value selects; it is the one that the capture bug is about."""
+    off: str
+    """Whose a false value selects."""
+    titles: Mapping[str, str]
+    """Both, as texts name them."""
+    dispatch: str
+    """The function of the server that is to decide by it."""
+    since: str
+    """The first release that reads it."""
+
+    def chosen(self, environment: Mapping[str, str]) -> AllReduce:
+        """Lower-cased, "true" or "1" is true, "false" or "0" false, anything else false too."""
+        value = environment.get(self.name, self.default).lower()
+        if value in ("true", "1"):
+            return AllReduce(self.on, None)
+        if value in ("false", "0"):
+            return AllReduce(self.off, None)
+        return AllReduce(
+            self.off,
+            f"{self.name}={environment[self.name]!r} is no boolean; it is taken for false. "
+            "Write 1 or 0.",
+        )
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """The lines of a server's log that decide. Patterns are searched line by line."""
+
+    ready: str
+    graceful: str
+    """Said before a clean end."""
+    rank: re.Pattern[str]
+    """Its group 1 is the tensor-parallel rank that a line is of."""
+    capture_begin: re.Pattern[str]
+    """Groups: the phase (`decode`, `prefill`), the sizes."""
+    capture_end: re.Pattern[str]
+    """Groups: the phase, the seconds that it took."""
+    capture_progress: re.Pattern[str]
+    """Groups: a key of `progress_phase`, the size that is captured."""
+    progress_phase: Mapping[str, str]
+    decoding: str
+    """In each line about decoding."""
+    decode_graph: re.Pattern[str]
+    """Group 1 is True where the decoding was a graph's replay."""
+    all_reduces: tuple[tuple[str, str], ...]
+    """Whose all-reduce a text shows; the first that is there counts."""
+    rank_died: re.Pattern[str]
+    """A process of a rank ended. Groups: `rank` or `child`, and `status`."""
+    rank_failed: str
+    """A process of a rank says that it failed."""
+    gives_up: str
+    """The launcher ends its own processes, itself too."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One inference server; `name` is its key in matrix.yaml, and of its folder of templates."""
+
+    name: str
+    title: str
+    """As texts name it."""
+    package: str
+    """Its import package."""
+    launcher: str
+    """The module of it that is run."""
+    distributions: Mapping[str, str]
+    """Source in matrix.yaml -> the Python distribution that is built from it."""
+    kernels: Mapping[str, tuple[str, ...]]
+    """Whose kernels are compiled for one GPU -> the import packages that hold them."""
+    wheel_stages: tuple[str, ...]
+    """Stages whose /wheels are installed for one GPU: a part each, templates/servers/NAME/STAGE.j2,
+    or templates/parts/STAGE.j2 where servers share it."""
+    all_reduce: AllReduceVariable
+    log: LogLines
+    port: int
+    """That it serves on unless it is told otherwise."""
+    command: Callable[[str, int, int, str], list[str]]
+    """The words after `python3` that serve a model: by its place, the GPUs, the port, the host."""
+    probe_arguments: Callable[[str, int, bool, bool], list[str]]
+    """What is added to have a tiny model answer the same way each time.
+
+    By the backend (`hip` or `cuda`), the GPUs, whether it captures graphs, whether its cache is
+    kept small.
+    """
+    race_arguments: tuple[str, ...] = ()
+    """What leaves it the captures of decode alone."""
+    also_built: tuple[tuple[str, ...], ...] = ()
+    """Distributions that come without a version of their own; of each group one is there."""
+    prebuilt: str | None = None
+    """The key of `kernels` that would compile for minutes at the first request, were it empty."""
+    model_module: str = ""
+    """A module of it that only its processes with a model import."""
+    groups_module: str = ""
+    """The module whose GroupCoordinator.all_reduce is that of every process group."""

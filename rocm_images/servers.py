@@ -1,0 +1,17 @@
+"""The inference servers: the package that images carry, as the pipeline reads it.
+
+A server's module lies in images/rootfs/opt/rocm-images/image_servers/, its part of the recipe in
+templates/servers/NAME/, its sources and settings in matrix.yaml. docs/servers.md shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rocm_images.places import ROOTFS
+
+sys.path.append(str(ROOTFS / "opt" / "rocm-images"))
+
+from image_servers import DEFAULT, SERVERS, Server, server_of
+
+__all__ = ["DEFAULT", "SERVERS", "Server", "server_of"]
