@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rocm_images.plan.cells import Cell
 
 FOLDER = Path(__file__).resolve().parent
+SOURCES = FOLDER / "sources"
 TAG_SUFFIX = "-rehearsal"
 
 # What every rehearsed image says of itself, beside what its base's label makes it inherit.
@@ -87,13 +88,10 @@ class Rehearsal:
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that replace a cell's base and sources by stand-ins."""
-        sources = FOLDER / "sources"
-        return {
-            cell.base_image: f"docker-image://{base_reference(matrix, cell.rocm)}",
-            "sglang-src": str(sources / "sglang"),
-            "aiter-src": str(sources / "aiter"),
-            "rustup-src": str(sources / "rustup"),
-        }
+        base = f"docker-image://{base_reference(matrix, cell.rocm)}"
+        folders = {name: SOURCES / name.removesuffix("-src") for name in cell.pins}
+        there = {name: str(folder) for name, folder in folders.items() if folder.is_dir()}
+        return {cell.base_image: base, **there}
 
     def programs(self) -> Mapping[str, str]:
         """The private engine's programs too: cosign is among them."""

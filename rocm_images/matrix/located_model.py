@@ -53,7 +53,7 @@ _WRONG_TYPES = {
 def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
     """One sentence, with its position, for one error that pydantic found."""
     loc = tuple(part for part in details["loc"] if part != "[key]")
-    where = _as_written(document.data, loc)
+    where = as_written(document.data, loc)
     name = where[-1] if where else "the file"
     kind = details["type"]
     on_key = kind == "extra_forbidden" or details["loc"][-1:] == ("[key]",)
@@ -71,7 +71,7 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
     return Problem(*document.position(where, key=on_key), sentence)
 
 
-def _as_written(data: Any, loc: KeyPath) -> KeyPath:
+def as_written(data: Any, loc: KeyPath) -> KeyPath:
     """The path without the numbers that stand for one value where a list was expected."""
     where: list[str | int] = []
     for part in loc:

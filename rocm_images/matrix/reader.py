@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
 from packaging.version import Version
 
 from rocm_images.errors import MatrixError, Problem, closest
-from rocm_images.matrix.located_model import read_model
+from rocm_images.matrix.located_model import as_written, read_model
 from rocm_images.matrix.located_yaml import KeyPath
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Matrix, Ranges, Variant
 from rocm_images.servers import SERVERS
 
 Found = Iterator[tuple[KeyPath, str]]
@@ -34,7 +34,7 @@ def read(path: Path, check_cells: Callable[[Matrix], Found]) -> Matrix:
     hint = "name an existing file with --matrix, or begin one by `python build.py init`"
     matrix, document = read_model(path, Matrix, MatrixError, hint=hint)
     problems = [
-        Problem(*document.position(where, key=True), sentence)
+        Problem(*document.position(as_written(document.data, where), key=True), sentence)
         for where, sentence in _check(matrix, check_cells)
     ]
     if problems:
@@ -44,7 +44,7 @@ def read(path: Path, check_cells: Callable[[Matrix], Found]) -> Matrix:
 
 def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
     """Problems that no single value shows."""
-    servers = list(_check_servers(matrix))
+    servers = [*_check_servers(matrix), *_check_variants(matrix)]
     yield from servers
     yield from _check_names(matrix)
     yield from _check_channels(matrix)
@@ -74,6 +74,26 @@ def _check_servers(matrix: Matrix) -> Found:
                     f"{source.version!r} makes no tag: write it without + and !, and without a v "
                     "before it",
                 )
+
+
+def _check_variants(matrix: Matrix) -> Found:
+    """Variants that no cell can take."""
+    for name, server in matrix.servers.items():
+        named: dict[KeyPath, Sequence[Variant]] = {("extra",): server.extra or ()}
+        for kind in ("sources", "downloads", "packages", "env"):
+            named |= {(kind, key): variants for key, variants in getattr(server, kind).items()}
+        for where, variants in named.items():
+            place = ("servers", name, *where)
+            for index, variant in enumerate(variants):
+                if index and variants[index - 1].fits == Ranges():
+                    yield (*place, index), "never taken: the variant before it fits every cell"
+                for position, arch in enumerate(variant.fits.archs):
+                    if arch not in matrix.archs:
+                        sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
+                        yield (*place, index, "for", "archs", position), sentence
+                if variant.fits.server and where == ("sources", name):
+                    sentence = "never taken: this is what the version of the server is chosen by"
+                    yield (*place, index, "for", "server"), sentence
 
 
 def _check_names(matrix: Matrix) -> Found:

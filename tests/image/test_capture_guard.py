@@ -81,12 +81,12 @@ def test_as_it_is_the_image_runs_without_the_guard(image: ImageUnderTest, run: P
 
 @pytest.mark.device
 @pytest.mark.guarded
-def test_with_the_guard_aiter_all_reduce_passes_on_the_unsafe_runtime(
+def test_with_the_guard_the_all_reduce_of_the_bug_passes_on_the_unsafe_runtime(
     image: ImageUnderTest, host: Host
 ) -> None:
     # Without the guard the same run ends with 10: test_graph_probe.
-    parts = "run --only capture decode"
-    code, found = probed(host, image, parts, SGLANG_USE_AITER_AR="1", CAPTURE_GUARD="1")
+    parts, asked = "run --only capture decode", {image.cell.server.all_reduce.name: "1"}
+    code, found = probed(host, image, parts, **asked, CAPTURE_GUARD="1")
     assert code == PASS, found["sentence"]
     assert found["decode"]["watchdog"] is True
     assert (found["guard"]["loaded"], found["guard"]["verdict"]) == (True, "holds")

@@ -88,10 +88,11 @@ def test_replayed_graphs_give_what_eager_gives(image: ImageUnderTest, run: Probe
     assert run.found["replay"]["verdict"] == "replays-right", run.found["replay"]
 
 
-def test_aiter_all_reduce_by_hand_is_refused_where_the_runtime_is_unsafe(
+def test_the_all_reduce_of_the_bug_by_hand_is_refused_where_the_runtime_is_unsafe(
     image: ImageUnderTest, probe: Probe
 ) -> None:
-    done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="1")
+    asked = {image.cell.server.all_reduce.name: "1"}
+    done = probe("run", "--only", "capture", **asked)
     assert done.code == (UNSAFE_NOT_MITIGATED if image.cell.captures_are_unsafe else PASS)
 
 
@@ -103,7 +104,8 @@ def test_a_watchdog_kills_the_decode_exactly_where_the_runtime_is_unsafe(
 
 
 def test_all_reduce_off_on_a_safe_runtime_is_a_warning(image: ImageUnderTest, probe: Probe) -> None:
-    done = probe("run", "--only", "capture", SGLANG_USE_AITER_AR="0")
+    asked = {image.cell.server.all_reduce.name: "0"}
+    done = probe("run", "--only", "capture", **asked)
     assert done.code == PASS
     assert bool(done.found["judgement"]["warning"]) is not image.cell.captures_are_unsafe
 

@@ -14,6 +14,7 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine
 from rocm_images.lock.file import Lock, locked_contexts, read
 from rocm_images.lock.update import moved_bases
+from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 
 
@@ -48,7 +49,8 @@ def test_a_build_on_a_locked_base_takes_its_digest_wherever_the_tag_is(
     site.run()
     site.push(site.older, "moved")
     lock = read(site.lock) if locked else Lock(schema_number="1", bases={}, sources={})
-    contexts = locked_contexts(lock, load(site.folder / "matrix.yaml"), site.older)
+    sources = cells_of(load(site.folder / "matrix.yaml"))[0].sources
+    contexts = locked_contexts(lock, site.older, sources)
     # The Dockerfile names the tag alone, as the rendered ones do.
     folder = site.folder / "context"
     folder.mkdir()

@@ -25,9 +25,11 @@ def matrix_of_its_own(folder: Path) -> Path:
     """
     version = f"0.5.{uuid.uuid4().int % 10**9}"
     text = (PROJECT / "matrix.yaml").read_text()
-    text = re.sub(r"(ref: v0\.5\.21\n    version: )0\.5\.21", rf"\g<1>{version}", text)
+    text = re.sub(r"(ref: v0\.5\.21\n +version: )0\.5\.21", rf"\g<1>{version}", text)
     # The stand-ins of these pins are on no index.
-    text = re.sub(r"(?ms)^packages:\n.*?^# The environment", "packages: {}\n# The env", text)
+    text = re.sub(
+        r"(?ms)^    packages:\n.*?^    # The environment", "    packages: {}\n    # The env", text
+    )
     path = folder / "matrix.yaml"
     path.write_text(text)
     return path

@@ -2,7 +2,7 @@
 
 For the programs in an image and for the pipeline that builds it, so: standard library only. To add
 one, write a module like sglang.py, name it here, give it its recipe in templates/servers/NAME/, and
-its sources in matrix.yaml. docs/servers.md shows how.
+its sources in matrix.yaml. docs/servers.md shows it.
 """
 
 from image_servers.server import AllReduce, AllReduceVariable, LogLines, Server

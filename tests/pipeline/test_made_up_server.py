@@ -1,0 +1,166 @@
+"""A second server is one module, one folder of templates and one block of matrix.yaml."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rocm_images.engine.connect import Engine
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+NAME = "made-up"
+MODULE = '''
+"""A made-up server."""
+
+import re
+
+from image_servers.server import AllReduceVariable, LogLines, Server
+
+NOTHING = re.compile("(?!)")
+MADE_UP = Server(
+    name="made-up",
+    title="Made-up",
+    package="made_up",
+    launcher="made_up.serve",
+    distributions={"made-up": "made-up"},
+    kernels={},
+    wheel_stages=(),
+    all_reduce=AllReduceVariable(
+        name="MADE_UP_AITER",
+        default="false",
+        on="aiter",
+        off="made-up",
+        titles={"aiter": "AITER", "made-up": "Made-up"},
+        dispatch="choose",
+        since="1.0",
+    ),
+    port=8000,
+    command=lambda model, gpus, port, host: ["-m", "made_up.serve", model],
+    probe_arguments=lambda backend, gpus, graphs, limited: [],
+    log=LogLines(
+        "ready", "bye", NOTHING, NOTHING, NOTHING, NOTHING, {}, "", NOTHING, (), NOTHING, "", ""
+    ),
+)
+'''
+WHEEL = """\
+FROM base AS wheel
+RUN {{ clock }} --mount=type=bind,from=made-up-src,target=/src,rw . /run/clock/clock && cd /src \\
+ && /opt/venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+"""
+DEPS = """\
+RUN {{ clock }} --mount=type=bind,from=wheel,source=/wheels,target=/wheels . /run/clock/clock \\
+ && /opt/venv/bin/python -m pip install --no-deps --no-index /wheels/*.whl \\
+ && forget_files /wheels/*.whl
+"""
+PACKAGE = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "made-up"
+version = "1.0"
+"""
+SOURCE = """\
+import os
+
+
+def choose():
+    return "aiter" if os.environ.get("MADE_UP_AITER", "false") == "1" else "made-up"
+"""
+BLOCK = """\
+  made-up:
+    repository: made-up-rocm
+    title: Made-up for AMD GPUs
+    sources:
+      made-up: {git: https://example.org/made-up.git, ref: v1.0, version: 1.0, why: a test}
+    packages:
+      triton:
+        version: 3.7.0+amd.rocm7.2.0.git89002410
+        index: https://pypi.amd.com/triton/release/rocm-7.2.0/simple/
+        why: the base's
+      pyelftools: {version: "0.33", index: https://pypi.org/simple/, why: for the doctor}
+    env:
+      MADE_UP_AITER: {value: 1, why: a test}
+"""
+ADVISED = "      SGLANG_USE_AITER_AR: 0\n    why: >-\n      hipEventQuery"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout in which nothing is changed but what the document names."""
+    folder = tmp_path_factory.mktemp("made-up-server") / "checkout"
+    files = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(files, cwd=PROJECT, capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((PROJECT / name).read_bytes())
+            (folder / name).chmod((PROJECT / name).stat().st_mode)
+    (folder / ".cache").symlink_to(PROJECT / ".cache")
+    servers = folder / "images/rootfs/opt/rocm-images/image_servers"
+    (servers / "made_up.py").write_text(MODULE)
+    with (servers / "__init__.py").open("a") as file:
+        file.write(
+            "\nfrom image_servers.made_up import MADE_UP\n\nSERVERS[MADE_UP.name] = MADE_UP\n"
+        )
+    recipe = folder / "templates/servers/made-up"
+    recipe.mkdir()
+    (recipe / "wheel.j2").write_text(WHEEL)
+    (recipe / "deps.j2").write_text(DEPS)
+    matrix = folder / "matrix.yaml"
+    text = matrix.read_text().replace("\nservers:\n", f"\nservers:\n{BLOCK}", 1)
+    # Both servers choose their all-reduce by one advisory.
+    assert text.count(ADVISED) == 1
+    matrix.write_text(text.replace(ADVISED, f"      MADE_UP_AITER: 0\n{ADVISED}"))
+    return folder
+
+
+def build_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "build.py", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def planned(folder: Path, *words: str) -> list[dict[str, object]]:
+    done = build_py(folder, "plan", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def test_it_is_planned_beside_the_other_and_meant_where_it_is_named(checkout: Path) -> None:
+    servers = {str(cell["server"]) for cell in planned(checkout)}
+    assert servers == {"sglang"}
+    assert {str(cell["server"]) for cell in planned(checkout, "--server", "all")} == {
+        "sglang",
+        NAME,
+    }
+    cells = {str(cell["cell"]): cell for cell in planned(checkout, "--server", NAME)}
+    assert cells["made-up-942-rocm7.2.0"]["all_reduce"] == "made-up"
+    assert cells["made-up-942-rocm7.2.2"]["all_reduce"] == "aiter"
+    assert cells["made-up-942-rocm7.2.2"]["tags"] == ["v1.0-rocm722-mi30x", "v1.0-mi30x"]
+
+
+def test_it_is_rendered_built_and_doctored(
+    checkout: Path, tmp_path: Path, running_engine: Engine
+) -> None:
+    assert build_py(checkout, "render").returncode == 0
+    dockerfile = (checkout / "images/made-up-942-rocm7.2.2/Dockerfile").read_text()
+    assert "sglang" not in dockerfile.split("LABEL")[0].lower().replace("sgl-project/sglang#", "")
+    (tmp_path / "made_up").mkdir()
+    (tmp_path / "made_up/__init__.py").write_text(SOURCE)
+    (tmp_path / "pyproject.toml").write_text(PACKAGE)
+    choice = ("--server", NAME, "--arch", "942", "--base", "7.2.2", "--rehearse")
+    done = build_py(checkout, *choice, "--context", f"made-up-src={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (cell,) = json.loads((checkout / "build/summary.json").read_text())["cells"]
+    assert (cell["cell"], cell["result"]) == ("made-up-942-rocm7.2.2", "done")

@@ -1,0 +1,172 @@
+"""A cell takes the first variant that fits it, and is refused where none does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocm_images.errors import MatrixError
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.explain import explain
+from rocm_images.plan.load import load
+
+MatrixFile = Callable[..., Path]
+AITER = """\
+      aiter:
+        git: https://example.org/aiter.git
+        ref: c16d44b93a528b2a4bfd6d8d3409116d465872a9
+        version: 0.1.19
+        why: a reason
+"""
+SERVER = """\
+      sglang:
+        git: https://example.org/sglang.git
+        ref: v0.5.21
+        version: 0.5.21
+        why: a reason
+"""
+TRITON = """\
+    packages:
+      triton:
+        - {for: {rocm: "<7.2.1"}, version: "1", index: https://example.org/, why: a reason}
+        - {for: {rocm: ">=7.2.1"}, version: "2", index: https://example.org/, why: a reason}
+"""
+
+
+def aiter(*variants: str) -> str:
+    """The source with variants, each `for` and a version."""
+    text = "      aiter:\n"
+    for number, ranges in enumerate(variants):
+        text += f"        - for: {{{ranges}}}\n" if ranges else "        - why: another\n"
+        text += f"          git: https://example.org/aiter.git\n          ref: r{number}\n"
+        text += f"          version: 0.{number}\n"
+        text += "          why: a reason\n" if ranges else ""
+    return text
+
+
+def cells(path: Path) -> dict[str, Cell]:
+    return {cell.name.removeprefix("sglang-"): cell for cell in cells_of(load(path))}
+
+
+def taken(found: dict[str, Cell], source: str) -> dict[str, str]:
+    return {name: cell.sources[source].version for name, cell in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "first"),
+    [
+        ('rocm: "<7.2.1"', {"942-rocm7.2.0", "950-rocm7.2.0"}),
+        ("archs: [942]", {"942-rocm7.2.0", "942-rocm7.2.2"}),
+        ('archs: [942], rocm: ">7.2.0"', {"942-rocm7.2.2"}),
+        ('python: "<3.11"', {"942-rocm7.2.0", "942-rocm7.2.2", "950-rocm7.2.0", "950-rocm7.2.2"}),
+        ('python: ">=3.11"', set()),
+        ('torch: ">=2.11"', set()),
+        ('server: ">=0.5.22"', set()),
+        ('server: "==0.5.21", torch: "<2.11", archs: [950]', {"950-rocm7.2.0", "950-rocm7.2.2"}),
+    ],
+)
+def test_the_first_variant_all_of_whose_ranges_hold_is_taken(
+    matrix_file: MatrixFile, ranges: str, first: set[str]
+) -> None:
+    found = taken(cells(matrix_file((AITER, aiter(ranges, "")))), "aiter")
+    assert {name for name, version in found.items() if version == "0.0"} == first
+    assert set(found.values()) <= {"0.0", "0.1"}
+
+
+def test_a_cell_that_no_variant_fits_is_refused_with_its_place_and_what_it_is(
+    matrix_file: MatrixFile,
+) -> None:
+    path = matrix_file((AITER, aiter('rocm: ">=7.2.1"', "archs: [950]")))
+    with pytest.raises(MatrixError) as caught:
+        load(path)
+    (problem,) = caught.value.problems
+    line = path.read_text().splitlines()[problem.line - 1]
+    assert line == "      aiter:"
+    assert "'aiter' fits sglang-942-rocm7.2.0 (rocm 7.2.0, python 3.10, " in problem.sentence
+    assert "add one whose `for` does" in problem.sentence
+
+
+def test_every_part_that_fits_nothing_is_said_at_once(matrix_file: MatrixFile) -> None:
+    none = 'torch: ">=3"'
+    extra = ("      name: srt_hip\n", f"      name: srt_hip\n      for: {{{none}}}\n")
+    with pytest.raises(MatrixError) as caught:
+        load(matrix_file((AITER, aiter(none)), extra))
+    assert len(caught.value.problems) == 2
+    assert all("and 3 other cells" in problem.sentence for problem in caught.value.problems)
+
+
+def test_what_is_excluded_needs_no_variant(matrix_file: MatrixFile) -> None:
+    excluded = ("advisories:\n", "exclude: [{base: 7.2.0, why: x}]\nadvisories:\n")
+    path = matrix_file((AITER, aiter('rocm: ">=7.2.1"')), excluded)
+    assert set(cells(path)) == {"942-rocm7.2.2", "950-rocm7.2.2"}
+
+
+def test_the_servers_version_is_chosen_first_and_names_the_tag(matrix_file: MatrixFile) -> None:
+    newer = SERVER.replace("0.5.21", "0.5.23").replace(
+        "sglang:\n        git", "sglang:\n        - git"
+    )
+    newer = newer.replace("\n        ", "\n          ").replace("          - git", "        - git")
+    newer += '          for: {rocm: ">=7.2.1"}\n        - git: https://example.org/sglang.git\n'
+    newer += "          ref: v0.5.21\n          version: 0.5.21\n          why: a reason\n"
+    found = cells(matrix_file((SERVER, newer), (AITER, aiter('server: ">=0.5.22"', ""))))
+    assert taken(found, "sglang")["942-rocm7.2.2"] == "0.5.23"
+    assert found["942-rocm7.2.2"].tags[0] == "v0.5.23-rocm722-mi30x"
+    assert found["942-rocm7.2.0"].tags[0] == "v0.5.21-rocm720-mi30x"
+    assert taken(found, "aiter") == {name: "0.0" if "7.2.2" in name else "0.1" for name in found}
+
+
+def test_pins_and_settings_follow_ranges_too(matrix_file: MatrixFile) -> None:
+    setting = "        value: 1\n        why: a reason\n"
+    only = (
+        f"{setting}      OTHER:\n        for: {{archs: [950]}}\n        value: 7\n        why: w\n"
+    )
+    found = cells(matrix_file(("    extra:\n", f"{TRITON}    extra:\n"), (setting, only)))
+    for name, cell in found.items():
+        assert cell.packages["triton"].version == ("1" if "7.2.0" in name else "2")
+        assert cell.env.get("OTHER") == ("7" if cell.arch == "950" else None)
+    assert "triton==1 (from https://example.org/), for rocm <7.2.1" in explain(
+        found["942-rocm7.2.0"]
+    )
+
+
+def test_an_advisory_is_about_the_sources_that_a_cell_is_built_from(
+    matrix_file: MatrixFile,
+) -> None:
+    ranged = ('rocm: "<7.2.1"', 'sources: {aiter: ">=0.1"}')
+    found = cells(matrix_file((AITER, aiter("archs: [942]", "")), ranged))
+    for cell in found.values():
+        assert bool(cell.advisories) is (cell.arch == "950")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "sentence"),
+    [
+        (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "did you mean '942'"),
+        (AITER, aiter("", 'rocm: ">7"'), '        - for: {rocm: ">7"}', "never taken: the variant"),
+        (
+            "        version: 0.5.21\n",
+            '        version: 0.5.21\n        for: {server: ">1"}\n',
+            '        for: {server: ">1"}',
+            "chosen by",
+        ),
+        ("version: 0.5.21", "version: 0.5.21+rocm", "        version: 0.5.21+rocm", "makes no tag"),
+        ("version: 0.5.21", "version: v0.5.21", "        version: v0.5.21", "makes no tag"),
+        ("version: 0.5.21", "version: 1!0.5.21", "        version: 1!0.5.21", "makes no tag"),
+        ("        ref: v0.5.21\n", "        reff: x\n", "        reff: x", "did you mean 'ref'"),
+        (AITER, "      aiter: []\n", "      aiter: []", "list is empty"),
+        ("  sglang:\n    repo", "  sgland:\n    repo", "  sgland:", "did you mean 'sglang'"),
+        ('rocm: "<7.2.1"', "sources: {aitre: <1}", "      sources: {aitre: <1}", "mean 'aiter'"),
+        ('rocm: "<7.2.1"', "servers: [vlm]", "      servers: [vlm]", "unknown inference server"),
+    ],
+)
+def test_what_can_never_hold_is_said_where_it_stands(
+    matrix_file: MatrixFile, old: str, new: str, line: str, sentence: str
+) -> None:
+    path = matrix_file((old, new))
+    with pytest.raises(MatrixError) as caught:
+        load(path)
+    lines = path.read_text().splitlines()
+    said = [(lines[p.line - 1], p.sentence) for p in caught.value.problems]
+    assert any(line == where and sentence in what for where, what in said), said
