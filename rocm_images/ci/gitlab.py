@@ -32,7 +32,7 @@ def child_pipeline(
 
 
 def _job(one: CellWork, options: str, push: str | None) -> dict[str, Any]:
-    cell = f"--arch {one.cell.arch} --base {one.cell.rocm}"
+    cell = f"--server {one.cell.server.name} --arch {one.cell.arch} --base {one.cell.rocm}"
     script = ["make environment", f"{_BUILD} {cell} {options}".rstrip()]
     if push is not None:
         script.append(f"{_BUILD} push {cell} {push}".rstrip())

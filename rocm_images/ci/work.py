@@ -27,6 +27,7 @@ class CellWork:
         """What machines read of it."""
         return {
             "cell": self.cell.name,
+            "server": self.cell.server.name,
             "arch": self.cell.arch,
             "base": self.cell.rocm,
             "gfx": self.cell.gfx,

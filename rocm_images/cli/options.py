@@ -108,9 +108,10 @@ matrix_option = click.option(
     "--matrix",
     "matrix_path",
     type=click.Path(path_type=Path),
+    envvar="ROCM_IMAGES_MATRIX",
     default=PROJECT / "matrix.yaml",
     show_default="matrix.yaml in this folder" if INSTALLED else "matrix.yaml beside build.py",
-    help="The matrix file.",
+    help="The matrix file; $ROCM_IMAGES_MATRIX, where set.",
 )
 server_option = click.option(
     "--server",

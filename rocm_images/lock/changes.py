@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rocm_images.errors import InputError, closest
 from rocm_images.lock.file import SCHEMA, Lock, is_commit, source_key
 from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Wanted:
 
 
 def wanted_of(matrix: Matrix) -> tuple[Wanted, ...]:
-    """What the matrix needs resolved, bases first, in the order of the file."""
+    """What the cells of the matrix need resolved, bases first, in the order of the file."""
     names: dict[tuple[str, bool], list[str]] = {}
-    for version, base in matrix.bases.items():
-        names.setdefault((base.image, False), []).append(version)
-    for server in matrix.servers.values():
-        for name, variants in server.sources.items():
-            for source in variants:
-                names.setdefault((source_key(source), True), []).append(name)
+    cells = cells_of(matrix)
+    for cell in cells:
+        names.setdefault((cell.base_image, False), []).append(cell.rocm)
+    for cell in cells:
+        for name, source in cell.sources.items():
+            names.setdefault((source_key(source), True), []).append(name)
     return tuple(
         Wanted(key, (*dict.fromkeys(named), key), git) for (key, git), named in names.items()
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import four_cells
 import pytest
 
 from registry import PROGRAM, Registry
@@ -28,6 +29,10 @@ from rocm_images.smoke import emulator
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
+
+
+# What build.py is called with here, wherever a test names no other.
+os.environ["ROCM_IMAGES_MATRIX"] = str(four_cells.PATH)
 
 
 def pytest_configure() -> None:

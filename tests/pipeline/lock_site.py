@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import PROJECT, Answer, run_build_py
+import four_cells
+
+from conftest import Answer, run_build_py
 from registry import Registry
 from rocm_images.engine.connect import Engine
 from rocm_images.lock.file import read
@@ -83,7 +85,7 @@ class Site:
         return read(self.lock).entries
 
     def write_matrix(self, *replacements: tuple[str, str]) -> None:
-        text = (PROJECT / "matrix.yaml").read_text()
+        text = four_cells.PATH.read_text()
         for old, new in ((OLDER, self.older), (NEWER, self.newer), *replacements):
             assert old in text
             text = text.replace(old, new)

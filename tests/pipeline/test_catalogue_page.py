@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from four_cells import MATRIX
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from made_up_catalogue import SECOND, catalogue, entry
@@ -15,11 +16,9 @@ from rehearsal.unpacked_programs import browser as unpacked_browser
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import page as rendered
 from rocm_images.plan.cells import cells_of
-from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = PROJECT / "build" / "screenshots"
-MATRIX = load(PROJECT / "matrix.yaml")
 CATALOGUE = catalogue(MATRIX)
 IMAGES = {(image.arch, image.rocm): image for image in CATALOGUE.images}
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}

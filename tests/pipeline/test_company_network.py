@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import docker
+import four_cells
 import pytest
 import trustme
 
@@ -24,7 +25,7 @@ def matrix_of_its_own(folder: Path) -> Path:
     So no image is up to date, and no step that asks for packages comes from the cache.
     """
     version = f"0.5.{uuid.uuid4().int % 10**9}"
-    text = (PROJECT / "matrix.yaml").read_text()
+    text = four_cells.PATH.read_text()
     text = re.sub(r"(ref: v0\.5\.21\n +version: )0\.5\.21", rf"\g<1>{version}", text)
     # The stand-ins of these pins are on no index.
     text = re.sub(

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import docker
 import pytest
+from four_cells import MATRIX
 
 from conftest import PROJECT, Answer, run_build_py, run_in, run_on_gpus
 from rehearsal.bases import base_reference, make_laboratory
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.connect import Engine
-from rocm_images.plan.load import load
 from rocm_images.smoke import emulator
 
 CELL = "sglang-942-rocm7.2.2"
@@ -104,7 +104,7 @@ def test_in_the_image_as_it_is_amds_runtime_is_safe(
 
 def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engine: Engine) -> None:
     # The base alone: no probe of ours is in it, and nothing sets the switch.
-    base = base_reference(load(PROJECT / "matrix.yaml"), "7.2.2")
+    base = base_reference(MATRIX, "7.2.2")
     environment = dict(real_engine.environment)
     answer = run_build_py("probe", base, environment=environment)
     assert answer.code == 4

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import docker
 import pytest
+from four_cells import MATRIX
 
-from conftest import PROJECT, Answer
+from conftest import Answer
 from rehearsal import bases, hip_packages
 from rehearsal.root import root_image
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
-from rocm_images.plan.load import load
 from rocm_images.recipe.labels import IMITATION
 
-MATRIX = load(PROJECT / "matrix.yaml")
 SMALL = "libhiprtc-builtins7"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,7 @@ def build_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "build.py", *words],
         cwd=folder,
+        env={**os.environ, "ROCM_IMAGES_MATRIX": str(folder / "matrix.yaml")},
         capture_output=True,
         text=True,
         timeout=900,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import four_cells
 import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
@@ -79,7 +80,7 @@ def transaction(
     on_step: Callable[[str], None] = lambda text: None,
 ) -> Callable[[], Any]:
     """A publication of all four cells, in this process, that can be watched."""
-    path = PROJECT / "matrix.yaml"
+    path = four_cells.PATH
     matrix = load(path)
     rehearsal = Rehearsal()
     inputs = with_found(rehearsal.engine(), targets_of(rehearsal, path, matrix, cells_of(matrix)))
@@ -322,7 +323,7 @@ def test_rolling_back_brings_the_first_versions_digests_back(
 
     # A second version: the same cell with another label, which is part of the build id.
     matrix = tmp_path / "matrix.yaml"
-    text = (PROJECT / "matrix.yaml").read_text()
+    text = four_cells.PATH.read_text()
     matrix.write_text(text.replace("  title: ", "  title: The second version of ", 1))
     version = ("--matrix", str(matrix))
     built = run_build_py(*cell, "--rehearse", *version)

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import docker
+from four_cells import MATRIX
 
 from conftest import BUILD_PY, PROJECT, Answer, run_build_py
 from interrupted import started
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.plan.cells import cells_of
-from rocm_images.plan.load import load
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 
 CELLS = (
@@ -23,7 +23,6 @@ CELLS = (
     "sglang-950-rocm7.2.0",
     "sglang-950-rocm7.2.2",
 )
-MATRIX = load(PROJECT / "matrix.yaml")
 
 
 def test_one_command_builds_and_tests_every_image(rehearsed: Answer) -> None:

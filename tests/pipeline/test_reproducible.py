@@ -11,19 +11,18 @@ from pathlib import Path
 
 import docker
 import pytest
+from four_cells import MATRIX
 
-from conftest import PROJECT, Answer
+from conftest import Answer
 from layer_differences import differences
 from rehearsal import stand_ins
 from rocm_images.engine.buildx import BuildRequest, Buildx, command
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell, cells_of
-from rocm_images.plan.load import load
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.render import render
 
-MATRIX = load(PROJECT / "matrix.yaml")
 AGAIN = "sglang-rocm:built-again-{}-rehearsal"
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import docker
+import four_cells
 import pytest
 
 from conftest import PROJECT, Answer, run_build_py
@@ -66,7 +67,7 @@ def test_plan_says_what_is_up_to_date_and_what_changed(rehearsed: Answer, tmp_pa
     states = {cell["cell"]: cell["state"] for cell in planned()}
     assert set(states.values()) == {"up to date"}
     matrix = tmp_path / "matrix.yaml"
-    text = (PROJECT / "matrix.yaml").read_text()
+    text = four_cells.PATH.read_text()
     matrix.write_text(text.replace("c16d44b93a528b2a4bfd6d8d3409116d465872a9", "0" * 40))
     # In a rehearsal the sources are stand-ins, so only the Dockerfile changes.
     states = {cell["cell"]: cell["state"] for cell in planned("--matrix", str(matrix))}

@@ -81,7 +81,10 @@ def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None
     pipeline = gitlab.child_pipeline(work[:1], "--jobs 1")
     job = pipeline["sglang-942-rocm7.2.0"]
     assert job["tags"] == ["gfx942"]
-    assert ".venv/bin/python build.py --arch 942 --base 7.2.0 --jobs 1" in job["script"]
+    assert (
+        ".venv/bin/python build.py --server sglang --arch 942 --base 7.2.0 --jobs 1"
+        in job["script"]
+    )
     assert job["stage"] in pipeline["stages"]
     assert not any("push" in command for command in job["script"])
 
@@ -89,8 +92,8 @@ def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None
 def test_a_gitlab_job_pushes_what_it_tested_where_it_is_told_to(work: list[CellWork]) -> None:
     script = gitlab.child_pipeline(work[:1], "", "--key k")["sglang-942-rocm7.2.0"]["script"]
     assert script[1:] == [
-        ".venv/bin/python build.py --arch 942 --base 7.2.0",
-        ".venv/bin/python build.py push --arch 942 --base 7.2.0 --key k",
+        ".venv/bin/python build.py --server sglang --arch 942 --base 7.2.0",
+        ".venv/bin/python build.py push --server sglang --arch 942 --base 7.2.0 --key k",
     ]
 
 

@@ -1,0 +1,38 @@
+"""The matrix of these tests: the project's with two bases, whatever others it has.
+
+One base whose captures are unsafe, and one whose are not, for two archs: so adding a base to the
+project breaks no test and takes none longer.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rocm_images.plan.load import load
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+BASES = ("7.2.0", "7.2.2")
+RECOMMENDED = "    recommended: true\n"
+PATH = PROJECT / "build" / "tests" / "matrix.yaml"
+
+
+def text_of(matrix: str) -> str:
+    """A matrix without its other bases, and with the second one recommended."""
+    found = re.search(r"^bases:\n((?:  .*\n|\n)+)", matrix, re.MULTILINE)
+    assert found
+    blocks = dict(re.findall(r"^  ([\d.]+):\n((?:    .*\n)+)", found[1], re.MULTILINE))
+    kept = {name: blocks[name].replace(RECOMMENDED, "") for name in BASES}
+    kept[BASES[1]] += RECOMMENDED
+    bases = "".join(f"  {name}:\n{block}" for name, block in kept.items())
+    return matrix.replace(found[1], f"{bases}\n")
+
+
+def written() -> Path:
+    """The file, written anew."""
+    PATH.parent.mkdir(parents=True, exist_ok=True)
+    PATH.write_text(text_of((PROJECT / "matrix.yaml").read_text()))
+    return PATH
+
+
+MATRIX = load(written())
