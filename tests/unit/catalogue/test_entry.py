@@ -34,7 +34,7 @@ def test_every_advisory_is_there_and_the_cells_warnings_are_marked(
     assert [issue.id for issue in found.known_issues] == [a.id for a in cell.advisories]
     assert [issue.id for issue in found.warnings] == [a.id for a in cell.warnings]
     assert found.warnings
-    assert not entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2")).warnings
+    assert not entry(cell_named(cells_of(project_matrix), "sglang-950-rocm7.2.2")).warnings
 
 
 def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell: Cell) -> None:

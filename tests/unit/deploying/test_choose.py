@@ -99,7 +99,7 @@ def test_a_name_that_is_not_there_is_said_with_the_closest(known: Catalogue) -> 
 
 def test_notes_say_what_stands_against_an_image(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
-    slow, fast = (cell_named(cells, f"sglang-942-rocm{base}") for base in ("7.2.0", "7.2.2"))
+    slow, fast = (cell_named(cells, f"sglang-950-rocm{base}") for base in ("7.2.0", "7.2.2"))
     assert notes(entry(fast, level=Level.GPU)) == []
     warned = " ".join(notes(entry(slow, level=Level.GPU)))
     assert "hip-event-query" in warned

@@ -23,7 +23,11 @@ DESCRIPTION: dict[str, Any] = {
     "gpus": ["AMD Instinct MI300X"],
     "rocm": "7.2.2",
     "server": "sglang",
-    "versions": {"sglang": "0.5.21", "amd-aiter": "0.1.19"},
+    "versions": {
+        "sglang": "0.5.21",
+        "amd-aiter": "0.1.19",
+        "fast-hadamard-transform": "1.0.4.post1",
+    },
     "packages": {"triton": TRITON, "triton-kernels": "1.0.0+amd"},
     "floor": 3,
     "capture_bug": {"here": False, "free_from": "7.2.1"},
@@ -141,6 +145,7 @@ class MadeUpImage:
         self.add_package("sglang", "0.5.21", "Requires-Dist: triton")
         self.add_package("amd-aiter", "0.1.19")
         self.add_package("sglang-kernel", "0.4.5")
+        self.add_package("fast-hadamard-transform", "1.0.4.post1")
         self.add_package("nvidia-ml-py", "13.0.0")
 
     def _add_libraries(self) -> None:
@@ -159,6 +164,7 @@ class MadeUpImage:
             self.set_kernel(f"aiter/jit/module_{kernel}.so", bundle_for(["gfx942"]),
                             needs=["libc10.so", "libamdhip64.so.7"])  # fmt: skip
         self.set_kernel("sgl_kernel/common_ops.so", bundle_for(["gfx942"]))
+        self.set_kernel("fast_hadamard_transform_cuda.cpython.so", bundle_for(["gfx942"]))
 
     def _add_machine(self) -> None:
         self.set_gpus(90402, 90402)

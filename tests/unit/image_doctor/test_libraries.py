@@ -38,7 +38,7 @@ def test_no_prebuilt_kernel_fails_even_without_a_floor(made: MadeUpImage) -> Non
 def test_libraries_that_torch_and_rocm_bring_are_found(made: MadeUpImage) -> None:
     check = libraries.check_shared_libraries(made.image)
     assert check.status is Status.PASS
-    assert check.found.startswith("4 libraries")
+    assert check.found.startswith("5 libraries")
 
 
 def test_a_library_that_is_nowhere_fails_with_its_name_and_user(made: MadeUpImage) -> None:

@@ -36,7 +36,9 @@ def test_the_cells_of_new_bases_are_planned(matrix: str) -> None:
         for arch in ("942", "950"):
             cell = cells[f"sglang-{arch}-rocm{base}"]
             assert cell["all_reduce"] == "aiter"
-            assert (cell["capture_guard"], cell["warnings"]) == (False, [])
+            # Known of the runtimes up to 7.2.3 on MI300X alone.
+            corrupted = ["replay-corrupted"] if (arch, base) == ("942", "7.2.3") else []
+            assert (cell["capture_guard"], cell["warnings"]) == (False, corrupted)
             # The advisory of 7.2.4 alone is told by its range.
             assert ("device-name" in cell["advisories"]) is (base == "7.2.4")
 
@@ -54,9 +56,11 @@ def test_the_image_of_a_new_base_passes_the_doctor(
     check = runtime.check_hip_runtime(made.image)
     assert (check.status, made.image.facts.rocm) == (Status.PASS, base)
     assert "HIP 7.2.53211 (ROCm 7.2.1 to 7.2.4)" in check.found
-    # As the image has it, AITER's all-reduce is on, and there is nothing to warn of.
+    # As the image has it, AITER's all-reduce is on, and of that there is nothing to warn.
     assert made.environment["SGLANG_USE_AITER_AR"] == "1"
-    assert {check.status for check in preflight.check_machine(made.image)} == {Status.PASS}
+    checks = preflight.check_machine(made.image)
+    warned = {check.name for check in checks if check.status is not Status.PASS}
+    assert warned == ({"advisory-replay-corrupted"} if base == "7.2.3" else set())
 
     made.set_torch_runtime(HIP_OF_7_2_0)
     assert runtime.check_hip_runtime(made.image).status is Status.FAIL

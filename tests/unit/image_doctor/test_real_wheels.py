@@ -1,13 +1,8 @@
-"""Real wheels from PyPI: SGLang's source is read rightly, and so are real HIP libraries.
-
-They are downloaded once, into .cache/wheels.
-"""
+"""Real wheels from PyPI: SGLang's source is read rightly, and so are real HIP libraries."""
 
 from __future__ import annotations
 
 import mmap
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -16,30 +11,7 @@ import pytest
 from image_doctor.offload_bundle import read_library
 from image_doctor.variable import examine
 from image_servers import SERVERS
-
-CACHE = Path(__file__).parents[3] / ".cache" / "wheels"
-
-
-@pytest.fixture(scope="session")
-def wheel_cache() -> Path:
-    """Where downloaded wheels are kept."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    return CACHE
-
-
-def downloaded(cache: Path, name: str, version: str, python: str) -> Path:
-    """The wheel for 64-bit Linux and one version of Python, which need not be this one."""
-    pattern = f"{name}-{version}-*.whl"
-    if not list(cache.glob(pattern)):
-        platforms = ("any", "manylinux_2_24_x86_64", "manylinux_2_28_x86_64")
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
-        command += ["--quiet", "--no-deps", "--only-binary=:all:", f"--python-version={python}"]
-        command += [f"--platform={platform}" for platform in (*platforms, "manylinux_2_34_x86_64")]
-        command += [f"--dest={cache}", f"{name}=={version}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-    (wheel,) = cache.glob(pattern)
-    return wheel
+from real_wheels import downloaded
 
 
 @pytest.mark.parametrize(
@@ -53,26 +25,24 @@ def downloaded(cache: Path, name: str, version: str, python: str) -> Path:
     ],
 )
 def test_sglang_from_0_5_5_post3_on_has_the_variable_with_the_default_true(
-    wheel_cache: Path, version: str, python: str
+    version: str, python: str
 ) -> None:
-    finding = examine(downloaded(wheel_cache, "sglang", version, python), SERVERS["sglang"])
+    finding = examine(downloaded("sglang", version, python), SERVERS["sglang"])
     assert finding.problem is None
     assert finding.default is True
     assert [read.function for read in finding.reads] == ["dispatch_custom_allreduce"]
     assert finding.reads[0].file.endswith("device_communicators/custom_all_reduce.py")
 
 
-def test_sglang_before_0_5_5_post3_has_it_not(wheel_cache: Path) -> None:
-    finding = examine(downloaded(wheel_cache, "sglang", "0.5.5.post2", "3.10"), SERVERS["sglang"])
+def test_sglang_before_0_5_5_post3_has_it_not() -> None:
+    finding = examine(downloaded("sglang", "0.5.5.post2", "3.10"), SERVERS["sglang"])
     assert finding.problem == "nothing reads SGLANG_USE_AITER_AR"
 
 
 @pytest.mark.parametrize("library", ["rocm64", "rocm70", "rocm72"])
-def test_the_code_objects_of_a_real_hip_library_are_all_read(
-    wheel_cache: Path, tmp_path: Path, library: str
-) -> None:
+def test_the_code_objects_of_a_real_hip_library_are_all_read(tmp_path: Path, library: str) -> None:
     # Compiled by AMD's clang for many GPUs, compressed in two versions of the format.
-    wheel = downloaded(wheel_cache, "bitsandbytes", "0.50.2", "3.12")
+    wheel = downloaded("bitsandbytes", "0.50.2", "3.12")
     with zipfile.ZipFile(wheel) as opened:
         path = opened.extract(f"bitsandbytes/libbitsandbytes_{library}.so", tmp_path)
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as so:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,11 @@ from rocm_images.build.options import parse_build_args
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 from rocm_images.recipe.render import render
+
+PROJECT = Path(__file__).resolve().parents[3]
+OF_AITER = {"aiter-ar-slot", "aiter-allgather", "dsa-indexer", "expandable-segments"}
 
 
 @pytest.fixture(scope="module")
@@ -114,20 +120,32 @@ def test_an_older_base_warns_of_what_only_a_newer_one_fixes(
     texts: dict[str, str], project_matrix: Matrix
 ) -> None:
     warned = {c.name: [a.id for a in c.warnings] for c in cells_of(project_matrix)}
-    assert warned["sglang-942-rocm7.2.0"] == ["hip-event-query", "roctracer", "dispatch-segv"]
-    assert warned["sglang-942-rocm7.2.2"] == []
+    of_7_2_0 = ["hip-event-query", "roctracer", "dispatch-segv"]
+    assert warned["sglang-950-rocm7.2.0"] == of_7_2_0
+    assert warned["sglang-942-rocm7.2.0"] == [of_7_2_0[0], "replay-corrupted", *of_7_2_0[1:]]
+    assert warned["sglang-942-rocm7.2.2"] == ["replay-corrupted"]
+    assert warned["sglang-950-rocm7.2.2"] == []
     label = 'rocm-serving-images.warnings="hip-event-query roctracer dispatch-segv"'
-    assert label in texts["sglang-942-rocm7.2.0"]
-    assert '"id": "roctracer"' in texts["sglang-942-rocm7.2.0"]
+    assert label in texts["sglang-950-rocm7.2.0"]
+    assert '"id": "roctracer"' in texts["sglang-950-rocm7.2.0"]
 
 
 @pytest.mark.parametrize(
     ("cell", "variable", "value"),
     [
-        ("sglang-942-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", None),
+        # RCCL asks for new firmware of either GPU.
+        ("sglang-942-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", "1"),
         ("sglang-950-rocm7.2.0", "HSA_NO_SCRATCH_RECLAIM", "1"),
         ("sglang-950-rocm7.2.2", "HSA_ENABLE_IPC_MODE_LEGACY", "1"),
-        ("sglang-942-rocm7.2.2", "SGLANG_USE_AITER_AG", "0"),
+        # Its AITER has the fix.
+        ("sglang-942-rocm7.2.2", "SGLANG_USE_AITER_AG", None),
+        ("sglang-942-rocm7.2.2", "SGLANG_USE_AITER_AR", "1"),
+        # SGLang limits it to CUDA.
+        ("sglang-942-rocm7.2.2", "SGLANG_ENABLE_WAR_BARRIER", None),
+        # Nothing reads it.
+        ("sglang-942-rocm7.2.2", "SGLANG_DISABLE_CUDNN_CHECK", None),
+        ("sglang-942-rocm7.2.0", "DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING", None),
+        ("sglang-942-rocm7.2.4", "DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING", "0"),
         ("sglang-942-rocm7.2.2", "NCCL_MIN_NCHANNELS", None),
     ],
 )
@@ -159,3 +177,51 @@ def test_a_new_base_has_the_guard_by_the_advisorys_range(project_matrix: Matrix)
     matrix = project_matrix.model_copy(update={"bases": bases})
     found = {cell.rocm: cell.capture_guard for cell in cells_of(matrix)}
     assert found == {"7.1.1": True, "7.2.1": False}
+
+
+@pytest.mark.parametrize(
+    ("aiter", "advisories"),
+    [
+        (
+            "0.1.19.post2",
+            {"aiter-ar-slot", "aiter-allgather", "dsa-indexer", "expandable-segments"},
+        ),
+        # c16d44b: the fix of expandable-segments is in it, the others' is not.
+        ("0.1.19.post3.dev139+gc16d44b93", {"aiter-ar-slot", "aiter-allgather", "dsa-indexer"}),
+        # acf8fdf9, which PEP 440 puts before the release that has the fix, too.
+        ("0.1.22.dev120+gacf8fdf93", set()),
+        ("0.1.22", set()),
+    ],
+)
+def test_what_an_aiter_has_and_has_not_follows_from_its_version(
+    tmp_path: Path, aiter: str, advisories: set[str]
+) -> None:
+    text = (PROJECT / "matrix.yaml").read_text()
+    pin = "        version: 0.1.22.dev120+gacf8fdf93\n"
+    assert text.count(pin) == 1
+    path = tmp_path / "matrix.yaml"
+    path.write_text(text.replace(pin, f"        version: {aiter}\n"))
+    cells = {cell.name: cell for cell in cells_of(load(path))}
+    one, other = cells["sglang-942-rocm7.2.2"], cells["sglang-950-rocm7.2.2"]
+    assert OF_AITER & {advisory.id for advisory in one.advisories} == advisories
+    # The slot is gfx942's.
+    assert OF_AITER & {a.id for a in other.advisories} == advisories - {"aiter-ar-slot"}
+    assert one.all_reduce == ("sglang" if "aiter-ar-slot" in advisories else "aiter")
+    assert other.all_reduce == "aiter"
+    wanted = {"1"} if "dsa-indexer" in advisories else {None}
+    assert {
+        cell.env.get("SGLANG_DISABLE_AITER_FUSED_FP8_DSA_INDEXER") for cell in (one, other)
+    } == wanted
+
+
+@pytest.mark.parametrize(
+    ("release", "affected"),
+    [("7.1.1", False), ("7.2.0", True), ("7.2.3", True), ("7.2.4", False), ("7.13.0", False)],
+)
+def test_corrupted_replays_are_said_of_the_releases_that_showed_them(
+    with_bases: Callable[..., Path], release: str, affected: bool
+) -> None:
+    cells = {cell.name: cell for cell in cells_of(load(with_bases(release)))}
+    for arch in ("942", "950"):
+        warned = {advisory.id for advisory in cells[f"sglang-{arch}-rocm{release}"].warnings}
+        assert ("replay-corrupted" in warned) is (affected and arch == "942")

@@ -67,12 +67,13 @@ class Image:
         return found
 
     def shared_objects(self, *packages: str) -> list[Path]:
-        """All .so files below some import packages, sorted."""
+        """All .so files below some import packages, and those that are one themselves, sorted."""
         if self.site_packages is None:
             return []
         found: set[Path] = set()
         for package in packages:
-            for path in (self.site_packages / package).rglob("*.so*"):
+            inside = (self.site_packages / package).rglob("*.so*")
+            for path in (*inside, *self.site_packages.glob(f"{package}.*.so")):
                 if path.is_file() and re.search(r"\.so(\.\d+)*$", path.name):
                     found.add(path)
         return sorted(found)

@@ -63,12 +63,20 @@ SGLANG = Server(
     title="SGLang",
     package="sglang",
     launcher="sglang.launch_server",
-    distributions={"sglang": "sglang", "aiter": "amd-aiter"},
+    distributions={
+        "sglang": "sglang",
+        "aiter": "amd-aiter",
+        "fast-hadamard-transform": "fast-hadamard-transform",
+    },
     # The kernels' distribution was renamed.
     also_built=(("sglang-kernel", "sgl-kernel"),),
-    kernels={"AITER": ("aiter", "aiter_meta"), "sgl-kernel": ("sgl_kernel",)},
+    kernels={
+        "AITER": ("aiter", "aiter_meta"),
+        "sgl-kernel": ("sgl_kernel",),
+        "fast-hadamard-transform": ("fast_hadamard_transform_cuda",),
+    },
     prebuilt="AITER",
-    wheel_stages=("aiter", "sgl-kernel"),
+    wheel_stages=("aiter", "sgl-kernel", "fast-hadamard-transform"),
     # Source: sglang/srt/distributed/device_communicators/custom_all_reduce.py. The default is that
     # of every release that reads the variable, up to 0.5.23.
     all_reduce=AllReduceVariable(

@@ -1,0 +1,138 @@
+"""What the recipe says of SGLang's and transformers' real wheels, which PyPI has."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from image_doctor.variable_reads import find_reads
+from real_wheels import downloaded
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.recipe.render import render
+
+# Who reads the variables that are not SGLang's: torch's Inductor, HIP and CLR, ROCr and RCCL.
+OTHERS = ("TORCHINDUCTOR_", "HIP_", "DEBUG_HIP_", "HSA_")
+
+
+def mend_script(matrix: Matrix) -> str:
+    """The script of the stage `mends`."""
+    (_, text), *_ = render(matrix, cells_of(matrix)[:1])
+    found = re.search(r"<<'MEND' /mend.py\n(.*?)^MEND$", text, re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def mended(matrix: Matrix, packages: Path) -> subprocess.CompletedProcess[str]:
+    script = packages.parent / "mend.py"
+    script.write_text(mend_script(matrix))
+    return subprocess.run(
+        [sys.executable, str(script)],
+        env={"PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder with SGLang's wheel in it."""
+    folder = tmp_path / "packages"
+    with zipfile.ZipFile(downloaded("sglang", "0.5.21", "3.10")) as wheel:
+        names = [name for name in wheel.namelist() if name.endswith((".json", "METADATA"))]
+        wheel.extractall(folder, names)
+    return folder
+
+
+def with_transformers(packages: Path, version: str) -> Path:
+    with zipfile.ZipFile(downloaded("transformers", version, "3.10")) as wheel:
+        names = [name for name in wheel.namelist() if "dist-info" in name or "dynamic_mod" in name]
+        wheel.extractall(packages, names)
+    return packages / "transformers" / "dynamic_module_utils.py"
+
+
+def test_every_configuration_of_an_mi300x_is_there_for_a_guest_of_one(
+    project_matrix: Matrix, packages: Path
+) -> None:
+    plain = set(packages.rglob("*AMD_Instinct_MI300X*.json"))
+    assert len(plain) == 20
+    done = mended(project_matrix, packages)
+    assert done.returncode == 0, done.stderr
+    for path in plain:
+        guest = path.with_name(path.name.replace("MI300X", "MI300X_VF"))
+        assert guest.read_bytes() == path.read_bytes()
+    assert len(set(packages.rglob("*MI300X*.json"))) == 2 * len(plain)
+
+
+@pytest.mark.parametrize("version", ["5.12.1", "5.13.0"])
+def test_transformers_is_mended_where_it_needs_it(
+    project_matrix: Matrix, packages: Path, version: str
+) -> None:
+    path = with_transformers(packages, version)
+    before = path.read_text()
+    done = mended(project_matrix, packages)
+    assert done.returncode == 0, done.stderr
+    after = path.read_text()
+    assert (before != after) is (version == "5.12.1")
+    assert "_file).resolve()" not in after
+    ast.parse(after)
+
+
+def test_a_transformers_that_is_not_what_was_known_ends_the_build(
+    project_matrix: Matrix, packages: Path
+) -> None:
+    path = with_transformers(packages, "5.12.1")
+    path.write_text(path.read_text().replace("Path(source_file).resolve()", "Path(other)"))
+    done = mended(project_matrix, packages)
+    assert done.returncode == 1
+    assert "Path(source_file).resolve() is not in" in done.stderr
+
+
+def versions(matrix: Matrix) -> Iterator[tuple[str, str, set[str]]]:
+    """Of each SGLang: its version, a Python of its cells, every variable that is set there."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    for cell in cells_of(matrix):
+        python, names = found.setdefault(cell.version, (cell.python, set()))
+        names.update(cell.env)
+    for version, (python, names) in found.items():
+        yield version, python, names
+
+
+def test_every_variable_that_is_set_is_read_by_the_server_it_is_set_for(
+    project_matrix: Matrix,
+) -> None:
+    for version, python, names in versions(project_matrix):
+        ours = {name for name in names if not name.startswith(OTHERS)}
+        assert ours
+        assert ours - read_in(downloaded("sglang", version, python), ours) == set(), version
+
+
+def test_a_variable_that_nothing_reads_is_found_out() -> None:
+    wheel = downloaded("sglang", "0.5.21", "3.10")
+    stale = {"SGLANG_DISABLE_CUDNN_CHECK", "SGLANG_USE_AITER_AR"}
+    assert read_in(wheel, stale) == {"SGLANG_USE_AITER_AR"}
+
+
+def read_in(wheel: Path, names: set[str]) -> set[str]:
+    """Those of the variables that a wheel's Python reads."""
+    found: set[str] = set()
+    pattern = re.compile(rf"\b(?:{'|'.join(names)})\b".encode())
+    with zipfile.ZipFile(wheel) as opened:
+        for file in opened.namelist():
+            if not file.endswith(".py") or file.startswith("sglang/test/"):
+                continue
+            content = opened.read(file)
+            here = {match.decode() for match in pattern.findall(content)} - found
+            if here:
+                tree = ast.parse(content)
+                found |= {name for name in here if any(find_reads(file, tree, name))}
+    return found
