@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = PARTS / "emulation"
 PROBE = ROOTFS / "opt" / "rocm-images" / "graph_probe"
-FACTS = PROBE.with_name("image_facts")
+PROBES_OWN = (PROBE, PROBE.with_name("image_facts"), PROBE.with_name("image_servers"))
 REPOSITORY = "rocm-serving-images-emulator"
 MOUNTED_AT = "/opt/emulation"
 LIBRARY = f"{MOUNTED_AT}/libhsa-runtime64.so.1"
@@ -40,7 +40,7 @@ MACHINES = frozenset({"x86_64", "amd64"})
 
 def reference() -> str:
     """The name of the emulator's image; it holds a digest of what it is built from."""
-    parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", PROBE, FACTS)]
+    parts = [files_of(folder) for folder in (FOLDER / "src", FOLDER / "kernels", *PROBES_OWN)]
     files = (FOLDER / "Dockerfile", FOLDER / "Makefile", ROOTFS / "usr/local/bin/graph-probe")
     recipe = [path.read_bytes() for path in files]
     content = repr((parts, recipe))

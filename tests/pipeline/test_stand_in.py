@@ -96,8 +96,9 @@ def test_evidence_names_the_image_the_device_and_what_was_found(rehearsed: Answe
         verdict = "unsafe" if imitated else "safe"
         assert evidence["probe"]["capture"]["verdict"] == verdict
         assert evidence["probe"]["runtime"]["path"].startswith("/opt/rocm/lib/")
-        assert {d["gfx"] for d in evidence["probe"]["devices"]} == {f"gfx{cell[:3]}"}
-        assert f"{level}  2 x gfx{cell[:3]}" in rehearsed.stdout
+        gfx = f"gfx{cell.split('-')[1]}"
+        assert {d["gfx"] for d in evidence["probe"]["devices"]} == {gfx}
+        assert f"{level}  2 x {gfx}" in rehearsed.stdout
 
 
 def test_the_table_says_whose_runtime_was_measured_in_each_image(
