@@ -98,6 +98,20 @@ def test_the_decode_is_right_on_any_number_of_emulated_gpus(
     assert [device["gfx"] for device in found["devices"]] == [gfx] * int(gpus)
 
 
+@pytest.mark.parametrize(("sabotage", "ended"), [((), PASS), (("--sabotage", "wrong-fresh"), 19)])
+def test_fresh_processes_are_compared_with_eager_one_by_one(
+    laboratory: Laboratory, sabotage: tuple[str, ...], ended: int
+) -> None:
+    few = ("--fresh", "2", "--steps", "16", "--batch", "2")
+    code, found = probed(laboratory, "7.2.4", "decode", *few, *sabotage)
+    assert code == ended, found["sentence"]
+    assert found["fresh"][0] == "as eager"
+    assert (found["fresh"][1] == "as eager") is (ended == PASS)
+    assert ("1 of 2, without an error (advisory replay-corrupted)" in found["sentence"]) is bool(
+        sabotage
+    )
+
+
 def test_without_the_emulator_amds_own_hsa_runtime_finds_no_gpu(laboratory: Laboratory) -> None:
     runtime = laboratory.runtime("7.2.4")
     bare = {**runtime.environment, "LD_LIBRARY_PATH": runtime.folder}

@@ -108,7 +108,7 @@ def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engi
     environment = dict(real_engine.environment)
     answer = run_build_py("probe", base, environment=environment)
     assert answer.code == 4
-    assert "capture  safe: all 16 watchdog cases survived" in answer.stdout
+    assert "capture  survives a watchdog: all 16 cases did" in answer.stdout
     assert "replay   WRONG" in answer.stdout
     assert "cure     DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING=0" in answer.stdout
     assert "judged" not in answer.stdout

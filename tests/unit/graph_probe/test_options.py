@@ -31,7 +31,8 @@ def test_batch_sizes_are_any_numbers_and_none_twice() -> None:
 
 def test_every_sabotage_is_an_argument() -> None:
     for kind in Sabotage:
-        assert parse(["run", "--sabotage", kind.value]).sabotage is kind
+        fresh = ["decode", "--fresh", "2"] if kind is Sabotage.WRONG_FRESH else ["run"]
+        assert parse([*fresh, "--sabotage", kind.value]).sabotage is kind
 
 
 @pytest.mark.parametrize(
@@ -146,4 +147,35 @@ def test_an_image_description_without_a_usable_gfx_is_refused(
     Path(image_json["GRAPH_PROBE_IMAGE_JSON"]).write_text(text)
     with pytest.raises(ProbeError, match=r"image\.json") as caught:
         expected_gfx(None, image_json)
+    assert caught.value.code is ExitCode.BAD_ARGUMENTS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "graph_steps", "fresh"),
+    [
+        ([], 1, 1),
+        (["--fresh", "5"], 16, 5),
+        (["--fresh", "2", "--graph-steps", "4"], 4, 2),
+        (["--graph-steps", "32"], 32, 1),
+    ],
+)
+def test_graphs_of_fresh_processes_are_long(
+    arguments: list[str], graph_steps: int, fresh: int
+) -> None:
+    options = parse(["decode", *arguments])
+    assert (options.graph_steps, options.fresh) == (graph_steps, fresh)
+    assert parse(["run"]).fresh == parse(["capture"]).graph_steps == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--steps", "20", "--fresh", "2"], "no multiple of the 16 steps"),
+        (["--sabotage", "wrong-fresh"], "needs --fresh 2"),
+        (["--fresh", "0"], "from 1 to 100"),
+    ],
+)
+def test_what_fresh_processes_cannot_do_is_a_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(ProbeError, match=sentence) as caught:
+        parse(["decode", *arguments])
     assert caught.value.code is ExitCode.BAD_ARGUMENTS

@@ -20,7 +20,7 @@ Outcomes = Callable[..., list[Outcome]]
 
 KEYS = {
     "schema_version", "command", "exit_code", "exit_name", "sentence", "runtime", "devices",
-    "capture", "guard", "replay", "decode", "judgement", "notes", "seconds",
+    "capture", "guard", "replay", "decode", "fresh", "judgement", "notes", "seconds",
 }  # fmt: skip
 
 

@@ -380,8 +380,14 @@ def test_a_stand_in_and_emulated_gpus_are_no_gpu_to_serve_on(
     ("code", "race", "sentence"),
     [(0, "passed", ""), (40, "not-run", "the serve tier failed"), (20, "not-run", "no GPU")],
 )
+@pytest.mark.parametrize(("given", "fresh"), [((), "5"), (("--fresh", "2"), "2")])
 def test_the_race_is_run_with_the_same_arguments_where_servers_work(
-    monkeypatch: pytest.MonkeyPatch, code: int, race: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    race: str,
+    sentence: str,
+    given: tuple[str, ...],
+    fresh: str,
 ) -> None:
     started: list[Sequence[str]] = []
 
@@ -392,11 +398,11 @@ def test_the_race_is_run_with_the_same_arguments_where_servers_work(
         return Tier(name, status, "", 1.0, code if name == "serve" else 0, found)
 
     monkeypatch.setattr(tiers, "_run", run)
-    found = tiers.run_tiers(("--tp", "2"), lambda tier: None, lambda process: None)
+    found = tiers.run_tiers((*given, "--tp", "2"), lambda tier: None, lambda process: None)
     assert (found[3].name, found[3].status) == ("race", race)
     assert sentence in found[3].sentence
     servers = [list(words) for words in started if "serve" in words]
-    assert servers[0] == ["graph_probe", "serve", "--json", "--tp", "2"]
+    assert servers[0] == ["graph_probe", "serve", "--json", "--fresh", fresh, "--tp", "2"]
     assert servers[1:] == (
         [["graph_probe", "serve", "--json", "--race", "--tp", "2"]] if code == 0 else []
     )

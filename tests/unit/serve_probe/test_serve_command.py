@@ -110,6 +110,39 @@ def test_what_a_server_does_wrong_fails_its_own_check(
     assert (done.code, done.failed()) == (code, failed)
 
 
+def test_fresh_servers_that_all_agree_pass(serve: Serve) -> None:
+    done = serve("--tp", "1", "--fresh", "3")
+    assert done.code == 0, done.found["sentence"]
+    (result,) = done.found["sizes"]
+    assert (len(result["fresh"]), result["differing"]) == (2, [])
+    (check,) = (check for check in result["checks"] if check["name"] == "fresh")
+    assert check["found"] == "3 of 3 servers with graphs gave the tokens of eager."
+
+
+def test_one_fresh_server_of_three_that_differs_is_a_corrupted_replay(
+    serve: Serve, tmp_path: Path
+) -> None:
+    done = serve("--tp", "1", "--fresh", "3", how=f"second-differs={tmp_path / 'counted'}")
+    assert (done.code, done.failed()) == (19, {"fresh"})
+    assert done.found["exit_name"] == "replay_corrupted"
+    assert "1 of 3 servers with graphs gave other tokens" in done.found["sentence"]
+    assert "advisory replay-corrupted" in done.found["sentence"]
+    assert done.found["sizes"][0]["differing"] == [2]
+
+
+def test_where_every_fresh_server_differs_graphs_are_wrong_and_no_chance(serve: Serve) -> None:
+    done = serve("--tp", "1", "--fresh", "2", how="eager-differs")
+    assert (done.code, done.failed()) == (11, {"graph-equals-eager", "fresh"})
+    assert done.found["sizes"][0]["differing"] == [1, 2]
+
+
+@pytest.mark.parametrize("other", [["--race"], ["--provoke", "all"]])
+def test_fresh_servers_are_plain_ones(serve: Serve, other: list[str]) -> None:
+    done = serve("--fresh", "2", *other)
+    assert done.code == 2
+    assert "leave out --provoke and --race" in done.found["sentence"]
+
+
 def test_a_server_that_never_becomes_ready_has_hung(serve: Serve) -> None:
     done = serve("--tp", "1", "--ready-timeout", "1", how="never-ready")
     assert done.code == 44

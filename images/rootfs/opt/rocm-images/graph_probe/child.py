@@ -111,6 +111,7 @@ def _decode(
         specification["steps"],
         sabotage,
         channel.phase,
+        specification["graph_steps"],
     )
     channel.send("ready", seconds=time.perf_counter() - started)
     watchdog = channel.instruction()["watchdog"]

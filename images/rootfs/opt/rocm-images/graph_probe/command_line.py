@@ -17,6 +17,7 @@ from graph_probe.findings import Findings
 from graph_probe.judgement import judge
 from graph_probe.options import SERVE, Options, parse
 from graph_probe.replay_cases import ReplayVerdict
+from graph_probe.sabotage import Sabotage
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
 from image_servers import server_of
@@ -43,7 +44,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         command = options.command
-        _run(options, findings)
+        if options.fresh > 1:
+            _run_fresh(options, findings, started)
+        else:
+            _run(options, findings)
         code, sentence = conclude(options, findings)
     except ProbeError as error:
         code, sentence = error.code, error.sentence
@@ -63,6 +67,13 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
     can mend them, and nothing can mend the others."""
     decode, judgement, capture = findings.decode, findings.judgement, findings.capture
     replay = findings.replay
+    wrong = [one.problem for one in findings.fresh if one.problem]
+    if 0 < len(wrong) < len(findings.fresh):
+        return ExitCode.REPLAY_CORRUPTED, (
+            f"{MEANING[ExitCode.REPLAY_CORRUPTED]} {len(wrong)} of {len(findings.fresh)}, without "
+            f"an error (advisory replay-corrupted). The first: {wrong[0]} Serve with "
+            "--disable-cuda-graph."
+        )
     if decode and decode.problem:
         return ExitCode.WRONG_TOKENS, decode.problem
     if judgement:
@@ -88,6 +99,26 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
 
 def _replays_wrong(replay: ReplayVerdict) -> str:
     return f"{MEANING[ExitCode.REPLAY_WRONG]} Wrong: {replay.sentence}."
+
+
+def _run_fresh(options: Options, findings: Findings, started: float) -> None:
+    """The decode in one process after another."""
+    for number in range(1, options.fresh + 1):
+        last = options.sabotage is Sabotage.WRONG_FRESH and number == options.fresh
+        sabotage = Sabotage.WRONG_TOKEN if last else options.sabotage
+        if sabotage is Sabotage.WRONG_FRESH:
+            sabotage = None
+        left = max(options.timeout - (time.monotonic() - started), 0.001)
+        one = Findings()
+        _run(options._replace(sabotage=sabotage, timeout=left), one)
+        assert one.decode is not None
+        findings.fresh.append(one.decode)
+        if number == 1:
+            findings.runtime, findings.devices = one.runtime, one.devices
+            findings.decode, findings.guard_path = one.decode, one.guard_path
+            findings.notes, findings.seconds = one.notes, one.seconds
+    if not options.json:
+        _say(report.fresh_text(findings.fresh))
 
 
 def _run(options: Options, findings: Findings) -> None:

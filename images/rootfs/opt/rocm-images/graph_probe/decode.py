@@ -54,10 +54,12 @@ class Decode:
         steps: int,
         sabotage: Sabotage | None,
         report: Callable[[str], None],
+        graph_steps: int = 1,
     ) -> None:
         self._runtime = runtime
         self._batches, self._steps, self._sabotage = batches, steps, sabotage
-        self._report = report
+        self._report, self._graph_steps = report, graph_steps
+        self._rehearsal_steps = min(steps, -(-_REHEARSAL_STEPS // graph_steps) * graph_steps)
         self._graphs: dict[tuple[int, int], int] = {}
         devices = list(range(len(codes)))
         missing = sabotage is Sabotage.MISSING_RANK
@@ -102,7 +104,7 @@ class Decode:
         return Watchdog(self._runtime, sorted({rank.device for rank in self._ranks}), mode)
 
     def _capture(self, batch: int, rank: Rank, dog: Watchdog | None) -> int:
-        """Captures one step of `rank`, ready to launch and already on the device."""
+        """Captures a graph's steps of `rank`, ready to launch and already on the device."""
         self._report(f"capturing batch {batch} on device {rank.device}")
         runtime, stream = self._runtime, rank.stream
         rank.use()
@@ -114,7 +116,7 @@ class Decode:
                 ExitCode.CAPTURE_FAILED,
                 f"A capture could not begin on device {rank.device}: {error_name(status)}.",
             )
-        sign, by_watchdog = self._record(rank, rank.program(batch), dog)
+        sign, by_watchdog = self._record(rank, rank.program(batch) * self._graph_steps, dog)
         status, graph = runtime.end_capture(stream)
         if by_watchdog or status != SUCCESS or not graph:
             raise ProbeError(
@@ -153,20 +155,20 @@ class Decode:
         return sign, by_watchdog
 
     def _measure(self, batch: int) -> BatchRun:
-        rehearsal = self._passes(batch, _REHEARSAL_ROUND, min(self._steps, _REHEARSAL_STEPS))
+        rehearsal = self._passes(batch, _REHEARSAL_ROUND, self._rehearsal_steps)
         return BatchRun(batch, rehearsal, self._passes(batch, _MEASURED_ROUND, self._steps))
 
     def _passes(self, batch: int, round_number: int, steps: int) -> Passes:
-        tokens = model.prompt(batch, round_number)
+        tokens, launches = model.prompt(batch, round_number), steps // self._graph_steps
         self._report(f"decoding batch {batch} eagerly")
         eager_seconds = self._timed(self._eager_step, batch, tokens, steps)
         eager = [rank.tokens(batch, steps) for rank in self._ranks]
         self._report(f"replaying the graphs of batch {batch}")
         if self._sabotage is Sabotage.WRONG_TOKEN:
             wrong = [(tokens[0] + 1) % model.VOCABULARY, *tokens[1:]]
-            replay_seconds = self._timed(self._replay_step, batch, tokens, steps, wrong)
+            replay_seconds = self._timed(self._replay_step, batch, tokens, launches, wrong)
         else:
-            replay_seconds = self._timed(self._replay_step, batch, tokens, steps)
+            replay_seconds = self._timed(self._replay_step, batch, tokens, launches)
         replay = [rank.tokens(batch, steps) for rank in self._ranks]
         return Passes(eager, replay, eager_seconds, replay_seconds)
 

@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     RUNTIME_CALL_FAILED = 16
     GUARD_FAILED = 17
     REPLAY_WRONG = 18
+    REPLAY_CORRUPTED = 19
     NO_RUNTIME_OR_DEVICE = 20
     WRONG_GFX = 21
     TWO_RUNTIMES = 22
@@ -55,6 +56,7 @@ MEANING: dict[ExitCode, str] = {
         "The capture guard is loaded, and a watchdog thread can kill a graph capture all the same."
     ),
     ExitCode.REPLAY_WRONG: "Replayed graphs gave other values than their kernels compute.",
+    ExitCode.REPLAY_CORRUPTED: "Replayed graphs gave other tokens than eager in some processes.",
     ExitCode.NO_RUNTIME_OR_DEVICE: "There is no usable GPU runtime or no GPU.",
     ExitCode.WRONG_GFX: "The GPU is not of the architecture that the image was built for.",
     ExitCode.TWO_RUNTIMES: "Two different copies of the GPU runtime are loaded at once.",

@@ -48,6 +48,8 @@ class Findings:
     """Of the watchdog cases made through the guard; None where none is loaded."""
     replay: ReplayVerdict | None = None
     decode: DecodeResult | None = None
+    fresh: list[DecodeResult] = field(default_factory=list)
+    """Of each process, where several were asked for; `decode` is that of the first."""
     judgement: Judgement | None = None
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

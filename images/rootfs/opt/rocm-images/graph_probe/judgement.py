@@ -65,18 +65,24 @@ def judge(
     if not safe:
         sentence = (
             f"{custom} is off over a runtime whose captures a watchdog can kill: the risk "
-            f"is reduced, the image is not safe. A base with {cure} is."
+            f"is reduced, not gone. A base with {cure} is free of it."
         )
         return Judgement(name, "mitigated", sentence, odd)
-    guard = "The capture guard is loaded over a runtime that is safe without it."
+    guard = (
+        "The capture guard is loaded over a runtime whose captures survive a watchdog without it."
+    )
     also = guard if guard_holds else None
     if on:
-        sentence = f"{custom} is on over a runtime that is safe for it."
+        sentence = f"{custom} is on over a runtime whose captures survive a watchdog."
         return Judgement(name, "pass", sentence, _joined(odd, also))
     needless = (
-        f"{custom} is off over a safe runtime, which costs speed: {variable.name}=1 is possible."
+        f"{custom} is off over a runtime whose captures survive a watchdog, which costs speed: "
+        f"{variable.name}=1 is possible."
     )
-    sentence = f"The runtime is safe; {variable.titles[variable.off]}'s own all-reduce is used."
+    sentence = (
+        "The runtime's captures survive a watchdog; "
+        f"{variable.titles[variable.off]}'s own all-reduce is used."
+    )
     return Judgement(name, "pass", sentence, _joined(odd, needless, also))
 
 

@@ -11,6 +11,7 @@ from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.sabotage import Sabotage
 
 SERVE = "serve"
+_STEPS_OF_FRESH = 16  # 352 nodes a graph
 
 
 class Options(NamedTuple):
@@ -30,6 +31,10 @@ class Options(NamedTuple):
     watchdog: bool = False
     sabotage: Sabotage | None = None
     only: tuple[str, ...] = ()
+    graph_steps: int = 1
+    """Decode steps in each graph: of a few hundred nodes some runtimes replay what is wrong."""
+    fresh: int = 1
+    """Processes that decode, one after the other."""
 
     @property
     def decodes(self) -> bool:
@@ -60,7 +65,19 @@ def parse(arguments: Sequence[str]) -> Options:
     values = vars(_parser().parse_args(arguments))
     for name in ("batches", "only"):
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
+    fresh = values.setdefault("fresh", 1)
+    values["graph_steps"] = values.get("graph_steps") or (_STEPS_OF_FRESH if fresh > 1 else 1)
     options = Options(**values)
+    if options.steps % options.graph_steps:
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS,
+            f"--steps {options.steps} is no multiple of the {options.graph_steps} steps of each "
+            "graph: change either (--graph-steps).",
+        )
+    if options.sabotage is Sabotage.WRONG_FRESH and fresh < 2:
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS, "The sabotage wrong-fresh needs --fresh 2 or more."
+        )
     if options.sabotage and not options.replays and options.sabotage is Sabotage.WRONG_REPLAY:
         raise _useless("replays")
     if options.sabotage and not options.decodes and options.sabotage is not Sabotage.WRONG_REPLAY:
@@ -117,12 +134,25 @@ def _parser() -> _Parser:
         default=64,
         help="tokens a row (default: 64)",
     )
+    decoding.add_argument(
+        "--graph-steps",
+        type=_number(1, model.MAXIMUM_STEPS),
+        help=f"decode steps in each graph (default: 1; with --fresh {_STEPS_OF_FRESH})",
+    )
     add = commands.add_parser
     add("capture", parents=[common], help="whether a watchdog thread can kill a capture")
     add("replay", parents=[common, breaking], help="whether replays give what they must")
     decode = add("decode", parents=[common, decoding, breaking], help="the graph-captured decode")
     decode.add_argument(
         "--watchdog", action="store_true", help="query events at every step of each capture"
+    )
+    decode.add_argument(
+        "--fresh",
+        type=_number(1, 100),
+        default=1,
+        metavar="N",
+        help="decode in that many processes, one after the other: some runtimes replay graphs "
+        "wrong in one of a few",
     )
     run = add(
         "run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def runtime_text(findings: Findings) -> str:
 def capture_text(verdict: Verdict) -> str:
     total = len(verdict.of_kind(Kind.MUST_SURVIVE))
     if verdict.safe:
-        lines = [f"capture  safe: all {total} watchdog cases survived"]
+        lines = [f"capture  survives a watchdog: all {total} cases did"]
     else:
         lines = [f"capture  UNSAFE: {len(verdict.killed)} of {total} watchdog cases failed"]
         lines += [f"         {_BUG_TEXT[bug]}" for bug in verdict.bugs]
@@ -80,6 +81,13 @@ def decode_text(decode: DecodeResult) -> str:
     return "\n".join(lines)
 
 
+def fresh_text(decodes: Sequence[DecodeResult]) -> str:
+    """In how many processes replay gave what eager gave."""
+    wrong = [str(number) for number, decode in enumerate(decodes, 1) if decode.problem]
+    right = f"{len(decodes) - len(wrong)} of {len(decodes)} processes replayed as eager"
+    return f"fresh    {right}" + (f"; wrong: {', '.join(wrong)}" if wrong else "")
+
+
 def judgement_text(judgement: Judgement) -> str:
     text = f"judged   {judgement.verdict}: {judgement.sentence}"
     return f"{text}\nwarning  {judgement.warning}" if judgement.warning else text
@@ -105,6 +113,7 @@ def as_json(
         "guard": _guard_json(findings),
         "replay": replay_report.as_json(findings.replay) if findings.replay else None,
         "decode": _decode_json(decode) if decode else None,
+        "fresh": [decode.problem or "as eager" for decode in findings.fresh],
         "judgement": {
             "all_reduce": judgement.all_reduce,
             "verdict": judgement.verdict,

@@ -15,6 +15,8 @@ class Sabotage(str, enum.Enum):
     MISSING_RANK = "missing-rank"
     HANG = "hang"
     WRONG_REPLAY = "wrong-replay"
+    WRONG_FRESH = "wrong-fresh"
+    """WRONG_TOKEN in the last of several fresh processes."""
 
 
 def hang() -> None:

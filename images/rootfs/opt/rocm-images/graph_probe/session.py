@@ -65,6 +65,7 @@ class Session:
             "decode": options.decodes,
             "batches": options.batches,
             "steps": options.steps,
+            "graph_steps": options.graph_steps,
             "sabotage": options.sabotage.value if options.sabotage else None,
         }
         self._lead = self._supervisor.start("the runtime and the decode", lead)

@@ -86,6 +86,23 @@ def check_pair(graph: Run, eager: Run) -> list[Check]:
     return [Check("graph-equals-eager", agreement.within, _agreement_text(agreement))]
 
 
+def differing(graphs: Sequence[Run], eager: Run) -> list[int]:
+    """Of several servers with graphs, those by number that gave other tokens than eager."""
+    numbered = enumerate(graphs, 1)
+    return [n for n, run in numbered if run.answers and not check_pair(run, eager)[0].passed]
+
+
+def check_fresh(graphs: Sequence[Run], eager: Run) -> Check:
+    """Every one of several servers with graphs gives the tokens of eager."""
+    wrong = differing(graphs, eager)
+    silent = [n for n, run in enumerate(graphs, 1) if run.answers is None]
+    right = len(graphs) - len(wrong) - len(silent)
+    found = f"{right} of {len(graphs)} servers with graphs gave the tokens of eager"
+    for what, numbers in (("other tokens", wrong), ("no answers", silent)):
+        found += f"; {what}: {', '.join(map(str, numbers))}" if numbers else ""
+    return Check("fresh", not (wrong or silent), f"{found}.")
+
+
 def agree(first: Sequence[Generation], second: Sequence[Generation]) -> Agreement:
     """Compares token by token up to the first that differs; what comes after it is another text.
 

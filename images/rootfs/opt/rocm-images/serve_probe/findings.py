@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from serve_probe.captured_graphs import CapturedGraphs
-from serve_probe.checks import Check, Run
+from serve_probe.checks import Check, Run, differing
 from serve_probe.machine import Machine
 from serve_probe.provocation import Provocation
 
@@ -25,6 +25,17 @@ class SizeResult:
     eager: Run
     checks: tuple[Check, ...]
     graphs: CapturedGraphs | None = None
+    fresh: tuple[Run, ...] = ()
+    """Further servers with graphs, where several were asked for."""
+
+    @property
+    def servers_with_graphs(self) -> tuple[Run, ...]:
+        return (self.graph, *self.fresh)
+
+    @property
+    def differing(self) -> list[int]:
+        """The servers with graphs, by number, whose tokens are not those of eager."""
+        return differing(self.servers_with_graphs, self.eager)
 
 
 @dataclass(frozen=True)

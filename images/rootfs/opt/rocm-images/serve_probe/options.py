@@ -25,6 +25,7 @@ class Options(NamedTuple):
     sizes: tuple[int, ...] | None
     race: bool
     roots: bool
+    fresh: int
     provoke: tuple[Kind, ...]
     jobs: int | None
     logs: Path | None
@@ -55,6 +56,11 @@ def parse(arguments: Sequence[str]) -> Options:
             ExitCode.BAD_ARGUMENTS,
             "--roots looks at the graphs of plain servers: leave out --provoke and --race.",
         )
+    if values["fresh"] > 1 and (provoke or values["race"]):
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS,
+            "--fresh is about plain servers: leave out --provoke and --race.",
+        )
     return Options(
         provoke=provoke,
         sizes=tuple(sorted(set(sizes))) if sizes else None,
@@ -82,6 +88,14 @@ def _parser() -> _Parser:
     add("--tp", type=int, nargs="+", choices=SIZES, metavar="SIZE", help="only these: 1 2 4 8")
     add("--race", action="store_true", help="captures held open beside unfinished NCCL work")
     add("--roots", action="store_true", help="count the roots of each graph that is captured")
+    add(
+        "--fresh",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="that many servers with graphs at each size, one after the other: some runtimes "
+        "replay graphs wrong in one process of a few",
+    )
     add(
         "--provoke",
         nargs="+",
@@ -116,6 +130,12 @@ def _seconds(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 100")
+    return int(text)
 
 
 def _jobs(text: str) -> int:

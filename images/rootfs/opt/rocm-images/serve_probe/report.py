@@ -84,6 +84,8 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
         "graphs": asdict(result.graphs) if result.graphs else None,
         "graph": _run_json(result.graph),
         "eager": _run_json(result.eager),
+        "fresh": [_run_json(run) for run in result.fresh],
+        "differing": result.differing,
     }
 
 

@@ -41,10 +41,19 @@ class Place:
 
 
 def run_plain(
-    servers: Servers, place: Place, tensor_parallel: int, graph: bool, roots: bool = False
+    servers: Servers,
+    place: Place,
+    tensor_parallel: int,
+    graph: bool,
+    roots: bool = False,
+    number: int = 1,
 ) -> Run:
-    """One server as it is, asked everything; `roots`: its graphs are looked at. Raises Stopped."""
+    """One server as it is, asked everything. Raises Stopped.
+
+    `roots`: its graphs are looked at; `number`: which it is of several alike.
+    """
     name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
+    name += f"-{number}" if number > 1 else ""
     environment = {provocation.ROOTS: "1"} if roots else {}
     return _run(servers, place, name, tensor_parallel, graph, (), environment)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from graph_probe.exit_codes import MEANING, ExitCode
 from serve_probe import report
 from serve_probe.captured_graphs import captured_graphs
-from serve_probe.checks import Run, check_pair, check_run
+from serve_probe.checks import Run, check_fresh, check_pair, check_run
 from serve_probe.findings import (
     ProvocationResult,
     ServeFindings,
@@ -67,15 +67,21 @@ class Session:
         roots = self.options.roots
         graph = run_plain(self.servers, self.place, size, graph=True, roots=roots)
         eager = run_plain(self.servers, self.place, size, graph=False)
+        fresh = tuple(
+            run_plain(self.servers, self.place, size, graph=True, number=number)
+            for number in range(2, self.options.fresh + 1)
+        )
         checks = [
             *check_run(graph, self.findings.all_reduce),
             *check_run(eager, self.findings.all_reduce),
             *check_pair(graph, eager),
         ]
+        if fresh:
+            checks.append(check_fresh((graph, *fresh), eager))
         graphs = captured_graphs(graph.log) if roots else None
         if graphs:
             checks.append(graphs.check)
-        result = SizeResult(size, graph, eager, tuple(checks), graphs)
+        result = SizeResult(size, graph, eager, tuple(checks), graphs, fresh)
         self.findings.sizes.append(result)
         self.found(report.size_text(result))
 
@@ -160,10 +166,19 @@ def conclude(findings: ServeFindings) -> tuple[ExitCode, str]:
         return ExitCode.MISJUDGED, f"{MEANING[ExitCode.MISJUDGED]} These: {', '.join(wrong)}."
     runs = [(result.tensor_parallel, result.graph) for result in findings.sizes]
     runs += [(result.tensor_parallel, result.eager) for result in findings.sizes]
+    runs += [(result.tensor_parallel, run) for result in findings.sizes for run in result.fresh]
     runs += [(result.tensor_parallel, result.run) for result in findings.races]
     for size, run in runs:
         if run.verdict.state is not State.READY:
             return EXIT_OF_STATE[run.verdict.state], f"TP {size}: {run.verdict.sentence}"
+    for result in findings.sizes:
+        servers, differ = result.servers_with_graphs, result.differing
+        if 0 < len(differ) < len(servers):
+            return ExitCode.REPLAY_CORRUPTED, (
+                f"TP {result.tensor_parallel}: {len(differ)} of {len(servers)} servers with graphs "
+                "gave other tokens than eager, without an error (advisory replay-corrupted). Serve "
+                "with --disable-cuda-graph."
+            )
     for size, check in findings.failed:
         wrong_tokens = check.name in _TOKEN_CHECKS
         code = ExitCode.WRONG_TOKENS if wrong_tokens else ExitCode.SERVE_CHECK_FAILED

@@ -14,12 +14,16 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 HOW = os.environ.get("STAND_IN", "").split()
 WORDS = sys.argv
 PORT = int(WORDS[WORDS.index("--port") + 1])
 RANKS = int(WORDS[WORDS.index("--tp") + 1])
 EAGER = "--disable-cuda-graph" in WORDS
+# Of several servers with graphs, the second gives other tokens: each adds a line to a file.
+COUNTED = [Path(word.partition("=")[2]) for word in HOW if word.startswith("second-differs=")]
+CORRUPTED = False
 STARTED = "[2026-11-23 20:00:00"
 
 
@@ -55,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def answer(prompt: list[int], count: int, sampled: bool) -> dict[str, object]:
     seed = None if sampled else str(prompt)
+    if CORRUPTED and not sampled:
+        seed = "corrupted" + str(prompt)
     if EAGER and "eager-differs" in HOW and not sampled:
         seed = "other" + str(prompt)
     source = random.Random(seed)
@@ -93,6 +99,12 @@ def stop(*_: object) -> None:
 
 
 def main() -> None:
+    global CORRUPTED
+    for path in [] if EAGER else COUNTED:
+        with path.open("a+") as file:
+            file.write("a server\n")
+            file.seek(0)
+            CORRUPTED = len(file.readlines()) == 2
     signal.signal(signal.SIGTERM, stop)
     say(f"started as {' '.join(WORDS)}")
     if RANKS > 1:
