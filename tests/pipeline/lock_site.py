@@ -12,11 +12,17 @@ import four_cells
 from conftest import Answer, run_build_py
 from registry import Registry
 from rocm_images.engine.connect import Engine
-from rocm_images.lock.file import read
+from rocm_images.lock.file import is_commit, read, source_key
+from rocm_images.plan.cells import cells_of
 
 GIT = "https://github.com/sgl-project/sglang.git"
-AITER = "https://github.com/ROCm/aiter.git"
-AITER_COMMIT = "c16d44b93a528b2a4bfd6d8d3409116d465872a9"
+# Sources that the matrix names by a commit, which need no answer.
+FIXED = {
+    source_key(source): source.ref
+    for cell in cells_of(four_cells.MATRIX)
+    for source in cell.sources.values()
+    if is_commit(source.ref)
+}
 OLDER = "rocm/pytorch:rocm7.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
 NEWER = "rocm/pytorch:rocm7.2.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
 

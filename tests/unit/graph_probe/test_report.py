@@ -120,7 +120,7 @@ def test_a_control_that_survived_is_reported_as_not_enforced(outcomes: Outcomes)
                                  if c.kind is Kind.CONTROL else None))  # fmt: skip
     text = report.capture_text(lax)
     assert text.count("NOT enforced") == 3
-    assert "safe: all 16" in text
+    assert "survives a watchdog: all 16" in text
 
 
 def test_the_version_integer_is_told_as_the_rocm_release_it_belongs_to() -> None:

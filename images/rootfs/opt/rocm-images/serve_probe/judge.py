@@ -85,8 +85,8 @@ def _invalidated(log: ServerLog, number: int) -> Verdict:
         f"A graph capture was invalidated {where}{of_rank}: something in the process made a call "
         "that a capture forbids, such as a watchdog's event query on a HIP runtime that the "
         "advisory hip-event-query is about. Run `graph-probe capture` in this container: if it "
-        "says unsafe, use an image on a newer ROCm; if captures survive a watchdog, look for a library that "
-        "synchronises the device, and tell it by --disable-custom-all-reduce."
+        "says unsafe, use an image on a newer ROCm; if captures survive a watchdog, look for a "
+        "library that synchronises the device, and tell it by --disable-custom-all-reduce."
     )
     return Verdict(
         State.CAPTURE_INVALIDATED,
