@@ -47,13 +47,23 @@ class _Pins:
     stand_ins: tuple[str, ...]
 
     @classmethod
-    def of(cls, matrix: Matrix) -> _Pins:
+    def of(cls, matrix: Matrix, rocm: str) -> _Pins:
         pins = {
             f"{name}=={pin.version}": pin.index
             for server in matrix.servers.values()
             for name, variants in server.packages.items()
             for pin in variants
+            if not pin.leave_out
         }
+        if sdk := matrix.bases[rocm].sdk:
+            # These two and torch hold what the stand-in has of them.
+            made = {"rocm-sdk-core", "rocm-sdk-devel", "torch"}
+            pins |= {f"{n}=={v}": sdk.index for n, v in sdk.packages.items() if n not in made}
+            pins |= {
+                f"{name}-{arch.gfx}=={version}": sdk.index
+                for name, version in sdk.devices.items()
+                for arch in matrix.archs.values()
+            }
         real = tuple(pin for pin, index in pins.items() if index == _PYPI)
         return cls(real, tuple(pin for pin in pins if pin not in real))
 
@@ -83,10 +93,10 @@ def runtime_of(matrix: Matrix, rocm: str) -> HipRuntime | None:
 
 def base_reference(matrix: Matrix, rocm: str) -> str:
     """The name of the stand-in base of a ROCm version; it holds a digest of what goes in."""
-    pins, runtime = _Pins.of(matrix), runtime_of(matrix, rocm)
+    pins, runtime = _Pins.of(matrix, rocm), runtime_of(matrix, rocm)
     # Of two, only the one that is in it counts: a change of the imitation leaves AMD's as it is.
     hip = runtime.packages if runtime else files_of(FOLDER / "hip")
-    content = repr((files_of(FOLDER / "base"), hip, pins, rocm))
+    content = repr((files_of(FOLDER / "base"), hip, pins, rocm, _torch_of(matrix, rocm)))
     return f"{REPOSITORY}/base:rocm{rocm}-{_short(content)}"
 
 
@@ -123,7 +133,7 @@ def _make_base(
     rocm: str,
     runtime: HipRuntime | None,
 ) -> None:
-    pins = _Pins.of(matrix)
+    pins, sdk = _Pins.of(matrix, rocm), matrix.bases[rocm].sdk
     whose = runtime.whose if runtime else IMITATION
     say(f"making the stand-in base for ROCm {rocm} (HIP runtime: {whose})")
     cache = PrivateEngine().cache
@@ -136,10 +146,17 @@ def _make_base(
         "HIP": "amd" if runtime else "imitation",
         "HIP_RUNTIME": whose,
         "ROCM_VERSION": rocm,
+        "TORCH_VERSION": _torch_of(matrix, rocm),
         "PACKAGES": " ".join(pins.stand_ins),
     }
     name = f"base-rocm{rocm}"
-    _build(engine, client, name, base_reference(matrix, rocm), contexts, arguments)
+    target = "stand-in-sdk" if sdk else "stand-in"
+    _build(engine, client, name, base_reference(matrix, rocm), contexts, arguments, target)
+
+
+def _torch_of(matrix: Matrix, rocm: str) -> str:
+    base = matrix.bases[rocm]
+    return base.sdk.packages["torch"] if base.sdk else f"{base.torch}+rocm{rocm}.standin"
 
 
 def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rocm_images.matrix.types import (
     ArchName,
@@ -52,12 +52,25 @@ class Arch(_Model):
     gpus: Annotated[tuple[LabelText, ...], Field(min_length=1)]
 
 
+class Sdk(_Model):
+    """ROCm and PyTorch as wheels of AMD's SDK, for a base that is an image of a distribution."""
+
+    index: Url
+    packages: Annotated[dict[Word, VersionText], Field(min_length=1)]
+    devices: dict[Word, VersionText] = {}
+    """Packages that there are for each GPU: the image's gfx is added to the name."""
+    why: Sentence
+    references: tuple[Reference, ...] = ()
+
+
 class Base(_Model):
     """One ROCm base image; its version is its key in `bases`."""
 
     image: ImageText
     python: ReleaseText
     torch: VersionText
+    sdk: Sdk | None = None
+    """Where the image brings no ROCm: what is installed into it. None: it is AMD's rocm/pytorch."""
     recommended: bool = False
 
 
@@ -115,10 +128,19 @@ class Extra(Variant):
 
 
 class Package(Variant):
-    """One pinned Python package, installed from `index` (a PEP 503 address)."""
+    """One pinned Python package, installed from `index` (a PEP 503 address), or left out."""
 
-    version: VersionText
-    index: Url
+    version: VersionText = ""
+    index: Url = ""
+    leave_out: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Package:
+        if self.leave_out is bool(self.version or self.index) or (
+            bool(self.version) is not bool(self.index)
+        ):
+            raise ValueError("give version and index, or leave_out: true and neither")
+        return self
 
 
 class Setting(Variant):

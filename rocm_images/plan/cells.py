@@ -18,6 +18,7 @@ from rocm_images.matrix.schema import (
     Image,
     Matrix,
     Package,
+    Sdk,
     Setting,
     Source,
 )
@@ -56,6 +57,8 @@ class Cell:
     rocm: str
     python: str
     torch: str
+    sdk: Sdk | None
+    """What a base that brings no ROCm gets."""
     recommended: bool
     base_image: str
     epoch: int
@@ -243,6 +246,7 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         rocm=rocm,
         python=base.python,
         torch=base.torch,
+        sdk=base.sdk,
         recommended=base.recommended,
         base_image=base.image,
         epoch=matrix.epoch,
@@ -251,7 +255,7 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         sources=sources,
         downloads=downloads,
         extra=extra,
-        packages=packages,
+        packages={name: one for name, one in packages.items() if not one.leave_out},
         settings=tuple(settings[name] for name in sorted(settings)),
         advisories=advisories,
         all_reduce_reason=_all_reduce_reason(matrix, SERVERS[server], settings.get(variable)),

@@ -24,6 +24,12 @@ def _lines(cell: Cell) -> Iterator[str]:
     by = [advisory.id for advisory in cell.advisories if advisory.capture_guard]
     guard = f"off by default, there because of {', '.join(by)}" if by else "none"
     yield f"  guard       {guard} (docs/capture-guard.md)"
+    if cell.sdk:
+        pins = [f"{name}=={version}" for name, version in cell.sdk.packages.items()]
+        pins += [f"{name}-{cell.gfx}=={version}" for name, version in cell.sdk.devices.items()]
+        yield "\nSDK"
+        title = f"{', '.join(pins)} (from {cell.sdk.index})"
+        yield from _paragraph(title, cell.sdk.why, cell.sdk.references)
     yield "\nEnvironment"
     for setting in cell.settings:
         why = f"advisory {setting.advisory}: {setting.why}" if setting.advisory else setting.why

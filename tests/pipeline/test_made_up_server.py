@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def build_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def build_py(
+    folder: Path, *words: str, environment: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "build.py", *words],
         cwd=folder,
-        env={**os.environ, "ROCM_IMAGES_MATRIX": str(folder / "matrix.yaml")},
+        env={**environment, "ROCM_IMAGES_MATRIX": str(folder / "matrix.yaml")},
         capture_output=True,
         text=True,
         timeout=900,
@@ -165,7 +168,8 @@ def test_it_is_rendered_built_and_doctored(
     (tmp_path / "made_up/__init__.py").write_text(SOURCE)
     (tmp_path / "pyproject.toml").write_text(PACKAGE)
     choice = ("--server", NAME, "--arch", "942", "--base", "7.2.2", "--rehearse")
-    done = build_py(checkout, *choice, "--context", f"made-up-src={tmp_path}")
+    words = (*choice, "--context", f"made-up-src={tmp_path}")
+    done = build_py(checkout, *words, environment=running_engine.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     (cell,) = json.loads((checkout / "build/summary.json").read_text())["cells"]
     assert (cell["cell"], cell["result"]) == ("made-up-942-rocm7.2.2", "done")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from setuptools import setup
 
-rocm = os.environ["ROCM_VERSION"]
+rocm, version = os.environ["ROCM_VERSION"], os.environ["TORCH_VERSION"]
 Path("torch/version.py").write_text(
-    f'__version__ = "2.9.1+rocm{rocm}.standin"\nhip = "{rocm}-stand-in"\ncuda = None\n'
+    f'__version__ = "{version}"\nhip = "{rocm}-stand-in"\ncuda = None\n'
 )
-setup(name="torch", version=f"2.9.1+rocm{rocm}.standin", packages=["torch"])
+setup(name="torch", version=version, packages=["torch"])

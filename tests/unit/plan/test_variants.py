@@ -11,7 +11,9 @@ from rocm_images.errors import MatrixError
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
 from rocm_images.plan.load import load
+from rocm_images.recipe.render import render
 
+PROJECT = Path(__file__).resolve().parents[3]
 MatrixFile = Callable[..., Path]
 AITER = """\
       aiter:
@@ -170,3 +172,77 @@ def test_what_can_never_hold_is_said_where_it_stands(
     lines = path.read_text().splitlines()
     said = [(lines[p.line - 1], p.sentence) for p in caught.value.problems]
     assert any(line == where and sentence in what for where, what in said), said
+
+
+PYTORCH = """\
+    image: rocm/pytorch:rocm{release}_ubuntu22.04_py3.10_pytorch_release_2.9.1
+    python: "3.10"
+    torch: 2.9.1
+"""
+# As AMD's newest image of that release has it.
+OF_10_1 = """\
+    image: rocm/pytorch:rocm10.1.0_ubuntu24.04_py3.12_pytorch_release_2.14.0
+    python: "3.12"
+    torch: 2.14.0
+"""
+
+
+def with_releases(folder: Path, text: str, **blocks: str) -> Path:
+    """A matrix with more bases, `r7_0_0=BLOCK` for 7.0.0."""
+    bases = "".join(f"  {name[1:].replace('_', '.')}:\n{block}" for name, block in blocks.items())
+    path = folder / "matrix.yaml"
+    path.write_text(text.replace("\nbases:\n", f"\nbases:\n{bases}", 1))
+    return path
+
+
+def test_every_base_gets_its_own_pins_or_is_refused_with_a_place(tmp_path: Path) -> None:
+    text = (PROJECT / "matrix.yaml").read_text()
+    more = {"r7_0_0": PYTORCH.format(release="7.0"), "r7_1_1": PYTORCH.format(release="7.1.1")}
+    path = with_releases(tmp_path, text, **more, r10_1_0=OF_10_1)
+    with pytest.raises(MatrixError) as caught:
+        load(path)
+    lines = path.read_text().splitlines()
+    refused = {
+        (lines[problem.line - 1].strip(" :"), problem.sentence.split("rocm")[1].split(" ")[0])
+        for problem in caught.value.problems
+    }
+    # Of several cells that a part fits not, the first is named.
+    assert refused == {("sglang", "10.1.0"), ("triton", "7.0.0"), ("triton-kernels", "7.0.0")}
+
+    excluded = "".join(f"  - {{base: {base}, why: x}}\n" for base in ("7.0.0", "7.1.1", "10.1.0"))
+    path = with_releases(
+        tmp_path, text.replace("exclude: []", f"exclude:\n{excluded}"), **more, r10_1_0=OF_10_1
+    )
+    found = cells(path)
+    assert {cell.rocm for cell in found.values()} >= {"7.2.0", "7.2.2", "7.2.4", "10.0.0"}
+    for cell in found.values():
+        older = cell.rocm.startswith("7.2.")
+        assert (cell.version, cell.extra and cell.extra.name) == (
+            ("0.5.21", "srt_hip") if older else ("0.5.23", "srt_hip_rocm724")
+        )
+        assert ("rocm7.2" if older else "rocm10.0.0") in cell.packages["triton"].version
+        assert ("triton-kernels" in cell.packages) is older
+
+
+def test_the_sdk_is_installed_where_the_base_brings_no_rocm(tmp_path: Path) -> None:
+    matrix = load(PROJECT / "matrix.yaml")
+    texts = {cell.name: text for cell, text in render(matrix, cells_of(matrix))}
+    for name, text in texts.items():
+        sdk = "-rocm10" in name
+        assert ("rocm-sdk init" in text) is sdk
+        assert ("sources.list.d/rocm.list" in text) is not sdk
+        assert (f"rocm-sdk-device-gfx{name[7:10]}==10.0.0" in text) is sdk
+    # The kernels of a GPU come last: what the archs share names none.
+    one, other = (texts[f"sglang-{arch}-rocm10.0.0"] for arch in ("942", "950"))
+    shared = [text.split("\n\n", 1)[1].split("# ---- aiter:")[0] for text in (one, other)]
+    assert shared[0] == shared[1]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["version: 1", "index: https://x.org/", "why: w", "leave_out: 1, version: 1"]
+)
+def test_a_package_is_pinned_or_left_out(matrix_file: MatrixFile, wrong: str) -> None:
+    reason = "" if wrong.startswith("why") else ", why: w"
+    package = f"    packages:\n      triton: {{{wrong}{reason}}}\n    extra:\n"
+    with pytest.raises(MatrixError, match="give version and index, or leave_out"):
+        load(matrix_file(("    extra:\n", package)))
