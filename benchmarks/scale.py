@@ -34,12 +34,9 @@ def write_matrix(path: Path, archs: int, bases: int) -> None:
         document["archs"][name] = {"gfx": f"gfx{name}", "family": f"mi{number}z", "gpus": gpus}
     document["bases"] = dict(list(document["bases"].items())[:bases])
     for number in range(bases - len(document["bases"])):
-        image = f"rocm/pytorch:rocm7.2.{100 + number}"
-        document["bases"][f"7.2.{100 + number}"] = {
-            "image": image,
-            "python": "3.10",
-            "torch": "2.9.1",
-        }
+        release = f"7.2.{100 + number}"
+        image = f"rocm/pytorch:rocm{release}"
+        document["bases"][release] = {"image": image, "python": "3.10", "torch": "2.9.1"}
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 

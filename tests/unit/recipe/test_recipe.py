@@ -173,10 +173,10 @@ def test_the_guard_is_built_into_the_images_that_the_advisory_applies_to_and_no_
 
 def test_a_new_base_has_the_guard_by_the_advisorys_range(project_matrix: Matrix) -> None:
     base = project_matrix.bases["7.2.2"]
-    bases = {"7.1.1": base, "7.2.1": base}
+    bases = {"7.2.0.1": base, "7.2.1": base}
     matrix = project_matrix.model_copy(update={"bases": bases})
     found = {cell.rocm: cell.capture_guard for cell in cells_of(matrix)}
-    assert found == {"7.1.1": True, "7.2.1": False}
+    assert found == {"7.2.0.1": True, "7.2.1": False}
 
 
 @pytest.mark.parametrize(
