@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: help environment development rehearse publish-demo test lint unit emulation pipeline fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -58,6 +58,9 @@ emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a containe
 
 pipeline: development ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
+
+recipe-check: development ## Resolve the real requirements of each SGLang in the matrix, by the package index
+	$(VENV)/python rehearsal/recipe_check.py
 
 fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZZ="--avoid roots" and the like
 	$(VENV)/python rehearsal/laboratory.py $(or $(HIP),7.2.4) tests/emulation/replay_fuzz/forever $(FUZZ)

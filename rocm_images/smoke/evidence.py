@@ -174,10 +174,11 @@ class Evidence:
 
     @property
     def capture(self) -> str:
-        """The capture verdict, with the bugs that it shows."""
+        """Whether captures survive a watchdog, with the bugs that it shows where not."""
         capture = (self.probe or {}).get("capture") or {}
         bugs = capture.get("bugs") or []
-        verdict = str(capture.get("verdict") or "-")
+        said = str(capture.get("verdict") or "-")
+        verdict = {"safe": "survives", "unsafe": "killed"}.get(said, said)
         return f"{verdict} (bugs {' and '.join(bugs)})" if bugs else verdict
 
     @property

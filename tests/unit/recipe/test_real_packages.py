@@ -22,17 +22,18 @@ from rocm_images.recipe.render import render
 OTHERS = ("TORCHINDUCTOR_", "HIP_", "DEBUG_HIP_", "HSA_")
 
 
-def mend_script(matrix: Matrix) -> str:
-    """The script of the stage `mends`."""
+def script_of(matrix: Matrix, name: str) -> str:
+    """A script of the stage `mends`."""
     (_, text), *_ = render(matrix, cells_of(matrix)[:1])
-    found = re.search(r"<<'MEND' /mend.py\n(.*?)^MEND$", text, re.DOTALL | re.MULTILINE)
+    pattern = rf"<<'(\w+)' /{name}\.py\n(.*?)^\1$"
+    found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
     assert found
-    return found[1]
+    return found[2]
 
 
 def mended(matrix: Matrix, packages: Path) -> subprocess.CompletedProcess[str]:
     script = packages.parent / "mend.py"
-    script.write_text(mend_script(matrix))
+    script.write_text(script_of(matrix, "mend"))
     return subprocess.run(
         [sys.executable, str(script)],
         env={"PYTHONPATH": str(packages)},
@@ -95,6 +96,19 @@ def test_a_transformers_that_is_not_what_was_known_ends_the_build(
     done = mended(project_matrix, packages)
     assert done.returncode == 1
     assert "Path(source_file).resolve() is not in" in done.stderr
+
+
+@pytest.mark.parametrize(("extra", "code"), [("tracing", 0), ("srt_hip", 1)])
+def test_an_extra_that_the_wheel_has_not_ends_the_build(
+    project_matrix: Matrix, tmp_path: Path, extra: str, code: int
+) -> None:
+    script = tmp_path / "extra.py"
+    script.write_text(script_of(project_matrix, "extra"))
+    # PyPI's wheel is the one for CUDA.
+    words = [sys.executable, str(script), str(downloaded("sglang", "0.5.21", "3.10")), extra]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert ("has no extra srt_hip, but " in done.stderr) is bool(code)
 
 
 def versions(matrix: Matrix) -> Iterator[tuple[str, str, set[str]]]:

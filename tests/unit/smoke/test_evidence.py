@@ -146,7 +146,7 @@ def test_it_is_written_under_the_digest_of_its_image(small_matrix: Matrix, tmp_p
 def test_its_words_for_the_table(small_matrix: Matrix) -> None:
     found = evidence(small_matrix, Level.GPU, probe(stand_in=False))
     assert found.devices == "2 x gfx942"
-    assert found.capture == "unsafe (bugs A and B)"
+    assert found.capture == "killed (bugs A and B)"
     assert found.judgement == "sglang: mitigated"
     assert found.tokens_per_second == "10 eager, 20 replay"
     nothing = evidence(small_matrix, Level.STATIC, None)
