@@ -1,8 +1,8 @@
 """Resolves the real requirements of every SGLang in the matrix, as the recipe installs them.
 
-Run by `make recipe-check`. The package index is all that it needs: torch is a stand-in of the base's
-version without requirements, and what SGLang's tree asks for on AMD GPUs is its wheel's list of PyPI
-without what is for CUDA, and with the pins of the extra. Nothing is installed.
+Run by `make recipe-check`. The package index is all that it needs: torch is a stand-in of the
+base's version without requirements, and what SGLang's tree asks for on AMD GPUs is the list of its
+wheel on PyPI without what is for CUDA, and with the pins of the extra. Nothing is installed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FOR_CUDA = {
     ),
     *("torchcodec", "torchvision"),
 }
-# What the extras of python/pyproject_other.toml add (as sglang#40104's tree has them).
+# What the extras of python/pyproject_other.toml add, read in a tree of September 2026, not at the tags.
 OF_EXTRA = {
     "srt_hip": ("compressed-tensors==0.15.0", "petit_kernel==0.0.2", "wave-lang==3.8.2"),
     "srt_hip_rocm724": (
