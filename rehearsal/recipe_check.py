@@ -41,7 +41,7 @@ FOR_CUDA = {
     ),
     *("torchcodec", "torchvision"),
 }
-# What the extras of python/pyproject_other.toml add, read in a tree of September 2026, not at the tags.
+# What the extras of python/pyproject_other.toml add, as read in a tree of September 2026.
 OF_EXTRA = {
     "srt_hip": ("compressed-tensors==0.15.0", "petit_kernel==0.0.2", "wave-lang==3.8.2"),
     "srt_hip_rocm724": (
