@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import __version__, telling
 from rocm_images.build.site import Site
@@ -28,6 +29,7 @@ from rocm_images.cli.options import (
     jobs_option,
     load,
     matrix_option,
+    program_matrix,
     registry_option,
     rehearse_option,
 )
@@ -360,7 +362,12 @@ def probe(
     """
     from rocm_images.smoke.any_image import probe_image
 
-    matrix, _ = load(matrix_path)
+    source = click.get_current_context().get_parameter_source("matrix_path")
+    if source is ParameterSource.DEFAULT and not matrix_path.exists():
+        # An image of anybody's, probed in any folder: what is known of HIP is the program's.
+        matrix = program_matrix()
+    else:
+        matrix, _ = load(matrix_path)
     sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 

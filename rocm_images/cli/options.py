@@ -14,7 +14,7 @@ from rocm_images import telling
 from rocm_images.build.site import site_of
 from rocm_images.cli.guide import EXAMPLES, VERBS
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
-from rocm_images.places import INSTALLED, PROJECT
+from rocm_images.places import INSTALLED, PARTS, PROJECT
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import PROGRAM, Volume
 
@@ -218,3 +218,10 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     cells = cells_of(matrix)
     telling.decided(f"matrix: {matrix_path}, {len(cells)} cells")
     return matrix, cells
+
+
+def program_matrix() -> Matrix:
+    """The matrix that the program came with, for what needs no project."""
+    from rocm_images.plan.load import load as loaded
+
+    return loaded(PARTS / "matrix.yaml")

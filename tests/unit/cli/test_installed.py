@@ -236,3 +236,10 @@ def test_what_it_depends_on_is_what_build_py_needs(wheel: Path) -> None:
     lines = (PROJECT / "requirements.in").read_text().splitlines()
     needed = {f"Requires-Dist: {line}" for line in lines if not line.startswith("#")}
     assert wanted == needed
+
+
+def test_a_probe_needs_no_project(rocm_images: Command, tmp_path: Path) -> None:
+    done = rocm_images("probe", "image:tag", folder=tmp_path, DOCKER_HOST="unix:///nonexistent")
+    assert (done.returncode, "matrix" in done.stderr) == (3, False)
+    named = rocm_images("probe", "image:tag", "--matrix", "absent.yaml", folder=tmp_path)
+    assert named.returncode == 2
