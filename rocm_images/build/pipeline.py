@@ -20,6 +20,7 @@ from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.recipe.rootfs import rootfs
+from rocm_images.references import repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 
@@ -164,8 +165,7 @@ class _Run:
         try:
             image = client.images.get(found.image_id)
             for name in missing:
-                repository, _, tag = name.rpartition(":")
-                image.tag(repository, tag)
+                image.tag(repository_of(name), tag_of(name))
         finally:
             client.close()
 

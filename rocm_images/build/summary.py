@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rocm_images import digests
+from rocm_images import references
 from rocm_images.errors import ExitCode
 from rocm_images.files import write_json
 from rocm_images.plan.cells import Cell
@@ -97,7 +97,7 @@ def summary_table(reports: Sequence[CellReport]) -> str:
         (
             report.cell,
             report.reference or "-",
-            digests.short(report.image_id) or "-",
+            references.short(report.image_id) or "-",
             _megabytes(report.size),
             f"{report.seconds:.1f}",
             report.smoke,

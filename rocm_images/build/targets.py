@@ -21,6 +21,7 @@ from rocm_images.plan.cells import Cell
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
+from rocm_images.references import tag_of
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
@@ -59,7 +60,7 @@ class Target:
     @property
     def immutable_tag(self) -> str:
         """The tag that holds the build id."""
-        return self.immutable.rpartition(":")[2]
+        return tag_of(self.immutable)
 
     @property
     def to_build(self) -> bool:

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rocm_images.digests import Digest
 from rocm_images.matrix.types import ReleaseText, VersionText
+from rocm_images.references import Digest, Tag
 from rocm_images.smoke.evidence import Level
 
 SCHEMA = 2
@@ -37,7 +37,6 @@ def _unbroken(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_unbroken)]
-Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
 Repository = Annotated[
     str,
     Field(

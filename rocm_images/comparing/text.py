@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rocm_images import digests, markdown
+from rocm_images import markdown, references
 from rocm_images.comparing.difference import Change, Difference, difference
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import text_table
@@ -30,7 +30,7 @@ def as_text(found: Difference) -> str:
     layers += [("+", layer) for layer in found.added_layers]
     if layers:
         rows = [
-            (sign, _megabytes(layer.size), digests.short(layer.digest), layer.step)
+            (sign, _megabytes(layer.size), references.short(layer.digest), layer.step)
             for sign, layer in layers
         ]
         parts += ["", text_table(("LAYERS", "MB", "DIGEST", "STEP"), rows)]

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from rocm_images import digests
+from rocm_images import references
 from rocm_images.deploying.run_flags import (
     MODEL_CACHE,
     SHARED_MEMORY_GIB,
@@ -17,7 +17,7 @@ from rocm_images.errors import InputError
 from rocm_images.recipe import templates
 from rocm_images.servers import DEFAULT, Server
 
-_PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{digests.PATTERN}")
+_PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{references.DIGEST}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 START_MINUTES = 60

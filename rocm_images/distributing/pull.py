@@ -5,21 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rocm_images import digests
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.publishing.candidates import verified_evidence
+from rocm_images.references import ImageName
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.published import PublishedImage, check_label, image_at
 from rocm_images.smoke.evidence import Evidence, Level
 
-_REFERENCE = re.compile(
-    r"(?P<scheme>https?://)?(?P<host>[^/@]+)/(?P<path>[a-z0-9][a-z0-9._/-]*)"
-    rf"(?::(?P<tag>[\w][\w.-]{{0,127}}))?(?:@(?P<digest>{digests.PATTERN}))?"
-)
 _IMMUTABLE = re.compile(r".*-[0-9a-f]{12}")
 
 
@@ -39,20 +35,17 @@ class Reference:
         Raises:
             InputError: it names no registry, or neither a tag nor a digest.
         """
-        match = _REFERENCE.fullmatch(text)
-        host = match["host"] if match else ""
-        if not match or not ("." in host or ":" in host or host == "localhost"):
+        scheme, plain = re.fullmatch(r"(https?://)?(.*)", text, re.DOTALL).groups("")  # type: ignore[union-attr]
+        image = ImageName.parse(plain)
+        if not (image and image.host):
             raise InputError(
                 f"{text!r} names no image in a registry: write HOST/NAME:TAG or "
                 "HOST/NAME@sha256:..."
             )
-        if not (match["tag"] or match["digest"]):
+        if not (image.tag or image.digest):
             raise InputError(f"{text!r} has neither tag nor digest: write HOST/NAME:TAG")
-        prefix, _, name = match["path"].rpartition("/")
-        address = RegistryAddress.parse(
-            f"{match['scheme'] or ''}{host}{'/' if prefix else ''}{prefix}"
-        )
-        return cls(address, name, match["tag"], match["digest"])
+        where, _, name = image.repository.rpartition("/")
+        return cls(RegistryAddress.parse(scheme + where), name, image.tag, image.digest)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
+from rocm_images.references import repository_of
 
 if TYPE_CHECKING:
     import docker
@@ -40,7 +41,7 @@ def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[E
     wanted = set(references)
     asked = wanted
     if len(wanted) > MOST_NAMES:
-        asked = {reference.rpartition(":")[0] for reference in wanted}
+        asked = set(map(repository_of, wanted))
     answers = client.api.images(filters={"reference": sorted(asked)})
     return tuple(
         EngineImage(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rocm_images import digests
+from rocm_images import references
 from rocm_images.engine.buildx import COMMON_WORDS
 from rocm_images.errors import InputError
 from rocm_images.tables import text_table
@@ -104,7 +104,7 @@ def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
                 layer.stage,
                 f"{layer.size / 1e6:.1f}",
                 "shared" if index < shared and len(images) > 1 else "",
-                digests.short(layer.digest),
+                references.short(layer.digest),
                 layer.step,
             )
             for index, layer in enumerate(layers)

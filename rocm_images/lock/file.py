@@ -15,7 +15,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rocm_images import digests, telling
+from rocm_images import references, telling
 from rocm_images.errors import InputError, LockError
 from rocm_images.files import write_whole
 from rocm_images.matrix.located_model import read_model
@@ -38,7 +38,7 @@ def digest(text: str) -> str:
     Raises:
         ValueError: it is not.
     """
-    if not re.fullmatch(digests.PATTERN, text):
+    if not re.fullmatch(references.DIGEST, text):
         raise ValueError(f"{text!r} is not a digest: sha256: and 64 hex digits")
     return text
 

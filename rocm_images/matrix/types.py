@@ -17,16 +17,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from rocm_images import digests
-
-# The official grammar of an image reference, without its rarely used corners.
-# https://pkg.go.dev/github.com/distribution/reference
-_PATH_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_REPOSITORY = (
-    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?\.[a-zA-Z0-9.-]*[a-zA-Z0-9]|localhost|"
-    rf"\[[0-9a-fA-F:]+\]|[a-zA-Z0-9.-]+(?=:\d))(?::\d+)?/)?{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
-)
-_IMAGE = re.compile(rf"({_REPOSITORY})(?::([\w][\w.-]{{0,127}}))?(?:@({digests.PATTERN}))?")
+from rocm_images.references import REPOSITORY, ImageName
 
 
 @dataclass(frozen=True)
@@ -124,18 +115,18 @@ def _range(value: str) -> str:
 
 
 def _image(value: str) -> str:
-    match = _IMAGE.fullmatch(value)
-    if not match:
+    name = ImageName.parse(value)
+    if not name:
         raise ValueError(f"{value!r} is not an image reference: write NAME:TAG or NAME@sha256:...")
-    if not (match[2] or match[3]):
+    if not (name.tag or name.digest):
         raise ValueError(f"{value!r} has neither tag nor digest: write NAME:TAG")
-    if match[2] == "latest" and not match[3]:
+    if name.tag == "latest" and not name.digest:
         raise ValueError(f"{value!r} is a moving target: name a tag other than latest")
     return value
 
 
 def _repository(value: str) -> str:
-    if not re.fullmatch(_REPOSITORY, value):
+    if not re.fullmatch(REPOSITORY, value):
         raise ValueError(f"{value!r} is not an image name: write one like sglang-rocm, no tag")
     return value
 
@@ -172,8 +163,8 @@ ReleaseText = Annotated[str, _Checked(_version, ""), _Checked(_release, r"\d+(?:
 RangeText = Annotated[
     str, _Checked(_range, r"[\s,]*(?:(?:~=|={2,3}|!=|[<>]=?)\s*[^\s,<>=!~]+[\s,]*)+")
 ]
-ImageText = Annotated[str, _Checked(_image, rf"(?!.*:latest$){_REPOSITORY}[:@][\w.:@-]+")]
-RepositoryText = Annotated[str, _Checked(_repository, _REPOSITORY)]
+ImageText = Annotated[str, _Checked(_image, rf"(?!.*:latest$){REPOSITORY}[:@][\w.:@-]+")]
+RepositoryText = Annotated[str, _Checked(_repository, REPOSITORY)]
 Sentence = Annotated[str, _Checked(_one_line, r"\s*\S[\s\S]*")]
 LabelText = Annotated[
     str,

@@ -14,6 +14,7 @@ from rocm_images.matrix.schema import Channel
 from rocm_images.plan.cells import Cell
 from rocm_images.publishing.gate import check_stand_in, refusal
 from rocm_images.publishing.statements import EVIDENCE, evidence_among
+from rocm_images.references import tag_of
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.published import PublishedImage, check_label, image_at
@@ -91,7 +92,7 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
             )
     except (PublishRefused, VerificationFailed) as error:
         return str(error)
-    rolling = [name.rpartition(":")[2] + rules.channel.suffix for name in given.rolling]
+    rolling = [tag_of(name) + rules.channel.suffix for name in given.rolling]
     return Candidate(given.cell, immutable, tuple(rolling), evidence, given.found, published)
 
 

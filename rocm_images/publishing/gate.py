@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rocm_images import digests
+from rocm_images import references
 from rocm_images.errors import InputError, PublishRefused, closest
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell
@@ -53,7 +53,7 @@ def refusal(
     how = _HOW_TO_TEST[wanted.evidence].format(
         cell=f"--arch {cell.arch} --base {cell.rocm}", gpus=" or ".join(cell.gpus)
     )
-    shown = digests.short(image_id)
+    shown = references.short(image_id)
     if evidence is None:
         return f"{cell.name}: no evidence for image {shown}: {how}"
     if not evidence.passed:
