@@ -1,4 +1,4 @@
-"""The programs that are compared, each with the command that builds all four images."""
+"""The programs that are compared, each with the command that builds all images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BuildPy(Contender):
 
 
 class OneAfterTheOther(Contender):
-    """A shell script of four `docker buildx build`, with the same options as build.py's."""
+    """A shell script of a `docker buildx build` for each, with the same options as build.py's."""
 
     def words(self, project: ProjectCopy) -> list[str]:
         """`sh one-after-the-other.sh`."""
@@ -60,7 +60,7 @@ class OneAfterTheOther(Contender):
 
 
 class Bake(Contender):
-    """`docker buildx bake` over the same four, with the same options."""
+    """`docker buildx bake` over the same images, with the same options."""
 
     def words(self, project: ProjectCopy) -> list[str]:
         """`docker buildx bake --file bench-bake.json`."""
@@ -83,7 +83,7 @@ class Bake(Contender):
 
 @dataclass(frozen=True)
 class PositBakery(Contender):
-    """posit-bakery on a project of four images with the same Dockerfiles.
+    """posit-bakery on a project of as many images with the same Dockerfiles.
 
     It has no named contexts: base and sources are written into its Containerfiles.
     """
@@ -121,7 +121,7 @@ class PositBakery(Contender):
 
     def _containerfile(self, project: ProjectCopy, cell: Cell, text: str) -> str:
         text = text.replace(f"FROM {cell.base_image} ", f"FROM {project.base_of(cell)} ")
-        for source in ("sglang", "aiter", "rustup"):
+        for source in ("sglang", "aiter", "fast-hadamard-transform", "rustup"):
             stage = rf"(FROM scratch AS {source}-src\n)ADD .*"
             mode = "--chmod=0755 " if source == "rustup" else ""
             copy = f"COPY {mode}rehearsal/sources/{source} /"

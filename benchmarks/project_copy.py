@@ -32,7 +32,7 @@ class ProjectCopy:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All four."""
+        """Those that are built."""
         return cells_of(self.matrix)
 
     def dockerfiles(self) -> list[tuple[Cell, Path]]:
@@ -52,6 +52,7 @@ class ProjectCopy:
             cell.base_image: f"docker-image://{self.base_of(cell)}",
             "sglang-src": str(sources / "sglang"),
             "aiter-src": str(sources / "aiter"),
+            "fast-hadamard-transform-src": str(sources / "fast-hadamard-transform"),
             "rustup-src": str(sources / "rustup"),
         }
 

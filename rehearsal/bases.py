@@ -56,8 +56,8 @@ class _Pins:
             if not pin.leave_out
         }
         if sdk := matrix.bases[rocm].sdk:
-            # These two and torch hold what the stand-in has of them.
-            made = {"rocm-sdk-core", "rocm-sdk-devel", "torch"}
+            # These hold what the stand-in has of them.
+            made = {"rocm", "rocm-sdk-core", "rocm-sdk-devel", "torch"}
             pins |= {f"{n}=={v}": sdk.index for n, v in sdk.packages.items() if n not in made}
             pins |= {
                 f"{name}-{arch.gfx}=={version}": sdk.index

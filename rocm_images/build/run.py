@@ -27,7 +27,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import ExitCode, InputError
 from rocm_images.lock import file as lock
-from rocm_images.lock.file import Lock
+from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell
@@ -129,7 +129,6 @@ def _held_to_the_lock(
     a run in which nothing changed asks no registry.
     """
     from rocm_images.lock.changes import wanted_of
-    from rocm_images.lock.file import source_key
     from rocm_images.lock.update import moved_bases, unlocked_sentences
 
     bases = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -53,6 +54,8 @@ def parse(content: bytes, name: str) -> Catalogue:
             f"{name}: this catalogue has schema {version}, and this program knows {SCHEMA}: take a "
             "newer version of the program"
         )
+    if version == 1:
+        content = json.dumps(_of_schema_2(document)).encode()
     try:
         return Catalogue.model_validate_json(content)
     except ValidationError as error:
@@ -65,6 +68,26 @@ def parse(content: bytes, name: str) -> Catalogue:
             lines.append(f"{name}: and {len(problems) - SHOWN_PROBLEMS} more problems")
         lines.append("docs/catalogue.md describes the schema")
         raise InputError("\n".join(lines)) from None
+
+
+def _of_schema_2(document: dict[str, Any]) -> dict[str, Any]:
+    """A catalogue of schema 1, which was about SGLang alone, as schema 2 has it."""
+    changed: dict[str, Any] = {**document, "schema": 2}
+    for key in ("images", "history"):
+        entries = document.get(key)
+        if isinstance(entries, list):
+            changed[key] = [_entry_of_schema_2(one) for one in entries]
+    return changed
+
+
+def _entry_of_schema_2(entry: object) -> object:
+    if not isinstance(entry, dict):
+        return entry
+    kept = {name: value for name, value in entry.items() if name not in ("sglang", "aiter")}
+    if isinstance(entry.get("cell"), str):
+        kept["cell"] = f"sglang-{entry['cell']}"
+    server, components = {"server": "sglang"}, {"components": {"aiter": entry.get("aiter")}}
+    return {**kept, **server, "version": entry.get("sglang"), **components}
 
 
 def write(path: Path, catalogue: Catalogue) -> None:

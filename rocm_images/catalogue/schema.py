@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rocm_images.matrix.types import ReleaseText, VersionText
 from rocm_images.references import Digest, Tag
+from rocm_images.servers import SERVERS
 from rocm_images.smoke.evidence import Level
 
 SCHEMA = 2
@@ -34,6 +35,15 @@ def _unbroken(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds a character that cannot be printed")
     return text
+
+
+def _known_server(name: str) -> str:
+    if name not in SERVERS:
+        raise ValueError(
+            f"this program knows no inference server {name!r} (known: {', '.join(SERVERS)}): take "
+            "a newer version of it"
+        )
+    return name
 
 
 Text = Annotated[str, AfterValidator(_unbroken)]
@@ -158,7 +168,7 @@ class CatalogueEntry(_Model):
     """The GPUs by marketing name."""
     rocm: ReleaseText
     """The ROCm release of the base image."""
-    server: Identifier
+    server: Annotated[Identifier, AfterValidator(_known_server)]
     """The inference server that it holds, as `sglang`."""
     version: VersionText
     """The server's version."""

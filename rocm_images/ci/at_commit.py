@@ -73,6 +73,23 @@ def _unpack(root: Path, commit: str, folder: Path) -> None:
 
 def _planned(folder: Path, matrix: Path, name: str, more: Sequence[str]) -> dict[str, str]:
     words = [sys.executable, "build.py", "plan", "--json", f"--matrix={matrix}", *more]
+    # Programs of before there were several servers know no such option.
+    for servers in (["--server=all"], []):
+        try:
+            return _build_ids(folder, [*words, *servers])
+        except _NoPlan as error:
+            last = str(error)
+    raise InputError(
+        f"--changed-since: {name} cannot be planned with its own build.py: {last}: name a later "
+        "commit, or use --missing-from"
+    )
+
+
+class _NoPlan(Exception):
+    """Why another commit's program gave no build ids."""
+
+
+def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
     environment = {
         key: value
         for key, value in os.environ.items()
@@ -96,10 +113,7 @@ def _planned(folder: Path, matrix: Path, name: str, more: Sequence[str]) -> dict
         last = f"it did not end within {PLAN_SECONDS:.0f} s"
     except (ValueError, KeyError, TypeError):
         last = "its plan has no build ids"
-    raise InputError(
-        f"--changed-since: {name} cannot be planned with its own build.py: {last}: name a later "
-        "commit, or use --missing-from"
-    )
+    raise _NoPlan(last)
 
 
 def _git(folder: Path, *words: str) -> bytes | None:

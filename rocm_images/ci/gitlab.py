@@ -32,10 +32,9 @@ def child_pipeline(
 
 
 def _job(one: CellWork, options: str, push: str | None) -> dict[str, Any]:
-    cell = f"--server {one.cell.server.name} --arch {one.cell.arch} --base {one.cell.rocm}"
-    script = ["make environment", f"{_BUILD} {cell} {options}".rstrip()]
+    script = ["make environment", f"{_BUILD} {one.cell.words} {options}".rstrip()]
     if push is not None:
-        script.append(f"{_BUILD} push {cell} {push}".rstrip())
+        script.append(f"{_BUILD} push {one.cell.words} {push}".rstrip())
     return {
         "stage": "cells",
         "tags": [one.cell.gfx],

@@ -158,7 +158,6 @@ def plan(
     repository = None
     if registry:
         from rocm_images.engine.network import ca_bundle_for
-        from rocm_images.plan.selection import repository_of
         from rocm_images.registry.client import Repository
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
@@ -268,7 +267,7 @@ def schema() -> None:
     "names",
     multiple=True,
     metavar="NAME",
-    help="Only this base version, base image or source (sglang, aiter); may be repeated.",
+    help="Only this base version, base image, or source by its name; may be repeated.",
 )
 @click.option(
     "--report",

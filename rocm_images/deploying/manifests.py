@@ -43,8 +43,8 @@ class Deployment:
     gpus: int
     name: str | None = None
     """What it is called; None: as the inference server."""
-    port: int = 0
-    """0: the one that the inference server has of itself."""
+    port: int | None = None
+    """None: the one that the inference server has of itself."""
     server: Server = DEFAULT
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Deployment:
     @property
     def command(self) -> tuple[str, ...]:
         """What the container runs."""
-        return serving_command(self.server, self.model, self.port, self.gpus)
+        return serving_command(self.server, self.model, self.port or self.server.port, self.gpus)
 
 
 def rendered(deployment: Deployment, kind: Kind) -> str:

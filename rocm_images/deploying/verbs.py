@@ -24,8 +24,7 @@ catalogue_option = click.option(
 )
 port_option = click.option(
     "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
+    type=click.IntRange(1, 65535),
     show_default="the inference server's own",
     help="The port that the server answers on.",
 )
@@ -88,7 +87,7 @@ def pick(
 def run_args(
     image: str,
     catalogue_path: Path | None,
-    port: int,
+    port: int | None,
     model_cache: Path | None,
     render_group: int | None,
     numa: bool,
@@ -142,7 +141,7 @@ def deploy(
     model: str,
     gpus: int,
     name: str | None,
-    port: int,
+    port: int | None,
     catalogue_path: Path | None,
     output: Path | None,
 ) -> None:

@@ -12,8 +12,9 @@ from packaging.version import Version
 from rocm_images.errors import MatrixError, Problem, closest
 from rocm_images.matrix.located_model import as_written, read_model
 from rocm_images.matrix.located_yaml import KeyPath
-from rocm_images.matrix.schema import Matrix, Ranges, Variant
+from rocm_images.matrix.schema import Matrix, Ranges, Server, Variant
 from rocm_images.servers import SERVERS
+from rocm_images.servers import Server as KnownServer
 
 Found = Iterator[tuple[KeyPath, str]]
 """Problems: the path of the key to blame, and a sentence."""
@@ -64,9 +65,13 @@ def _check_servers(matrix: Matrix) -> Found:
         if name not in SERVERS:
             sentence = f"unknown inference server {name!r}: {closest(name, SERVERS)}"
             yield ("servers", name), sentence
-        elif name not in server.sources:
-            sentence = f"the source {name!r}, which is the server itself, is missing here: add it"
-            yield ("servers", name, "sources"), sentence
+        else:
+            yield from _check_recipe(SERVERS[name], server)
+        for both in sorted(server.sources.keys() & server.downloads.keys()):
+            sentence = (
+                f"{both!r} is a source too, and both would be the stage {both}-src: rename it"
+            )
+            yield ("servers", name, "downloads", both), sentence
         for index, source in enumerate(server.sources.get(name, ())):
             if not re.fullmatch(r"\d[\w.]{0,63}", source.version, re.ASCII):
                 yield (
@@ -74,6 +79,25 @@ def _check_servers(matrix: Matrix) -> Found:
                     f"{source.version!r} makes no tag: write it without + and !, and without a v "
                     "before it",
                 )
+
+
+def _check_recipe(known: KnownServer, server: Server) -> Found:
+    """What the recipe of a server takes by name."""
+    for source in sorted(known.distributions.keys() - server.sources.keys()):
+        sentence = f"the source {source!r}, which its recipe builds, is missing here: add it"
+        yield ("servers", known.name, "sources"), sentence
+    for download in known.toolchains:
+        variants = server.downloads.get(download, ())
+        if not variants:
+            sentence = f"the download {download!r}, which its recipe builds with, is missing"
+            yield ("servers", known.name), sentence
+        for index, variant in enumerate(variants):
+            if variant.toolchain is None:
+                sentence = "the toolchain, which its recipe builds with, is missing here: add it"
+                yield ("servers", known.name, "downloads", download, index), sentence
+    if known.has_extra and not server.extra:
+        sentence = "the extra, whose requirements its recipe installs, is missing here: add it"
+        yield ("servers", known.name), sentence
 
 
 def _check_variants(matrix: Matrix) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rocm_images.matrix.types import (
     ArchName,
@@ -61,6 +61,13 @@ class Sdk(_Model):
     """Packages that there are for each GPU: the image's gfx is added to the name."""
     why: Sentence
     references: tuple[Reference, ...] = ()
+
+    @field_validator("packages")
+    @classmethod
+    def _with_torch(cls, packages: dict[str, str]) -> dict[str, str]:
+        if "torch" not in packages:
+            raise ValueError("torch is missing here: add the SDK's")
+        return packages
 
 
 class Base(_Model):

@@ -75,6 +75,11 @@ class Cell:
     all_reduce_reason: str
 
     @property
+    def words(self) -> str:
+        """What names this cell on a command line."""
+        return f"--server {self.server.name} --arch {self.arch} --base {self.rocm}"
+
+    @property
     def version(self) -> str:
         """Of its server."""
         return self.sources[self.server.name].version

@@ -31,16 +31,16 @@ class Choice:
             InputError: a name is unknown, or no cell has the given names together.
         """
         servers = self.servers or (matrix.default_server,)
-        if ALL_SERVERS in servers:
-            servers = tuple(matrix.servers)
         for kind, given, known in (
-            ("inference server", servers, {cell.server.name for cell in cells}),
+            ("inference server", servers, {*matrix.servers, ALL_SERVERS}),
             ("arch", self.archs, {cell.arch for cell in cells}),
             ("base", self.bases, {cell.rocm for cell in cells}),
         ):
             for name in given:
                 if name not in known:
                     raise InputError(f"unknown {kind} {name!r}: {closest(name, known)}")
+        if ALL_SERVERS in servers:
+            servers = tuple(matrix.servers)
         chosen = tuple(
             cell
             for cell in cells

@@ -88,7 +88,7 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
         else:
             return (
                 f"{given.cell.name}: neither the engine nor {rules.repository} has it: run "
-                f"`python build.py --arch {given.cell.arch} --base {given.cell.rocm}`"
+                f"`python build.py {given.cell.words}`"
             )
     except (PublishRefused, VerificationFailed) as error:
         return str(error)

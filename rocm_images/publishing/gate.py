@@ -50,9 +50,7 @@ def refusal(
         # A rehearsal on the imitation of a release of which no binary is to be had shows the
         # pipeline, on a registry of this machine and nowhere else: see check_stand_in.
         required = Level.STAND_IN
-    how = _HOW_TO_TEST[wanted.evidence].format(
-        cell=f"--arch {cell.arch} --base {cell.rocm}", gpus=" or ".join(cell.gpus)
-    )
+    how = _HOW_TO_TEST[wanted.evidence].format(cell=cell.words, gpus=" or ".join(cell.gpus))
     shown = references.short(image_id)
     if evidence is None:
         return f"{cell.name}: no evidence for image {shown}: {how}"

@@ -17,6 +17,8 @@ def labels_of(cell: Cell) -> dict[str, str]:
     image, name = cell.image, cell.server.name
     refs = {PREFIX + other: one.ref for other, one in cell.sources.items() if other != name}
     labels = {
+        # First, so that no source of that name hides one of the labels below.
+        **refs,
         "org.opencontainers.image.title": f"{cell.title} ({cell.family}, ROCm {cell.rocm})",
         "org.opencontainers.image.description": (
             f"{cell.server.title} {cell.version} for {', '.join(cell.gpus)} on ROCm {cell.rocm}"
@@ -33,7 +35,6 @@ def labels_of(cell: Cell) -> dict[str, str]:
         PREFIX + "rocm": cell.rocm,
         PREFIX + "server": name,
         PREFIX + name: cell.version,
-        **refs,
         PREFIX + "all-reduce": cell.all_reduce,
         PREFIX + "advisories": " ".join(advisory.id for advisory in cell.advisories),
         # Whether the image has the guard; whether it is on is up to who starts it.

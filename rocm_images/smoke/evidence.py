@@ -13,6 +13,7 @@ from typing import Any
 
 from rocm_images.files import write_json
 from rocm_images.plan.cells import Cell
+from rocm_images.servers import SERVERS
 
 SCHEMA = 1
 SEAL = "seal"
@@ -252,14 +253,17 @@ def serve_in_words(serve: Mapping[str, Any] | None) -> str:
     sizes = serve.get("sizes") or []
     if not sizes:
         return str(serve.get("sentence") or "nothing ran")
-    version = (serve.get("versions") or {}).get("sglang", "of unknown version")
+    versions = serve.get("versions") or {}
+    named = (one.distributions.get(one.name, one.name) for one in SERVERS.values())
+    server = next((name for name in named if name in versions), "a server")
+    version = versions.get(server, "of unknown version")
     parts = []
     for size in sizes:
         rates = [f"{load['tokens_per_second']:.0f}" for load in size["graph"]["loads"]]
         outcome = "passed" if size["passed"] else "FAILED"
         told = f" ({' '.join(rates)} tokens/s)" if rates else ""
         parts.append(f"TP {size['tensor_parallel']} {outcome}{told}")
-    return f"sglang {version}: {', '.join(parts)}"
+    return f"{server} {version}: {', '.join(parts)}"
 
 
 def seal_of(document: Mapping[str, Any]) -> str:

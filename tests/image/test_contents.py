@@ -37,6 +37,14 @@ def test_the_rocm_release_is_the_one_of_the_matrix(image: ImageUnderTest, host: 
     assert release.split("-")[0] == image.cell.rocm
 
 
+def test_rocm_has_one_libamd_smi(host: Host) -> None:
+    # With two of them, amdsmi has the one and torch the other, and torch counts no GPU.
+    folders = "/opt/rocm/lib /opt/venv/lib/python3*/site-packages/_rocm_sdk_core/lib"
+    script = f"find {folders} -name 'libamd_smi.so*' -exec readlink -f {{}} + 2>/dev/null | sort -u"
+    found = host.run("bash -c %s", script).stdout.split()
+    assert len(found) < 2, found
+
+
 def test_the_files_of_rootfs_are_in_the_image_unchanged(image: ImageUnderTest, host: Host) -> None:
     expected = {}
     for path in ROOTFS_FILES:

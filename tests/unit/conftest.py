@@ -51,6 +51,8 @@ servers:
         ref: c16d44b93a528b2a4bfd6d8d3409116d465872a9
         version: 0.1.19
         why: a reason
+      fast-hadamard-transform: {git: https://a.org/f, version: 1.0.4, why: it is, \
+        ref: 46efb7d776d38638fc39f3c803eaee3dd7016bd1}
     downloads:
       rustup:
         url: https://example.org/rustup-init

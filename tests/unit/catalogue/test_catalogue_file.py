@@ -69,6 +69,7 @@ def setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (setting("published", "2026-13-01T00:00:00+00:00"), r"images\[0\]\.published"),
         (setting("version", "newest"), r"images\[0\]\.version: 'newest' is not a version"),
         (setting("size", -1), r"images\[0\]\.size"),
+        (setting("server", "vllm"), r"images\[0\]\.server: this program knows no .* 'vllm'"),
         (lambda document: document.update(images=3), r"images: Input should be"),
         (lambda document: document.pop("schema"), "no schema version"),
         (lambda document: document.update(schema="1"), "no schema version"),
@@ -86,6 +87,29 @@ def test_what_is_wrong_is_said_with_its_place(
     parse(json.dumps(document).encode(), "catalogue.json")
     change(document)
     with pytest.raises(InputError, match=f"catalogue.json: .*{sentence}"):
+        parse(json.dumps(document).encode(), "catalogue.json")
+
+
+def test_a_catalogue_of_before_there_were_several_servers_is_read(
+    document: dict[str, Any],
+) -> None:
+    now = parse(json.dumps(document).encode(), "catalogue.json")
+    document["schema"] = 1
+    for entry in (*document["images"], *document["history"]):
+        del entry["server"]
+        entry["cell"] = entry["cell"].removeprefix("sglang-")
+        entry["sglang"], entry["aiter"] = entry.pop("version"), entry.pop("components")["aiter"]
+    then = parse(json.dumps(document).encode(), "catalogue.json")
+    components = [{"aiter": entry.components["aiter"]} for entry in now.images]
+    assert [entry.components for entry in then.images] == components
+    pairs = zip(then.images, now.images, strict=True)
+    assert all(one.model_copy(update={"components": two.components}) == two for one, two in pairs)
+
+
+@pytest.mark.parametrize("images", [3, [3], [{}], [{"cell": 3}]])
+def test_what_is_wrong_in_an_older_catalogue_is_said_too(images: object) -> None:
+    document = {"schema": 1, "updated": "2026-10-01T00:00:00+00:00", "images": images}
+    with pytest.raises(InputError, match=r"catalogue\.json: images"):
         parse(json.dumps(document).encode(), "catalogue.json")
 
 

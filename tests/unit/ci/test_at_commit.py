@@ -16,6 +16,7 @@ import json, pathlib, sys
 assert sys.argv[1:3] == ["plan", "--json"] and sys.argv[3].startswith("--matrix=")
 name = pathlib.Path(sys.argv[3].partition("=")[2]).read_text().strip()
 suffix = "-rehearsal" if "--rehearse" in sys.argv else ""
+if "--server=all" not in sys.argv: suffix += "-of-the-default-server"
 print(json.dumps([{"cell": name, "build_id": "ID" + suffix}]))
 """
 
@@ -121,3 +122,12 @@ def test_a_program_that_cannot_plan_is_a_sentence(
     history.commit(build_py=program)
     with pytest.raises(InputError, match=f"cannot be planned with its own build.py: .*{reason}"):
         ids(history, "HEAD")
+
+
+def test_a_program_of_before_there_were_several_servers_plans_too(history: History) -> None:
+    old = """
+    import sys
+    if "--server=all" in sys.argv: sys.exit("No such option: --server")
+    """
+    history.commit(build_py="\n".join(map(str.strip, old.splitlines())) + "\n" + PROGRAM)
+    assert ids(history, "HEAD") == {"then": "ID-of-the-default-server"}

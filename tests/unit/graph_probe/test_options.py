@@ -171,7 +171,7 @@ def test_graphs_of_fresh_processes_are_long(
     ("arguments", "sentence"),
     [
         (["--steps", "20", "--fresh", "2"], "no multiple of the 16 steps"),
-        (["--sabotage", "wrong-fresh"], "needs --fresh 2"),
+        (["--sabotage", "wrong-fresh"], "is one of `decode --fresh N`"),
         (["--fresh", "0"], "from 1 to 100"),
     ],
 )

@@ -29,7 +29,6 @@ DESCRIPTION: dict[str, Any] = {
         "fast-hadamard-transform": "1.0.4.post1",
     },
     "packages": {"triton": TRITON, "triton-kernels": "1.0.0+amd"},
-    "floor": 3,
     "capture_bug": {"here": False, "free_from": "7.2.1"},
     "hip_builds": [
         {"hip": "7.2.26015", "first": "7.2.0", "last": "7.2.0"},

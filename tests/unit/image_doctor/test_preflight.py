@@ -177,7 +177,8 @@ def test_a_bug_that_no_release_is_said_to_be_free_of_is_warned_of_as_well(
 
 
 @pytest.mark.parametrize(
-    ("here", "value"), [(True, "0"), (True, "false"), (True, "on"), (False, "1"), (False, "true")]
+    ("here", "value"),
+    [(True, "0"), (True, "false"), (True, "on"), (True, ""), (False, "1"), (False, "true")],
 )
 def test_a_setting_that_fits_the_base_is_met_with_silence(
     preflight: Preflight, here: bool, value: str

@@ -77,14 +77,13 @@ def test_a_stand_in_and_emulated_gpus_are_no_gpu_to_serve_on(
     ("code", "race", "sentence"),
     [(0, "passed", ""), (40, "not-run", "the serve tier failed"), (20, "not-run", "no GPU")],
 )
-@pytest.mark.parametrize(("given", "fresh"), [((), "5"), (("--fresh", "2"), "2")])
+@pytest.mark.parametrize("given", [(), ("--fresh", "2"), ("--fresh=2",)])
 def test_the_race_is_run_with_the_same_arguments_where_servers_work(
     monkeypatch: pytest.MonkeyPatch,
     code: int,
     race: str,
     sentence: str,
     given: tuple[str, ...],
-    fresh: str,
 ) -> None:
     started: list[Sequence[str]] = []
 
@@ -95,14 +94,16 @@ def test_the_race_is_run_with_the_same_arguments_where_servers_work(
         return Tier(name, status, "", 1.0, code if name == "serve" else 0, found)
 
     monkeypatch.setattr(tiers, "_run", run)
-    found = tiers.run_tiers((*given, "--tp", "2"), lambda tier: None, lambda process: None)
+    own = (*given, "--tp", "2")
+    found = tiers.run_tiers((*own, "--", "--fresh", "9"), lambda tier: None, lambda process: None)
     assert (found[3].name, found[3].status) == ("race", race)
     assert sentence in found[3].sentence
     servers = [list(words) for words in started if "serve" in words]
-    assert servers[0] == ["graph_probe", "serve", "--json", "--fresh", fresh, "--tp", "2"]
-    assert servers[1:] == (
-        [["graph_probe", "serve", "--json", "--race", "--tp", "2"]] if code == 0 else []
-    )
+    # The last one counts; what comes behind -- is the server's.
+    begin, server = ["graph_probe", "serve", "--json"], ["--", "--fresh", "9"]
+    assert servers[0] == [*begin, "--fresh", "5", *own, *server]
+    race_words = [*begin, "--race", *own, "--fresh", "1", *server]
+    assert servers[1:] == ([race_words] if code == 0 else [])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_bad_argument_is_a_sentence(
 def test_a_signal_ends_it_and_what_it_started(tmp_path: Path) -> None:
     # A doctor that says that it runs, and then waits.
     packages = tmp_path / "packages"
-    for name in ("image_selftest", "image_facts", "graph_probe"):
+    for name in ("image_selftest", "image_facts", "image_servers", "graph_probe"):
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).symlink_to(LAUNCHER.parents[2] / "opt" / "rocm-images" / name)
     doctor = packages / "image_doctor"

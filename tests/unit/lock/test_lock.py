@@ -29,6 +29,7 @@ OLDER, NEWER = "rocm/pytorch:rocm7.2", "rocm/pytorch:rocm7.2.2"
 SGLANG = "https://example.org/sglang.git#v0.5.21"
 AITER_COMMIT = "c16d44b93a528b2a4bfd6d8d3409116d465872a9"
 AITER = f"https://example.org/aiter.git#{AITER_COMMIT}"
+HADAMARD = "https://a.org/f#46efb7d776d38638fc39f3c803eaee3dd7016bd1"
 DIGEST, OTHER_DIGEST = (f"sha256:{digit * 64}" for digit in "ab")
 COMMIT, OTHER_COMMIT = ("c" * 40, "d" * 64)
 
@@ -154,6 +155,7 @@ def test_a_matrix_wants_its_base_images_and_its_git_sources(small_matrix: Matrix
         Wanted(NEWER, ("7.2.2", NEWER), git=False),
         Wanted(SGLANG, ("sglang", SGLANG), git=True),
         Wanted(AITER, ("aiter", AITER), git=True),
+        Wanted(HADAMARD, ("fast-hadamard-transform", HADAMARD), git=True),
     )
 
 

@@ -16,50 +16,71 @@ MatrixFile = Callable[..., Path]
 ONE_MISTAKE = {
     "an unknown key": ("    recommended: true", "    recomended: true", 22, 5, "'recommended'"),
     "an unknown key at the top": ("archs:", "arches: {}\narchs:", 4, 1, "did you mean 'archs'"),
-    "an unknown key deep inside": ("    symptom:", "    sympton:", 57, 5, "'symptom'"),
+    "an unknown key deep inside": ("    symptom:", "    sympton:", 58, 5, "'symptom'"),
     "a key that stands twice": ("    gfx: gfx942", "    gfx: gfx942\n    gfx: x", 7, 5, "twice"),
     "a mapping where a text is due": ("family: mi30x", "family: {a: b}", 7, 13, "must be a text"),
     "a text where a list is due": ("[AMD Instinct MI300X]", "MI300X", 8, 11, "must be a list"),
     "a text where a mapping is due": ("bases:\n", "bases: x\nbasis:\n", 13, 8, "must be a mapping"),
     "neither true nor false": ("recommended: true", "recommended: maybe", 22, 18, "true or false"),
     "a value that is missing": ("family: mi30x", "family:", 7, 12, "must be a text"),
+    "a source that the recipe needs": ("      aiter:", "      other:", 27, 5, "'aiter', which its"),
+    "no toolchain": ("        toolchain: 1.90.0\n", "", 40, 7, "the toolchain, which its recipe"),
+    "no installer": ("      rustup:", "      other:", 24, 3, "the download 'rustup'"),
+    "no extra": ("    extra:\n      name: srt_hip\n      why: a reason\n", "", 24, 3, "the extra,"),
+    "a download with a source's name": (
+        "    downloads:\n",
+        "    downloads:\n      aiter: {url: https://a.org/b, sha256: "
+        + "a" * 64
+        + ", version: 1.0, why: it is}\n",
+        40,
+        7,
+        "both would be the stage aiter-src",
+    ),
+    "an SDK without a torch": (
+        '    python: "3.10"\n    torch: 2.9.1\n  7.2.2:',
+        '    python: "3.10"\n    torch: 2.9.1\n'
+        "    sdk: {index: https://a.org, packages: {rocm: 7.2.0}, why: it is}\n  7.2.2:",
+        18,
+        43,
+        "torch is missing here",
+    ),
     "a key that is missing": ("    family: mi30x\n", "", 6, 5, "'family' is missing"),
     "a base that is no version": ("  7.2.0:", "  seven:", 14, 3, "not a version"),
     "a base that is no release": ("  7.2.0:", "  7.2.0rc1:", 14, 3, "not a release"),
     "a package version that is none": ("version: 0.1.19", "version: new", 36, 18, "not a version"),
-    "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 56, 13, "not a version range"),
-    "an empty range": ('"<7.2.1"', '""', 56, 13, "not a version range"),
-    "a date that is none": ("date: 2026-11-24", "date: 2026-02-30", 63, 7, "not a date"),
-    "a date that no archive knows": ("date: 2026-11-24", "date: 1979-12-31", 63, 7, "not a date"),
+    "a range that is none": ('"<7.2.1"', '"below 7.2.1"', 57, 13, "not a version range"),
+    "an empty range": ('"<7.2.1"', '""', 57, 13, "not a version range"),
+    "a date that is none": ("date: 2026-11-24", "date: 2026-02-30", 64, 7, "not a date"),
+    "a date that no archive knows": ("date: 2026-11-24", "date: 1979-12-31", 64, 7, "not a date"),
     "a commit with a space": ("ref: v0.5.21", "ref: v0 5", 30, 14, "not a git tag"),
-    "a digest that is too short": ("20a06e", "20", 41, 17, "not a SHA-256"),
+    "a digest that is too short": ("20a06e", "20", 42, 17, "not a SHA-256"),
     "an image that is no reference": ("rocm/pytorch:rocm7.2\n", "Rocm:x y\n", 15, 12, "reference"),
     "an image without a tag": ("rocm/pytorch:rocm7.2\n", "rocm/pytorch\n", 15, 12, "neither tag"),
     "an image at latest": ("rocm7.2\n", "latest\n", 15, 12, "moving target"),
     "a repository with a tag": ("repository: sglang-rocm", "repository: a:b", 25, 17, "image name"),
     "an address that is not https": ("https://example.org/images", "http://x", 2, 11, "https"),
-    "a reference that is none": ("[sgl-project/sglang#23581]", "[somewhere]", 62, 18, "reference"),
-    "no reference": ("[sgl-project/sglang#23581]", "[]", 62, 17, "'references' is empty"),
-    "a lower-case variable": ("  SGLANG_USE_AITER_AR:\n", "  sglang:\n", 49, 7, "not a name"),
-    "a variable of the build": ("  SGLANG_USE_AITER_AR:\n", "  GPU_ARCHS:\n", 49, 7, "GPU_ARCHS"),
+    "a reference that is none": ("[sgl-project/sglang#23581]", "[somewhere]", 63, 18, "reference"),
+    "no reference": ("[sgl-project/sglang#23581]", "[]", 63, 17, "'references' is empty"),
+    "a lower-case variable": ("  SGLANG_USE_AITER_AR:\n", "  sglang:\n", 50, 7, "not a name"),
+    "a variable of the build": ("  SGLANG_USE_AITER_AR:\n", "  GPU_ARCHS:\n", 50, 7, "GPU_ARCHS"),
     "an unknown arch in an advisory": (
         'rocm: "<7.2.1"',
         'rocm: "<7.2.1"\n      archs: [943]',
-        57,
+        58,
         15,
         "did you mean '942'",
     ),
     "two channels that move the same tags": (
         "advisories:\n",
         "channels:\n  a: {evidence: gpu, why: w}\n  b: {evidence: static, why: w}\nadvisories:\n",
-        54,
+        55,
         3,
         "b and a would move the same tags",
     ),
     "a channel of no level": (
         "advisories:\n",
         "channels:\n  a: {evidence: stand-in, why: w}\nadvisories:\n",
-        53,
+        54,
         17,
         "'static', 'emulated', 'gpu' or 'serve'",
     ),
@@ -67,28 +88,28 @@ ONE_MISTAKE = {
     "an exclude of nothing": (
         "advisories:\n",
         "exclude:\n  - {arch: 942, base: 7.2.1, why: x}\nadvisories:\n",
-        53,
+        54,
         17,
         "excludes nothing: unknown base '7.2.1'",
     ),
     "an exclude of no cell": (
         "advisories:\n",
         "exclude: [{why: x}]\nadvisories:\n",
-        52,
+        53,
         11,
         "excludes nothing",
     ),
     "an exclude of what is excluded": (
         "advisories:\n",
         "exclude:\n  - {arch: 942, why: x}\n  - {arch: 942, base: 7.2.0, why: x}\nadvisories:\n",
-        54,
+        55,
         5,
         "earlier entries",
     ),
     "an exclude of everything": (
         "advisories:\n",
         "exclude: [{arch: 942, why: x}, {arch: 950, why: x}]\nadvisories:\n",
-        52,
+        53,
         1,
         "nothing is left",
     ),
@@ -127,7 +148,7 @@ ONE_MISTAKE = {
         "advisories:\n",
         "advisories:\n  - {id: hip-event-query, component: c, affected: {}, symptom: s, why: w,"
         " references: [a/b#1]}\n",
-        54,
+        55,
         5,
         "stands here twice",
     ),
@@ -135,17 +156,17 @@ ONE_MISTAKE = {
         "advisories:\n",
         "advisories:\n  - id: other\n    component: c\n    affected: {rocm: '<8'}\n    symptom: s\n"
         "    set: {SGLANG_USE_AITER_AR: 1}\n    why: w\n    references: [a/b#1]\n",
-        66,
+        67,
         7,
         "set SGLANG_USE_AITER_AR to '1' and '0'",
     ),
-    "a tag that would run code": ("value: 1", "value: !!python/name:os.x 1", 50, 16, "YAML tag"),
+    "a tag that would run code": ("value: 1", "value: !!python/name:os.x 1", 51, 16, "YAML tag"),
     "a tag on a key": ("family: mi30x", "!!binary family: mi30x", 7, 5, "tag"),
     "an alias that is not defined": ("gfx942", "*nothing", 6, 10, "nothing"),
-    "a second document": ("advisories:\n", "---\nadvisories:\n", 52, 1, "second YAML document"),
+    "a second document": ("advisories:\n", "---\nadvisories:\n", 53, 1, "second YAML document"),
     "a bracket that is not closed": ("[AMD Instinct MI300X]", "[AMD", 9, 6, "not valid YAML"),
     "a character that YAML forbids": ("title: SGLang", "title: \x00SGLang", 26, 12, "U+0000"),
-    "values nested too deep": ("value: 1", "value: " + "[" * 40 + "]" * 40, 50, 44, "nested"),
+    "values nested too deep": ("value: 1", "value: " + "[" * 40 + "]" * 40, 51, 44, "nested"),
 }
 
 
@@ -186,7 +207,7 @@ def test_several_problems_are_reported_together(matrix_file: MatrixFile) -> None
     path = matrix_file(("gfx: gfx942", "gfx: rtx"), ("value: 1", "value: a$b"), ("0.1.19", "new"))
     with pytest.raises(MatrixError) as caught:
         load(path)
-    assert [problem.line for problem in caught.value.problems] == [6, 36, 50]
+    assert [problem.line for problem in caught.value.problems] == [6, 36, 51]
 
 
 def test_an_alias_that_expands_without_bound_is_refused(tmp_path: Path) -> None:

@@ -155,6 +155,16 @@ def test_an_unknown_name_is_answered_with_the_closest(project_matrix: Matrix) ->
         cell_named(cells, "942-7.2.0")
 
 
+@pytest.mark.parametrize("names", [("sglan",), ("all", "sglan")])
+def test_a_server_that_is_none_is_refused_beside_all_too(
+    project_matrix: Matrix, names: tuple[str, ...]
+) -> None:
+    cells = cells_of(project_matrix)
+    with pytest.raises(InputError, match="did you mean 'sglang'"):
+        Choice(names).of(project_matrix, cells)
+    assert Choice(("all",)).of(project_matrix, cells) == tuple(cells)
+
+
 def test_a_choice_that_is_excluded_says_so(matrix_file: MatrixFile) -> None:
     matrix = load(matrix_file(("date:", "exclude: [{arch: 950, base: 7.2.0, why: x}]\ndate:")))
     with pytest.raises(InputError, match="excludes them"):

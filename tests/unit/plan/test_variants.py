@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -232,6 +233,8 @@ def test_the_sdk_is_installed_where_the_base_brings_no_rocm(tmp_path: Path) -> N
         assert ("rocm-sdk init" in text) is sdk
         assert ("sources.list.d/rocm.list" in text) is not sdk
         assert (f"rocm-sdk-device-gfx{name[7:10]}==10.0.0" in text) is sdk
+        # Of the index's builds for several releases pip would take the highest.
+        assert not re.search(r"(torch\S*|triton)==\d[^+ ]* ", text) or not sdk
     # The kernels of a GPU come last: what the archs share names none.
     one, other = (texts[f"sglang-{arch}-rocm10.0.0"] for arch in ("942", "950"))
     shared = [text.split("\n\n", 1)[1].split("# ---- aiter:")[0] for text in (one, other)]

@@ -66,7 +66,10 @@ def test_a_refusal_says_why_and_how_that_can_change(
     assert reason is not None
     assert reason.startswith("sglang-942-rocm7.2.2: ")
     assert sentence in reason
-    assert "build.py smoke --arch 942 --base 7.2.2` on a machine with AMD Instinct MI300X" in reason
+    assert (
+        "build.py smoke --server sglang --arch 942 --base 7.2.2` on a machine with AMD Instinct "
+        "MI300X" in reason
+    )
 
 
 def test_a_channel_for_emulated_gpus_takes_that_and_no_less(cell: Cell, evidence: Evidence) -> None:

@@ -136,6 +136,23 @@ def test_where_every_fresh_server_differs_graphs_are_wrong_and_no_chance(serve: 
     assert done.found["sizes"][0]["differing"] == [1, 2]
 
 
+def test_every_fresh_server_is_checked_as_the_first_is(serve: Serve) -> None:
+    done = serve("--tp", "1", "--fresh", "2")
+    checks = done.found["sizes"][0]["checks"]
+    first = {check["name"] for check in checks if check["of"] == "graph"}
+    assert {check["name"] for check in checks if check["of"] == "graph 2"} == first
+    assert {"captured", "decoded-with-graphs", "repeat"} <= first
+
+
+def test_where_eager_dies_no_graph_is_blamed(serve: Serve, tmp_path: Path) -> None:
+    how = f"eager-dies second-differs={tmp_path / 'counted'}"
+    done = serve("--tp", "1", "--fresh", "3", how=how)
+    assert (done.code, done.found["exit_name"]) == (45, "server_failed")
+    assert done.found["sizes"][0]["differing"] == []
+    (check,) = (c for c in done.found["sizes"][0]["checks"] if c["name"] == "fresh")
+    assert check["found"] == "The eager server gave no answers to compare with."
+
+
 @pytest.mark.parametrize("other", [["--race"], ["--provoke", "all"]])
 def test_fresh_servers_are_plain_ones(serve: Serve, other: list[str]) -> None:
     done = serve("--fresh", "2", *other)

@@ -102,21 +102,30 @@ def _replays_wrong(replay: ReplayVerdict) -> str:
 
 
 def _run_fresh(options: Options, findings: Findings, started: float) -> None:
-    """The decode in one process after another."""
+    """The decode in one process after another; what the first finds stands for all."""
     for number in range(1, options.fresh + 1):
         last = options.sabotage is Sabotage.WRONG_FRESH and number == options.fresh
         sabotage = Sabotage.WRONG_TOKEN if last else options.sabotage
         if sabotage is Sabotage.WRONG_FRESH:
             sabotage = None
-        left = max(options.timeout - (time.monotonic() - started), 0.001)
-        one = Findings()
-        _run(options._replace(sabotage=sabotage, timeout=left), one)
+        one = findings if number == 1 else Findings()
+        try:
+            left = options.timeout - (time.monotonic() - started)
+            if left <= 0:
+                raise ProbeError(
+                    ExitCode.HUNG_AND_KILLED,
+                    f"{number - 1} of {options.fresh} processes ended within {options.timeout:g} "
+                    "s: give them more (--timeout).",
+                )
+            _run(options._replace(sabotage=sabotage, timeout=left), one)
+        except ProbeError as error:
+            # Wrong tokens that were seen are worse news than whatever ended a later process.
+            if not any(decode.problem for decode in findings.fresh):
+                raise
+            findings.notes.append(f"Process {number}: {error.sentence}")
+            break
         assert one.decode is not None
         findings.fresh.append(one.decode)
-        if number == 1:
-            findings.runtime, findings.devices = one.runtime, one.devices
-            findings.decode, findings.guard_path = one.decode, one.guard_path
-            findings.notes, findings.seconds = one.notes, one.seconds
     if not options.json:
         _say(report.fresh_text(findings.fresh))
 

@@ -34,7 +34,8 @@ def judge(
     guard_holds: bool | None = None,
     free_from: str | None = None,
 ) -> Judgement:
-    """The all-reduce of the bug over an unsafe runtime is an error, as is a guard that fails.
+    """The all-reduce of the bug over a runtime whose captures a watchdog can kill is an error, as
+    is a guard that fails.
 
     Args:
         safe: whether captures beside a watchdog lived.

@@ -76,7 +76,8 @@ def parse(arguments: Sequence[str]) -> Options:
         )
     if options.sabotage is Sabotage.WRONG_FRESH and fresh < 2:
         raise ProbeError(
-            ExitCode.BAD_ARGUMENTS, "The sabotage wrong-fresh needs --fresh 2 or more."
+            ExitCode.BAD_ARGUMENTS,
+            "The sabotage wrong-fresh is one of `decode --fresh N` with N of 2 or more.",
         )
     if options.sabotage and not options.replays and options.sabotage is Sabotage.WRONG_REPLAY:
         raise _useless("replays")

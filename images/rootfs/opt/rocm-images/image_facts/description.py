@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from image_facts.hip_builds import HipBuild
+from image_servers import SERVERS
 
 PLACE = "opt/rocm-images/image.json"
 """Where it lies below an image's root."""
@@ -102,7 +103,7 @@ def of_object(whole: object) -> Facts:
         cell=_text(whole, "cell"),
         gfx=_text(whole, "gfx"),
         rocm=_text(whole, "rocm"),
-        server=_text(whole, "server"),
+        server=_server(whole),
         versions=_texts(whole, "versions"),
         packages=_texts(whole, "packages"),
         env=_texts(whole, "env"),
@@ -121,6 +122,13 @@ def of_object(whole: object) -> Facts:
         },
         whole=whole,
     )
+
+
+def _server(whole: Mapping[str, Any]) -> str | None:
+    name = _text(whole, "server")
+    if name is not None and name not in SERVERS:
+        raise WrongFact(f'"server" is {json.dumps(name)[:80]}, not one of {", ".join(SERVERS)}')
+    return name
 
 
 def _value(whole: Mapping[str, Any], key: str, kind: type, meant: str) -> Any:

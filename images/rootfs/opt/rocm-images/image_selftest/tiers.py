@@ -73,8 +73,7 @@ def _serve(probe: Tier, arguments: Sequence[str], running: Running) -> Tier:
     if no_gpu or not found.get("devices"):
         return Tier("serve", NOT_RUN, NO_GPU)
     # Some runtimes replay graphs wrong in one process of five.
-    fresh = [] if "--fresh" in arguments else ["--fresh", FRESH]
-    words = ["graph_probe", "serve", "--json", *fresh, *arguments]
+    words = ["graph_probe", "serve", "--json", "--fresh", FRESH, *arguments]
     tier = _run("serve", words, running)
     return _no_gpu(tier) if tier.exit_code == _NO_DEVICE else tier
 
@@ -83,10 +82,16 @@ def _race(serve: Tier, arguments: Sequence[str], running: Running) -> Tier:
     """The watchdog race in servers that are known to work without one."""
     if serve.status != PASSED:
         return Tier("race", NOT_RUN, NO_GPU if serve.status == NOT_RUN else NO_SERVER)
-    if "--fresh" in arguments:
-        at = list(arguments).index("--fresh")
-        arguments = [*arguments[:at], *arguments[at + 2 :]]
-    return _run("race", ["graph_probe", "serve", "--json", "--race", *arguments], running)
+    own, server = _split(arguments)
+    # The last one counts, and a race is of one server.
+    words = ["graph_probe", "serve", "--json", "--race", *own, "--fresh", "1", *server]
+    return _run("race", words, running)
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Those of graph-probe, and from `--` on those of the server."""
+    at = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at:]
 
 
 def _no_gpu(tier: Tier) -> Tier:

@@ -24,5 +24,9 @@ __all__ = [
 
 
 def server_of(name: str | None) -> Server:
-    """The server of that name; the default where none is named, or one that is not known here."""
-    return SERVERS.get(name or "", DEFAULT)
+    """The server of that name; the default where none is named.
+
+    Raises:
+        KeyError: this program knows none of that name.
+    """
+    return SERVERS[name] if name else DEFAULT

@@ -108,6 +108,10 @@ class Server:
     By the backend (`hip` or `cuda`), the GPUs, whether it captures graphs, whether its cache is
     kept small.
     """
+    toolchains: tuple[str, ...] = ()
+    """Downloads in matrix.yaml whose toolchain its recipe builds with."""
+    has_extra: bool = False
+    """Whether its recipe installs an extra of its wheel, which matrix.yaml names."""
     race_arguments: tuple[str, ...] = ()
     """What leaves it the captures of decode alone."""
     also_built: tuple[tuple[str, ...], ...] = ()

@@ -88,6 +88,8 @@ SGLANG = Server(
         dispatch="dispatch_custom_allreduce",
         since="0.5.5.post3",
     ),
+    toolchains=("rustup",),
+    has_extra=True,
     port=30000,
     command=_command,
     probe_arguments=_probe_arguments,

@@ -87,13 +87,20 @@ def check_pair(graph: Run, eager: Run) -> list[Check]:
 
 
 def differing(graphs: Sequence[Run], eager: Run) -> list[int]:
-    """Of several servers with graphs, those by number that gave other tokens than eager."""
+    """Of several servers with graphs, those by number that gave other tokens than eager.
+
+    None where eager gave no answers: check_pair says that.
+    """
+    if eager.answers is None:
+        return []
     numbered = enumerate(graphs, 1)
     return [n for n, run in numbered if run.answers and not check_pair(run, eager)[0].passed]
 
 
 def check_fresh(graphs: Sequence[Run], eager: Run) -> Check:
     """Every one of several servers with graphs gives the tokens of eager."""
+    if eager.answers is None:
+        return Check("fresh", False, "The eager server gave no answers to compare with.")
     wrong = differing(graphs, eager)
     silent = [n for n, run in enumerate(graphs, 1) if run.answers is None]
     right = len(graphs) - len(wrong) - len(silent)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graph_probe.exit_codes import MEANING, ExitCode
 from serve_probe import report
@@ -76,6 +76,9 @@ class Session:
             *check_run(eager, self.findings.all_reduce),
             *check_pair(graph, eager),
         ]
+        for number, run in enumerate(fresh, 2):
+            found = check_run(run, self.findings.all_reduce)
+            checks += [replace(check, of=f"graph {number}") for check in found]
         if fresh:
             checks.append(check_fresh((graph, *fresh), eager))
         graphs = captured_graphs(graph.log) if roots else None

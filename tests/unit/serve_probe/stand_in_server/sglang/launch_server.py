@@ -111,6 +111,8 @@ def main() -> None:
         say("[AR] Using CustomAllReduceV2 (JIT-compiled)", 0)
     if "leaves-a-process" in HOW:
         subprocess.Popen(["sleep", "100"])
+    if EAGER and "eager-dies" in HOW:
+        sys.exit("ValueError: nothing works without graphs")
     if not EAGER:
         capture()
     server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
