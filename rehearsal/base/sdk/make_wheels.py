@@ -39,8 +39,10 @@ def main(rocm: str, wheels: str) -> None:
         command = _source(folder, "rocm", "rocm_sdk", ["rocm-sdk=rocm_sdk:main"])
         (command / "__init__.py").write_text(COMMAND)
         for source in (devel, core, command):
-            words = ["-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir"]
-            subprocess.run([sys.executable, *words, wheels, str(source.parent)], check=True)
+            words = ["-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-cache-dir"]
+            subprocess.run(
+                [sys.executable, *words, "--wheel-dir", wheels, str(source.parent)], check=True
+            )
 
 
 def _source(folder: str, name: str, package: str, scripts: list[str] | None = None) -> Path:
