@@ -21,6 +21,8 @@ from rocm_images.errors import InputError
 # Changes when the meaning of the inputs does, so that old images are not taken for new ones.
 SCHEME = "1"
 SHORT = 12
+_CHUNK = 1 << 20
+"""Bytes that are read at once: a context can hold files larger than memory."""
 # A checkout's history and Python's caches are no part of what is built.
 _NEVER_READ = {".git", "__pycache__"}
 
@@ -115,7 +117,8 @@ def files_of(folder: Path) -> list[tuple[str, str]]:
     whoever checked it out. Sorted by the path's bytes.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: a file cannot be read, is none (a pipe, say), or has a name that no build can
+            take.
     """
     try:
         found = [(name, _file_digest(path)) for name, path in _walk(folder, "")]
@@ -132,6 +135,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
             if entry.name in _NEVER_READ:
                 continue
             name = f"{prefix}{entry.name}"
+            if not _is_utf8(name):
+                raise InputError(
+                    f"{entry.path!a}: BuildKit takes no file whose name "
+                    "is not UTF-8: rename it"
+                )
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{name}/")
             else:
@@ -141,7 +149,24 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
 def _file_digest(path: Path) -> str:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        return _digest(f"link\0{path.readlink()}")
+        return hashlib.sha256(b"link\0" + os.fsencode(path.readlink())).hexdigest()
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for whoever writes to it.
+        raise InputError(
+            f"{path}: what is built from holds files, folders and links, and this is a pipe, a "
+            "socket or a device: move it elsewhere"
+        )
     kind = "program" if status.st_mode & stat.S_IXUSR else "file"
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _digest(f"{kind}\0{content}")
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            content.update(chunk)
+    return _digest(f"{kind}\0{content.hexdigest()}")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

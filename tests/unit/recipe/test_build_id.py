@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -152,3 +155,52 @@ def test_files_are_listed_in_one_order_on_every_machine(rootfs: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read it for the build id"):
         files_of(tmp_path / "absent")
+
+
+def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
+    large = 256 << 20
+    with (tmp_path / "weights").open("wb") as file:
+        file.truncate(large)
+    tracemalloc.start()
+    ((_, first),) = files_of(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    with (tmp_path / "weights").open("r+b") as file:
+        file.seek(large - 1)
+        file.write(b"x")
+    assert files_of(tmp_path) != [("weights", first)]
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [_pipe, _socket])
+def test_what_is_no_file_is_refused_and_never_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "one")
+    with pytest.raises(InputError, match="one: what is built from holds files, folders and links"):
+        files_of(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_name_that_no_build_can_take_is_refused_as_a_readable_text(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    path.mkdir() if kind == "folder" else path.touch()
+    with pytest.raises(InputError, match=r"caf\\udce9.*is not UTF-8: rename it") as caught:
+        files_of(tmp_path)
+    str(caught.value).encode()
+
+
+def test_a_link_may_lead_to_a_name_of_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(os.fsdecode(b"caf\xe9"))
+    assert [name for name, _ in files_of(tmp_path)] == ["link"]
