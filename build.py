@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import sys
 
+
+def program() -> None:
+    """Imports and runs the command line."""
+    from rocm_images.cli.main import start
+
+    start()
+
+
 if __name__ == "__main__":
     if sys.version_info < (3, 10):  # noqa: UP036 - the one file that an older one can start
         sys.stderr.write("build.py: Python 3.10 or later is needed: run it with python3.11, say\n")
         sys.exit(3)
     try:
-        from rocm_images.cli.main import run
-    except ModuleNotFoundError as error:
-        sys.stderr.write(
-            f"build.py: the Python package {error.name} is missing: run `make environment` and "
-            "use .venv/bin/python, or run `pip install -r requirements.txt`\n"
-        )
-        sys.exit(3)
-    run()
+        from rocm_images.cli.ending import ended
+
+        ended(program)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -25,7 +25,11 @@ class ExitCode(enum.IntEnum):
     VERIFICATION_FAILED = 10
     EVIDENCE_INVALID = 11
     NO_IMAGE_FITS = 12
+    SYSTEM_REFUSED = 13
+    DEFECT = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
@@ -44,7 +48,12 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.EVIDENCE_INVALID: "evidence verify: the file was changed or contradicts itself",
     ExitCode.NO_IMAGE_FITS: "pick --auto: no AMD GPU here, GPUs of several kinds, or no image for "
     "them",
-    ExitCode.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; every child process was stopped",
+    ExitCode.SYSTEM_REFUSED: "the system refused: a full or read-only disk, no permission, too "
+    "many open files, no memory",
+    ExitCode.DEFECT: "a defect of this program; the file that it names has the traceback",
+    ExitCode.HUNG_UP: "as 130, by SIGHUP: the terminal was closed",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C; every child process was stopped",
+    ExitCode.TERMINATED: "as 130, by SIGTERM",
 }
 
 

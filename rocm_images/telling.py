@@ -8,7 +8,9 @@ import sys
 from rocm_images.places import INSTALLED
 
 PROGRAM = "rocm-images" if INSTALLED else "build.py"
-"""What people type: the installed command, or the file of a checkout."""
+"""The installed command, or the file of a checkout."""
+COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
+"""What people type."""
 
 
 class Volume(enum.IntEnum):

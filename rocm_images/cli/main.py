@@ -6,10 +6,9 @@ Modules that take long to import (docker, jinja2, rich) are imported by the verb
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -18,9 +17,9 @@ from rocm_images import __version__, telling
 from rocm_images.build.site import Site
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
+from rocm_images.cli.ending import ended
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
-    COMMAND,
     Verbs,
     build_arg_option,
     ca_bundle_option,
@@ -36,10 +35,10 @@ from rocm_images.cli.options import (
 from rocm_images.comparing import verbs as comparing
 from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
-from rocm_images.errors import ExitCode, InputError, RocmImagesError
+from rocm_images.errors import InputError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.telling import PROGRAM
+from rocm_images.telling import COMMAND, PROGRAM
 
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
@@ -392,28 +391,11 @@ for verb in (
     main.add_command(verb)
 
 
+def start() -> None:
+    """Run the command line; what it raises says how it failed."""
+    main(standalone_mode=False, prog_name=PROGRAM)
+
+
 def run() -> NoReturn:
-    """Run the command line; every failure ends in one sentence and its own exit code."""
-    # `kill` and a CI's cancel button are to stop the children exactly as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        main(standalone_mode=False, prog_name=PROGRAM)
-        sys.exit(ExitCode.DONE)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        telling.failure("interrupted")
-        sys.exit(ExitCode.INTERRUPTED)
-    except RocmImagesError as error:
-        # A sentence names the command that helps; installed, that has another name.
-        telling.failure(str(error).replace("python build.py", COMMAND))
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # `build.py plan | head`: the reader has enough. Python must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+    """The installed command."""
+    ended(start)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 DEFAULT_VERB = "build"
-COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 

@@ -137,8 +137,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
             name = f"{prefix}{entry.name}"
             if not _is_utf8(name):
                 raise InputError(
-                    f"{entry.path!a}: BuildKit takes no file whose name "
-                    "is not UTF-8: rename it"
+                    f"{entry.path!a}: BuildKit takes no file whose name is not UTF-8: rename it"
                 )
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{name}/")

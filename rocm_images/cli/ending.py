@@ -1,0 +1,151 @@
+"""However the command line ends, it ends in a sentence and an exit code of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rocm_images import __version__
+from rocm_images.errors import ExitCode, RocmImagesError
+from rocm_images.places import INSTALLED
+from rocm_images.telling import COMMAND, PROGRAM
+
+# What the system refuses whoever asks; what else an OSError says is met where it is understood.
+_REFUSALS = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EROFS: "name a place that can be written to",
+    errno.EACCES: "name a place that you may use, or be somebody who may",
+    errno.EPERM: "name a place that you may use, or be somebody who may",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "end other programs: the whole system has too many files open",
+    errno.EIO: "look at the disk: the system's log says more",
+}
+_INSTALL = (
+    "install rocm-serving-images again, with what it requires"
+    if INSTALLED
+    else "run `make environment` and use .venv/bin/python, or run `pip install -r requirements.txt`"
+)
+_SECRET = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
+
+
+_signal = signal.SIGINT
+
+
+def ended(program: Callable[[], object]) -> NoReturn:
+    """Run the command line and end this process.
+
+    Args:
+        program: imports what it needs itself, so that what goes wrong there is met here as well.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the program began
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    code = _code(program)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        if code is ExitCode.DONE:
+            code = _refused(error)
+    # What could not be written is told already: Python must not complain of it at its exit.
+    _let_go(sys.stdout)
+    sys.exit(code)
+
+
+def _code(program: Callable[[], object]) -> ExitCode:
+    global _signal
+    _signal = signal.SIGINT
+    # `kill`, a terminal that closes and a CI's cancel button stop the children as Ctrl-C does.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
+    try:
+        import click
+
+        try:
+            program()
+            return ExitCode.DONE
+        except click.ClickException as error:
+            error.show()
+            return ExitCode.BAD_INPUT
+        except click.Abort:
+            return _interrupted()
+        except RocmImagesError as error:
+            # A sentence names the command that helps; installed, that has another name.
+            _say(str(error).replace("python build.py", COMMAND))
+            return error.exit_code
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        # `build.py plan | head`: the reader has enough.
+        return ExitCode.DONE
+    except MemoryError:
+        _say("there is not enough memory: give it more, or ask for less at once (--jobs 1)")
+        return ExitCode.SYSTEM_REFUSED
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "rocm_images":
+            return _defect(error)
+        _say(f"the Python package {package} is missing: {_INSTALL}")
+        return ExitCode.ENGINE_UNUSABLE
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return _refused(error)
+        return _defect(error)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    global _signal
+    _signal = signal.Signals(number)
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> ExitCode:
+    _say("interrupted")
+    return ExitCode(128 + _signal)
+
+
+def _refused(error: OSError) -> ExitCode:
+    place = f"{error.filename}: " if error.filename else ""
+    _say(f"{place}the system refuses: {error.strerror}: {_REFUSALS.get(error.errno or 0, '')}")
+    return ExitCode.SYSTEM_REFUSED
+
+
+def _defect(error: Exception) -> ExitCode:
+    """What nobody foresaw: the traceback goes into a file that can be attached to a report."""
+    text = "".join(traceback.format_exception(error))
+    words = " ".join(map(repr, sys.argv[1:]))
+    report = f"{PROGRAM} {__version__}, Python {sys.version}\narguments: {words}\n\n{text}"
+    last = _SECRET.sub("***", f"{type(error).__name__}: {error}".splitlines()[0][:300])
+    try:
+        number, name = tempfile.mkstemp(prefix="rocm-images-defect-", suffix=".txt")
+        with os.fdopen(number, "w", errors="backslashreplace") as file:
+            file.write(_SECRET.sub("***", report))
+        where = f"report it with {name}, which says where"
+    except OSError as refused:
+        where = f"report it; where it happened could not be written ({refused.strerror})"
+    _say(f"this is a defect of {PROGRAM} ({last}): {where}")
+    return ExitCode.DEFECT
+
+
+def _say(sentence: str) -> None:
+    try:
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+    except (OSError, UnicodeError):
+        _let_go(sys.stderr)
+
+
+def _let_go(stream: Any) -> None:
+    """Nothing that is still held back for a stream can fail."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
