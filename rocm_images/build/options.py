@@ -9,6 +9,10 @@ from pathlib import Path
 from rocm_images.errors import InputError, closest
 from rocm_images.plan.cells import Cell
 
+# https://USER@HOST, https://USER:WORD@HOST, ssh://USER:WORD@HOST; not ssh://git@HOST. What
+# docker-image:// names can hold an @ that stands before a digest.
+_WITH_CREDENTIALS = re.compile(r"https?://[^/]*@|(?:ssh|git|ftps?)://[^/@]*:[^/]*@", re.IGNORECASE)
+
 
 def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
     """`--context NAME=SOURCE` texts by name.
@@ -27,6 +31,12 @@ def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, 
             raise InputError(f"--context {name!r} replaces nothing: {closest(name, known)}")
         if name in parsed:
             raise InputError(f"--context {name!r} is given twice")
+        if _WITH_CREDENTIALS.match(source):
+            # Not shown: this sentence ends in logs as well.
+            raise InputError(
+                f"--context {name}: its address holds credentials, which would end in logs, in "
+                "process lists and in the image's provenance: fetch it yourself and name the folder"
+            )
         if "://" not in source and not source.startswith("git@") and not Path(source).is_dir():
             raise InputError(
                 f"--context {name}: {source!r} is no folder, nor an address "

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rocm_images.build.options import parse_contexts
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 
@@ -84,6 +85,10 @@ def test_plan_shows_the_reason_of_the_all_reduce_default(project_matrix: Matrix)
         (["--context", "aiter"], "is not NAME=SOURCE"),
         (["--context", "aiter-source=."], "did you mean 'aiter-src'"),
         (["--context", "aiter-src=/nonexistent"], "is no folder"),
+        (["--context", "aiter-src=https://a:SECRET@x.org/r.git"], "its address holds credentials"),
+        (["--context", "aiter-src=HTTPS://SECRET@x.org/r.git"], "its address holds credentials"),
+        (["--context", "aiter-src=http://SECRET:@x.org"], "its address holds credentials"),
+        (["--context", "aiter-src=ssh://git:SECRET@x.org/r"], "its address holds credentials"),
         (["--context", "aiter-src=.", "--context", "aiter-src=."], "given twice"),
         (["smoke", "--image", "x:1", "--arch", "942"], "leave out --server, --arch"),
         (["lock", "--check", "--update", "sglang"], "leave out --update"),
@@ -96,7 +101,26 @@ def test_bad_input_is_answered_with_a_sentence_and_exit_code_2(
     answer = build_py(*arguments)
     assert sentence in answer.stderr
     assert "Traceback" not in answer.stderr
+    assert "SECRET" not in answer.stderr
     assert answer.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "git@x.org:r.git",
+        "ssh://git@x.org/r.git",
+        "https://x.org/r.git#a@b",
+        "docker-image://x.org/r:t@sha256:" + "0" * 64,
+        "docker-image://r@sha256:" + "0" * 64,
+        "oci-layout:///a@sha256:" + "0" * 64,
+    ],
+)
+def test_an_address_without_credentials_may_have_an_at_sign(
+    project_matrix: Matrix, address: str
+) -> None:
+    cells = cells_of(project_matrix)
+    assert parse_contexts([f"aiter-src={address}"], cells) == {"aiter-src": address}
 
 
 def test_a_bad_matrix_is_answered_with_its_place(matrix_file: MatrixFile) -> None:
