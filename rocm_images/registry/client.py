@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.credentials import credentials_of
 
 if TYPE_CHECKING:
     from dxf import DXF
@@ -215,11 +216,12 @@ class Repository:
         return found
 
     def _authenticate(self, dxf: Any, response: Response) -> None:
-        from docker import auth
-
-        known = auth.load_config().resolve_authconfig(self.address.host) or {}
-        # Docker's login leaves a token instead where the registry gave one for it.
-        dxf.authenticate(known.get("username"), known.get("password"), response=response)
+        known = None if self.address.plain_http else credentials_of(self.address.host)
+        dxf.authenticate(
+            known.username if known else None,
+            known.password if known else None,
+            response=response,
+        )
 
 
 def _may_pass(error: BaseException) -> bool:

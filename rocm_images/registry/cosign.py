@@ -19,7 +19,9 @@ from typing import Any
 
 from rocm_images.engine.children import Children
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
+from rocm_images.references import ImageName
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.credentials import only_for
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
@@ -204,7 +206,7 @@ class Cosign:
         Raises:
             RegistryError: one of them is not, or the copy is refused.
         """
-        self._write("copy", [*self._registry(), source, target], source)
+        self._write("copy", [*self._registry(), source, target], source, also_read=source)
 
     def save(self, image: str, folder: Path) -> None:
         """Write an image with everything attached to it to an OCI layout.
@@ -226,18 +228,27 @@ class Cosign:
         words = [f"--registry-cacert={self.ca_bundle}"] if self.ca_bundle else []
         return [*words, "--allow-http-registry"] if self.registry.plain_http else words
 
-    def _write(self, verb: str, words: Sequence[str], image: str) -> None:
-        status, _, errors = self._run([verb, *words])
+    def _write(
+        self, verb: str, words: Sequence[str], image: str, also_read: str | None = None
+    ) -> None:
+        status, _, errors = self._run([verb, *words], also_read)
         if status != 0:
             problem = _key_problem(errors)
             raise InputError(problem) if problem else _failure(verb, image, errors)
 
-    def _run(self, words: Sequence[str]) -> tuple[int, str, str]:
+    def _run(self, words: Sequence[str], also_read: str | None = None) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
+        if not self.registry.plain_http:
+            return self._run_in(self.environment, words)
+        # cosign sends a password to whoever asks for it, over plain HTTP too.
+        named = ImageName.parse(also_read) if also_read else None
+        hosts = [named.host] if named and named.host not in (None, self.registry.host) else []
+        with only_for([host for host in hosts if host], self.environment) as environment:
+            return self._run_in(environment, words)
+
+    def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
         try:
-            process = self.children.start(
-                [self.program(), *words], self.environment, errors_apart=True
-            )
+            process = self.children.start([self.program(), *words], environment, errors_apart=True)
         except OSError as error:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
         output, errors = process.communicate()

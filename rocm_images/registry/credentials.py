@@ -1,0 +1,71 @@
+"""The credentials of registries: Docker's own, from its configuration and its helpers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rocm_images.errors import RegistryError
+
+
+class Credentials(NamedTuple):
+    """What lets somebody into a registry."""
+
+    username: str
+    password: str
+
+
+def credentials_of(host: str) -> Credentials | None:
+    """Those of `docker login` for HOST or HOST:PORT; None where there are none.
+
+    Raises:
+        RegistryError: they cannot be had, or are of a kind that this program cannot use.
+    """
+    from docker import auth
+    from docker.errors import DockerException
+
+    try:
+        with warnings.catch_warnings():
+            # Of a helper that is missing: it is said below.
+            warnings.simplefilter("ignore")
+            found = auth.load_config().resolve_authconfig(host) or {}
+    except DockerException as error:
+        raise RegistryError(
+            f"Docker's credentials for {host} cannot be had ({error}): mend the helper that "
+            "Docker's config.json names, or `docker login` without one"
+        ) from None
+    # A helper's and those of the file itself differ in case.
+    known = {name.lower(): value for name, value in found.items()}
+    if known.get("identitytoken"):
+        raise RegistryError(
+            f"Docker has an identity token for {host}, which only Docker can use: `docker login "
+            f"{host}` with a password or an access token"
+        )
+    if not known.get("username"):
+        return None
+    return Credentials(known["username"], known.get("password") or "")
+
+
+@contextmanager
+def only_for(hosts: Sequence[str], environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """An environment in which programs find Docker's credentials for these registries alone.
+
+    Raises:
+        RegistryError: see credentials_of.
+    """
+    auths = {}
+    for host in hosts:
+        if found := credentials_of(host):
+            word = base64.b64encode(f"{found.username}:{found.password}".encode()).decode()
+            auths[host] = {"auth": word}
+    with tempfile.TemporaryDirectory(prefix="rocm-images-docker-") as folder:
+        path = Path(folder, "config.json")
+        path.touch(0o600)
+        path.write_text(json.dumps({"auths": auths}))
+        yield {**environment, "DOCKER_CONFIG": folder}
