@@ -70,7 +70,7 @@ def test_an_image_without_evidence_of_this_image_is_not_published(
         refused = publish(keys, registry.address)
         assert refused.code == 8
         assert "sglang-942-rocm7.2.0: no evidence for image" in refused.stderr
-        assert "build.py smoke --arch 942 --base 7.2.0" in refused.stderr
+        assert "build.py smoke --server sglang --arch 942 --base 7.2.0" in refused.stderr
         replace(evidence, passed=False).write(folder)
         assert "failed its smoke test" in publish(keys, registry.address).stderr
         # A file that somebody made better by hand is none.
