@@ -109,14 +109,12 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     trusted, attempts = options["ca_bundle"], options["attempts"]
     programs = source.cosign.environment
     target = target_of(source.repository.name, to, trusted, attempts, programs)
-    # One process reads here and writes there, so it is told of plain HTTP on either side.
-    copier = target.cosign if to.plain_http else source.cosign
     arrivals = [
         Arrival(
             one.image,
             one.immutable,
             one.rolling,
-            lambda there, one=one: copier.copy(one.image.reference, there),  # type: ignore[misc]
+            lambda there, one=one: source.cosign.copy(one.image.reference, to, there),  # type: ignore[misc]
         )
         for one in images
     ]

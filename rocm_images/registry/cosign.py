@@ -19,7 +19,6 @@ from typing import Any
 
 from rocm_images.engine.children import Children
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
-from rocm_images.references import ImageName
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import only_for
 
@@ -200,13 +199,15 @@ class Cosign:
                 found.append(statement["predicate"])
         return found
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy an image with everything attached to it; both registries must be reachable.
+    def copy(self, source: str, other: RegistryAddress, target: str) -> None:
+        """Copy an image with everything attached to it, from this registry to the other.
+
+        One process reads here and writes there, so it is told of plain HTTP on either side.
 
         Raises:
-            RegistryError: one of them is not, or the copy is refused.
+            RegistryError: one of them is not reachable, or the copy is refused.
         """
-        self._write("copy", [*self._registry(), source, target], source, also_read=source)
+        self._write("copy", [*self._registry(other), source, target], source, other)
 
     def save(self, image: str, folder: Path) -> None:
         """Write an image with everything attached to it to an OCI layout.
@@ -224,26 +225,25 @@ class Cosign:
         """
         self._write("load", [*self._registry(), f"--dir={folder}", target], target)
 
-    def _registry(self) -> list[str]:
+    def _registry(self, *others: RegistryAddress) -> list[str]:
         words = [f"--registry-cacert={self.ca_bundle}"] if self.ca_bundle else []
-        return [*words, "--allow-http-registry"] if self.registry.plain_http else words
+        plain = any(one.plain_http for one in (self.registry, *others))
+        return [*words, "--allow-http-registry"] if plain else words
 
-    def _write(
-        self, verb: str, words: Sequence[str], image: str, also_read: str | None = None
-    ) -> None:
-        status, _, errors = self._run([verb, *words], also_read)
+    def _write(self, verb: str, words: Sequence[str], image: str, *others: RegistryAddress) -> None:
+        status, _, errors = self._run([verb, *words], *others)
         if status != 0:
             problem = _key_problem(errors)
             raise InputError(problem) if problem else _failure(verb, image, errors)
 
-    def _run(self, words: Sequence[str], also_read: str | None = None) -> tuple[int, str, str]:
+    def _run(self, words: Sequence[str], *others: RegistryAddress) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
-        if not self.registry.plain_http:
+        addresses = (self.registry, *others)
+        tls = [one.host for one in addresses if not one.plain_http]
+        if len(tls) == len(addresses):
             return self._run_in(self.environment, words)
         # cosign sends a password to whoever asks for it, over plain HTTP too.
-        named = ImageName.parse(also_read) if also_read else None
-        hosts = [named.host] if named and named.host not in (None, self.registry.host) else []
-        with only_for([host for host in hosts if host], self.environment) as environment:
+        with only_for(tls, self.environment) as environment:
             return self._run_in(environment, words)
 
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from rocm_images.errors import RegistryError
 
+# The name that it has in Docker's configuration.
+_DOCKER_HUB = "https://index.docker.io/v1/"
+
 
 class Credentials(NamedTuple):
     """What lets somebody into a registry."""
@@ -63,7 +66,7 @@ def only_for(hosts: Sequence[str], environment: Mapping[str, str]) -> Iterator[d
     for host in hosts:
         if found := credentials_of(host):
             word = base64.b64encode(f"{found.username}:{found.password}".encode()).decode()
-            auths[host] = {"auth": word}
+            auths[_DOCKER_HUB if host == "docker.io" else host] = {"auth": word}
     with tempfile.TemporaryDirectory(prefix="rocm-images-docker-") as folder:
         path = Path(folder, "config.json")
         path.touch(0o600)

@@ -81,7 +81,7 @@ def test_cosign_itself_sends_the_password(asking: Asking, docker_config: Path, k
 
 def _copy(cosign: Cosign, keys: Keys, image: str, folder: Path) -> None:
     repository, _, _ = image.partition("@")
-    cosign.copy(image, f"{repository}-copied:t")
+    cosign.copy(image, cosign.registry, f"{repository}-copied:t")
 
 
 USES: dict[str, Callable[[Cosign, Keys, str, Path], object]] = {

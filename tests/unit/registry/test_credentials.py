@@ -77,6 +77,13 @@ def test_those_that_cannot_be_used_are_a_sentence(
         credentials_of(HOST)
 
 
+def test_docker_hub_has_the_name_that_programs_look_for(configure: Configure) -> None:
+    configure({"auths": {"https://index.docker.io/v1/": AUTH}})
+    with only_for(["docker.io"], {}) as environment:
+        document = json.loads(Path(environment["DOCKER_CONFIG"], "config.json").read_text())
+    assert document == {"auths": {"https://index.docker.io/v1/": AUTH}}
+
+
 def test_a_program_is_given_those_of_the_named_registries_alone(configure: Configure) -> None:
     configure({"auths": {HOST: AUTH, "plain.example.org": AUTH}})
     with only_for([HOST, "nobody.example.org"], {"A": "b"}) as environment:
