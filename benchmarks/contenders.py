@@ -121,9 +121,10 @@ class PositBakery(Contender):
 
     def _containerfile(self, project: ProjectCopy, cell: Cell, text: str) -> str:
         text = text.replace(f"FROM {cell.base_image} ", f"FROM {project.base_of(cell)} ")
-        for source in ("sglang", "aiter", "fast-hadamard-transform", "rustup"):
-            stage = rf"(FROM scratch AS {source}-src\n)ADD .*"
-            mode = "--chmod=0755 " if source == "rustup" else ""
+        for name in cell.pins:
+            source = name.removesuffix("-src")
+            stage = rf"(FROM scratch AS {name}\n)ADD .*"
+            mode = "--chmod=0755 " if source in cell.downloads else ""
             copy = f"COPY {mode}rehearsal/sources/{source} /"
             text, count = re.subn(stage, rf"\g<1>{copy}", text)
             assert count == 1, source

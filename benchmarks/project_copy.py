@@ -48,13 +48,8 @@ class ProjectCopy:
     def contexts(self, cell: Cell) -> Mapping[str, str]:
         """What replaces the base and the sources of a cell."""
         sources = self.folder / "rehearsal" / "sources"
-        return {
-            cell.base_image: f"docker-image://{self.base_of(cell)}",
-            "sglang-src": str(sources / "sglang"),
-            "aiter-src": str(sources / "aiter"),
-            "fast-hadamard-transform-src": str(sources / "fast-hadamard-transform"),
-            "rustup-src": str(sources / "rustup"),
-        }
+        replaced = {name: str(sources / name.removesuffix("-src")) for name in cell.pins}
+        return {cell.base_image: f"docker-image://{self.base_of(cell)}", **replaced}
 
     def change_one_file(self) -> None:
         """Give one file of rootfs a content that it never had."""

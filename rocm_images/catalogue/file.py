@@ -83,11 +83,10 @@ def _of_schema_2(document: dict[str, Any]) -> dict[str, Any]:
 def _entry_of_schema_2(entry: object) -> object:
     if not isinstance(entry, dict):
         return entry
-    kept = {name: value for name, value in entry.items() if name not in ("sglang", "aiter")}
-    if isinstance(entry.get("cell"), str):
-        kept["cell"] = f"sglang-{entry['cell']}"
-    server, components = {"server": "sglang"}, {"components": {"aiter": entry.get("aiter")}}
-    return {**kept, **server, "version": entry.get("sglang"), **components}
+    changed: dict[str, Any] = {**entry, "server": "sglang", "cell": f"sglang-{entry.get('cell')}"}
+    changed["version"] = changed.pop("sglang", None)
+    changed["components"] = {"aiter": changed.pop("aiter", None)}
+    return changed
 
 
 def write(path: Path, catalogue: Catalogue) -> None:

@@ -73,16 +73,19 @@ def _unpack(root: Path, commit: str, folder: Path) -> None:
 
 def _planned(folder: Path, matrix: Path, name: str, more: Sequence[str]) -> dict[str, str]:
     words = [sys.executable, "build.py", "plan", "--json", f"--matrix={matrix}", *more]
-    # Programs of before there were several servers know no such option.
-    for servers in (["--server=all"], []):
+    try:
         try:
-            return _build_ids(folder, [*words, *servers])
+            return _build_ids(folder, [*words, "--server=all"])
         except _NoPlan as error:
-            last = str(error)
-    raise InputError(
-        f"--changed-since: {name} cannot be planned with its own build.py: {last}: name a later "
-        "commit, or use --missing-from"
-    )
+            if "--server" not in str(error):
+                raise
+            # A program of before there were several servers knows no such option.
+            return _build_ids(folder, words)
+    except _NoPlan as error:
+        raise InputError(
+            f"--changed-since: {name} cannot be planned with its own build.py: {error}: name a "
+            "later commit, or use --missing-from"
+        ) from None
 
 
 class _NoPlan(Exception):

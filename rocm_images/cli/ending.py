@@ -34,8 +34,6 @@ _INSTALL = (
     else "run `make environment` and use .venv/bin/python, or run `pip install -r requirements.txt`"
 )
 _SECRET = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
-
-
 _signal = signal.SIGINT
 
 
@@ -54,14 +52,14 @@ def ended(program: Callable[[], object]) -> NoReturn:
     except BrokenPipeError:
         pass
     except OSError as error:
-        if code is ExitCode.DONE:
+        if code == ExitCode.DONE:
             code = _refused(error)
     # What could not be written is told already: Python must not complain of it at its exit.
     _let_go(sys.stdout)
     sys.exit(code)
 
 
-def _code(program: Callable[[], object]) -> ExitCode:
+def _code(program: Callable[[], object]) -> int:
     global _signal
     _signal = signal.SIGINT
     # `kill`, a terminal that closes and a CI's cancel button stop the children as Ctrl-C does.
@@ -73,6 +71,9 @@ def _code(program: Callable[[], object]) -> ExitCode:
         try:
             program()
             return ExitCode.DONE
+        except SystemExit as error:
+            # A verb whose work has a code of its own.
+            return int(error.code or 0)
         except click.ClickException as error:
             error.show()
             return ExitCode.BAD_INPUT

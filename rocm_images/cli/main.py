@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from click.core import ParameterSource
 
 from rocm_images import __version__, telling
 from rocm_images.build.site import Site
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
+from rocm_images.cli import images
 from rocm_images.cli.ending import ended
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
@@ -28,7 +28,6 @@ from rocm_images.cli.options import (
     jobs_option,
     load,
     matrix_option,
-    program_matrix,
     registry_option,
     rehearse_option,
 )
@@ -283,105 +282,8 @@ def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | 
     run_lock(matrix_path, matrix, names, check=check, report=report)
 
 
-@main.command()
-@matrix_option
-@choice_options
-@jobs_option
-@click.option(
-    "--image", metavar="REF", help="Test this image, whatever its tag; its labels name its cell."
-)
-@click.option(
-    "--serve",
-    is_flag=True,
-    help="Start the server, too, where there is a GPU: docs/serve.md.",
-)
-@click.option(
-    "--emulator",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
-    metavar="PROGRAM",
-    help="Run the graph probe under this program of another emulator: docs/emulation.md.",
-)
-@rehearse_option
-def smoke(
-    matrix_path: Path,
-    choice: Choice,
-    jobs: int,
-    image: str | None,
-    serve: bool,
-    emulator: Path | None,
-    site: Site,
-) -> None:
-    """Test images that the engine already has, from inside.
-
-    Without /dev/kfd the image's own HIP runtime is tested on emulated GPUs: docs/emulation.md.
-    """
-    from rocm_images.build.run import test_images
-
-    matrix, cells = load(matrix_path)
-    if image and choice:
-        raise InputError("--image names one image: leave out --server, --arch and --base")
-    if emulator and not os.access(emulator, os.X_OK):
-        raise InputError(f"--emulator {emulator} is no program: make it executable")
-    if emulator and serve:
-        raise InputError("--serve needs a GPU, and --emulator stands in for one: leave out either")
-    chosen = () if image else choice.of(matrix, cells)
-    code = test_images(
-        matrix_path,
-        matrix,
-        cells,
-        chosen,
-        site,
-        image=image,
-        jobs=jobs,
-        serve=serve,
-        program=emulator,
-    )
-    sys.exit(code)
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("image")
-@click.option("--gfx", default="gfx942", show_default=True, help="The GPUs' architecture.")
-@click.option("--gpus", type=click.IntRange(1, 16), default=2, show_default=True, help="How many.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@matrix_option
-@rehearse_option
-def probe(
-    image: str,
-    gfx: str,
-    gpus: int,
-    arguments: tuple[str, ...],
-    matrix_path: Path,
-    site: Site,
-) -> None:
-    """Run graph-probe in any IMAGE with a HIP runtime, on emulated GPUs: docs/emulation.md.
-
-    ARGUMENTS are graph-probe's.  [default: capture, then replay]
-    """
-    from rocm_images.smoke.any_image import probe_image
-
-    source = click.get_current_context().get_parameter_source("matrix_path")
-    if source is ParameterSource.DEFAULT and not matrix_path.exists():
-        # An image of anybody's, probed in any folder: what is known of HIP is the program's.
-        matrix = program_matrix()
-    else:
-        matrix, _ = load(matrix_path)
-    sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
-
-
-@main.command()
-@matrix_option
-@choice_options
-@rehearse_option
-def sizes(matrix_path: Path, choice: Choice, site: Site) -> None:
-    """Show the layers of images that the engine has: size, stage, and what archs share."""
-    from rocm_images.build.run import print_sizes
-
-    matrix, cells = load(matrix_path)
-    print_sizes(matrix, choice.of(matrix, cells), site)
-
-
 for verb in (
+    *(images.smoke, images.probe, images.sizes),
     *(publishing.push, publishing.publish, publishing.rollback),
     *(distributing.pull, distributing.mirror, distributing.bundle),
     *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),

@@ -27,7 +27,10 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
+    from rocm_images.distributing.verified import VerifiedImage
     from rocm_images.plan.selection import Choice
+    from rocm_images.publishing.target import Target
+    from rocm_images.registry.cosign import Trust
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -166,7 +169,7 @@ def _published(
     identity: str | None,
     issuer: str | None,
     site: Site,
-) -> Any:
+) -> tuple[Target, Trust, list[VerifiedImage]]:
     from rocm_images.distributing.verified import verified_images
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.target import target_of

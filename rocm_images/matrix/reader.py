@@ -109,8 +109,8 @@ def _check_variants(matrix: Matrix) -> Found:
         for where, variants in named.items():
             place = ("servers", name, *where)
             for index, variant in enumerate(variants):
-                if index and variants[index - 1].fits == Ranges():
-                    yield (*place, index), "never taken: the variant before it fits every cell"
+                if any(earlier.fits == Ranges() for earlier in variants[:index]):
+                    yield (*place, index), "never taken: a variant before it fits every cell"
                 for position, arch in enumerate(variant.fits.archs):
                     if arch not in matrix.archs:
                         sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"

@@ -26,13 +26,8 @@ def _check(matrix: Matrix) -> Found:
         unfit.setdefault(one.where, []).append(one)
     for where, here in unfit.items():
         also = f", and {len(here) - 1} other cells" if len(here) > 1 else ""
-        yield (
-            where,
-            (
-                f"{here[0].sentence}{also}: add one whose `for` does, or exclude what is not to be "
-                "built"
-            ),
-        )
+        advice = "add one whose `for` does, or exclude what is not to be built"
+        yield where, f"{here[0].sentence}{also}: {advice}"
     cells = cells_of(matrix)
     if not (cells or unfit):
         yield ("exclude",), "every cell is excluded: nothing is left to build"

@@ -34,10 +34,9 @@ def credentials_of(host: str) -> Credentials | None:
     from docker.errors import DockerException
 
     try:
-        with warnings.catch_warnings():
-            # Of a helper that is missing: it is said below.
-            warnings.simplefilter("ignore")
-            found = auth.load_config().resolve_authconfig(host) or {}
+        # A helper that is missing is said below. The registry's threads share these filters.
+        warnings.filterwarnings("ignore", "docker-credential-.* not installed")
+        found = auth.load_config().resolve_authconfig(host) or {}
     except DockerException as error:
         raise RegistryError(
             f"Docker's credentials for {host} cannot be had ({error}): mend the helper that "

@@ -131,3 +131,14 @@ def test_a_program_of_before_there_were_several_servers_plans_too(history: Histo
     """
     history.commit(build_py="\n".join(map(str.strip, old.splitlines())) + "\n" + PROGRAM)
     assert ids(history, "HEAD") == {"then": "ID-of-the-default-server"}
+
+
+def test_a_plan_that_fails_for_another_reason_is_tried_once(
+    history: History, tmp_path: Path
+) -> None:
+    tried = tmp_path / "tried"
+    program = f"open({str(tried)!r}, 'a').write('x'); import sys; sys.exit('the matrix is odd')"
+    history.commit(build_py=program)
+    with pytest.raises(InputError, match=r"planned with its own build\.py: the matrix is odd"):
+        ids(history, "HEAD")
+    assert tried.read_text() == "x"

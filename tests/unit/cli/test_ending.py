@@ -123,6 +123,9 @@ def test_a_defect_where_no_file_can_be_written_is_a_sentence_all_the_same(
         (ModuleNotFoundError("no", name="docker.types"), 3, "package docker is missing: run `make"),
         (ModuleNotFoundError("no", name="rocm_images.x"), 70, "this is a defect"),
         (BrokenPipeError(), 0, ""),
+        (SystemExit(4), 4, ""),
+        (SystemExit(ExitCode.SMOKE_FAILED), 4, ""),
+        (SystemExit(), 0, ""),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
@@ -154,6 +157,29 @@ def test_a_full_disk_behind_standard_output_is_no_success(words: str) -> None:
         )
     assert done.returncode == ExitCode.SYSTEM_REFUSED
     assert done.stderr == "build.py: the system refuses: No space left on device: make room there\n"
+
+
+@pytest.mark.parametrize(("given", "code"), [(0, 13), (4, 4)])
+def test_a_verb_with_a_code_of_its_own_meets_a_full_disk_too(given: int, code: int) -> None:
+    program = f"""
+import sys
+from rocm_images.cli.ending import ended
+ended(lambda: (print("an answer"), sys.exit({given})))
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=PROJECT,
+            # So that what is printed is written at the end alone.
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == code
+    assert done.stderr.count("the system refuses") == (1 if given == 0 else 0)
+    assert "Exception ignored" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

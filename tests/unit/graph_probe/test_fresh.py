@@ -78,3 +78,19 @@ def test_time_that_ran_out_between_two_processes_is_said_with_its_limit(
     code, document = run(monkeypatch, capsys, None, None)
     assert code == 30
     assert document["sentence"].startswith("1 of 2 processes ended within 120 s: give them more")
+
+
+def test_what_ended_a_later_process_is_told_in_words_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = iter((None, WRONG, HUNG))
+
+    def one(options: Options, findings: Findings) -> None:
+        end = next(ends)
+        if isinstance(end, ProbeError):
+            raise end
+        findings.decode = decoded(end)
+
+    monkeypatch.setattr(command_line, "_run", one)
+    assert command_line.main(["decode", "--fresh", "3"]) == 19
+    assert "note     Process 3: No end within 3 s." in capsys.readouterr().out

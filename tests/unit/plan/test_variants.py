@@ -147,7 +147,7 @@ def test_an_advisory_is_about_the_sources_that_a_cell_is_built_from(
     ("old", "new", "line", "sentence"),
     [
         (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "did you mean '942'"),
-        (AITER, aiter("", 'rocm: ">7"'), '        - for: {rocm: ">7"}', "never taken: the variant"),
+        (AITER, aiter("", 'rocm: ">7"'), '        - for: {rocm: ">7"}', "never taken: a variant"),
         (
             "        version: 0.5.21\n",
             '        version: 0.5.21\n        for: {server: ">1"}\n',
@@ -173,6 +173,15 @@ def test_what_can_never_hold_is_said_where_it_stands(
     lines = path.read_text().splitlines()
     said = [(lines[p.line - 1], p.sentence) for p in caught.value.problems]
     assert any(line == where and sentence in what for where, what in said), said
+
+
+def test_whatever_stands_behind_a_variant_for_every_cell_is_never_taken(
+    matrix_file: MatrixFile,
+) -> None:
+    with pytest.raises(MatrixError) as caught:
+        load(matrix_file((AITER, aiter("", 'rocm: ">7"', "archs: [942]"))))
+    said = [problem.sentence for problem in caught.value.problems]
+    assert said == ["never taken: a variant before it fits every cell"] * 2
 
 
 PYTORCH = """\

@@ -9,16 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from graph_probe.device import Device, RuntimeFacts
 from image_servers import SERVERS
-from raw_logs import PACKAGES, PROJECT, STAND_IN_SERVER
+from raw_logs import PACKAGES, PROJECT
 from serve_probe.findings import ServeFindings
 from serve_probe.machine import Machine
 from serve_probe.options import parse
@@ -26,55 +23,12 @@ from serve_probe.provocation import INJECTION, KIND, PROVOCATIONS, RANK, Provoca
 from serve_probe.server import Servers
 from serve_probe.serving import Place
 from serve_probe.session import Session
+from served import PROGRAM, environment, serve
 
 LAUNCHER = PROJECT / "images" / "rootfs" / "usr" / "local" / "bin" / "graph-probe"
-# Two GPUs that are not there: the machine is made up, everything after it is the program's own.
-PROGRAM = """
-import sys
-from graph_probe.device import Device, RuntimeFacts
-from serve_probe import command_line, machine
-gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
-facts = RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False)
-machine.describe = lambda backend, gfx, server: machine.Machine(facts, gpus, {"sglang": "0"})
-sys.exit(command_line.main(sys.argv[1:]))
-"""
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    found: dict[str, Any]
-    stderr: str
-
-    def failed(self) -> set[str]:
-        results = self.found["sizes"] + self.found["races"]
-        return {c["name"] for result in results for c in result["checks"] if not c["passed"]}
-
-
-Serve = Callable[..., Done]
-
-
-def environment(how: str) -> dict[str, str]:
-    paths = os.pathsep.join([str(PACKAGES), str(STAND_IN_SERVER)])
-    return {**os.environ, "PYTHONPATH": paths, "STAND_IN": how}
-
-
-@pytest.fixture
-def serve() -> Serve:
-    def run(*arguments: str, how: str = "") -> Done:
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "--json", *arguments],
-            env=environment(how),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return Done(done.returncode, json.loads(done.stdout), done.stderr)
-
-    return run
-
-
-def test_both_servers_of_every_size_are_compared(serve: Serve) -> None:
+def test_both_servers_of_every_size_are_compared() -> None:
     done = serve()
     assert done.code == 0, done.found["sentence"]
     assert [result["tensor_parallel"] for result in done.found["sizes"]] == [1, 2]
@@ -104,76 +58,26 @@ def test_both_servers_of_every_size_are_compared(serve: Serve) -> None:
     ],
 )
 def test_what_a_server_does_wrong_fails_its_own_check(
-    serve: Serve, how: str, code: int, failed: set[str]
+    how: str, code: int, failed: set[str]
 ) -> None:
     done = serve("--tp", "1", how=how)
     assert (done.code, done.failed()) == (code, failed)
 
 
-def test_fresh_servers_that_all_agree_pass(serve: Serve) -> None:
-    done = serve("--tp", "1", "--fresh", "3")
-    assert done.code == 0, done.found["sentence"]
-    (result,) = done.found["sizes"]
-    assert (len(result["fresh"]), result["differing"]) == (2, [])
-    (check,) = (check for check in result["checks"] if check["name"] == "fresh")
-    assert check["found"] == "3 of 3 servers with graphs gave the tokens of eager."
-
-
-def test_one_fresh_server_of_three_that_differs_is_a_corrupted_replay(
-    serve: Serve, tmp_path: Path
-) -> None:
-    done = serve("--tp", "1", "--fresh", "3", how=f"second-differs={tmp_path / 'counted'}")
-    assert (done.code, done.failed()) == (19, {"fresh"})
-    assert done.found["exit_name"] == "replay_corrupted"
-    assert "1 of 3 servers with graphs gave other tokens" in done.found["sentence"]
-    assert "advisory replay-corrupted" in done.found["sentence"]
-    assert done.found["sizes"][0]["differing"] == [2]
-
-
-def test_where_every_fresh_server_differs_graphs_are_wrong_and_no_chance(serve: Serve) -> None:
-    done = serve("--tp", "1", "--fresh", "2", how="eager-differs")
-    assert (done.code, done.failed()) == (11, {"graph-equals-eager", "fresh"})
-    assert done.found["sizes"][0]["differing"] == [1, 2]
-
-
-def test_every_fresh_server_is_checked_as_the_first_is(serve: Serve) -> None:
-    done = serve("--tp", "1", "--fresh", "2")
-    checks = done.found["sizes"][0]["checks"]
-    first = {check["name"] for check in checks if check["of"] == "graph"}
-    assert {check["name"] for check in checks if check["of"] == "graph 2"} == first
-    assert {"captured", "decoded-with-graphs", "repeat"} <= first
-
-
-def test_where_eager_dies_no_graph_is_blamed(serve: Serve, tmp_path: Path) -> None:
-    how = f"eager-dies second-differs={tmp_path / 'counted'}"
-    done = serve("--tp", "1", "--fresh", "3", how=how)
-    assert (done.code, done.found["exit_name"]) == (45, "server_failed")
-    assert done.found["sizes"][0]["differing"] == []
-    (check,) = (c for c in done.found["sizes"][0]["checks"] if c["name"] == "fresh")
-    assert check["found"] == "The eager server gave no answers to compare with."
-
-
-@pytest.mark.parametrize("other", [["--race"], ["--provoke", "all"]])
-def test_fresh_servers_are_plain_ones(serve: Serve, other: list[str]) -> None:
-    done = serve("--fresh", "2", *other)
-    assert done.code == 2
-    assert "leave out --provoke and --race" in done.found["sentence"]
-
-
-def test_a_server_that_never_becomes_ready_has_hung(serve: Serve) -> None:
+def test_a_server_that_never_becomes_ready_has_hung() -> None:
     done = serve("--tp", "1", "--ready-timeout", "1", how="never-ready")
     assert done.code == 44
     assert done.found["sizes"][0]["graph"]["state"] == "hung"
     assert done.found["sizes"][0]["graph"]["log_tail"]
 
 
-def test_the_whole_has_a_deadline_and_leaves_no_server(serve: Serve, tmp_path: Path) -> None:
+def test_the_whole_has_a_deadline_and_leaves_no_server(tmp_path: Path) -> None:
     done = serve("--timeout", "2", "--logs", str(tmp_path), how="never-ready")
     assert done.code == 30
     assert servers_of(tmp_path) == []
 
 
-def test_a_failure_while_decoding_is_provoked_and_judged(serve: Serve) -> None:
+def test_a_failure_while_decoding_is_provoked_and_judged() -> None:
     # abort-when-triggered acts in a real server only: here the server dies of the long request.
     done = serve("--provoke", "abort-decoding", how="dies-while-decoding")
     assert done.code == 0, done.found["provoked"]
@@ -181,24 +85,24 @@ def test_a_failure_while_decoding_is_provoked_and_judged(serve: Serve) -> None:
     assert (provoked["run"]["state"], provoked["right"]) == ("aborted-decoding", True)
 
 
-def test_a_failure_that_does_not_come_is_misjudged(serve: Serve) -> None:
+def test_a_failure_that_does_not_come_is_misjudged() -> None:
     done = serve("--provoke", "kill-in-capture")
     assert done.code == 47
     assert "kill-in-capture" in done.found["sentence"]
 
 
-def test_a_control_whose_thread_never_ran_proves_nothing(serve: Serve) -> None:
+def test_a_control_whose_thread_never_ran_proves_nothing() -> None:
     done = serve("--provoke", "query-relaxed")
     assert done.code == 47
     assert "did not act" in done.found["provoked"][0]["found"]
 
 
-def test_a_race_in_which_no_capture_was_held_open_proves_nothing(serve: Serve) -> None:
+def test_a_race_in_which_no_capture_was_held_open_proves_nothing() -> None:
     done = serve("--race", "--tp", "1")
     assert (done.code, done.failed()) == (46, {"held-open"})
 
 
-def test_roots_are_counted_of_the_server_with_graphs_alone(serve: Serve) -> None:
+def test_roots_are_counted_of_the_server_with_graphs_alone() -> None:
     done = serve("--roots", "--tp", "2")
     assert done.code == 0, done.found["sentence"]
     (result,) = done.found["sizes"]
@@ -212,26 +116,26 @@ def test_roots_are_counted_of_the_server_with_graphs_alone(serve: Serve) -> None
     assert "roots-read" in [check["name"] for check in result["checks"]]
 
 
-def test_without_roots_nothing_is_injected_and_nothing_counted(serve: Serve) -> None:
+def test_without_roots_nothing_is_injected_and_nothing_counted() -> None:
     done = serve("--tp", "1")
     assert done.found["sizes"][0]["graphs"] is None
 
 
 @pytest.mark.parametrize("other", [["--race"], ["--provoke", "query"]])
-def test_roots_are_counted_in_plain_servers_only(serve: Serve, other: list[str]) -> None:
+def test_roots_are_counted_in_plain_servers_only(other: list[str]) -> None:
     done = serve("--roots", *other)
     assert done.code == 2
     assert "leave out --provoke and --race" in done.found["sentence"]
 
 
-def test_the_object_is_written_server_by_server(serve: Serve, tmp_path: Path) -> None:
+def test_the_object_is_written_server_by_server(tmp_path: Path) -> None:
     output = tmp_path / "serve.json"
     done = serve("--tp", "1", "--output", str(output))
     assert json.loads(output.read_text()) == done.found
     assert [path.name for path in tmp_path.iterdir()] == ["serve.json"]
 
 
-def test_a_place_that_cannot_be_written_is_a_sentence(serve: Serve, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     done = serve("--output", str(tmp_path / "none" / "serve.json"))
     assert done.code == 2
     assert "cannot be written" in done.found["sentence"]
@@ -272,7 +176,7 @@ def servers_of(logs: Path) -> list[int]:
     return found
 
 
-def test_arguments_after_two_dashes_go_to_the_server(serve: Serve, tmp_path: Path) -> None:
+def test_arguments_after_two_dashes_go_to_the_server(tmp_path: Path) -> None:
     # The stand-in writes what it was given.
     done = serve("--tp", "1", "--logs", str(tmp_path), "--", "--mem-fraction-static", "0.5")
     assert done.code == 0
@@ -316,7 +220,7 @@ def test_what_takes_all_memory_of_a_gpu_or_all_gpus_has_them_alone(
     assert running == []
 
 
-def test_a_provocation_takes_no_size(serve: Serve) -> None:
+def test_a_provocation_takes_no_size() -> None:
     done = serve("--tp", "1", "--provoke", "query")
     assert done.code == 2
     assert "leave out --tp" in done.found["sentence"]
@@ -332,7 +236,7 @@ def test_a_provocation_takes_no_size(serve: Serve) -> None:
         (["--tp", "8"], "--tp 8 asks for more than the 2 visible GPUs"),
     ],
 )
-def test_a_bad_argument_is_a_sentence(serve: Serve, arguments: list[str], said: str) -> None:
+def test_a_bad_argument_is_a_sentence(arguments: list[str], said: str) -> None:
     done = serve(*arguments)
     assert done.code == 2
     assert said in done.found["sentence"]

@@ -123,6 +123,8 @@ def _run_fresh(options: Options, findings: Findings, started: float) -> None:
             if not any(decode.problem for decode in findings.fresh):
                 raise
             findings.notes.append(f"Process {number}: {error.sentence}")
+            if not options.json:
+                _say(f"note     {findings.notes[-1]}")
             break
         assert one.decode is not None
         findings.fresh.append(one.decode)

@@ -112,7 +112,7 @@ class Server:
     """Downloads in matrix.yaml whose toolchain its recipe builds with."""
     has_extra: bool = False
     """Whether its recipe installs an extra of its wheel, which matrix.yaml names."""
-    race_arguments: tuple[str, ...] = ()
+    decode_only: tuple[str, ...] = ()
     """What leaves it the captures of decode alone."""
     also_built: tuple[tuple[str, ...], ...] = ()
     """Distributions that come without a version of their own; of each group one is there."""

@@ -89,7 +89,7 @@ def check_pair(graph: Run, eager: Run) -> list[Check]:
 def differing(graphs: Sequence[Run], eager: Run) -> list[int]:
     """Of several servers with graphs, those by number that gave other tokens than eager.
 
-    None where eager gave no answers: check_pair says that.
+    No number where eager gave no answers: check_pair says that.
     """
     if eager.answers is None:
         return []

@@ -29,7 +29,6 @@ _WATCHING = re.compile(
     r"\[serve-probe [^\]]*\] [\w-]+ every [\d.]+ s on device \d+; statuses \[0(, 0)*\]"
 )
 _HARMLESS = re.compile(rf"\[serve-probe [^\]]*\] query-relaxed: refused 0 of {FEWEST_CALLS}\b")
-_DECODE_ONLY = ("--cuda-graph-backend-prefill", "disabled")
 
 
 class Kind(str, enum.Enum):
@@ -70,7 +69,9 @@ class Provocation:
     injected: str = ""
     period: float = 0.001
     tensor_parallel: int = 1
-    arguments: tuple[str, ...] = _DECODE_ONLY
+    arguments: tuple[str, ...] = ()
+    decode_only: bool = True
+    """Whether no captures but those of decode are made."""
     unlimited: bool = False
     """Without the limit on the tokens of the cache."""
     while_decoding: bool = False
@@ -122,7 +123,7 @@ PROVOCATIONS = {
             _INVALIDATED,
             "prefill",
             injected="query",
-            arguments=(),
+            decode_only=False,
         ),
         Provocation(
             Kind.QUERY_RANK_1,
@@ -178,7 +179,7 @@ PROVOCATIONS = {
             Kind.OUT_OF_MEMORY,
             "a cache that leaves no memory",
             State.OUT_OF_MEMORY,
-            arguments=(*_DECODE_ONLY, "--mem-fraction-static", "0.995"),
+            arguments=("--mem-fraction-static", "0.995"),
             unlimited=True,
         ),
         Provocation(
@@ -202,7 +203,7 @@ PROVOCATIONS = {
             rank=1,
             injected="missing-rank",
             tensor_parallel=2,
-            arguments=(),
+            decode_only=False,
             tokens_differ=True,
         ),
     )

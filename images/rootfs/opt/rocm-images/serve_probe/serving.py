@@ -61,8 +61,8 @@ def run_plain(
 def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
     """A server whose captures are held open beside NCCL work that is not done. Raises Stopped."""
     environment = {provocation.KIND: "race"}
-    name, arguments = f"tp{tensor_parallel}-race", place.server.race_arguments
-    return _run(servers, place, name, tensor_parallel, True, arguments, environment)
+    name = f"tp{tensor_parallel}-race"
+    return _run(servers, place, name, tensor_parallel, True, place.server.decode_only, environment)
 
 
 def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Sequence[str]) -> Run:
@@ -77,7 +77,7 @@ def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Se
         name,
         provoked.tensor_parallel,
         True,
-        provoked.arguments,
+        (*(place.server.decode_only if provoked.decode_only else ()), *provoked.arguments),
         environment,
         provoked,
         trigger,

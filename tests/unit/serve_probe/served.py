@@ -1,0 +1,50 @@
+"""`graph-probe serve` in a process of its own, against the stand-in for SGLang's server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from raw_logs import PACKAGES, STAND_IN_SERVER
+
+# Two GPUs that are not there: the machine is made up, everything after it is the program's own.
+PROGRAM = """
+import sys
+from graph_probe.device import Device, RuntimeFacts
+from serve_probe import command_line, machine
+gpus = tuple(Device(number, "no GPU", "sm_00", "sm_00") for number in range(2))
+facts = RuntimeFacts("cuda", "none", 0, "CUDA 0.0", False)
+machine.describe = lambda backend, gfx, server: machine.Machine(facts, gpus, {"sglang": "0"})
+sys.exit(command_line.main(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    found: dict[str, Any]
+    stderr: str
+
+    def failed(self) -> set[str]:
+        results = self.found["sizes"] + self.found["races"]
+        return {c["name"] for result in results for c in result["checks"] if not c["passed"]}
+
+
+def environment(how: str) -> dict[str, str]:
+    paths = os.pathsep.join([str(PACKAGES), str(STAND_IN_SERVER)])
+    return {**os.environ, "PYTHONPATH": paths, "STAND_IN": how}
+
+
+def serve(*arguments: str, how: str = "") -> Done:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "--json", *arguments],
+        env=environment(how),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return Done(done.returncode, json.loads(done.stdout), done.stderr)
