@@ -25,10 +25,12 @@ OTHERS = ("TORCHINDUCTOR_", "HIP_", "DEBUG_HIP_", "HSA_")
 def script_of(matrix: Matrix, name: str) -> str:
     """A script of the stage `mends`."""
     (_, text), *_ = render(matrix, cells_of(matrix)[:1])
-    pattern = rf"<<'(\w+)' /{name}\.py\n(.*?)^\1$"
+    pattern = (
+        r"^COPY <<'mend\.py' <<'extra\.py' /\n(?P<mend>.*?)^mend\.py\n(?P<extra>.*?)^extra\.py$"
+    )
     found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
     assert found
-    return found[2]
+    return found[name]
 
 
 def mended(matrix: Matrix, packages: Path) -> subprocess.CompletedProcess[str]:

@@ -51,6 +51,14 @@ def test_no_stage_before_the_compiles_knows_an_arch(texts: dict[str, str]) -> No
             assert not re.search(r"gfx\d|GPU_ARCHS|AMDGPU_TARGET", stages(text)[stage])
 
 
+def test_what_is_made_of_nothing_is_one_layer(texts: dict[str, str]) -> None:
+    # Of two, builds side by side were seen to lose the first (project-dalec/dalec#1069).
+    for text in texts.values():
+        for name, stage in stages(text).items():
+            if stage.startswith("FROM scratch"):
+                assert len(re.findall(r"^(?:COPY|ADD|RUN) ", stage, re.MULTILINE)) == 1, name
+
+
 def test_every_argument_is_used_in_the_stage_that_declares_it(texts: dict[str, str]) -> None:
     for text in texts.values():
         for lines in stages(text).values():
