@@ -3,23 +3,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-
-
-def program() -> None:
-    """Imports and runs the command line."""
-    from rocm_images.cli.main import start
-
-    start()
-
 
 if __name__ == "__main__":
     if sys.version_info < (3, 10):  # noqa: UP036 - the one file that an older one can start
         sys.stderr.write("build.py: Python 3.10 or later is needed: run it with python3.11, say\n")
         sys.exit(3)
     try:
-        from rocm_images.cli.ending import ended
-
-        ended(program)
+        from rocm_images.start import run
     except KeyboardInterrupt:
-        sys.exit(130)
+        os._exit(130)
+    run()

@@ -20,7 +20,6 @@ from rehearsal.engine import PrivateEngine
 from rehearsal.root import REPOSITORY, has_image, is_debian_13, root_image, say
 from rehearsal.wheelhouse import wheelhouse
 from rocm_images.engine import buildx
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.places import STATE
@@ -238,7 +237,7 @@ def _build(
         build_args=arguments,
         target=target,
     )
-    status, read = buildx.run(buildx.find_buildx(engine), request, Children(), lambda step: None)
+    status, read = buildx.run(buildx.find_buildx(engine), request, lambda step: None)
     if status != 0:
         tail = "\n".join(f"    {line}" for line in read.tail())
         raise BuildFailed(

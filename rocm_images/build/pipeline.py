@@ -14,7 +14,6 @@ from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
 from rocm_images.build.targets import Target
 from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
-from rocm_images.engine.children import Children, Stopped
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
@@ -23,6 +22,9 @@ from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
+from rocm_images.supervisor import Stopped, supervisor
+
+_UNWIND_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,42 +78,46 @@ def run_cells(
     builder = (
         buildx.find_buildx(engine) if any(g.to_build and not g.refusal for g in inputs) else None
     )
-    children = Children()
     reports: dict[str, CellReport] = {}
     lock = threading.Lock()
 
     def work(given: Target) -> None:
         begun = time.monotonic()
         try:
-            report = _Run(engine, options, given, builder, children, progress).run()
+            report = _Run(engine, options, given, builder, progress).run()
         except Stopped:
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         except RocmImagesError as error:
-            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=str(error))
+            result = Result.of(error.exit_code)
+            report = CellReport.of(given.cell, result, detail=str(error))
         except (DockerException, RequestException) as error:
             detail = f"the engine at {engine.address} failed: {error}: see whether it still runs"
-            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
+            report = CellReport.of(given.cell, Result.ENGINE_FAILED, detail=detail)
         except OSError as error:
             detail = f"{error.filename or 'a child process'}: {error.strerror}"
             report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
-        if children.stopping and report.result not in GOOD_RESULTS:
+        if supervisor.stopping and report.result not in GOOD_RESULTS:
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         report = report.after(time.monotonic() - begun)
         with lock:
             reports[given.cell.name] = report
         progress.done(given.cell.name, str(report.result))
 
-    with progress, ThreadPoolExecutor(max_workers=options.jobs) as pool:
+    pool = ThreadPoolExecutor(max_workers=options.jobs)
+    with progress:
         futures: list[Future[None]] = [pool.submit(work, given) for given in inputs]
         try:
             wait(futures)
         except KeyboardInterrupt:
             for future in futures:
                 future.cancel()
-            children.stop()
-            wait([future for future in futures if not future.cancelled()])
+            supervisor.stop()
+            # One that waits for a server, or the engine, is not waited for.
+            wait(futures, timeout=_UNWIND_SECONDS)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     for future in futures:
-        if not future.cancelled():
+        if future.done() and not future.cancelled():
             future.result()
     return [
         reports.get(given.cell.name) or CellReport.of(given.cell, Result.INTERRUPTED)
@@ -127,7 +133,6 @@ class _Run:
     options: BuildOptions
     given: Target
     buildx: buildx.Buildx | None
-    children: Children
     progress: Progress
 
     def run(self) -> CellReport:
@@ -197,17 +202,36 @@ class _Run:
                 network=options.network,
                 cache=options.cache.get(cell.name),
             ),
-            self.children,
             self._on_step,
         )
-        if status == 0:
+        if status == 0 and self._has_built(inputs.build_id):
             return report
+        if status == 0:
+            detail = (
+                f"buildx ended as if all were well, and the engine has no image {BUILD_ID}="
+                f"{inputs.build_id} at {self.given.immutable}: see whether `docker buildx version` "
+                "is buildx, and whether the builder loads what it builds"
+            )
+            return report.failed(
+                Result.BUILD_FAILED, detail=detail, tail=read.tail(), log=self._log("")
+            )
         return report.failed(
             Result.BUILD_FAILED,
             detail=f"{read.failed_step or 'build'}: {read.error or f'buildx ended with {status}'}",
             tail=read.tail(),
             log=self._log(""),
         )
+
+    def _has_built(self, build_id: str) -> bool:
+        from docker.errors import ImageNotFound
+
+        client = self.engine.client()
+        try:
+            return client.images.get(self.given.immutable).labels.get(BUILD_ID) == build_id
+        except ImageNotFound:
+            return False
+        finally:
+            client.close()
 
     def _smoke(self, report: CellReport, found: EngineImage | None) -> CellReport:
         """Tests the image, which was built just now where it was not `found`."""
@@ -225,7 +249,6 @@ class _Run:
             report.image_id,
             log,
             self.options.evidence,
-            self.children,
             serve=self.options.serve,
             program=self.options.program,
         )
@@ -242,7 +265,7 @@ class _Run:
             return None
         reachable = device_for(self.engine, found.labels)
         if reachable is Level.EMULATED and not known.level.reaches(reachable):
-            reachable = emulated_or_static(self.engine, self.children)
+            reachable = emulated_or_static(self.engine)
         return known if known.counts_for(tests_digest(), reachable) else None
 
 

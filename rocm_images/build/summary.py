@@ -25,12 +25,29 @@ class Result(str, enum.Enum):
     IN_REGISTRY = "in the registry"
     BUILD_FAILED = "build failed"
     SMOKE_FAILED = "smoke test failed"
+    ENGINE_FAILED = "engine failed"
+    REGISTRY_FAILED = "registry failed"
+    NOT_VERIFIED = "not verified"
     INTERRUPTED = "interrupted"
+
+    @classmethod
+    def of(cls, code: ExitCode) -> Result:
+        """How a cell ended whose work met a failure with a code; most are failed builds."""
+        return next((result for result, known in _CODES.items() if known is code), cls.BUILD_FAILED)
 
     def __str__(self) -> str:
         return self.value
 
 
+# In the order in which they count: what says most of how far to trust the others comes first.
+_CODES = {
+    Result.INTERRUPTED: ExitCode.INTERRUPTED,
+    Result.NOT_VERIFIED: ExitCode.VERIFICATION_FAILED,
+    Result.ENGINE_FAILED: ExitCode.ENGINE_UNUSABLE,
+    Result.REGISTRY_FAILED: ExitCode.REGISTRY_FAILED,
+    Result.BUILD_FAILED: ExitCode.BUILD_FAILED,
+    Result.SMOKE_FAILED: ExitCode.SMOKE_FAILED,
+}
 GOOD_RESULTS = frozenset({Result.DONE, Result.UP_TO_DATE, Result.PULLED, Result.IN_REGISTRY})
 
 
@@ -80,15 +97,9 @@ class CellReport:
 
 
 def exit_code(reports: Sequence[CellReport]) -> ExitCode:
-    """The exit code of a run: an interruption first, then build failures, then smoke failures."""
+    """The exit code of a run: that of the result that counts most (`_CODES`)."""
     results = {report.result for report in reports}
-    if Result.INTERRUPTED in results:
-        return ExitCode.INTERRUPTED
-    if Result.BUILD_FAILED in results:
-        return ExitCode.BUILD_FAILED
-    if Result.SMOKE_FAILED in results:
-        return ExitCode.SMOKE_FAILED
-    return ExitCode.DONE
+    return next((code for result, code in _CODES.items() if result in results), ExitCode.DONE)
 
 
 def summary_table(reports: Sequence[CellReport]) -> str:
@@ -147,7 +158,7 @@ def failures(reports: Sequence[CellReport]) -> str:
     """For each cell that failed: the failing step, the end of its log, and where the rest is."""
     chunks = []
     for report in reports:
-        if report.result in (Result.BUILD_FAILED, Result.SMOKE_FAILED):
+        if report.result not in {*GOOD_RESULTS, Result.INTERRUPTED}:
             lines = [f"{report.cell}: {report.result}: {report.detail}"]
             lines += [f"    {line}" for line in report.tail]
             if report.log:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -13,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import InputError
+from rocm_images.supervisor import TookTooLong, supervisor
 
 PLAN_SECONDS = 300.0
+GIT_SECONDS = 120.0
 
 
 def build_ids_at(revision: str, matrix_path: Path, words: Sequence[str]) -> dict[str, str]:
@@ -100,19 +101,11 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
         if key not in ("ROCM_IMAGES_REGISTRY", "PYTHONPATH")
     }
     try:
-        done = subprocess.run(
-            words,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PLAN_SECONDS,
-            check=False,
-        )
-        if done.returncode == 0:
-            return {cell["cell"]: cell["build_id"] for cell in json.loads(done.stdout)}
-        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-    except subprocess.TimeoutExpired:
+        done = supervisor.run(words, environment, seconds=PLAN_SECONDS, folder=folder)
+        if done.status == 0:
+            return {cell["cell"]: cell["build_id"] for cell in json.loads(done.output)}
+        last = (done.errors.strip().splitlines() or [f"it ended with {done.status}"])[-1]
+    except TookTooLong:
         last = f"it did not end within {PLAN_SECONDS:.0f} s"
     except (ValueError, KeyError, TypeError):
         last = "its plan has no build ids"
@@ -122,7 +115,12 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
 def _git(folder: Path, *words: str) -> bytes | None:
     """What git prints; None where it fails."""
     try:
-        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, check=False)
+        done = supervisor.run(["git", "-C", folder, *words], seconds=GIT_SECONDS)
     except OSError:
         raise InputError("--changed-since needs git, which is not installed") from None
-    return done.stdout if done.returncode == 0 else None
+    except TookTooLong as error:
+        raise InputError(
+            f"--changed-since: git {words[0]} gave {error}: see whether it waits for a lock or a "
+            "network file system, and try it by hand"
+        ) from None
+    return done.content if done.status == 0 else None

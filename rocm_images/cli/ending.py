@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from rocm_images import __version__
+from rocm_images.cli.signals import Signals
 from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.places import INSTALLED
+from rocm_images.supervisor import Stopped, supervisor
 from rocm_images.telling import COMMAND, PROGRAM
 
 # What the system refuses whoever asks; what else an OSError says is met where it is understood.
@@ -33,20 +35,31 @@ _INSTALL = (
     if INSTALLED
     else "run `make environment` and use .venv/bin/python, or run `pip install -r requirements.txt`"
 )
+# The SDK and what it talks through; what other servers do is met where they are asked.
+_OF_THE_ENGINE = ("docker", "requests", "urllib3")
 _SECRET = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
-_signal = signal.SIGINT
+_FLUSH_SECONDS = 0.3
 
 
-def ended(program: Callable[[], object]) -> NoReturn:
-    """Run the command line and end this process.
+def ended(load: Callable[[], Callable[[], object]]) -> int:
+    """Run the command line to its end, with nothing of it left; returns the exit code.
 
     Args:
-        program: imports what it needs itself, so that what goes wrong there is met here as well.
+        load: imports what the command line needs, and gives what runs it; what goes wrong in
+            either is met here.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed before the program began
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
-    code = _code(program)
+    signals = Signals(_leave)
+    try:
+        code = _code(load, signals)
+        signals.hold()
+    except KeyboardInterrupt:
+        code = _interrupted()
+    supervisor.stop()
+    if signals.number:
+        code = 128 + signals.number
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -56,19 +69,26 @@ def ended(program: Callable[[], object]) -> NoReturn:
             code = _refused(error)
     # What could not be written is told already: Python must not complain of it at its exit.
     _let_go(sys.stdout)
-    sys.exit(code)
+    signals.over()
+    return code
 
 
-def _code(program: Callable[[], object]) -> int:
-    global _signal
-    _signal = signal.SIGINT
-    # `kill`, a terminal that closes and a CI's cancel button stop the children as Ctrl-C does.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _interrupt)
+def _leave(number: int) -> NoReturn:
+    """The main thread still waits for something: the process ends without it."""
+    speaker = threading.Thread(target=_interrupted, daemon=True)
+    speaker.start()
+    speaker.join(_FLUSH_SECONDS)
+    os._exit(128 + number)
+
+
+def _code(load: Callable[[], Callable[[], object]], signals: Signals) -> int:
     try:
         import click
 
         try:
+            program = load()
+            # Until here a signal ended the process by itself: there was nothing to clean up.
+            signals.begin()
             program()
             return ExitCode.DONE
         except SystemExit as error:
@@ -77,7 +97,7 @@ def _code(program: Callable[[], object]) -> int:
         except click.ClickException as error:
             error.show()
             return ExitCode.BAD_INPUT
-        except click.Abort:
+        except (click.Abort, Stopped):
             return _interrupted()
         except RocmImagesError as error:
             # A sentence names the command that helps; installed, that has another name.
@@ -100,18 +120,15 @@ def _code(program: Callable[[], object]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             return _refused(error)
+        if type(error).__module__.partition(".")[0] in _OF_THE_ENGINE:
+            _say(f"the Docker Engine failed ({error}): see whether it still runs")
+            return ExitCode.ENGINE_UNUSABLE
         return _defect(error)
-
-
-def _interrupt(number: int, _: Any) -> None:
-    global _signal
-    _signal = signal.Signals(number)
-    raise KeyboardInterrupt
 
 
 def _interrupted() -> ExitCode:
     _say("interrupted")
-    return ExitCode(128 + _signal)
+    return ExitCode.INTERRUPTED
 
 
 def _refused(error: OSError) -> ExitCode:

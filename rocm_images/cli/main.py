@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +17,6 @@ from rocm_images.build.site import Site
 from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli import images
-from rocm_images.cli.ending import ended
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
     Verbs,
@@ -296,8 +295,3 @@ for verb in (
 def start() -> None:
     """Run the command line; what it raises says how it failed."""
     main(standalone_mode=False, prog_name=PROGRAM)
-
-
-def run() -> NoReturn:
-    """The installed command."""
-    ended(start)

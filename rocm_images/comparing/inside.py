@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
+from rocm_images.engine.containers import container
 from rocm_images.engine.images import CELL
 from rocm_images.engine.layers import layers_of
 from rocm_images.errors import EngineError
@@ -58,19 +59,17 @@ def _output(client: docker.DockerClient, image_id: str, reference: str) -> str:
     from requests.exceptions import RequestException
 
     try:
-        container = client.containers.create(
+        with container(
+            client,
             image_id,
             [_SCRIPT],
             entrypoint=["/bin/sh", "-c"],
             network_mode="none",
             labels={PREFIX + "inventory": "true"},
-        )
-        try:
-            container.start()
-            container.wait(timeout=WAIT_SECONDS)
-            output: bytes = container.logs(stdout=True, stderr=False)
-        finally:
-            container.remove(force=True)
+        ) as lister:
+            lister.start()
+            lister.wait(timeout=WAIT_SECONDS)
+            output: bytes = lister.logs(stdout=True, stderr=False)
     except (DockerException, RequestException) as error:
         raise EngineError(
             f"{reference}: its packages cannot be listed from inside ({_reason(error)}): see "

@@ -6,12 +6,13 @@ that a machine and a container on it cannot disagree.
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from rocm_images.errors import NoImageFits
 from rocm_images.places import ROOTFS
+from rocm_images.supervisor import TookTooLong, supervisor
 
+SECONDS = 60.0
 PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"
 NAME_THE_ARCH = "name the GPU's arch with --arch instead"
 
@@ -47,11 +48,18 @@ def gfx_of_this_machine(root: Path = Path("/")) -> str:
 
 
 def gpus(root: Path) -> list[str]:
-    """The gfx of every GPU that can be used here."""
-    done = subprocess.run(
-        ["sh", str(PREFLIGHT), "--root", str(root), "--gpus"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
+    """The gfx of every GPU that can be used here.
+
+    Raises:
+        NoImageFits: they cannot be listed.
+    """
+    words = ["sh", str(PREFLIGHT), "--root", str(root), "--gpus"]
+    try:
+        done = supervisor.run(words, seconds=SECONDS)
+    except TookTooLong as error:
+        raise NoImageFits(
+            f"the kernel's driver, asked for the GPUs, gave {error}: see `dmesg`; {NAME_THE_ARCH}"
+        ) from None
+    if done.status != 0:
+        raise NoImageFits(f"the GPUs cannot be listed ({done.errors.strip()}): {NAME_THE_ARCH}")
+    return done.output.split()

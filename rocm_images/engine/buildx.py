@@ -11,9 +11,10 @@ from pathlib import Path
 from rocm_images import telling
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.buildx_program import buildx_command
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
+from rocm_images.engine.patience import Patience
+from rocm_images.supervisor import supervisor
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
@@ -32,6 +33,7 @@ class Buildx:
     environment: Mapping[str, str]
     has_bridge: bool
     """Whether build steps have a network of their own; without one they use the host's."""
+    patience: Patience
 
 
 def find_buildx(engine: Engine) -> Buildx:
@@ -40,7 +42,9 @@ def find_buildx(engine: Engine) -> Buildx:
     Raises:
         EngineError: it is missing or too old.
     """
-    return Buildx(buildx_command(engine.environment), engine.environment, _has_bridge(engine))
+    return Buildx(
+        buildx_command(engine.environment), engine.environment, _has_bridge(engine), engine.patience
+    )
 
 
 def _has_bridge(engine: Engine) -> bool:
@@ -151,25 +155,24 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
 def run(
     buildx: Buildx,
     request: BuildRequest,
-    children: Children,
     on_step: Callable[[str], None],
 ) -> tuple[int, PlainProgress]:
     """Build, with every line in the request's log; returns the exit status and what was read.
 
     Raises:
         Stopped: the run is being stopped.
+        EngineError: the engine has not answered for a minute.
         OSError: the log cannot be written, or buildx cannot be started.
     """
     words = command(buildx, request)
     telling.decided(f"buildx builds {request.dockerfile}; log: {request.log}")
-    return follow(words, buildx.environment, request.log, children, on_step)
+    return follow(words, buildx, request.log, on_step)
 
 
 def follow(
     words: Sequence[str],
-    environment: Mapping[str, str],
+    buildx: Buildx,
     log: Path,
-    children: Children,
     on_step: Callable[[str], None],
 ) -> tuple[int, PlainProgress]:
     """Run a command that prints plain BuildKit progress; see `run`."""
@@ -177,16 +180,9 @@ def follow(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8", buffering=1) as file:
         file.write(f"$ {' '.join(words)}\n")
-        process = children.start(words, environment)
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
+        with supervisor.child(words, buildx.environment) as process:
+            for line in buildx.patience.each(process.stdout or ()):
                 file.write(line)
                 if progress.feed(line.rstrip("\n")):
                     on_step(progress.step)
-        except BaseException:
-            # Ctrl-C, or a full disk: it leads a session of its own, and would go on alone.
-            children.end(process)
-            raise
-        process.stdout.close()
-        return children.finished(process), progress
+    return process.returncode, progress

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from packaging.version import Version
 from rocm_images import telling
 from rocm_images.engine.connect import version_in
 from rocm_images.errors import EngineError
+from rocm_images.supervisor import TookTooLong, supervisor
 
 MINIMUM_BUILDX = Version("0.10")
+SECONDS = 30.0
 PLUGIN = "docker-buildx"
 SYSTEM_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -37,18 +38,11 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
     """
     for command in _candidates(environment):
         try:
-            answer = subprocess.run(
-                [*command, "version"],
-                env=dict(environment),
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+            answer = supervisor.run([*command, "version"], environment, seconds=SECONDS)
+        except (OSError, TookTooLong):
             continue
-        if answer.returncode == 0 and "buildx" in answer.stdout:
-            version = version_in(answer.stdout)
+        if answer.status == 0 and "buildx" in answer.output:
+            version = version_in(answer.output)
             if version < MINIMUM_BUILDX:
                 raise EngineError(
                     f"buildx is version {version}, too old: install buildx {MINIMUM_BUILDX} or "

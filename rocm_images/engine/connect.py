@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from rocm_images import telling
+from rocm_images.engine.patience import Patience
 from rocm_images.errors import EngineError
 
 if TYPE_CHECKING:
@@ -37,10 +38,18 @@ class Engine:
     """The environment of every child process that talks to this engine."""
 
     def client(self) -> docker.DockerClient:
-        """A new client of the engine; close it after use."""
-        import docker
+        """A new client of the engine; close it after use.
 
-        return docker.DockerClient(base_url=self.address, timeout=600, version=self.api)
+        What it asks raises EngineError where the engine does not answer for a minute.
+        """
+        from rocm_images.engine.client import Client
+
+        return Client(self.address, self.api)
+
+    @property
+    def patience(self) -> Patience:
+        """What waits for this engine."""
+        return Patience(self.address)
 
 
 def connect(environment: Mapping[str, str] | None = None) -> Engine:
@@ -49,17 +58,20 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
     Raises:
         EngineError: no engine answers, or it is too old.
     """
-    import docker
     from docker.errors import DockerException
+
+    from rocm_images.engine.client import Client
 
     environment = dict(os.environ if environment is None else environment)
     address = environment.get("DOCKER_HOST") or _context_address()
     _check_socket(address)
     try:
-        client = docker.DockerClient(base_url=address, timeout=30)
+        client = Client(address)
         answer = client.version()
         client.close()
     except DockerException as error:
+        if isinstance(error.__cause__, EngineError):
+            raise error.__cause__ from None
         raise EngineError(_no_answer(address, error)) from None
     environment["DOCKER_HOST"] = address
     version_text = str(answer["Version"])

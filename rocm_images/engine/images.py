@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.references import repository_of
+from rocm_images.supervisor import supervisor
 
 if TYPE_CHECKING:
     import docker
@@ -63,6 +65,30 @@ def why_build(found: EngineImage | None, changed: Iterable[str]) -> str:
     return f"changed: {shown}" if names else "another scheme of build ids"
 
 
+@contextmanager
+def lent_tag(
+    client: docker.DockerClient, image_id: str, repository: str, tag: str
+) -> Iterator[None]:
+    """A tag that an image has for the time of the block, or of the run where that ends first.
+
+    A tag that it has already stays its own.
+    """
+    from docker.errors import ImageNotFound
+
+    image = client.images.get(image_id)
+    name = f"{repository}:{tag}"
+    if name in image.tags:
+        yield
+        return
+
+    def remove() -> None:
+        with suppress(ImageNotFound):
+            client.images.remove(name)
+
+    with supervisor.undone(lambda: image.tag(repository, tag), remove):
+        yield
+
+
 def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
     """Pull an image by digest, which the engine verifies, and check which inputs it is made from.
 
@@ -76,7 +102,8 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
     try:
         # The SDK's own images.pull does not look at what fails while layers arrive. All events are
         # read, because the connection is closed only then.
-        events = list(client.api.pull(reference, stream=True, decode=True))
+        pulling = client.api.pull(reference, stream=True, decode=True)
+        events = list(engine.patience.each(pulling))
         for failure in (event["error"] for event in events if "error" in event):
             raise RegistryError(f"cannot pull {reference}: {failure}")
         image = client.images.get(reference)

@@ -10,19 +10,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rocm_images.engine.buildx_program import buildx_command
-from rocm_images.engine.children import Children, Stopped
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
+from rocm_images.supervisor import Stopped, TookTooLong, supervisor
 
 TIMEOUT_SECONDS = 30.0
 QUESTIONS_AT_ONCE = 8
@@ -47,7 +44,6 @@ class Upstream:
 
     engine: Engine | None
     """The engine that asks registries; None: buildx asks them."""
-    children: Children = field(default_factory=Children)
 
     @classmethod
     def here(cls) -> Upstream:
@@ -68,10 +64,10 @@ class Upstream:
             return one.fixed
         if one.git:
             address, _, ref = one.key.partition("#")
-            return commit_of(address, ref, self.children)
+            return commit_of(address, ref)
         if self.engine:
             return digest_by_engine(one.key, self.engine)
-        return digest_by_buildx(one.key, self.children)
+        return digest_by_buildx(one.key)
 
 
 def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
@@ -94,14 +90,12 @@ def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
 
     # Daemons, so that Ctrl-C need not wait for an engine that waits for a registry.
     threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in wanted]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
-        upstream.children.stop()
-        raise
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if supervisor.stopping:
+        raise Stopped
     if defects:
         raise defects[0]
     return Resolution(
@@ -136,7 +130,7 @@ def digest_by_engine(image: str, engine: Engine) -> str:
         raise Unresolved(str(error)) from None
 
 
-def digest_by_buildx(image: str, children: Children) -> str:
+def digest_by_buildx(image: str) -> str:
     """The digest that a tag has in its registry; buildx asks, without any engine.
 
     Raises:
@@ -148,7 +142,7 @@ def digest_by_buildx(image: str, children: Children) -> str:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        return _checked(str(json.loads(_ask(words, children))["digest"]))
+        return _checked(str(json.loads(_ask(words))["digest"]))
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 
@@ -160,7 +154,7 @@ def _checked(digest: str) -> str:
         raise Unresolved(f"the registry's answer {error}") from None
 
 
-def commit_of(address: str, ref: str, children: Children) -> str:
+def commit_of(address: str, ref: str) -> str:
     """The commit that a tag or branch of a git repository stands for; a tag comes first.
 
     Raises:
@@ -171,7 +165,7 @@ def commit_of(address: str, ref: str, children: Children) -> str:
     names += [f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"]
     # `^{}` is what an annotated tag stands for: its commit, and not the tag object.
     names = [name for plain in names for name in (f"{plain}^{{}}", plain)]
-    answer = _ask(["git", "ls-remote", "--", address, *names], children)
+    answer = _ask(["git", "ls-remote", "--", address, *names])
     # git matches the end of a name as well, so only exact names count.
     refs = {m[2]: m[1] for m in map(_REF_LINE.fullmatch, answer.splitlines()) if m}
     for name in names:
@@ -182,7 +176,7 @@ def commit_of(address: str, ref: str, children: Children) -> str:
     )
 
 
-def _ask(words: Sequence[str], children: Children) -> str:
+def _ask(words: Sequence[str]) -> str:
     """The standard output of a command that asks a server.
 
     Raises:
@@ -192,22 +186,14 @@ def _ask(words: Sequence[str], children: Children) -> str:
     # Nobody is there to type a password: git is to fail and say so.
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        process = children.start(words, environment, errors_apart=True)
+        answer = supervisor.run(words, environment, seconds=TIMEOUT_SECONDS)
     except OSError as error:
         raise Unresolved(f"{words[0]} cannot be started ({error.strerror}): install it") from None
-    try:
-        out, complaint = process.communicate(timeout=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        # Its children too: git's transport would keep the pipes open.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise Unresolved(f"no answer within {TIMEOUT_SECONDS:g} s") from None
-    finally:
-        status = children.finished(process)
-    if status != 0:
-        lines = [line for line in complaint.splitlines() if line.strip()]
+    except TookTooLong as error:
+        raise Unresolved(str(error)) from None
+    if answer.status != 0:
+        lines = [line for line in answer.errors.splitlines() if line.strip()]
         said = next((x for x in lines if x.startswith(("fatal: ", "ERROR: "))), None)
-        said = said or (lines[-1] if lines else f"{words[0]} ended with {status}")
+        said = said or (lines[-1] if lines else f"{words[0]} ended with {answer.status}")
         raise Unresolved(said.removeprefix("fatal: ").removeprefix("ERROR: "))
-    return out
+    return answer.output

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import lent_tag
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
+
+if TYPE_CHECKING:
+    import docker
 
 # What registries and engines say when trying again cannot help.
 _FOR_GOOD = ("unauthorized", "denied", "authentication required", "no basic auth credentials")
@@ -33,30 +38,31 @@ def push(
     client = engine.client()
     name = str(repository)
     try:
-        client.images.get(image_id).tag(name, tag)
-        try:
-            return repository.retries.call(lambda: _push_once(client, name, tag, on_step), _passes)
-        except _PushFailed as error:
-            raise RegistryError(
-                f"cannot push {name}:{tag} ({error}): see whether the registry runs and "
-                f"`docker login {repository.address.host}`; publishing again resumes"
-            ) from None
-        finally:
-            # The engine's own tags name the image; the registry's tag is the registry's.
-            client.images.remove(f"{name}:{tag}")
+        # The engine's own tags name the image; the registry's tag is the registry's.
+        with lent_tag(client, image_id, name, tag):
+            return repository.retries.call(
+                lambda: _push_once(engine, client, name, tag, on_step), _passes
+            )
+    except _PushFailed as error:
+        raise RegistryError(
+            f"cannot push {name}:{tag} ({error}): see whether the registry runs and "
+            f"`docker login {repository.address.host}`; publishing again resumes"
+        ) from None
     finally:
         client.close()
 
 
-def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], None]) -> int:
+def _push_once(
+    engine: Engine, client: docker.DockerClient, name: str, tag: str, on_step: Callable[[str], None]
+) -> int:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     layers: dict[str, str] = {}
     failure = ""
     try:
-        events = client.api.push(name, tag, stream=True, decode=True)  # type: ignore[attr-defined]
-        for event in events:
+        events = client.api.push(name, tag, stream=True, decode=True)
+        for event in engine.patience.each(events):
             # Read to its end even so: the connection is closed only then.
             failure = failure or str(event.get("error") or "")
             status, layer = event.get("status", ""), event.get("id")

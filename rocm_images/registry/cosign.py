@@ -13,18 +13,22 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rocm_images.engine.children import Children
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import only_for
+from rocm_images.supervisor import TookTooLong, supervisor
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
 _NO_MATCHING_SIGNATURE = 12
+_SECONDS = 300.0
+# These move whole images: some 40 GB.
+_MOVING = ("copy", "save", "load")
+_MOVING_SECONDS = 6 * 3600.0
 _NO_TRANSPARENCY_LOG = "--tlog-upload=false"
 _IGNORE_TRANSPARENCY_LOG = "--insecure-ignore-tlog=true"
 
@@ -101,7 +105,6 @@ class Cosign:
     registry: RegistryAddress
     environment: Mapping[str, str]
     ca_bundle: Path | None = None
-    children: Children = field(default_factory=Children)
 
     def __post_init__(self) -> None:
         self.program()
@@ -247,12 +250,17 @@ class Cosign:
             return self._run_in(environment, words)
 
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
+        seconds = _MOVING_SECONDS if words[0] in _MOVING else _SECONDS
         try:
-            process = self.children.start([self.program(), *words], environment, errors_apart=True)
+            answer = supervisor.run([self.program(), *words], environment, seconds=seconds)
         except OSError as error:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
-        output, errors = process.communicate()
-        return self.children.finished(process), output, errors
+        except TookTooLong as error:
+            raise RegistryError(
+                f"cosign {words[0]} gave {error}: see whether the registry answers, and the key's "
+                "holder or the transparency log, where one is asked; running again resumes"
+            ) from None
+        return answer.status, answer.output, answer.errors
 
 
 def _signing(signer: Signer) -> list[str]:

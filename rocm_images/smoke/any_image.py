@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Sequence
 from typing import TextIO
 
 from rocm_images import telling
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError, ExitCode, InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe.facts import hip_facts
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
+from rocm_images.supervisor import TookTooLong
 
 # What needs nothing of an image but its HIP runtime: no decode, and no setting to judge.
 DEFAULT = (("capture",), ("replay",))
@@ -39,7 +39,7 @@ def probe_image(
         EngineError: the engine cannot run the emulator, or it failed.
         BuildFailed: the emulator does not build.
     """
-    emulator.provide(engine, Children())
+    emulator.provide(engine)
     # An image that is not ours has no facts of its own.
     known = json.dumps(hip_facts(matrix, None))
     environment = {**emulator.environment(gfx, gpus), FACTS_VARIABLE: known}
@@ -67,8 +67,10 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
     client = engine.client()
     try:
         client.images.get(image)
-        with emulator.lent(client) as holder:
-            container = client.containers.create(
+        with (
+            emulator.lent(client) as holder,
+            container(
+                client,
                 image,
                 list(arguments),
                 entrypoint=[emulator.PROBE_COMMAND],
@@ -76,20 +78,18 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
                 environment=environment,
                 volumes_from=[f"{holder}:ro"],
                 labels={PREFIX + "smoke": "probe"},
-            )
+            ) as probe,
+        ):
+            probe.start()
+            output = probe.attach(stream=True, logs=True, demux=True)
             # It ends by itself before that, unless something in the image does not.
-            deadline = threading.Timer(SECONDS, container.kill)
-            try:
-                container.start()
-                deadline.start()
-                output = container.attach(stream=True, logs=True, demux=True)
-                for out, err in output:
-                    _pass_on(out, sys.stdout)
-                    _pass_on(err, sys.stderr)
-                return int(container.wait(timeout=SECONDS)["StatusCode"])
-            finally:
-                deadline.cancel()
-                container.remove(force=True)
+            for out, err in engine.patience.each(output, SECONDS):
+                _pass_on(out, sys.stdout)
+                _pass_on(err, sys.stderr)
+            return int(probe.wait(timeout=SECONDS)["StatusCode"])
+    except TookTooLong as error:
+        telling.failure(f"graph-probe {' '.join(arguments)} was stopped: {error}")
+        return 1
     except ImageNotFound:
         raise InputError(f"the engine has no image {image!r}: build or pull it first") from None
     except (DockerException, RequestException) as error:

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rocm_images.engine import buildx
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.containers import container
 from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.places import PARTS, ROOTFS, STATE
 from rocm_images.recipe.build_id import files_of
@@ -58,7 +58,7 @@ def is_there(client: docker.DockerClient) -> bool:
     return True
 
 
-def provide(engine: Engine, children: Children) -> None:
+def provide(engine: Engine) -> None:
     """Have it on the engine: built, where it is not there yet.
 
     Raises:
@@ -68,18 +68,17 @@ def provide(engine: Engine, children: Children) -> None:
     client = engine.client()
     try:
         if not is_there(client):
-            build(engine, {}, children)
+            build(engine, {})
     finally:
         client.close()
 
 
-def build(engine: Engine, contexts: Mapping[str, str], children: Children | None = None) -> None:
+def build(engine: Engine, contexts: Mapping[str, str]) -> None:
     """Build it on the engine.
 
     Args:
         engine: it keeps the image.
         contexts: what replaces debian:trixie-slim, where that cannot be pulled.
-        children: of the run.
 
     Raises:
         EngineError: it cannot run there, or there is no buildx.
@@ -102,7 +101,7 @@ def build(engine: Engine, contexts: Mapping[str, str], children: Children | None
         log=STATE / "logs" / "emulator.log",
     )
     found = buildx.find_buildx(engine)
-    status, read = buildx.run(found, request, children or Children(), lambda step: None)
+    status, read = buildx.run(found, request, lambda step: None)
     if status != 0:
         step, error = read.failed_step or "build", read.error or f"buildx ended with {status}"
         raise BuildFailed(
@@ -116,13 +115,9 @@ def lent(client: docker.DockerClient) -> Iterator[str]:
     """The container whose volume holds the emulator, for `volumes_from`; it ends with the block."""
     _remove_left_behind(client)
     # Never started: the engine fills the volume when it makes the container.
-    holder = client.containers.create(
-        reference(), ["never-started"], labels={PREFIX + "smoke": "emulator"}
-    )
-    try:
+    labels = {PREFIX + "smoke": "emulator"}
+    with container(client, reference(), ["never-started"], labels=labels) as holder:
         yield str(holder.id)
-    finally:
-        holder.remove(v=True, force=True)
 
 
 def _remove_left_behind(client: docker.DockerClient) -> None:
@@ -131,11 +126,11 @@ def _remove_left_behind(client: docker.DockerClient) -> None:
 
     day_ago = time.time() - 24 * 3600
     found = client.containers.list(all=True, filters={"label": f"{PREFIX}smoke=emulator"})
-    for container in found:
-        created = datetime.fromisoformat(container.attrs["Created"][:19] + "+00:00")
+    for one in found:
+        created = datetime.fromisoformat(one.attrs["Created"][:19] + "+00:00")
         if created.timestamp() < day_ago:
             with contextlib.suppress(APIError):
-                container.remove(v=True, force=True)
+                one.remove(v=True, force=True)
 
 
 def environment(gfx: str, devices: int) -> dict[str, str]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError, InputError
+from rocm_images.recipe.labels import PREFIX
+
+WAIT_SECONDS = 600.0
+"""It reads every file of the image."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +27,37 @@ def identify(reference: str) -> Identity:
         EngineError: no engine answers, or the image does not start.
         InputError: the engine does not have it, or it has no self-test.
     """
-    from docker.errors import APIError, ContainerError, ImageNotFound
+    from docker.errors import APIError, ImageNotFound
+    from requests.exceptions import RequestException
 
     from rocm_images.engine.connect import connect
 
     client = connect().client()
     try:
         image = client.images.get(reference)
-        said = client.containers.run(
-            image, ["selftest", "--contents"], network_mode="none", remove=True
-        )
-        return Identity(str(image.id), said.decode().strip())
+        with container(
+            client,
+            str(image.id),
+            ["selftest", "--contents"],
+            network_mode="none",
+            labels={PREFIX + "smoke": "contents"},
+        ) as selftest:
+            selftest.start()
+            status = selftest.wait(timeout=WAIT_SECONDS)["StatusCode"]
+            said, complaint = (
+                selftest.logs(stdout=not errors, stderr=errors).decode(errors="replace").strip()
+                for errors in (False, True)
+            )
+        if status != 0:
+            raise InputError(f"{reference!r} has no self-test: {complaint}")
+        return Identity(str(image.id), said)
     except ImageNotFound:
         raise InputError(f"the engine has no image {reference!r}: pull it first") from None
-    except ContainerError as error:
-        raise InputError(f"{reference!r} has no self-test: {error.stderr!r}") from None
     except APIError as error:
         raise EngineError(f"{reference!r} does not start: {error.explanation}") from None
+    except RequestException as error:
+        raise EngineError(
+            f"{reference!r} does not say what it holds ({error}): see whether `docker run` ends"
+        ) from None
     finally:
         client.close()

@@ -7,15 +7,17 @@ import json
 import sys
 import threading
 import time
+import uuid
 import xml.etree.ElementTree as ElementTree
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rocm_images import telling
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.containers import RUN_VARIABLE, remove_all
 from rocm_images.engine.images import CELL, EngineImage
+from rocm_images.engine.patience import answers, watched
 from rocm_images.errors import BuildFailed, EngineError, InputError
 from rocm_images.places import IMAGE_TESTS
 from rocm_images.plan.cells import Cell
@@ -24,6 +26,7 @@ from rocm_images.recipe import labels
 from rocm_images.recipe.build_id import files_of
 from rocm_images.smoke import emulator
 from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.supervisor import Stopped, TookTooLong, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,17 +78,19 @@ def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
 
 
+SECONDS, SERVING_SECONDS = 1800.0, 7200.0
+"""The most that the tests of one image take, without and with its server: docs/ending.md."""
 _WITHOUT: set[str] = set()
 """Addresses of engines on which this run could not build the emulator."""
 _ASKING = threading.Lock()
 
 
-def emulated_or_static(engine: Engine, children: Children) -> Level:
+def emulated_or_static(engine: Engine) -> Level:
     """Has the emulator on the engine, or says, once a run, why the tests do without a device."""
     with _ASKING:
         if engine.address not in _WITHOUT:
             try:
-                emulator.provide(engine, children)
+                emulator.provide(engine)
             except (EngineError, BuildFailed) as error:
                 _WITHOUT.add(engine.address)
                 telling.failure(f"no emulated GPUs, so only static tests run: {error}")
@@ -99,7 +104,6 @@ def smoke(
     image_id: str,
     log: Path,
     evidence: Path,
-    children: Children,
     *,
     serve: bool = False,
     program: Path | None = None,
@@ -111,6 +115,7 @@ def smoke(
 
     Raises:
         Stopped: the run is being stopped.
+        EngineError: the engine does not answer, or went away meanwhile; there is no evidence then.
         OSError: a file cannot be written.
     """
     begun = time.monotonic()
@@ -125,7 +130,7 @@ def smoke(
     if program:
         device = min(device, Level.EMULATED, key=list(Level).index)
     elif device is Level.EMULATED:
-        device = emulated_or_static(engine, children)
+        device = emulated_or_static(engine)
     words = [
         *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
         *("--tb=short", f"--junit-xml={results}"),
@@ -135,14 +140,22 @@ def smoke(
         *((f"--emulator={program}",) if program else ()),
     ]
     telling.decided(f"{cell.name}: smoke test of {image_id} at most at level {device}; log: {log}")
-    process = children.start(words, engine.environment)
-    assert process.stdout is not None
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        for line in process.stdout:
-            file.write(line)
-    process.stdout.close()
-    status = children.finished(process)
-    passed, failed = read_outcome(results, status, log)
+    seconds = SERVING_SECONDS if serve else SECONDS
+    client = engine.client()
+    try:
+        with watched(client) as went_away:
+            status = _run_tests(engine, words, log, seconds)
+            passed, failed = read_outcome(results, status, log)
+            if status is None:
+                limit = f"the smoke test did not end within {seconds / 60:g} min, and was stopped"
+                failed = (f"{limit}: see {log}",)
+            if failed and (went_away() or not answers(engine.address)):
+                raise EngineError(
+                    f"the Docker Engine at {engine.address} went away during the smoke test, which "
+                    "says nothing of the image: see why, and test it again"
+                )
+    finally:
+        client.close()
     found = Evidence.of(
         cell,
         image_id,
@@ -160,6 +173,29 @@ def smoke(
     return found
 
 
+def _run_tests(engine: Engine, words: Sequence[str], log: Path, seconds: float) -> int | None:
+    """The exit status of the tests, None where they took longer than `seconds`.
+
+    What they started on the engine is gone afterwards, however they ended.
+    """
+    run = uuid.uuid4().hex
+    environment = {**engine.environment, RUN_VARIABLE: run}
+    with (
+        supervisor.undone(lambda: None, lambda: remove_all(engine, run)),
+        log.open("w", encoding="utf-8", buffering=1) as file,
+    ):
+        try:
+            with supervisor.child(words, environment) as process:
+                for line in engine.patience.each(process.stdout or (), seconds):
+                    file.write(line)
+        except TookTooLong:
+            return None
+    if supervisor.stopping:
+        # They were interrupted, too: what they found is no outcome.
+        raise Stopped
+    return process.returncode
+
+
 def _named(program: Path) -> str:
     return f"{program.name}, sha256 {hashlib.sha256(program.read_bytes()).hexdigest()}"
 
@@ -173,7 +209,7 @@ def _labels_of(engine: Engine, image_id: str) -> Mapping[str, str]:
         client.close()
 
 
-def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:
+def read_outcome(results: Path, status: int | None, log: Path) -> tuple[int, tuple[str, ...]]:
     """Tests passed, and a line for each that failed, from pytest's JUnit file.
 
     A run that left no file, ran no test or died has failed.

@@ -19,6 +19,7 @@ import testinfra
 from testinfra.host import Host
 
 from machines import DEVICES, Machine
+from rocm_images.engine.containers import run_label
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.load import load
@@ -147,7 +148,7 @@ def host(
             detach=True,
             auto_remove=True,
             network_mode="none",
-            labels={PREFIX + "smoke": image.cell.name},
+            labels={PREFIX + "smoke": image.cell.name, **run_label()},
             # sleep as process 1 ignores the stop signal, and nothing in it needs a shutdown.
             stop_signal="SIGKILL",
             **image.machine.options(client, stack),

@@ -14,7 +14,6 @@ from conftest import BUILD_PY
 from interrupted import started
 from lock_site import FIXED, GIT, Site, instead_of, make_site
 from registry import Registry, credentials
-from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.lock import upstream as resolve
 
@@ -309,7 +308,7 @@ def test_a_git_server_that_never_answers_is_given_up(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(resolve, "TIMEOUT_SECONDS", 1.0)
     with pytest.raises(resolve.Unresolved, match="no answer within 1 s"):
-        resolve.commit_of(GIT, "v0.5.21", Children())
+        resolve.commit_of(GIT, "v0.5.21")
     silent_server.accept()[0].close()
     assert not processes_that_name(str(port))
 

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
-    ("errors", "files", "markdown", "places", "references", "tables", "telling"),
+    ("errors", "files", "markdown", "places", "references", "supervisor", "tables", "telling"),
     ("servers",),
     ("matrix",),
     ("plan",),
@@ -21,7 +21,7 @@ ORDER = (
     ("engine",),
     ("lock", "registry", "smoke"),
     ("build",),
-    ("catalogue", "ci", "cli", "comparing", "deploying", "distributing", "publishing"),
+    ("catalogue", "ci", "cli", "comparing", "deploying", "distributing", "publishing", "start"),
 )
 ROW = {name: row for row, names in enumerate(ORDER) for name in names}
 

@@ -47,9 +47,9 @@ def test_an_engine_that_went_away_fails_its_cells_and_nothing_else(
     inputs = [Target(cell, ("a:1",), found=found) for cell in cells_of(small_matrix)]
     with hanging_up(tmp_path / "engine.sock") as engine:
         reports = run_cells(engine, options, inputs, PlainLines())
-    assert {report.result for report in reports} == {Result.BUILD_FAILED}
+    assert {report.result for report in reports} == {Result.ENGINE_FAILED}
     assert all("see whether it still runs" in report.detail for report in reports)
-    assert exit_code(reports) == 1
+    assert exit_code(reports) == 3
 
 
 def test_a_cell_whose_base_moved_is_refused_before_anything_is_asked(

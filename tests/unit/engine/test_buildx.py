@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rocm_images.engine.buildx import BuildRequest, Buildx, PlainProgress, command, follow
-from rocm_images.engine.children import Children
+from rocm_images.engine.patience import Patience
 
 # Printed by buildx 0.13.1 on Docker 26.1.
 FAILED = """\
@@ -41,7 +41,7 @@ def feed(text: str) -> tuple[PlainProgress, list[str]]:
 
 
 def buildx(*, has_bridge: bool = True, **environment: str) -> Buildx:
-    return Buildx(("docker", "buildx"), environment, has_bridge)
+    return Buildx(("docker", "buildx"), environment, has_bridge, Patience("unix:///nowhere"))
 
 
 def request(**changes: object) -> BuildRequest:
@@ -120,7 +120,7 @@ def test_whoever_stops_following_a_build_ends_it(tmp_path: Path) -> None:
 
     words = ["sh", "-c", script, str(held)]
     with pytest.raises(KeyboardInterrupt):
-        follow(words, dict(os.environ), tmp_path / "log", Children(), interrupted)
+        follow(words, buildx(**os.environ), tmp_path / "log", interrupted)
     os.set_blocking(reader, True)
     said = []
     while select.select([reader], [], [], 20)[0] and (content := os.read(reader, 16)):

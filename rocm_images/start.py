@@ -1,0 +1,51 @@
+"""Starts the program: from its first line on, a signal ends it in an exit code of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def handle(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Have every signal that ends a program handled, but those that it was started without.
+
+    `nohup`, and a shell that starts a program in the background, ignore some for it.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def leave_at_once(number: int, _: FrameType | None = None) -> NoReturn:
+    """End the process: for a time in which it has nothing to clean up."""
+    os._exit(128 + number)
+
+
+def run() -> NoReturn:
+    """The installed command, and build.py."""
+    try:
+        handle(leave_at_once)
+    except KeyboardInterrupt:
+        leave_at_once(signal.SIGINT)
+    import threading
+
+    from rocm_images.cli.ending import ended
+
+    code = ended(_command_line)
+    main = threading.main_thread()
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not main):
+        # One that waits for a server would keep the process.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _command_line() -> Callable[[], object]:
+    from rocm_images.cli.main import start
+
+    return start
