@@ -12,6 +12,8 @@ if __name__ == "__main__":
         sys.exit(3)
     try:
         from rocm_images.start import run
+
+        run()
     except KeyboardInterrupt:
+        # It came before `run` had begun: nothing is there yet that would have to end.
         os._exit(130)
-    run()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+_UNWIND_SECONDS = 0.5
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,25 +28,23 @@ def leave_at_once(number: int, _: FrameType | None = None) -> NoReturn:
     os._exit(128 + number)
 
 
-def run() -> NoReturn:
-    """The installed command, and build.py."""
-    try:
-        handle(leave_at_once)
-    except KeyboardInterrupt:
-        leave_at_once(signal.SIGINT)
-    import threading
-
-    from rocm_images.cli.ending import ended
-
-    code = ended(_command_line)
-    main = threading.main_thread()
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not main):
-        # One that waits for a server would keep the process.
-        os._exit(code)
-    sys.exit(code)
-
-
 def _command_line() -> Callable[[], object]:
     from rocm_images.cli.main import start
 
     return start
+
+
+def run(load: Callable[[], Callable[[], object]] = _command_line) -> NoReturn:
+    """The installed command, and build.py; for `load` see cli/ending.py."""
+    try:
+        handle(leave_at_once)
+    except KeyboardInterrupt:
+        leave_at_once(signal.SIGINT)
+    from rocm_images.cli.ending import ended
+    from rocm_images.threads import all_ended
+
+    code = ended(load)
+    # What is cleaned up ends in no time; what waits for a server would keep the process.
+    if not all_ended(_UNWIND_SECONDS):
+        os._exit(code)
+    sys.exit(code)

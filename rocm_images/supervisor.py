@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rocm_images.threads import aside
+
 GRACE_SECONDS = 1.5
 """Between the interrupt that a child is sent and its death."""
 KILL_SECONDS = 0.5
@@ -234,25 +236,6 @@ class Supervisor:
 
 supervisor = Supervisor()
 """The only one of this process."""
-
-
-def aside(work: Callable[[], T]) -> T:
-    """Do something whole, in a thread where no Ctrl-C arrives in the middle of it."""
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def do() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=do, daemon=True)
-    thread.start()
-    thread.join()
-    for failure in failures:
-        raise failure
-    return results[0]
 
 
 def _try(undo: Callable[[], object]) -> None:

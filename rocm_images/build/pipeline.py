@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rocm_images.references import repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 from rocm_images.supervisor import Stopped, supervisor
+from rocm_images.threads import Threads
 
 _UNWIND_SECONDS = 0.5
 
@@ -103,19 +104,16 @@ def run_cells(
             reports[given.cell.name] = report
         progress.done(given.cell.name, str(report.result))
 
-    pool = ThreadPoolExecutor(max_workers=options.jobs)
+    futures: list[Future[None]] = []
     with progress:
-        futures: list[Future[None]] = [pool.submit(work, given) for given in inputs]
         try:
-            wait(futures)
+            with Threads(max_workers=options.jobs) as pool:
+                futures += (pool.submit(work, given) for given in inputs)
+                wait(futures)
         except KeyboardInterrupt:
-            for future in futures:
-                future.cancel()
             supervisor.stop()
             # One that waits for a server, or the engine, is not waited for.
             wait(futures, timeout=_UNWIND_SECONDS)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
     for future in futures:
         if future.done() and not future.cancelled():
             future.result()

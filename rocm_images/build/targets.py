@@ -6,7 +6,6 @@ The one assembly: plan, build, ci-matrix and publish must agree on build ids.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
+from rocm_images.threads import Threads
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
@@ -179,5 +179,5 @@ def with_published(repository: Repository, given: Sequence[Target]) -> list[Targ
         digest = repository.digest_of(target.immutable_tag)
         return replace(target, published=repository.reference(digest) if digest else "")
 
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+    with Threads(REQUESTS_AT_ONCE) as pool:
         return list(pool.map(look, given))

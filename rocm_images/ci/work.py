@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rocm_images.plan.cells import Cell
+from rocm_images.threads import Threads
 
 REQUESTS_AT_ONCE = 8
 
@@ -70,7 +70,7 @@ def missing_from(
             return replace(one, why=f"not in {registry}")
         return replace(one, needed=False, why=f"in {registry}: {digest}")
 
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+    with Threads(REQUESTS_AT_ONCE) as pool:
         return list(pool.map(look, work))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rocm_images.engine.images import BUILD_ID
@@ -17,6 +16,7 @@ from rocm_images.recipe.build_id import SHORT
 from rocm_images.registry.cosign import Trust
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.smoke.evidence import Evidence
+from rocm_images.threads import Threads
 
 AT_ONCE = 4
 
@@ -66,5 +66,5 @@ def verified_images(
         immutable = f"{cell.tags[0]}{tag_suffix}-{image.labels.get(BUILD_ID, '')[:SHORT]}"
         return VerifiedImage(cell.name, immutable, rolling, image, evidence)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with Threads(AT_ONCE) as pool:
         return list(pool.map(look, cells))

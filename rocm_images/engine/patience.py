@@ -20,7 +20,7 @@ from rocm_images.supervisor import TookTooLong
 if TYPE_CHECKING:
     import docker
 
-ASK_SECONDS = 5.0
+ASK_SECONDS = 5
 """The silence after which the engine is asked, and how long it is given to answer."""
 GIVE_UP_SECONDS = 60.0
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def answers(address: str) -> bool:
 
     try:
         # A version, as otherwise it would be asked for one; what it answers is all the same.
-        client = docker.APIClient(base_url=address, version="1.44", timeout=int(ASK_SECONDS))
+        client = docker.APIClient(base_url=address, version="1.44", timeout=ASK_SECONDS)
         try:
             client.ping()
         finally:

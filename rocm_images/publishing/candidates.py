@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.published import PublishedImage, check_label, image_at
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import tests_digest
+from rocm_images.threads import Threads
 
 AT_ONCE = 4
 
@@ -64,7 +64,7 @@ def candidates(rules: Rules, given: Sequence[Target]) -> list[Candidate]:
         PublishRefused: a cell may not be published; it names every one and how that can change.
         RegistryError: the registry does not answer.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with Threads(AT_ONCE) as pool:
         found = list(pool.map(lambda cell: _candidate(rules, cell), given))
     refusals = [one for one in found if isinstance(one, str)]
     if refusals:

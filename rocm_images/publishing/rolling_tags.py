@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Manifest, Repository
+from rocm_images.threads import Threads
 
 AT_ONCE = 8
 
@@ -32,7 +32,7 @@ def moves(repository: Repository, wanted: Mapping[str, Manifest]) -> list[Move]:
     Raises:
         RegistryError: the registry does not answer.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with Threads(AT_ONCE) as pool:
         before = list(pool.map(repository.manifest, wanted))
     return [Move(tag, old, wanted[tag]) for tag, old in zip(wanted, before, strict=True)]
 

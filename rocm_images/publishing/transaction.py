@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.statements import EVIDENCE, PROVENANCE, provenance_of
 from rocm_images.registry.cosign import Signer, Trust
 from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.threads import Threads
 
 
 class Phase(str, enum.Enum):
@@ -99,10 +99,10 @@ class Transaction:
         self.on_phase(Phase.PUSH)
         sent = {one.cell.name: self._push(one) for one in found}
         self.on_phase(Phase.READ_BACK)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with Threads(AT_ONCE) as pool:
             images = list(pool.map(self._read_back, found))
         self.on_phase(Phase.SIGN)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with Threads(AT_ONCE) as pool:
             signed = list(pool.map(self._sign, found, images))
         done = [
             Done(one, image, sent[one.cell.name], added)

@@ -30,13 +30,14 @@ def credentials_of(host: str) -> Credentials | None:
     Raises:
         RegistryError: they cannot be had, or are of a kind that this program cannot use.
     """
-    from docker import auth
     from docker.errors import DockerException
+
+    from rocm_images.engine.client import Logins
 
     try:
         # A helper that is missing is said below. The registry's threads share these filters.
         warnings.filterwarnings("ignore", "docker-credential-.* not installed")
-        found = auth.load_config().resolve_authconfig(host) or {}
+        found = Logins.load_config(None, None).resolve_authconfig(host) or {}
     except DockerException as error:
         raise RegistryError(
             f"Docker's credentials for {host} cannot be had ({error}): mend the helper that "

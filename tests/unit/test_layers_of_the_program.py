@@ -13,7 +13,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
-    ("errors", "files", "markdown", "places", "references", "supervisor", "tables", "telling"),
+    ("errors", "files", "markdown", "places", "references", "tables", "telling"),
+    ("supervisor", "threads"),
     ("servers",),
     ("matrix",),
     ("plan",),

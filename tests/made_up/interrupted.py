@@ -39,7 +39,11 @@ class Run:
 
 
 @contextmanager
-def started(words: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Run]:
+def started(
+    words: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Iterator[Run]:
     """A run of a command; whatever of it lives at the end of the block is killed.
 
     build.py's children lead sessions of their own, so that to kill its group is not enough.
@@ -48,6 +52,7 @@ def started(words: Sequence[str], environment: Mapping[str, str] | None = None) 
     name, value = mark.split("=")
     process = subprocess.Popen(
         words,
+        cwd=folder,
         env={**os.environ, **(environment or {}), name: value},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,40 @@
+"""Programs in place of git, cosign and others, that begin and then say nothing."""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+
+PATIENCE = 60.0
+"""Seconds that a test waits for what happens at once, unless the machine is loaded."""
+
+_SCRIPT = """\
+#!/bin/sh
+exec 3> {pipe}
+trap '{at_interrupt}' INT
+echo begun >&3
+sleep 600 & sleep 600
+sleep 600
+"""
+
+
+class Silent:
+    """One program on a PATH of its own; all that it starts holds a pipe open."""
+
+    def __init__(self, folder: Path, name: str, at_interrupt: str = "exit 1") -> None:
+        self.path = folder / name
+        pipe = folder / f"{name}.pipe"
+        os.mkfifo(pipe)
+        self._reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.path.write_text(_SCRIPT.format(pipe=pipe, at_interrupt=at_interrupt))
+        self.path.chmod(0o755)
+        self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def says(self) -> str:
+        """What it writes to its pipe next; "" when nothing of it lives any more."""
+        assert select.select([self._reader], [], [], PATIENCE)[0], f"{self.path.name} says nothing"
+        return os.read(self._reader, 4096).decode()
+
+    def close(self) -> None:
+        os.close(self._reader)
