@@ -36,7 +36,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.DONE: "everything asked for was done",
     ExitCode.BUILD_FAILED: "at least one cell failed to build; the others were finished",
     ExitCode.BAD_INPUT: "bad input: matrix.yaml, an option, or a name that does not exist",
-    ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx or a Python package is missing or too old",
+    ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx or a Python package is missing or too "
+    "old, or the engine failed",
     ExitCode.SMOKE_FAILED: "every cell was built, at least one failed its smoke test",
     ExitCode.RENDER_DRIFT: "render --check: the committed files are not what would be rendered",
     ExitCode.LOCK_INCOMPLETE: "lock: a name could not be resolved; its entry stays as it was",
@@ -52,7 +53,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     "many open files, no memory",
     ExitCode.DEFECT: "a defect of this program; the file that it names has the traceback",
     ExitCode.HUNG_UP: "as 130, by SIGHUP: the terminal was closed",
-    ExitCode.INTERRUPTED: "interrupted by Ctrl-C; every child process was stopped",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C; nothing that was begun is left",
     ExitCode.TERMINATED: "as 130, by SIGTERM",
 }
 
@@ -68,7 +69,7 @@ class InputError(RocmImagesError):
 
 
 class EngineError(RocmImagesError):
-    """The Docker Engine, buildx or a package that the program needs is missing or too old."""
+    """The Docker Engine, buildx or a package is missing or too old, or the engine failed."""
 
     exit_code = ExitCode.ENGINE_UNUSABLE
 

@@ -24,7 +24,8 @@ class _Store(credentials.Store):
 
     def get(self, server: str | bytes) -> Any:
         try:
-            return super().get(server)  # type: ignore[no-untyped-call]
+            found = super().get(server)  # type: ignore[no-untyped-call]
+            return {name: str(found[name]) for name in ("Username", "Secret")}
         except (ValueError, KeyError, TypeError):
             raise credentials.StoreError(f"{self.program} get: its answer is none") from None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5
 """The silence after which the engine is asked, and how long it is given to answer."""
 GIVE_UP_SECONDS = 60.0
+_NEWS_SECONDS = 0.5
 T = TypeVar("T")
 _END = object()
 _GIVEN_UP: set[str] = set()
@@ -141,7 +142,8 @@ def watched(client: docker.DockerClient) -> Iterator[Callable[[], bool]]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield gone.is_set
+        # What it breaks off is heard of elsewhere first.
+        yield lambda: gone.wait(_NEWS_SECONDS)
     finally:
         events.close()
         listener.join(ASK_SECONDS)

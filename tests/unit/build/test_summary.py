@@ -28,7 +28,10 @@ PROJECT = Path(__file__).resolve().parents[3]
         ([Result.DONE, Result.BUILD_FAILED], 1),
         ([Result.DONE, Result.SMOKE_FAILED], 4),
         ([Result.SMOKE_FAILED, Result.BUILD_FAILED], 1),
-        ([Result.DONE, Result.INTERRUPTED, Result.BUILD_FAILED], 130),
+        ([Result.BUILD_FAILED, Result.REGISTRY_FAILED], 9),
+        ([Result.REGISTRY_FAILED, Result.ENGINE_FAILED], 3),
+        ([Result.ENGINE_FAILED, Result.NOT_VERIFIED, Result.BUILD_FAILED], 10),
+        ([Result.DONE, Result.INTERRUPTED, Result.NOT_VERIFIED], 130),
     ],
 )
 def test_the_exit_code_is_that_of_the_worst_result(results: list[Result], code: int) -> None:

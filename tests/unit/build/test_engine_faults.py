@@ -1,0 +1,200 @@
+"""What an engine, a buildx or a registry does wrong is said of them, and never of the image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from made_up_engine import MadeUpEngine, Request, made_up_engine
+from rocm_images.build.pipeline import BuildOptions, run_cells
+from rocm_images.build.progress import PlainLines
+from rocm_images.build.site import RealSite
+from rocm_images.build.summary import CellReport, Result, exit_code
+from rocm_images.build.targets import Target, targets_of
+from rocm_images.engine import patience
+from rocm_images.engine.images import BUILD_ID
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.smoke import run as smoking
+
+BUILDX = """\
+#!/bin/sh
+case "$1" in version) echo github.com/docker/buildx v0.13.1 ;; esac
+"""
+# What tests/image has for options, and a test of its own.
+CONFTEST = """\
+def pytest_addoption(parser):
+    for name in ("image", "cell", "matrix", "device", "probe-result", "serve-result"):
+        parser.addoption(f"--{name}")
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[MadeUpEngine]:
+    with made_up_engine(tmp_path / "engine.sock") as found:
+        plugins = tmp_path / "cli-plugins"
+        plugins.mkdir()
+        (plugins / "docker-buildx").write_text(BUILDX)
+        (plugins / "docker-buildx").chmod(0o755)
+        environment = {"DOCKER_CONFIG": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        found.engine = replace(found.engine, environment=environment)
+        found.answers["GET /networks"] = lambda _: (200, [])
+        yield found
+
+
+@pytest.fixture
+def target(small_matrix: Matrix, tmp_path: Path) -> Target:
+    cells = cells_of(small_matrix)[:1]
+    (found,) = targets_of(RealSite(), tmp_path / "matrix.yaml", small_matrix, cells)
+    return found
+
+
+def run(engine: MadeUpEngine, folder: Path, target: Target, *, smoke: bool = False) -> CellReport:
+    options = BuildOptions(folder / "matrix.yaml", folder, 1, smoke=smoke, pull_existing=True)
+    (report,) = run_cells(engine.engine, options, [target], PlainLines())
+    return report
+
+
+def has_image(engine: MadeUpEngine, build_id: str) -> None:
+    labels = {BUILD_ID: build_id}
+    image = {"Id": "sha256:" + "0" * 64, "RepoTags": [], "Size": 1, "Config": {"Labels": labels}}
+    engine.answers["GET /images/.*/json"] = lambda _: (200, image)
+
+
+def missing(_: Request) -> tuple[int, object]:
+    return 404, {"message": "No such image"}
+
+
+@pytest.mark.parametrize("there", ["nothing", "another", "it"])
+def test_a_buildx_that_built_nothing_is_not_done(
+    engine: MadeUpEngine, target: Target, tmp_path: Path, there: str
+) -> None:
+    assert target.inputs is not None
+    engine.answers["GET /images/.*/json"] = missing
+    if there != "nothing":
+        has_image(engine, target.inputs.build_id if there == "it" else "another")
+    report = run(engine, tmp_path, target)
+    assert report.result is (Result.DONE if there == "it" else Result.BUILD_FAILED)
+    assert ("buildx ended as if all were well" in report.detail) is (there != "it")
+
+
+@pytest.mark.parametrize(
+    ("pulled", "code", "result"),
+    [
+        ((200, {"status": "Pulled"}), 10, Result.NOT_VERIFIED),
+        ((200, {"error": "manifest unknown"}), 9, Result.REGISTRY_FAILED),
+        ((500, {"message": "denied"}), 9, Result.REGISTRY_FAILED),
+        (None, 3, Result.ENGINE_FAILED),
+    ],
+)
+def test_a_pull_that_fails_keeps_its_code(
+    engine: MadeUpEngine,
+    target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pulled: tuple[int, object] | None,
+    code: int,
+    result: Result,
+) -> None:
+    monkeypatch.setattr(patience, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "GIVE_UP_SECONDS", 0.3)
+    has_image(engine, "another")
+    engine.answers["POST /images/create"] = lambda _: pulled
+    if pulled is None:
+        engine.answers["GET /_ping"] = engine.answers["POST /images/create"] = engine.withhold
+    published = replace(target, published=f"registry.example.org/a@sha256:{'0' * 64}")
+    report = run(engine, tmp_path, published)
+    assert (report.result, exit_code([report])) == (result, code)
+
+
+@pytest.fixture
+def tested(
+    engine: MadeUpEngine, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], CellReport]:
+    """The report of a cell that was built, and whose test is the given one."""
+    assert target.inputs is not None
+    has_image(engine, target.inputs.build_id)
+    engine.answers["GET /events"] = engine.stream(engine.end)
+    engine.answers["GET /containers/json"] = lambda _: (200, [])
+    monkeypatch.setattr(smoking, "IMAGE_TESTS", tmp_path / "image-tests")
+    # Where pytest is to be found, and nothing of this run's own.
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+    def report(body: str) -> CellReport:
+        smoking.IMAGE_TESTS.mkdir()
+        (smoking.IMAGE_TESTS / "conftest.py").write_text(CONFTEST)
+        (smoking.IMAGE_TESTS / "test_one.py").write_text(f"def test_one():\n    {body}\n")
+        return run(engine, tmp_path, target, smoke=True)
+
+    return report
+
+
+def evidence(folder: Path) -> list[Path]:
+    return [*(folder / "evidence").glob("**/*.json")]
+
+
+def test_an_image_that_fails_its_test_failed(
+    tested: Callable[[str], CellReport], tmp_path: Path
+) -> None:
+    report = tested("assert False")
+    assert (report.result, exit_code([report])) == (Result.SMOKE_FAILED, 4)
+    (written,) = evidence(tmp_path)
+    assert json.loads(written.read_text())["passed"] is False
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_an_engine_that_dies_under_a_test_is_not_the_images_failure(
+    engine: MadeUpEngine,
+    tested: Callable[[str], CellReport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_back: bool,
+) -> None:
+    dead = tmp_path / "dead"
+
+    def dies(request: Request) -> None:
+        while not dead.exists():
+            engine.end.wait(0.01)
+        dead.unlink()
+
+    if comes_back:
+        engine.answers["GET /events"] = lambda request: begun(request, dies)
+    else:
+        # Nobody hears of its events; it does not answer either.
+        engine.answers["GET /_ping"] = lambda _: None
+    report = tested(f"import pathlib; pathlib.Path({str(dead)!r}).touch(); assert False")
+    assert (report.result, exit_code([report])) == (Result.ENGINE_FAILED, 3)
+    assert "went away during the smoke test, which says nothing of the image" in report.detail
+    assert evidence(tmp_path) == []
+
+
+def begun(request: Request, then: Callable[[Request], None]) -> None:
+    request.send_response(200)
+    request.send_header("Transfer-Encoding", "chunked")
+    request.end_headers()
+    then(request)
+
+
+def test_a_test_that_hangs_is_stopped_and_its_containers_with_it(
+    engine: MadeUpEngine,
+    tested: Callable[[str], CellReport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smoking, "SECONDS", 3.0)
+    left = [{"Id": "made"}]
+
+    def remove(_: Request) -> tuple[int, object]:
+        left.clear()
+        return 200, {}
+
+    engine.answers["GET /containers/json"] = lambda _: (200, left)
+    engine.answers["DELETE /containers/made"] = remove
+    report = tested("import threading; threading.Event().wait()")
+    assert (report.result, exit_code([report])) == (Result.SMOKE_FAILED, 4)
+    assert "the smoke test did not end within 0.05 min, and was stopped" in report.tail[0]
+    assert left == []

@@ -1,0 +1,180 @@
+"""One object stops and undoes everything; what it holds cannot slip away while it is made."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from made_up_programs import Silent
+from rocm_images.supervisor import Stopped, Supervisor, TookTooLong
+from rocm_images.threads import Threads, all_ended
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[Silent]:
+    found = Silent(tmp_path, "silent")
+    yield found
+    found.close()
+
+
+def test_a_child_whose_owner_fails_is_ended_with_all_that_it_started(silent: Silent) -> None:
+    def own() -> None:
+        with Supervisor().child([silent.path]):
+            assert silent.says() == "begun\n"
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        own()
+    assert silent.says() == ""
+
+
+def test_what_it_answered_is_kept_apart_and_whole() -> None:
+    script = (
+        "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read() + b'\\xff'); sys.exit('no')"
+    )
+    answer = Supervisor().run([sys.executable, "-c", script], seconds=60, given=b"yes")
+    assert (answer.status, answer.content, answer.errors) == (1, b"yes\xff", "no\n")
+    assert answer.output == "yes\N{REPLACEMENT CHARACTER}"
+
+
+def test_one_that_takes_too_long_is_killed_and_so_is_what_it_started(silent: Silent) -> None:
+    with pytest.raises(TookTooLong, match=r"no answer within 0\.5 s"):
+        Supervisor().run([silent.path], seconds=0.5)
+    while silent.says():
+        pass
+
+
+def test_after_it_was_stopped_nothing_begins(silent: Silent) -> None:
+    supervisor = Supervisor()
+    supervisor.stop()
+    with pytest.raises(Stopped):
+        supervisor.run([silent.path], seconds=60)
+    with pytest.raises(Stopped), supervisor.undone(lambda: None, lambda: None):
+        pytest.fail("it began")
+
+
+def test_a_child_that_was_stopped_gave_no_answer(silent: Silent) -> None:
+    supervisor = Supervisor()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            supervisor.run([silent.path], seconds=60)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert silent.says() == "begun\n"
+    supervisor.stop()
+    thread.join()
+    assert [type(failure) for failure in failures] == [Stopped]
+    assert silent.says() == ""
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_was_done_is_undone_with_its_block(fails: bool) -> None:
+    there: list[str] = []
+    supervisor = Supervisor()
+
+    def use() -> None:
+        with supervisor.undone(lambda: there.append("x"), there.clear):
+            assert there == ["x"]
+            if fails:
+                raise OSError("full")
+
+    if fails:
+        with pytest.raises(OSError, match="full"):
+            use()
+    else:
+        use()
+    assert there == []
+
+
+def test_what_is_being_done_when_the_run_ends_is_undone_when_it_is_done() -> None:
+    there: list[str] = []
+    supervisor = Supervisor()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def do() -> None:
+        begun.set()
+        go_on.wait(60)
+        there.append("x")
+
+    def use() -> None:
+        with supervisor.undone(do, there.clear):
+            pass
+
+    threading.Thread(target=use, daemon=True).start()
+    begun.wait(60)
+    stopping = threading.Thread(target=supervisor.stop)
+    stopping.start()
+    go_on.set()
+    stopping.join()
+    assert supervisor.stopping
+    assert there == []
+
+
+def test_whoever_stops_second_waits_for_the_first() -> None:
+    supervisor = Supervisor()
+    undoing, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def undo() -> None:
+        undoing.set()
+        go_on.wait(60)
+        order.append("undone")
+
+    def stop() -> None:
+        supervisor.stop()
+        order.append("stopped")
+
+    with supervisor.undone(lambda: None, undo):
+        threads = [threading.Thread(target=stop) for _ in range(2)]
+        threads[0].start()
+        undoing.wait(60)
+        threads[1].start()
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        assert order == ["undone", "stopped", "stopped"]
+
+
+def test_a_pool_that_is_interrupted_waits_for_nobody_and_begins_nothing_more() -> None:
+    begun: list[int] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        first.set()
+        go_on.wait(60)
+
+    def interrupted() -> None:
+        with Threads(1) as pool:
+            pool.map(work, range(5))
+            first.wait(60)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not all_ended(0.0)
+    go_on.set()
+    assert all_ended(60.0)
+    assert begun == [0]
+
+
+def test_a_pool_that_fails_otherwise_ends_what_it_has() -> None:
+    done: list[int] = []
+
+    def failing() -> None:
+        with Threads(1) as pool:
+            pool.map(done.append, range(5))
+            raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        failing()
+    assert done == [*range(5)]
