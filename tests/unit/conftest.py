@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,12 @@ advisories:
     references: [sgl-project/sglang#23581]
 date: 2026-11-24
 """
+
+
+def pytest_configure() -> None:
+    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
+    # tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
