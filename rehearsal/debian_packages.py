@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images.errors import EngineError
+from rocm_images.supervisor import TookTooLong, supervisor
+
+_SECONDS = 1800.0
+"""The most that a mirror is given."""
 
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -180,18 +184,16 @@ def _environment(folder: Path, sources: Path | None = None) -> dict[str, str]:
 
 
 def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> None:
-    done = subprocess.run(
-        ["apt-get", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        complaint = "; ".join(line for line in done.stderr.splitlines() if line.startswith("E:"))
+    try:
+        done = supervisor.run(["apt-get", *arguments], environment, seconds=_SECONDS, folder=folder)
+        complaint = "; ".join(line for line in done.errors.splitlines() if line.startswith("E:"))
+        complaint = complaint or str(done.status)
+        failed = done.status != 0
+    except TookTooLong as error:
+        failed, complaint = True, str(error)
+    if failed:
         raise EngineError(
-            f"apt-get {arguments[0]} failed ({complaint or done.returncode}): check that this "
+            f"apt-get {arguments[0]} failed ({complaint}): check that this "
             "machine reaches its package mirror"
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from rehearsal import debian_packages
@@ -11,6 +10,10 @@ from rehearsal.engine import PrivateEngine
 from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import STAND_IN
+from rocm_images.supervisor import TookTooLong, supervisor
+
+_SECONDS = 1800.0
+"""The most that a mirror is given."""
 
 if TYPE_CHECKING:
     import docker
@@ -76,15 +79,16 @@ def _make(client: docker.DockerClient, reference: str) -> None:
     host = debian_packages.distribution()
     programs = debian_packages.unpack(PrivateEngine().packages, host) / "usr" / "bin"
     archive = PrivateEngine().cache / "root.tar"
-    done = subprocess.run(
-        [str(programs / "mmdebstrap"), "--variant=minbase", "--quiet", _codename(), str(archive)]
-        + [debian_packages.mirror(PrivateEngine().packages)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EngineError(f"mmdebstrap failed: {done.stderr.strip() or done.returncode}")
+    try:
+        done = supervisor.run(
+            [str(programs / "mmdebstrap"), "--variant=minbase", "--quiet", _codename()]
+            + [str(archive), debian_packages.mirror(PrivateEngine().packages)],
+            seconds=_SECONDS,
+        )
+    except TookTooLong as error:
+        raise EngineError(f"mmdebstrap: {error}: see whether the mirror answers") from None
+    if done.status != 0:
+        raise EngineError(f"mmdebstrap failed: {done.errors.strip() or done.status}")
     repository, tag = reference.rsplit(":", 1)
     client.api.import_image_from_file(
         str(archive), repository=repository, tag=tag, changes=[f"LABEL {STAND_IN}=root"]

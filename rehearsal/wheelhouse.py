@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import EngineError
+from rocm_images.supervisor import TookTooLong, supervisor
+
+_SECONDS = 1800.0
+"""The most that a mirror is given."""
 
 _REQUIREMENTS = Path(__file__).resolve().parent / "base" / "requirements.txt"
 
@@ -32,17 +35,19 @@ def wheelhouse(folder: Path, pins: Sequence[str]) -> Path:
 
 
 def _pip_download(folder: Path, *what: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}"]
-        # For the base's interpreter, whichever it is: pure Python only.
-        + ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
-        + ["--python-version=3.11", *what],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
+    try:
+        done = supervisor.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}"]
+            # For the base's interpreter, whichever it is: pure Python only.
+            + ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
+            + ["--python-version=3.11", *what],
+            seconds=_SECONDS,
+        )
+        said = done.errors.strip() if done.status != 0 else None
+    except TookTooLong as error:
+        said = str(error)
+    if said is not None:
         raise EngineError(
             "pip cannot download the wheels of the stand-in base; check that this machine reaches "
-            f"its package index:\n{done.stderr.strip()}"
+            f"its package index:\n{said}"
         )

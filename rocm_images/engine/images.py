@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.references import repository_of
-from rocm_images.supervisor import supervisor
+from rocm_images.supervisor import TookTooLong, supervisor
 
 if TYPE_CHECKING:
     import docker
@@ -23,6 +23,8 @@ CELL = PREFIX + "cell"
 # The engine hangs up at a question of megabytes (seen at 40,000 names); up to here asking by name
 # costs less than a list of every image of a repository.
 MOST_NAMES = 1000
+# Of a pull or a push: a registry that stalled is told from a layer of 10 GB that is unpacked.
+MOVING_SILENCE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,14 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
         # The SDK's own images.pull does not look at what fails while layers arrive. All events are
         # read, because the connection is closed only then.
         pulling = client.api.pull(reference, stream=True, decode=True)
-        events = list(engine.patience.each(pulling))
+        events = list(engine.patience.each(pulling, silence=MOVING_SILENCE_SECONDS))
         for failure in (event["error"] for event in events if "error" in event):
             raise RegistryError(f"cannot pull {reference}: {failure}")
         image = client.images.get(reference)
     except APIError as error:
         raise RegistryError(f"cannot pull {reference}: {error.explanation}") from None
+    except TookTooLong as error:
+        raise RegistryError(f"cannot pull {reference}: {error}: see its registry") from None
     finally:
         client.close()
     found = EngineImage(str(image.id), image.labels, tuple(image.tags))

@@ -45,16 +45,19 @@ class Patience:
         (result,) = self.each(function() for _ in (1,))
         return result
 
-    def each(self, items: Iterable[T], seconds: float | None = None) -> Iterator[T]:
+    def each(
+        self, items: Iterable[T], seconds: float | None = None, *, silence: float | None = None
+    ) -> Iterator[T]:
         """The items, as they arrive.
 
         Args:
             items: read in a thread of its own, which is left alone when they are given up.
             seconds: the most that they may take together.
+            silence: the most that one may take after another.
 
         Raises:
             EngineError: the engine has not answered for a minute.
-            TookTooLong: there were more to come after `seconds`.
+            TookTooLong: there were more to come after `seconds`, or `silence`.
         """
         arrived: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
@@ -66,7 +69,7 @@ class Patience:
             except BaseException as error:
                 arrived.put((_END, error))
 
-        begun = answered = time.monotonic()
+        begun = heard = answered = time.monotonic()
         told = False
         threading.Thread(target=read, daemon=True).start()
         while True:
@@ -76,6 +79,8 @@ class Patience:
             try:
                 item, failure = arrived.get(timeout=min(left, ASK_SECONDS))
             except queue.Empty:
+                if silence is not None and time.monotonic() - heard >= silence:
+                    raise TookTooLong(f"nothing was heard for {silence:g} s") from None
                 if answers(self._address):
                     answered, told = time.monotonic(), False
                     _GIVEN_UP.discard(self._address)
@@ -94,7 +99,7 @@ class Patience:
                     )
                     told = True
                 continue
-            answered = time.monotonic()
+            heard = answered = time.monotonic()
             if failure is not None:
                 raise failure
             if item is _END:

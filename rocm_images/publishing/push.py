@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.images import lent_tag
+from rocm_images.engine.images import MOVING_SILENCE_SECONDS, lent_tag
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
+from rocm_images.supervisor import TookTooLong
 
 if TYPE_CHECKING:
     import docker
@@ -62,7 +63,7 @@ def _push_once(
     failure = ""
     try:
         events = client.api.push(name, tag, stream=True, decode=True)
-        for event in engine.patience.each(events):
+        for event in engine.patience.each(events, silence=MOVING_SILENCE_SECONDS):
             # Read to its end even so: the connection is closed only then.
             failure = failure or str(event.get("error") or "")
             status, layer = event.get("status", ""), event.get("id")
@@ -71,7 +72,7 @@ def _push_once(
                     done = sum(known in _ENDED for known in layers.values()) + 1
                     on_step(f"push {tag}: {done} of {len({*layers, layer})} layers")
                 layers[layer] = status
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, TookTooLong) as error:
         raise _PushFailed(str(error)) from None
     if failure:
         raise _PushFailed(failure)

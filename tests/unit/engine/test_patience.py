@@ -96,6 +96,20 @@ def test_events_that_stop_are_given_up_after_a_time_of_their_own(
         next(events)
 
 
+def test_events_may_be_far_between_but_not_too_far(engine: MadeUpEngine, quick: None) -> None:
+    def far_between() -> Iterator[int]:
+        for number in range(6):
+            engine.end.wait(0.2)
+            yield number
+        engine.end.wait(60)
+
+    events = Patience(engine.engine.address).each(far_between(), silence=1.0)
+    # Longer together than each alone may be.
+    assert [next(events) for _ in range(6)] == [*range(6)]
+    with pytest.raises(TookTooLong, match=r"nothing was heard for 1 s"):
+        next(events)
+
+
 def test_what_fails_while_it_is_read_fails_where_it_is_waited_for() -> None:
     def failing() -> Iterator[int]:
         yield 1
