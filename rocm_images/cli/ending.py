@@ -75,7 +75,13 @@ def ended(load: Callable[[], Callable[[], object]]) -> int:
 
 def _leave(number: int) -> NoReturn:
     """The main thread still waits for something: the process ends without it."""
-    speaker = threading.Thread(target=_interrupted, daemon=True)
+
+    def speak() -> None:
+        _interrupted()
+        _let_go(sys.stdout)
+
+    # Whoever holds a stream may wait for its reader.
+    speaker = threading.Thread(target=speak, daemon=True)
     speaker.start()
     speaker.join(_FLUSH_SECONDS)
     os._exit(128 + number)

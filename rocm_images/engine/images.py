@@ -75,7 +75,7 @@ def lent_tag(
 
     A tag that it has already stays its own.
     """
-    from docker.errors import ImageNotFound
+    from docker.errors import NotFound
 
     image = client.images.get(image_id)
     name = f"{repository}:{tag}"
@@ -84,7 +84,7 @@ def lent_tag(
         return
 
     def remove() -> None:
-        with suppress(ImageNotFound):
+        with suppress(NotFound):
             client.images.remove(name)
 
     with supervisor.undone(lambda: image.tag(repository, tag), remove):

@@ -14,12 +14,14 @@ from typing import NoReturn
 
 import click
 import pytest
+import requests
+from docker.errors import DockerException
 
 from rocm_images.cli.ending import ended
 from rocm_images.cli.main import main, start
-from rocm_images.errors import ExitCode
+from rocm_images.errors import EngineError, ExitCode
 from rocm_images.start import ENDING
-from rocm_images.supervisor import supervisor
+from rocm_images.supervisor import Stopped, supervisor
 
 PROJECT = Path(__file__).resolve().parents[3]
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
@@ -120,6 +122,10 @@ def test_a_defect_where_no_file_can_be_written_is_a_sentence_all_the_same(
         (MemoryError(), 13, "not enough memory"),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), 70, "this is a defect"),
         (OSError("timed out"), 70, "this is a defect"),
+        (DockerException("no answer"), 3, "the Docker Engine failed (no answer): see whether it"),
+        (requests.ConnectionError("cut off"), 3, "the Docker Engine failed (cut off)"),
+        (EngineError("it is old"), 3, "it is old"),
+        (Stopped(), 130, "interrupted"),
         (RecursionError("too deep"), 70, "this is a defect"),
         (ModuleNotFoundError("no", name="docker.types"), 3, "package docker is missing: run `make"),
         (ModuleNotFoundError("no", name="rocm_images.x"), 70, "this is a defect"),
