@@ -187,10 +187,18 @@ class Supervisor:
             self._undo[done] = undo_it
         try:
             yield aside(whole)
-        finally:
-            aside(undo_it)
-            with self._lock:
-                self._undo.pop(done, None)
+        except BaseException:
+            # What went wrong says more than what cannot be undone for it; the end tries again.
+            with suppress(Exception):
+                aside(undo_it)
+                self._forget(done)
+            raise
+        aside(undo_it)
+        self._forget(done)
+
+    def _forget(self, done: threading.Event) -> None:
+        with self._lock:
+            self._undo.pop(done, None)
 
     def hurry(self) -> None:
         """End the grace of children that are being stopped."""

@@ -95,6 +95,26 @@ def test_what_was_done_is_undone_with_its_block(fails: bool) -> None:
     assert there == []
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_cannot_be_undone_hides_no_failure_and_is_tried_again(fails: bool) -> None:
+    tried: list[str] = []
+    supervisor = Supervisor()
+
+    def undo() -> None:
+        tried.append("x")
+        raise OSError("no engine")
+
+    def use() -> None:
+        with supervisor.undone(lambda: None, undo):
+            if fails:
+                raise ValueError("a failure")
+
+    with pytest.raises(ValueError if fails else OSError, match="a failure" if fails else "no eng"):
+        use()
+    supervisor.stop()
+    assert tried == ["x", "x"]
+
+
 def test_what_is_being_done_when_the_run_ends_is_undone_when_it_is_done() -> None:
     there: list[str] = []
     supervisor = Supervisor()
