@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rocm_images import telling
+from rocm_images.build import step_cache
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
 from rocm_images.build.site import Site
-from rocm_images.build.step_cache import build_cache
+from rocm_images.build.step_cache import StepCache
 from rocm_images.build.summary import (
     CellReport,
     evidence_table,
@@ -25,15 +27,18 @@ from rocm_images.build.summary import (
 from rocm_images.build.targets import Target, targets_of, with_found, with_published
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.layers import Layer, layers_of, size_report
-from rocm_images.errors import ExitCode, InputError
+from rocm_images.errors import BuildFailed, ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import STATE
-from rocm_images.plan.cells import Cell
+from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository, Retries
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.place import Who
 from rocm_images.smoke.run import image_under_test
 
 
@@ -53,6 +58,8 @@ class BuildCommand:
     registry: RegistryAddress | None = None
     pull_existing: bool = False
     cache: str | None = None
+    who: Who = field(default_factory=Who)
+    """Whose images and caches in registries count, and who signs the caches."""
 
 
 def build_and_test(
@@ -65,6 +72,9 @@ def build_and_test(
     """
     # Bad words are said before an engine is started for them.
     given = parse_contexts(command.contexts, cells)
+    cache_repository = step_cache.checked(command.cache) if command.cache else None
+    site = command.site
+    engine = site.prepared(matrix, cells)
     options = BuildOptions(
         matrix=matrix_path,
         state=STATE,
@@ -72,13 +82,10 @@ def build_and_test(
         smoke=command.smoke,
         force=command.force,
         pull_existing=command.pull_existing,
-        cache=build_cache(matrix, command.cache) if command.cache else {},
         builder=command.builder,
         secrets=command.secrets,
         network=command.network,
     )
-    site = command.site
-    engine = site.prepared(matrix, cells)
     targets = targets_of(
         site,
         matrix_path,
@@ -89,18 +96,39 @@ def build_and_test(
     )
     if not options.force:
         targets = with_found(engine, targets)
-        if command.registry and any(target.found is None for target in targets):
-            from rocm_images.registry.client import Repository
+    ca_bundle = command.secrets.get("ca-bundle")
+    with tempfile.TemporaryDirectory() as folder:
+        missing = any(target.found is None for target in targets)
+        if command.registry and missing and not options.force:
+            there = Repository(command.registry, repository_of(cells), ca_bundle)
+            cosign = Cosign(command.registry, engine.environment, ca_bundle)
+            trust = command.who.trust(cosign, Path(folder))
+            targets = with_published(there, cosign, trust, targets)
+        replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
+        locked = lock.read(lock.path_of(matrix_path))
+        targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
+        if cache_repository and any(target.to_build for target in targets):
+            steps = _step_cache(cache_repository, engine, ca_bundle, command.who, Path(folder))
+            wanted = [target.cell for target in targets if target.to_build]
+            options = replace(
+                options,
+                cache=steps.caches(wanted, cells_of(matrix)),
+                sign_cache=steps.sign if steps.signer else None,
+            )
+        for target in targets:
+            telling.decided(_decision(target, replaced))
+        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
 
-            ca_bundle = command.secrets.get("ca-bundle")
-            repository = Repository(command.registry, repository_of(cells), ca_bundle)
-            targets = with_published(repository, targets)
-    replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
-    locked = lock.read(lock.path_of(matrix_path))
-    targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
-    for target in targets:
-        telling.decided(_decision(target, replaced))
-    return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+def _step_cache(
+    repository: str, engine: Engine, ca_bundle: Path | None, who: Who, folder: Path
+) -> StepCache:
+    where, _, name = repository.rpartition("/")
+    address = RegistryAddress.parse(where)
+    cosign = Cosign(address, engine.environment, ca_bundle)
+    # A cache that does not answer is done without: nobody waits for it.
+    there = Repository(address, name, ca_bundle, Retries(attempts=1))
+    return StepCache(there, cosign, who.trust(cosign, folder), who.signer)
 
 
 def _decision(given: Target, replaced: AbstractSet[str]) -> str:
@@ -148,9 +176,15 @@ def _held_to_the_lock(
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
-        replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
+        replace(given, refusal=given.refusal or _moved(moved.get(given.cell.base_image)))
+        if given.to_build
+        else given
         for given in inputs
     ]
+
+
+def _moved(sentence: str | None) -> BuildFailed | None:
+    return BuildFailed(sentence) if sentence else None
 
 
 def test_images(

@@ -17,6 +17,7 @@ from rocm_images.engine.patience import Patience
 from rocm_images.supervisor import supervisor
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
+_CACHE = re.compile(r"#\d+ writing cache (?:image )?manifest (sha256:[0-9a-f]{64})")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
 # What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
@@ -62,6 +63,8 @@ class PlainProgress:
     step: str = ""
     failed_step: str = ""
     error: str = ""
+    cache: str = ""
+    """The digest of the cache that the build left in a registry."""
     _names: dict[str, str] = field(default_factory=dict)
     _tails: dict[str, deque[str]] = field(default_factory=dict)
     _failed: str = ""
@@ -91,6 +94,8 @@ class PlainProgress:
         elif match := _ERROR.match(line):
             self._failed, self.error = match.groups()
             self.failed_step = _shown(self._names.get(self._failed, ""))
+        elif match := _CACHE.match(line):
+            self.cache = match[1]
         elif match := _OUTPUT.match(line):
             number, text = match.groups()
             self._tails.setdefault(number, deque(maxlen=_TAIL_LINES)).append(text)

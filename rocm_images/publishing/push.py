@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rocm_images.engine.connect import Engine
@@ -24,14 +25,24 @@ class _PushFailed(Exception):
     pass
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What the engine says that it sent."""
+
+    digest: str
+    """Of the manifest, as the engine made it; empty where an engine does not say."""
+    layers: int
+    """Those that had to be sent."""
+
+
 def push(
     engine: Engine,
     image_id: str,
     repository: Repository,
     tag: str,
     on_step: Callable[[str], None],
-) -> int:
-    """Push an image by a tag; layers that the registry has are not sent. Returns the layers sent.
+) -> Pushed:
+    """Push an image by a tag; layers that the registry has are not sent.
 
     Raises:
         RegistryError: the registry failed again and again, or lets nobody in.
@@ -55,17 +66,18 @@ def push(
 
 def _push_once(
     engine: Engine, client: docker.DockerClient, name: str, tag: str, on_step: Callable[[str], None]
-) -> int:
+) -> Pushed:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     layers: dict[str, str] = {}
-    failure = ""
+    failure = digest = ""
     try:
         events = client.api.push(name, tag, stream=True, decode=True)
         for event in engine.patience.each(events, silence=MOVING_SILENCE_SECONDS):
             # Read to its end even so: the connection is closed only then.
             failure = failure or str(event.get("error") or "")
+            digest = (event.get("aux") or {}).get("Digest") or digest
             status, layer = event.get("status", ""), event.get("id")
             if layer and status in ("Preparing", "Waiting", *_ENDED):
                 if status == "Pushed" and layers.get(layer) != status:
@@ -76,7 +88,7 @@ def _push_once(
         raise _PushFailed(str(error)) from None
     if failure:
         raise _PushFailed(failure)
-    return sum(status == "Pushed" for status in layers.values())
+    return Pushed(digest, sum(status == "Pushed" for status in layers.values()))
 
 
 def _passes(error: BaseException) -> bool:

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rocm_images.engine.images import BUILD_ID
-from rocm_images.errors import RegistryError, VerificationFailed
-from rocm_images.recipe.build_id import SHORT
+from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Manifest
 
 _INDEXES = (
@@ -59,6 +57,17 @@ class PublishedImage:
         """
         return frozenset({self.digest, self.manifest_digest, self.manifest["config"]["digest"]})
 
+    def is_exactly(self, image_id: str) -> bool:
+        """Whether this is the image of that id and nothing beside it.
+
+        An index that somebody else made can hold an image of ours: it has another digest, and what
+        an engine runs of it is another question.
+        """
+        known = {self.digest}
+        if self.manifest_digest == self.digest:
+            known.add(self.manifest["config"]["digest"])
+        return image_id in known
+
 
 def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
     """The image that a tag or digest stands for, or None; its configuration is read as well.
@@ -99,17 +108,3 @@ def _of_this_platform(repository: Store, index: Manifest) -> Manifest:
                 )
             return found
     raise KeyError("no linux image in the index")
-
-
-def check_label(image: PublishedImage, immutable_tag: str) -> None:
-    """Label and tag agree, always.
-
-    Raises:
-        VerificationFailed: the tag ends in another build id than the label's.
-    """
-    build_id = image.labels.get(BUILD_ID, "")
-    if not build_id or not immutable_tag.endswith(f"-{build_id[:SHORT]}"):
-        raise VerificationFailed(
-            f"{image.reference} is labelled with build id {build_id or '(none)'}, which the tag "
-            f"{immutable_tag} does not end in: someone moved an immutable tag; do not use it"
-        )
