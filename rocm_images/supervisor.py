@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.threads import aside
+
+if TYPE_CHECKING:
+    import subprocess
 
 GRACE_SECONDS = 1.5
 """Between the interrupt that a child is sent and its death."""
@@ -95,6 +97,8 @@ class Supervisor:
             Stopped: the run is being stopped.
             OSError: the command cannot be started.
         """
+        import subprocess
+
         given = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **options}
         if given.setdefault("text", True):
             given["errors"] = "replace"
@@ -144,6 +148,8 @@ class Supervisor:
             Stopped: the run is being stopped.
             OSError: the command cannot be started.
         """
+        import subprocess
+
         stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
         options = {"stdin": stdin, "stderr": subprocess.PIPE, "text": False, "cwd": folder}
         with self.child(command, environment, **options) as process:
@@ -238,8 +244,8 @@ class Supervisor:
         deadline = time.monotonic() + KILL_SECONDS
         for process in running:
             # What was killed is gone at once, unless a driver holds it.
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
 
 
 supervisor = Supervisor()

@@ -18,12 +18,12 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.errors import RocmImagesError
 from rocm_images.files import write_whole
+from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 from rocm_images.supervisor import Stopped, supervisor
-from rocm_images.threads import Threads
 
 _UNWIND_SECONDS = 0.5
 

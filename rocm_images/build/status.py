@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rocm_images.build.targets import Target, with_found, with_published
 from rocm_images.engine.connect import Engine
-from rocm_images.threads import Threads
+from rocm_images.pool import Threads
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository

@@ -14,10 +14,10 @@ from rocm_images import telling
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.plan.cells import Cell
+from rocm_images.pool import Threads
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Signer, Trust
-from rocm_images.threads import Threads
 
 _REPOSITORY = re.compile(r"[^/]+(/[a-z0-9._-]+)+")
 _AT_ONCE = 4

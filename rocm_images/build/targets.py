@@ -18,13 +18,13 @@ from rocm_images.errors import RocmImagesError, VerificationFailed
 from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
+from rocm_images.pool import Threads
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
 from rocm_images.registry.published import image_at
 from rocm_images.registry.verified import Verified, check_built_as, verified
-from rocm_images.threads import Threads
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository

@@ -20,9 +20,9 @@ from rocm_images.catalogue.merge import with_shared
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.files import write_whole
+from rocm_images.pool import Threads
 from rocm_images.registry.client import Manifest, Repository
 from rocm_images.registry.cosign import Cosign, Signer, Trust
-from rocm_images.threads import Threads
 
 TAG = "catalogue"
 KIND = "application/vnd.rocm-serving-images.catalogue.v1+json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from rocm_images.build.targets import Target
 from rocm_images.plan.cells import Cell
-from rocm_images.threads import Threads
+from rocm_images.pool import Threads
 
 REQUESTS_AT_ONCE = 4
 

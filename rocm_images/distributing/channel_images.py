@@ -10,13 +10,13 @@ from rocm_images.engine.images import CELL
 from rocm_images.errors import InputError, PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
+from rocm_images.pool import Threads
 from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.statements import Release
 from rocm_images.registry.verified import check_immutable_tag, check_rolling_tag, verified
-from rocm_images.threads import Threads
 
 AT_ONCE = 4
 

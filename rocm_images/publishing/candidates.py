@@ -11,6 +11,7 @@ from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Channel
 from rocm_images.plan.cells import Cell
+from rocm_images.pool import Threads
 from rocm_images.publishing.gate import check_stand_in, refusal
 from rocm_images.references import tag_of
 from rocm_images.registry.client import Repository
@@ -19,7 +20,6 @@ from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.verified import check_built_as, verified
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import tests_digest
-from rocm_images.threads import Threads
 
 AT_ONCE = 4
 

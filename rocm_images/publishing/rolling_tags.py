@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rocm_images.errors import RegistryError
+from rocm_images.pool import Threads
 from rocm_images.registry.client import Manifest, Repository
-from rocm_images.threads import Threads
 
 AT_ONCE = 8
 

@@ -19,6 +19,7 @@ from rocm_images.build.targets import Target
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.pool import Threads
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.push import Pushed, push
@@ -27,7 +28,6 @@ from rocm_images.registry.cosign import Signer
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE, Release, release_among
 from rocm_images.registry.verified import check_built_as
-from rocm_images.threads import Threads
 
 
 class Phase(str, enum.Enum):

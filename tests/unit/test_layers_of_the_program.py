@@ -14,7 +14,7 @@ PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
     ("errors", "files", "markdown", "places", "references", "tables", "telling"),
-    ("supervisor", "threads"),
+    ("pool", "supervisor", "threads"),
     ("servers",),
     ("matrix",),
     ("plan",),

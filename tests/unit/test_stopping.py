@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from made_up_programs import Silent
+from rocm_images.pool import Threads
 from rocm_images.supervisor import Stopped, Supervisor, TookTooLong
-from rocm_images.threads import Threads, all_ended
+from rocm_images.threads import all_ended
 
 
 @pytest.fixture
