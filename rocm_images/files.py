@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rocm_images.errors import InputError
+from rocm_images.masking import masked_document
 
 
 def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") -> None:
@@ -46,5 +47,5 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document, indented, as `write_whole`."""
-    write_whole(path, json.dumps(document, indent=2) + "\n")
+    """Write a JSON document, indented, as `write_whole`; credentials in its texts are masked."""
+    write_whole(path, json.dumps(masked_document(document), indent=2) + "\n")

@@ -14,6 +14,7 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
+from rocm_images.masking import lines_of, masked
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
@@ -176,13 +177,13 @@ def follow(
     progress = PlainProgress()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8", buffering=1) as file:
-        file.write(f"$ {' '.join(words)}\n")
+        file.write(masked(f"$ {' '.join(words)}\n"))
         process = children.start(words, environment)
         assert process.stdout is not None
         try:
-            for line in process.stdout:
-                file.write(line)
-                if progress.feed(line.rstrip("\n")):
+            for line in lines_of(process.stdout):
+                file.write(f"{line}\n")
+                if progress.feed(line):
                     on_step(progress.step)
         except BaseException:
             # Ctrl-C, or a full disk: it leads a session of its own, and would go on alone.

@@ -17,6 +17,7 @@ from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import CELL, EngineImage
 from rocm_images.errors import BuildFailed, EngineError, InputError
+from rocm_images.masking import lines_of
 from rocm_images.places import IMAGE_TESTS
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
@@ -138,8 +139,8 @@ def smoke(
     process = children.start(words, engine.environment)
     assert process.stdout is not None
     with log.open("w", encoding="utf-8", buffering=1) as file:
-        for line in process.stdout:
-            file.write(line)
+        for line in lines_of(process.stdout):
+            file.write(f"{line}\n")
     process.stdout.close()
     status = children.finished(process)
     passed, failed = read_outcome(results, status, log)
