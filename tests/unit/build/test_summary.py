@@ -16,7 +16,7 @@ from rocm_images.build.summary import (
     write_summary,
 )
 from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
-from rocm_images.smoke.run import read_outcome
+from rocm_images.smoke.outcome import read_outcome
 
 PROJECT = Path(__file__).resolve().parents[3]
 
