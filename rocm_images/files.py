@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from rocm_images.errors import InputError
+from rocm_images.errors import InputError, WriteRefused
 from rocm_images.masking import masked_document
+
+# Of the system, whatever name was given; a name that is none is the user's.
+_REFUSALS = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.EIO),
+    )
+)
 
 
 def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") -> None:
@@ -22,7 +31,9 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
         hint: what to do where it cannot be written.
 
     Raises:
-        InputError: it cannot be written; what was there before is as it was.
+        WriteRefused: the disk is full or read-only, or the like.
+        InputError: it cannot be written there.
+        In either case what was there before is as it was.
     """
     partial = None
     try:
@@ -39,11 +50,17 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
         partial.chmod(0o644)
         partial.replace(path)
     except OSError as error:
-        told = f"{path}: cannot write it ({error.strerror})"
-        raise InputError(f"{told}: {hint}" if hint else told) from None
+        raise cannot_write(path, error, hint) from None
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
+    """The sentence for a file that cannot be written, with the exit code of who refuses."""
+    kind = WriteRefused if error.errno in _REFUSALS else InputError
+    told = f"{path}: cannot write it ({error.strerror})"
+    return kind(f"{told}: {hint}" if hint else told)
 
 
 def write_json(path: Path, document: Any) -> None:

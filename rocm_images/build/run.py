@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rocm_images import telling
+from rocm_images import telling, turns
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
@@ -60,9 +60,19 @@ def build_and_test(
 ) -> ExitCode:
     """Build every cell, test it if asked to, and report.
 
+    Waits for other runs in this folder that work on one of these cells: then what they made is
+    there, and need not be made again.
+
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
+    with turns.held([cell.name for cell in cells], "build"):
+        return _build_and_test(matrix_path, matrix, cells, command)
+
+
+def _build_and_test(
+    matrix_path: Path, matrix: Matrix, cells: Sequence[Cell], command: BuildCommand
+) -> ExitCode:
     # Bad words are said before an engine is started for them.
     given = parse_contexts(command.contexts, cells)
     options = BuildOptions(
@@ -167,6 +177,8 @@ def test_images(
 ) -> ExitCode:
     """Test the images of the chosen cells, or the one image that is named, and report.
 
+    Waits for other runs in this folder that work on one of these cells.
+
     `program` is that of another emulator than ours.
 
     Raises:
@@ -184,7 +196,8 @@ def test_images(
         matrix=matrix_path, state=STATE, jobs=jobs, force=True, serve=serve, program=program
     )
     names = [target.cell.name for target in targets]
-    return _report(run_cells(engine, options, targets, progress_for(names)))
+    with turns.held(names, "smoke"):
+        return _report(run_cells(engine, options, targets, progress_for(names)))
 
 
 def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _REFUSALS = {
     errno.ENOSPC: "make room there",
     errno.EDQUOT: "make room there",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
     errno.EROFS: "name a place that can be written to",
     errno.EACCES: "name a place that you may use, or be somebody who may",
     errno.EPERM: "name a place that you may use, or be somebody who may",

@@ -16,6 +16,7 @@ from rocm_images.cli.options import (
     choice_options,
     load,
     matrix_option,
+    one_at_a_time,
     rehearse_option,
 )
 from rocm_images.publishing.options import (
@@ -101,6 +102,7 @@ def _published_options(verb: Verb) -> Verb:
     metavar="ADDRESS",
     help="The registry to copy to.",
 )
+@one_at_a_time("publishing")
 def mirror(to: RegistryAddress, **options: Any) -> None:
     """Copy a channel's images to another registry, with signatures and evidence."""
     from rocm_images.distributing.arrive import Arrival, arrive
