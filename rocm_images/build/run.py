@@ -219,7 +219,6 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:
-    write_summary(STATE / "summary.json", reports)
     code = exit_code(reports)
     text = failures(reports)
     if text:
@@ -230,4 +229,6 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
         telling.failure("interrupted; what is not `done` above was stopped")
+    # Last: where it cannot be written, what was found is told all the same.
+    write_summary(STATE / "summary.json", reports)
     return code

@@ -21,6 +21,7 @@ from rocm_images.catalogue import file as catalogue_file
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.distributing.verified import VerifiedImage
 from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.files import cannot_write
 from rocm_images.publishing.catalogued import write_files
 from rocm_images.registry.client import Manifest
 from rocm_images.registry.cosign import Cosign
@@ -138,10 +139,8 @@ def write_bundle(
             partial.replace(path)
             return size
     except OSError as error:
-        raise InputError(
-            f"--output: cannot write {path} ({error.strerror or error}): name a folder with space "
-            "for twice the images"
-        ) from None
+        hint = "name a folder with space for twice the images, by --output"
+        raise cannot_write(path, error, hint) from None
 
 
 def _save(folder: Path, one: VerifiedImage, cosign: Cosign) -> BundledImage:

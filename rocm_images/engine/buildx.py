@@ -14,6 +14,7 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
+from rocm_images.files import growing
 from rocm_images.masking import lines_of, masked
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
@@ -159,7 +160,8 @@ def run(
 
     Raises:
         Stopped: the run is being stopped.
-        OSError: the log cannot be written, or buildx cannot be started.
+        InputError: the log cannot be written.
+        OSError: buildx cannot be started.
     """
     words = command(buildx, request)
     telling.decided(f"buildx builds {request.dockerfile}; log: {request.log}")
@@ -175,14 +177,13 @@ def follow(
 ) -> tuple[int, PlainProgress]:
     """Run a command that prints plain BuildKit progress; see `run`."""
     progress = PlainProgress()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        file.write(masked(f"$ {' '.join(words)}\n"))
+    with growing(log) as append:
+        append(masked(f"$ {' '.join(words)}"))
         process = children.start(words, environment)
         assert process.stdout is not None
         try:
             for line in lines_of(process.stdout):
-                file.write(f"{line}\n")
+                append(line)
                 if progress.feed(line):
                     on_step(progress.step)
         except BaseException:

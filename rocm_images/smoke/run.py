@@ -16,6 +16,7 @@ from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import CELL, EngineImage
 from rocm_images.errors import BuildFailed, EngineError, InputError
+from rocm_images.files import growing
 from rocm_images.masking import lines_of
 from rocm_images.places import IMAGE_TESTS
 from rocm_images.plan.cells import Cell
@@ -113,7 +114,8 @@ def smoke(
     Raises:
         Stopped: the run is being stopped.
         EvidenceInvalid: what was found was not found in this image.
-        OSError: a file cannot be written.
+        InputError: the log or the evidence cannot be written.
+        OSError: the folder of the run cannot be made, or pytest cannot be started.
     """
     begun = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -139,9 +141,9 @@ def smoke(
         )
         process = children.start(words, engine.environment)
         assert process.stdout is not None
-        with log.open("w", encoding="utf-8", buffering=1) as file:
+        with growing(log) as append:
             for line in lines_of(process.stdout):
-                file.write(f"{line}\n")
+                append(line)
         process.stdout.close()
         status = children.finished(process)
         passed, failed = read_outcome(results, status, log)
