@@ -40,7 +40,7 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
     partial = None
     try:
         # Of a link, what it names is replaced.
-        place = path.resolve()
+        place = Path(os.path.realpath(path))
         if place.exists() and not place.is_file() and not place.is_dir():
             with place.open("wb") as file:
                 file.write(text.encode())

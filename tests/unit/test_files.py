@@ -120,6 +120,15 @@ def test_of_a_link_what_it_names_is_replaced(
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("write", [write_whole, write_in_image])
+def test_a_link_that_names_itself_is_replaced(
+    tmp_path: Path, write: Callable[[Path, str], None]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    write(tmp_path / "link", "text")
+    assert (tmp_path / "link").read_text() == "text"
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
