@@ -66,14 +66,7 @@ def build_and_test(
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
-    with turns.held([cell.name for cell in cells], "build"):
-        return _build_and_test(matrix_path, matrix, cells, command)
-
-
-def _build_and_test(
-    matrix_path: Path, matrix: Matrix, cells: Sequence[Cell], command: BuildCommand
-) -> ExitCode:
-    # Bad words are said before an engine is started for them.
+    # Bad words are said before an engine is started for them, or another run waited for.
     given = parse_contexts(command.contexts, cells)
     options = BuildOptions(
         matrix=matrix_path,
@@ -87,8 +80,22 @@ def _build_and_test(
         secrets=command.secrets,
         network=command.network,
     )
+    engine = command.site.prepared(matrix, cells)
+    with turns.held([cell.name for cell in cells], "build"):
+        targets = _targets(engine, matrix_path, matrix, cells, command, given)
+        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+
+def _targets(
+    engine: Engine,
+    matrix_path: Path,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    command: BuildCommand,
+    given: Mapping[str, str],
+) -> list[Target]:
+    """What each cell is built from, which image of it there is already, and what is refused."""
     site = command.site
-    engine = site.prepared(matrix, cells)
     targets = targets_of(
         site,
         matrix_path,
@@ -97,7 +104,7 @@ def _build_and_test(
         contexts=command.contexts,
         build_args=command.build_args,
     )
-    if not options.force:
+    if not command.force:
         targets = with_found(engine, targets)
         if command.registry and any(target.found is None for target in targets):
             from rocm_images.registry.client import Repository
@@ -110,7 +117,7 @@ def _build_and_test(
     targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
     for target in targets:
         telling.decided(_decision(target, replaced))
-    return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+    return targets
 
 
 def _decision(given: Target, replaced: AbstractSet[str]) -> str:

@@ -10,11 +10,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from rocm_images import turns
+from rocm_images.build import run
+from rocm_images.build.run import BuildCommand
+from rocm_images.build.site import RealSite
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import Busy, InputError, WriteRefused
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 from rocm_images.turns import held
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -156,6 +164,39 @@ def test_where_nobody_can_write_or_lock_there_is_no_turn_to_wait_for(
     assert bool(done) is isinstance(ends, nullcontext)
 
 
+class _Reached(Exception):
+    """What a build goes on with, once it is its turn."""
+
+
+def test_a_build_waits_for_who_works_on_its_cells_and_says_bad_words_before(
+    small_matrix: Matrix, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (cell, *_) = cells_of(small_matrix)
+
+    class Site(RealSite):
+        def prepared(self, *_: object) -> Engine:
+            return Engine(f"unix://{tmp_path}/none", Version("26.1"), "1.45", {})
+
+    def build(**more: Any) -> None:
+        options = {"jobs": 1, "builder": None, "contexts": (), "build_args": (), "secrets": {}}
+        command = BuildCommand(
+            **{**options, "network": None, "smoke": True, "force": False, "site": Site(), **more}
+        )
+        run.build_and_test(tmp_path / "matrix.yaml", small_matrix, [cell], command)
+
+    def reached(*_: object) -> None:
+        raise _Reached
+
+    monkeypatch.setattr(run, "_targets", reached)
+    with holder(turns.FOLDER, cell.name) as first:
+        with pytest.raises(Busy, match=rf"\(process {first.pid},.*works on {cell.name} in"):
+            build()
+        with pytest.raises(InputError, match="is not NAME=SOURCE"):
+            build(contexts=("x",))
+    with pytest.raises(_Reached):
+        build()
+
+
 def build_py(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "build.py", *words]
     return subprocess.run(
@@ -175,7 +216,6 @@ KEY = ("--registry", "localhost:9", "--key", "none", "--attempts", "1")
         ("publishing", ("push", *KEY)),
         ("publishing", ("rollback", *KEY, "--to", "x")),
         ("publishing", ("mirror", *KEY, "--to", "localhost:8")),
-        ("sglang-942-rocm7.2.0", ("--arch", "942", "--base", "7.2.0")),
     ],
 )
 def test_a_verb_that_writes_waits_no_longer_than_it_is_told(
