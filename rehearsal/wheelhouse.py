@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import EngineError
+from rocm_images.files import write_whole
 from rocm_images.supervisor import TookTooLong, supervisor
 
 _SECONDS = 1800.0
@@ -30,7 +31,7 @@ def wheelhouse(folder: Path, pins: Sequence[str]) -> Path:
     _pip_download(folder, "--require-hashes", f"--requirement={_REQUIREMENTS}")
     if pins:
         _pip_download(folder, *pins)
-    finished.write_text(wanted)
+    write_whole(finished, wanted)
     return folder
 
 

@@ -1,10 +1,14 @@
-"""How much is told while working: by -q failures and the answer, by -v also what was decided."""
+"""How much is told while working: by -q failures and the answer, by -v also what was decided.
+
+Nothing that is told here holds a credential: they are masked.
+"""
 
 from __future__ import annotations
 
 import enum
 import sys
 
+from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 
 PROGRAM = "rocm-images" if INSTALLED else "build.py"
@@ -40,19 +44,19 @@ def volume() -> Volume:
 
 def failure(sentence: str) -> None:
     """A line on standard error, whatever was asked for."""
-    print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {masked(sentence)}", file=sys.stderr, flush=True)
 
 
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
-        print(text, file=sys.stderr, flush=True)
+        print(masked(text), file=sys.stderr, flush=True)
 
 
 def written(text: str) -> None:
     """A line on standard output beside the answer: a file that was written, say."""
     if _volume >= Volume.NORMAL:
-        print(text)
+        print(masked(text))
 
 
 def decided(text: str) -> None:

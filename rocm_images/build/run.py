@@ -9,8 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rocm_images import telling
-from rocm_images.build import step_cache
+from rocm_images import telling, turns
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
@@ -67,14 +66,14 @@ def build_and_test(
 ) -> ExitCode:
     """Build every cell, test it if asked to, and report.
 
+    Waits for other runs in this folder that work on one of these cells: then what they made is
+    there, and need not be made again.
+
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
-    # Bad words are said before an engine is started for them.
+    # Bad words are said before an engine is started for them, or another run waited for.
     given = parse_contexts(command.contexts, cells)
-    cache_repository = step_cache.checked(command.cache) if command.cache else None
-    site = command.site
-    engine = site.prepared(matrix, cells)
     options = BuildOptions(
         matrix=matrix_path,
         state=STATE,
@@ -86,6 +85,37 @@ def build_and_test(
         secrets=command.secrets,
         network=command.network,
     )
+    engine = command.site.prepared(matrix, cells)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        turns.held([cell.name for cell in cells], "build"),
+    ):
+        targets = _targets(engine, matrix_path, matrix, cells, command, given, Path(folder))
+        wanted = [target.cell for target in targets if target.to_build]
+        if command.cache and wanted:
+            steps = _step_cache(command.cache, engine, command, Path(folder))
+            options = replace(
+                options,
+                cache=steps.caches(wanted, cells_of(matrix)),
+                sign_cache=steps.sign if steps.signer else None,
+            )
+        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+
+def _targets(
+    engine: Engine,
+    matrix_path: Path,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    command: BuildCommand,
+    given: Mapping[str, str],
+    folder: Path,
+) -> list[Target]:
+    """What each cell is built from, which image of it there is already, and what is refused.
+
+    `folder` gets the public part of a private key.
+    """
+    site = command.site
     targets = targets_of(
         site,
         matrix_path,
@@ -94,37 +124,26 @@ def build_and_test(
         contexts=command.contexts,
         build_args=command.build_args,
     )
-    if not options.force:
+    if not command.force:
         targets = with_found(engine, targets)
-    ca_bundle = command.secrets.get("ca-bundle")
-    with tempfile.TemporaryDirectory() as folder:
-        missing = any(target.found is None for target in targets)
-        if command.registry and missing and not options.force:
+        if command.registry and any(target.found is None for target in targets):
+            ca_bundle = command.secrets.get("ca-bundle")
             there = Repository(command.registry, repository_of(cells), ca_bundle)
             cosign = Cosign(command.registry, engine.environment, ca_bundle)
-            trust = command.who.trust(cosign, Path(folder))
+            trust = command.who.trust(cosign, folder)
             targets = with_published(there, cosign, trust, targets)
-        replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
-        locked = lock.read(lock.path_of(matrix_path))
-        targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
-        if cache_repository and any(target.to_build for target in targets):
-            steps = _step_cache(cache_repository, engine, ca_bundle, command.who, Path(folder))
-            wanted = [target.cell for target in targets if target.to_build]
-            options = replace(
-                options,
-                cache=steps.caches(wanted, cells_of(matrix)),
-                sign_cache=steps.sign if steps.signer else None,
-            )
-        for target in targets:
-            telling.decided(_decision(target, replaced))
-        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+    replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
+    locked = lock.read(lock.path_of(matrix_path))
+    targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
+    for target in targets:
+        telling.decided(_decision(target, replaced))
+    return targets
 
 
-def _step_cache(
-    repository: str, engine: Engine, ca_bundle: Path | None, who: Who, folder: Path
-) -> StepCache:
+def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: Path) -> StepCache:
     where, _, name = repository.rpartition("/")
     address = RegistryAddress.parse(where)
+    ca_bundle, who = command.secrets.get("ca-bundle"), command.who
     cosign = Cosign(address, engine.environment, ca_bundle)
     # A cache that does not answer is done without: nobody waits for it.
     there = Repository(address, name, ca_bundle, Retries(attempts=1))
@@ -201,6 +220,8 @@ def test_images(
 ) -> ExitCode:
     """Test the images of the chosen cells, or the one image that is named, and report.
 
+    Waits for other runs in this folder that work on one of these cells.
+
     `program` is that of another emulator than ours.
 
     Raises:
@@ -218,7 +239,8 @@ def test_images(
         matrix=matrix_path, state=STATE, jobs=jobs, force=True, serve=serve, program=program
     )
     names = [target.cell.name for target in targets]
-    return _report(run_cells(engine, options, targets, progress_for(names)))
+    with turns.held(names, "smoke"):
+        return _report(run_cells(engine, options, targets, progress_for(names)))
 
 
 def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
@@ -240,7 +262,6 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:
-    write_summary(STATE / "summary.json", reports)
     code = exit_code(reports)
     text = failures(reports)
     if text:
@@ -251,4 +272,6 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
         telling.failure("interrupted; what is not `done` above was stopped")
+    # Last: where it cannot be written, what was found is told all the same.
+    write_summary(STATE / "summary.json", reports)
     return code

@@ -28,8 +28,10 @@ from rocm_images.cli.options import (
     jobs_option,
     load,
     matrix_option,
+    one_at_a_time,
     registry_option,
     rehearse_option,
+    wait_option,
 )
 from rocm_images.comparing import verbs as comparing
 from rocm_images.deploying import verbs as deploying
@@ -91,6 +93,7 @@ def main() -> None:
 )
 @trust_or_signing_options
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
+@wait_option
 @rehearse_option
 def build(
     matrix_path: Path,
@@ -115,13 +118,14 @@ def build(
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
+    from rocm_images.build.step_cache import checked
     from rocm_images.engine.network import secrets_for
     from rocm_images.registry.place import Who
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
     who = Who(key, keyless, identity, issuer)
-    if cache and not who.is_named:
+    if cache and checked(cache) and not who.is_named:
         raise InputError(
             "--cache takes steps that somebody built: say whose count, with --key or with "
             "--identity and --issuer"
@@ -253,6 +257,7 @@ def explain(matrix_path: Path, cell: str) -> None:
     "[default: beside the matrix: images/, docker-bake.json, docs/advisories.md]",
 )
 @click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 5.")
+@one_at_a_time("project-files")
 def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     """Write the Dockerfile of every cell, docker-bake.json and docs/advisories.md."""
     from rocm_images.errors import RenderDrift
@@ -311,6 +316,7 @@ def schema() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write what moved, and what follows from it, as a page in Markdown.",
 )
+@one_at_a_time("project-files")
 def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None) -> None:
     """Write matrix.lock: the digest of every base image, the commit of every git source."""
     from rocm_images.lock.update import run_lock

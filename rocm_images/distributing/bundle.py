@@ -21,6 +21,7 @@ from typing import Any
 from rocm_images.catalogue.signed import FILE, SIGNATURE, Signed, write_files
 from rocm_images.distributing.channel_images import ChannelImage
 from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.files import cannot_write
 from rocm_images.references import DIGEST
 from rocm_images.registry.client import LARGEST_BLOB, Manifest
 from rocm_images.registry.cosign import Cosign
@@ -133,10 +134,8 @@ def write_bundle(
             partial.replace(path)
             return size
     except OSError as error:
-        raise InputError(
-            f"--output: cannot write {path} ({error.strerror or error}): name a folder with space "
-            "for twice the images"
-        ) from None
+        hint = "name a folder with space for twice the images, by --output"
+        raise cannot_write(path, error, hint) from None
 
 
 def _save(folder: Path, one: ChannelImage, cosign: Cosign) -> BundledImage:

@@ -17,6 +17,7 @@ from rocm_images.cli.options import (
     choice_options,
     load,
     matrix_option,
+    one_at_a_time,
     rehearse_option,
 )
 from rocm_images.publishing.options import (
@@ -109,6 +110,7 @@ def _published_options(verb: Verb) -> Verb:
     metavar="ADDRESS",
     help="The registry to copy to.",
 )
+@one_at_a_time("publishing")
 def mirror(to: RegistryAddress, **options: Any) -> None:
     """Copy a channel's images to another registry, with signatures, evidence and the catalogue."""
     from rocm_images.catalogue.signed import bring

@@ -14,6 +14,8 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
 from rocm_images.engine.patience import Patience
+from rocm_images.files import growing
+from rocm_images.masking import lines_of, masked
 from rocm_images.supervisor import supervisor
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
@@ -167,7 +169,8 @@ def run(
     Raises:
         Stopped: the run is being stopped.
         EngineError: the engine has not answered for a minute.
-        OSError: the log cannot be written, or buildx cannot be started.
+        InputError: the log cannot be written.
+        OSError: buildx cannot be started.
     """
     words = command(buildx, request)
     telling.decided(f"buildx builds {request.dockerfile}; log: {request.log}")
@@ -182,12 +185,12 @@ def follow(
 ) -> tuple[int, PlainProgress]:
     """Run a command that prints plain BuildKit progress; see `run`."""
     progress = PlainProgress()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        file.write(f"$ {' '.join(words)}\n")
+    with growing(log) as append:
+        append(masked(f"$ {' '.join(words)}"))
         with supervisor.child(words, buildx.environment) as process:
-            for line in buildx.patience.each(process.stdout or ()):
-                file.write(line)
-                if progress.feed(line.rstrip("\n")):
+            assert process.stdout is not None
+            for line in buildx.patience.each(lines_of(process.stdout)):
+                append(line)
+                if progress.feed(line):
                     on_step(progress.step)
     return process.returncode, progress

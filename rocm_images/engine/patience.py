@@ -24,6 +24,7 @@ ASK_SECONDS = 5
 """The silence after which the engine is asked, and how long it is given to answer."""
 GIVE_UP_SECONDS = 60.0
 _NEWS_SECONDS = 0.5
+_AHEAD = 1000
 T = TypeVar("T")
 _END = object()
 _GIVEN_UP: set[str] = set()
@@ -59,7 +60,8 @@ class Patience:
             EngineError: the engine has not answered for a minute.
             TookTooLong: there were more to come after `seconds`, or `silence`.
         """
-        arrived: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        # Bounded: whoever reads faster than others write would fill the memory.
+        arrived: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(_AHEAD)
 
         def read() -> None:
             try:

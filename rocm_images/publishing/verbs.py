@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     context_option,
     load,
     matrix_option,
+    one_at_a_time,
     rehearse_option,
     server_option,
 )
@@ -90,6 +91,7 @@ def _request_options(verb: Verb) -> Verb:
     help="Begin the catalogue anew, in place of one in the registry that does not verify.",
 )
 @output_option
+@one_at_a_time("publishing")
 def publish(bundle: Path | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
     if bundle is not None:
@@ -104,6 +106,7 @@ def publish(bundle: Path | None, **options: Any) -> None:
 
 @click.command()
 @_request_options
+@one_at_a_time("publishing")
 def push(**options: Any) -> None:
     """Put tested images and their evidence into the registry, for a later `publish` elsewhere.
 
@@ -196,6 +199,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
 @rehearse_option
 @output_option
+@one_at_a_time("publishing")
 def rollback(
     matrix_path: Path,
     servers: tuple[str, ...],

@@ -198,7 +198,7 @@ def test_a_bundle_that_cannot_be_written_leaves_nothing(source: Registry, keys: 
         *("--output", "/proc/site.tar", "--key", str(keys.our_public)),
         environment=keys.environment,
     )
-    assert (refused.code, "cannot write /proc/site.tar" in refused.stderr) == (2, True)
+    assert (refused.code, "/proc/site.tar: cannot write it" in refused.stderr) == (2, True)
 
 
 def test_what_the_registry_lacks_is_named(keys: Keys, registry: Registry) -> None:

@@ -167,4 +167,4 @@ def test_an_output_file_that_cannot_be_written_is_a_sentence(
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
     found = invoke()
     assert isinstance(found.exception, InputError)
-    assert "GITHUB_OUTPUT: cannot write" in str(found.exception)
+    assert "GITHUB_OUTPUT names it" in str(found.exception)
