@@ -89,7 +89,9 @@ def test_no_cosign_goes_on_alone(tmp_path: Path, number: signal.Signals, at_inte
     cosign.close()
 
 
-@pytest.mark.parametrize("words", ["ci-matrix --missing-from={}", "plan --registry={}"])
+@pytest.mark.parametrize(
+    "words", ["ci-matrix --key=kms://a-key --missing-from={}", "plan --registry={}"]
+)
 def test_a_registry_that_says_nothing_keeps_nobody(words: str, tmp_path: Path) -> None:
     cosign = Silent(tmp_path, "cosign")
     with socket.create_server(("127.0.0.1", 0)) as server:
