@@ -14,7 +14,7 @@ from markupsafe import Markup
 from packaging.version import Version
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
-from rocm_images.deploying.run_flags import RunOptions, docker_run, run_flags, serving_command
+from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
 from rocm_images.servers import SERVERS, server_of
 

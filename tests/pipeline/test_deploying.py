@@ -18,6 +18,7 @@ import pytest
 from rehearsal.unpacked_programs import compose
 from rocm_images.deploying.manifests import Deployment, Kind, rendered
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.run_flags import FOR_GPUS, engine_options
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 IMAGE = "registry.example.org/sglang-rocm@sha256:" + "ab" * 32
@@ -81,6 +82,47 @@ def empty_image(running_engine: Engine) -> Iterator[str]:
     client.close()
 
 
+def created_by_docker(engine: Engine, words: list[str]) -> str:
+    done = subprocess.run(
+        ["docker", "create", *words],
+        env={**os.environ, **engine.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_smoke_test_on_a_gpu_asks_the_engine_for_what_run_args_prints(
+    running_engine: Engine, empty_image: str
+) -> None:
+    """Creates both containers: to start them takes the devices."""
+    printed = subprocess.run(
+        [sys.executable, PROJECT / "build.py", "run-args", empty_image],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    client = running_engine.client()
+    found = []
+    try:
+        found += [
+            client.containers.get(created_by_docker(running_engine, [*shlex.split(printed), "x"]))
+        ]
+        found += [client.containers.create(empty_image, ["x"], **engine_options(FOR_GPUS))]
+        deployed, tested = ({**one.attrs["HostConfig"]} for one in found)
+    finally:
+        for container in found:
+            container.remove(force=True)
+        client.close()
+    # The test reaches no network, and is reached from none.
+    assert deployed.pop("PortBindings") != tested.pop("PortBindings")
+    # docker's own console; and what is nothing has two spellings.
+    different = {key for key in deployed if (deployed[key] or None) != (tested[key] or None)}
+    assert different <= {"ConsoleSize"}, (deployed, tested)
+    assert tested["Devices"]
+
+
 def test_docker_takes_every_flag(running_engine: Engine, empty_image: str) -> None:
     """Creates the container: to start it takes the devices."""
     options = ["--numa", "--render-group", "993", "--model-cache", "/tmp"]
@@ -91,14 +133,8 @@ def test_docker_takes_every_flag(running_engine: Engine, empty_image: str) -> No
         check=True,
     ).stdout
     client = running_engine.client()
-    created = subprocess.run(
-        ["docker", "create", "--rm", *shlex.split(printed), "python3"],
-        env={**os.environ, **running_engine.environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    container = client.containers.get(created)
+    words = ["--rm", *shlex.split(printed), "python3"]
+    container = client.containers.get(created_by_docker(running_engine, words))
     try:
         host = container.attrs["HostConfig"]
         assert [d["PathOnHost"] for d in host["Devices"]] == ["/dev/kfd", "/dev/dri"]

@@ -15,6 +15,7 @@ from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
 from rocm_images.cli.main import main
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named
@@ -52,6 +53,16 @@ def test_devices_that_are_none_are_called_what_they_are(
     assert re.findall(r"<dt>(\S+ devices)</dt>", text) == ([told] if told else [])
 
 
+def test_how_a_gpus_container_ran_is_said(project_matrix: Matrix) -> None:
+    image = entry(cells_of(project_matrix)[0], level=Level.GPU)
+    assert f"<code>docker run {AS_DEPLOYED}</code>" in page(merged(None, [image], FIRST))
+    unknown = image.tested_on.model_copy(update={"ran_as": None})
+    older = image.model_copy(update={"tested_on": unknown})
+    assert "not recorded: perhaps with more of the host" in page(merged(None, [older], FIRST))
+    emulated = entry(cells_of(project_matrix)[0], level=Level.EMULATED)
+    assert "container ran as" not in page(merged(None, [emulated], FIRST))
+
+
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
     cell = cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0")
     real = page(merged(None, [entry(cell)], FIRST))
@@ -82,7 +93,7 @@ def test_no_text_of_the_catalogue_becomes_markup(project_matrix: Matrix) -> None
     for key in ("component", "symptom", "why", "fixed_in"):
         document["known_issues"][0][key] = evil
     document["known_issues"][0]["references"] = [evil, "javascript:alert(1)"]
-    for key in ("runtime", "capture", "judgement"):
+    for key in ("runtime", "capture", "judgement", "ran_as"):
         document["tested_on"][key] = evil
     document["tested_on"]["devices"] = [evil]
     text = page(merged(None, [type(image).model_validate(document)], FIRST))
