@@ -16,9 +16,11 @@ import pytest
 import yaml
 from four_cells import MATRIX
 
+from made_up_catalogue import entry as made_up_entry
 from made_up_catalogue import evidence
 from registry import Registry
 from rehearsal.engine import PrivateEngine
+from rocm_images.catalogue.verifying import cosign_commands
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.statements import EVIDENCE, PROVENANCE
 from rocm_images.registry.address import RegistryAddress
@@ -28,11 +30,12 @@ from rocm_images.smoke.evidence import Evidence, Level
 PROJECT = Path(__file__).resolve().parents[2]
 SIGNED, RAN = yaml.safe_load_all((PROJECT / "docs" / "cluster-policy.yaml").read_text())
 REPOSITORY = "made-up"
+CELL = cells_of(MATRIX)[0]
 
 
 def of(level: Level) -> dict[str, Any]:
     """Evidence of that level, as publishing attests it."""
-    return evidence(cells_of(MATRIX)[0], level).document
+    return evidence(CELL, level).document
 
 
 ON_A_GPU = of(Level.GPU)
@@ -154,6 +157,26 @@ def test_an_image_without_evidence_or_with_another_statement_is_not_admitted(sit
         admitted, said = site.admits(RAN, image)
         assert not admitted
         assert "attestations" in said
+
+
+@pytest.mark.parametrize(("by", "status"), [("ours", 0), ("others", 1)])
+def test_what_the_catalogues_page_says_to_type_verifies_ours_alone(
+    site: Site, by: str, status: int
+) -> None:
+    image = site.published(ON_A_GPU, by=by)
+    repository, _, digest = image.partition("@")
+    entry = made_up_entry(CELL, repository=repository, digest=digest)
+    done = subprocess.run(
+        ["sh", "-c", cosign_commands(entry)],
+        cwd=site.folder / "ours",
+        env=dict(site.cosign.environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert min(done.returncode, 1) == status, done.stderr
+    assert ('"payload"' in done.stdout) is (status == 0)
 
 
 def test_the_made_up_evidence_is_evidence() -> None:
