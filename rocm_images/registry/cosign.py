@@ -74,29 +74,6 @@ class Trust:
         return f"the key {self.key}" if self.key else f"{self.identity} (by {self.issuer})"
 
 
-def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust:
-    """Whom the user trusts.
-
-    Raises:
-        InputError: neither a key nor both an identity and its issuer were named, the identity is no
-            regular expression, or one of GitHub without its repository, or the key's file cannot be
-            read.
-    """
-    if key and (identity or issuer):
-        raise InputError("trust either a key or an identity: leave out --key, or the other two")
-    if not key and not (identity and issuer):
-        raise InputError(
-            "say whose signatures to trust: --key with the publisher's public key, or --identity "
-            "and --issuer of the CI that signs"
-        )
-    if key:
-        check_key(key)
-        return Trust(key)
-    assert identity
-    assert issuer
-    return _identity_trust(identity, issuer)
-
-
 def _identity_trust(identity: str, issuer: str) -> Trust:
     """Trust in an identity; in one of GitHub, together with the repository that it names.
 
@@ -122,6 +99,28 @@ def _identity_trust(identity: str, issuer: str) -> Trust:
     escaped = repository.replace(".", r"\.")
     exact = f"{identity[: found.start(1)]}{escaped}{identity[found.end(1) :]}"
     return Trust(None, exact, issuer, repository)
+
+
+def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust:
+    """Whom the user trusts.
+
+    Raises:
+        InputError: neither a key nor both an identity and its issuer were named, the identity is no
+            regular expression, or one of GitHub without its repository, or the key's file cannot be
+            read.
+    """
+    if key and (identity or issuer):
+        raise InputError("trust either a key or an identity: leave out --key, or the other two")
+    if identity and issuer:
+        return _identity_trust(identity, issuer)
+    if not key and not (identity and issuer):
+        raise InputError(
+            "say whose signatures to trust: --key with the publisher's public key, or --identity "
+            "and --issuer of the CI that signs"
+        )
+    if key:
+        check_key(key)
+    return Trust(key, identity, issuer)
 
 
 def check_key(key: str) -> None:

@@ -21,6 +21,7 @@ from rocm_images.publishing.statements import evidence_among, provenance_of
 from rocm_images.recipe.labels import IMITATION, STAND_IN
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Manifest
+from rocm_images.registry.cosign import Trust, trust_of
 from rocm_images.registry.published import PublishedImage, check_label, image_at
 from rocm_images.smoke.evidence import Evidence, Level
 
@@ -311,3 +312,17 @@ def test_provenance_is_the_build_id_and_every_input_and_nothing_of_the_moment() 
         },
         "runDetails": {"builder": {"id": "https://example.org/images"}, "metadata": {}},
     }
+
+
+def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:
+    key = tmp_path / "cosign.pub"
+    key.write_text("a key")
+    assert trust_of(str(key), None, None) == Trust(key=str(key))
+    assert trust_of(None, "https://ci/.*", "https://issuer").arguments == [
+        "--certificate-identity-regexp=^(?:https://ci/.*)$",
+        "--certificate-oidc-issuer=https://issuer",
+    ]
+    half, both = (None, "i", None), (str(key), "i", "j")
+    for given in ((None, None, None), half, both, ("none", None, None)):
+        with pytest.raises(InputError):
+            trust_of(*given)

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.registry.cosign import Trust, trust_of
+from rocm_images.registry.cosign import trust_of
 
 GITHUB = "https://token.actions.githubusercontent.com"
-
-
-def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:
-    key = tmp_path / "cosign.pub"
-    key.write_text("a key")
-    assert trust_of(str(key), None, None) == Trust(key=str(key))
-    assert trust_of(None, "https://ci/.*", "https://issuer").arguments == [
-        "--certificate-identity-regexp=^(?:https://ci/.*)$",
-        "--certificate-oidc-issuer=https://issuer",
-    ]
-    half, both = (None, "i", None), (str(key), "i", "j")
-    for given in ((None, None, None), half, both, ("none", None, None)):
-        with pytest.raises(InputError):
-            trust_of(*given)
 
 
 @pytest.mark.parametrize(
