@@ -12,6 +12,7 @@ import base64
 import datetime
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -144,13 +145,16 @@ def cosign(registry_program: Path) -> str:
 def trusted() -> Trust:
     """What `publish` in the workflow of the repository OURS trusts."""
     publish = WORKFLOW["jobs"]["publish"]
-    pattern = publish["env"]["IDENTITY"].replace("${{ github.repository }}", OURS)
-    assert "${{" not in pattern
+    variables = {**WORKFLOW["env"], **publish.get("env", {})}
     (command,) = (step["run"] for step in publish["steps"] if step.get("name") == "Publish")
-    assert '--identity "$IDENTITY"' in command
-    issuer = re.search(r"--issuer (\S+)", command)
-    assert issuer
-    return trust_of(None, pattern, issuer[1])
+    words = shlex.split(command)
+    given = [words[words.index(option) + 1] for option in ("--identity", "--issuer")]
+    identity, issuer = (
+        variables[word[1:]].replace("${{ github.repository }}", OURS) if word[0] == "$" else word
+        for word in given
+    )
+    assert "${{" not in identity + issuer
+    return trust_of(None, identity, issuer)
 
 
 def verified(
