@@ -38,21 +38,30 @@ def volume() -> Volume:
     return _volume
 
 
+def shown(text: str) -> str:
+    """A text in which somebody else's words are, as a terminal shows it and does not obey it.
+
+    Escapes, other control characters and marks that turn the direction of writing are spelled out;
+    line ends stay.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+
+
 def failure(sentence: str) -> None:
     """A line on standard error, whatever was asked for."""
-    print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {shown(sentence)}", file=sys.stderr, flush=True)
 
 
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 def written(text: str) -> None:
     """A line on standard output beside the answer: a file that was written, say."""
     if _volume >= Volume.NORMAL:
-        print(text)
+        print(shown(text))
 
 
 def decided(text: str) -> None:

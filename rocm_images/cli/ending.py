@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from rocm_images import __version__
 from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.places import INSTALLED
-from rocm_images.telling import COMMAND, PROGRAM
+from rocm_images.telling import COMMAND, PROGRAM, shown
 
 # What the system refuses whoever asks; what else an OSError says is met where it is understood.
 _REFUSALS = {
@@ -139,7 +139,7 @@ def _defect(error: Exception) -> ExitCode:
 
 def _say(sentence: str) -> None:
     try:
-        print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
+        print(f"{PROGRAM}: {shown(sentence)}", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 

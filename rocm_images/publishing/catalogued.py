@@ -18,6 +18,7 @@ from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.engine.images import BUILD_ID
+from rocm_images.errors import RegistryError
 from rocm_images.files import write_whole
 from rocm_images.publishing.transaction import Done
 from rocm_images.recipe import labels
@@ -40,7 +41,10 @@ def catalogue_in(repository: Repository) -> Catalogue | None:
     manifest = repository.manifest(TAG)
     if manifest is None:
         return None
-    content = repository.blob(manifest.document["layers"][0]["digest"])
+    layers = manifest.document.get("layers")
+    if not layers:
+        raise RegistryError(f"{repository.reference(TAG)} is no catalogue: it is an index")
+    content = repository.blob(layers[0]["digest"])
     return file.parse(content, repository.reference(TAG))
 
 

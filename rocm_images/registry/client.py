@@ -6,27 +6,28 @@ and helpers. Images themselves are pushed and pulled by the engine.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import credentials_of
+from rocm_images.registry.manifest import Manifest as Manifest
+from rocm_images.telling import shown
 
 if TYPE_CHECKING:
-    from dxf import DXF
+    from dxf import DXF, DXFBase
     from requests import Response
 
+    from rocm_images.registry.transport import Transport
+
 T = TypeVar("T")
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
-LARGEST_BLOB = 32 * 1024 * 1024
-"""Bytes of a configuration or an attestation; layers are the engine's business."""
+LONGEST_REASON = 200
+"""Characters of a registry's own words in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,20 @@ class Retries:
     first_wait: float = 1.0
     """Seconds; each wait is twice the one before, up to `longest_wait`, with some jitter."""
     longest_wait: float = 30.0
+    longest: float = 600.0
+    """Seconds after which nothing is tried again, however many attempts are left."""
 
     def call(self, what: Callable[[], T], passing: Callable[[BaseException], bool]) -> T:
         """Call `what` until it succeeds, fails for good, or has failed `attempts` times.
 
         `passing` says of an exception whether it may pass. The last one is raised as it is.
         """
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
         from tenacity import wait_exponential_jitter as wait
 
         retrying = Retrying(
-            stop=stop_after_attempt(self.attempts),
+            sleep=sleep,
+            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.longest),
             wait=wait(
                 multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait / 2
             ),
@@ -55,24 +59,6 @@ class Retries:
             reraise=True,
         )
         return retrying(what)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A manifest or an index, byte for byte as the registry has it."""
-
-    content: bytes
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` and the hex digits of its content."""
-        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What it says."""
-        found: dict[str, Any] = json.loads(self.content)
-        return found
 
 
 @dataclass(frozen=True)
@@ -97,27 +83,36 @@ class Repository:
         return f"{self}{'@' if ':' in tag_or_digest else ':'}{tag_or_digest}"
 
     def digest_of(self, tag: str) -> str | None:
-        """The digest that a tag has, or None where there is no such tag: one request."""
-        found = self._ask(
-            lambda dxf: dxf.head_manifest_and_response(tag)[0] or "", f"the tag {tag}"
-        )
-        if found is None or found:
-            return found
-        # The header may be left out: https://github.com/opencontainers/distribution-spec
-        manifest = self.manifest(tag)
-        return manifest.digest if manifest else None
+        """The digest that a tag has, or None where there is no such tag: one request.
+
+        The manifest itself is read: a header that names a digest proves nothing.
+        """
+        found = self.manifest(tag)
+        return found.digest if found else None
 
     def manifest(self, tag_or_digest: str) -> Manifest | None:
         """A manifest or index, or None where there is none."""
         what = f"the manifest of {tag_or_digest}"
-        content = self._ask(lambda dxf: dxf.get_manifest_and_response(tag_or_digest)[1], what)
-        if content is None:
+        answer = self._ask(lambda dxf: dxf.get_manifest_and_response(tag_or_digest)[1], what)
+        if answer is None:
             return None
-        found = Manifest(content.content)
+        name = self.reference(tag_or_digest)
+        try:
+            found = Manifest(answer.content)
+        except ValueError as error:
+            raise RegistryError(
+                f"{name}: the registry sent something else than a manifest ({_words(error)})"
+            ) from None
         if ":" in tag_or_digest and found.digest != tag_or_digest:
             raise RegistryError(
-                f"{self.reference(tag_or_digest)}: the registry sent a manifest of another "
-                f"digest, {found.digest}: it was altered there"
+                f"{name}: the registry sent a manifest of another digest, {found.digest}: it was "
+                "altered there"
+            )
+        said = answer.headers.get("Docker-Content-Digest", found.digest)
+        if said != found.digest:
+            raise RegistryError(
+                f"{name}: the registry says that its digest is {_words(said)}, and sent "
+                f"{found.digest}: it, or what stands before it, does not work"
             )
         return found
 
@@ -126,14 +121,7 @@ class Repository:
         from dxf.exceptions import DXFDigestMismatchError
 
         def read(dxf: DXF) -> bytes:
-            parts, size = bytearray(), 0
-            chunks = dxf.pull_blob(digest)
-            for chunk in chunks:
-                parts += chunk  # type: ignore[arg-type]
-                size += len(chunk)  # type: ignore[arg-type]
-                if size > LARGEST_BLOB:
-                    raise RegistryError(f"{self.reference(digest)} is larger than it can be")
-            return bytes(parts)
+            return b"".join(dxf.pull_blob(digest))  # type: ignore[arg-type]
 
         try:
             found = self._ask(read, f"the blob {digest}")
@@ -158,9 +146,18 @@ class Repository:
 
     def _ask(self, what: Callable[[DXF], T], name: str, *, write: bool = False) -> T | None:
         """The answer to one question; None where the registry says that there is no such thing."""
-        from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFUnauthorizedError
+        from dxf.exceptions import (
+            DXFAuthInsecureError,
+            DXFDigestMismatchError,
+            DXFError,
+            DXFUnauthorizedError,
+        )
         from requests.exceptions import RequestException, SSLError
+        from urllib3.exceptions import HTTPError
 
+        from rocm_images.registry.transport import Refused
+
+        verb = "write" if write else "read"
         try:
             return self.retries.call(lambda: what(self._dxf()), _may_pass)
         except DXFAuthInsecureError:
@@ -181,14 +178,18 @@ class Repository:
                 return None
             if status == 403:
                 raise RegistryError(self._no_entry()) from None
-            verb = "write" if write else "read"
             raise RegistryError(f"{self}: cannot {verb} {name} ({_reason(error)})") from None
+        except Refused as error:
+            raise RegistryError(f"{self}: cannot {verb} {name} ({_words(error)})") from None
+        except DXFDigestMismatchError:
+            raise
         except DXFError as error:
-            if type(error).__name__ == "DXFDigestMismatchError":
-                raise
-            raise RegistryError(f"{self}: {name}: {error}") from None
-        except (ValueError, KeyError) as error:
-            raise RegistryError(f"{self}: {name}: not a registry's answer ({error})") from None
+            raise RegistryError(f"{self}: {name}: {_words(error)}") from None
+        except (HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
+            # dxf takes an answer for what it should be.
+            raise RegistryError(
+                f"{self}: {name}: not a registry's answer ({_words(error)})"
+            ) from None
 
     def _no_entry(self) -> str:
         return (
@@ -202,36 +203,63 @@ class Repository:
         if found is None:
             from dxf import DXF
 
+            from rocm_images.registry import transport
+
+            session = transport.Transport(self.address, transport.DEADLINES)
             found = DXF(
                 self.address.api_host,
                 self.address.repository(self.name),
-                auth=self._authenticate,
+                auth=lambda dxf, response: self._authenticate(dxf, session, response),
                 insecure=self.address.plain_http,
                 tlsverify=str(self.ca_bundle) if self.ca_bundle else True,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),  # type: ignore[arg-type]
             )
-            # Keeps the connection open between requests.
-            found.__enter__()
+            # What dxf's own context manager does with a plain session: it stays open.
+            found._sessions.insert(0, session)
             self._local.dxf = found
         return found
 
-    def _authenticate(self, dxf: Any, response: Response) -> None:
+    def _authenticate(self, dxf: DXFBase, session: Transport, response: Response) -> None:
+        from requests.exceptions import HTTPError
+
+        from rocm_images.registry.transport import Refused
+
+        if not session.is_the_registry(response.url):
+            # https://github.com/containerd/containerd/security/advisories/GHSA-742w-89gc-8m9c
+            raise Refused("it sends us to somebody else, who asks for a password")
         known = None if self.address.plain_http else credentials_of(self.address.host)
-        dxf.authenticate(
-            known.username if known else None,
-            known.password if known else None,
-            response=response,
-        )
+        if known:
+            from www_authenticate import parse
+
+            bearer = parse(response.headers["www-authenticate"]).get("bearer")
+            if bearer:
+                session.confide_in(bearer["realm"])
+        try:
+            dxf.authenticate(
+                known.username if known else None,
+                known.password if known else None,
+                response=response,
+            )
+        except HTTPError as error:
+            # Of the one who gives out tokens it does not say that there is no such image.
+            if error.response is not None and error.response.status_code == 404:
+                raise Refused("it names somebody for tokens who gives out none") from None
+            raise
 
 
 def _may_pass(error: BaseException) -> bool:
-    from requests.exceptions import ConnectionError, RequestException, SSLError, Timeout
+    from requests.exceptions import (
+        ChunkedEncodingError,
+        ConnectionError,
+        RequestException,
+        SSLError,
+        Timeout,
+    )
 
     if isinstance(error, SSLError):
         return False
     if isinstance(error, RequestException) and error.response is not None:
         return error.response.status_code == 429 or error.response.status_code >= 500
-    return isinstance(error, (ConnectionError, Timeout))
+    return isinstance(error, (ChunkedEncodingError, ConnectionError, Timeout))
 
 
 def _reason(error: BaseException) -> str:
@@ -239,10 +267,16 @@ def _reason(error: BaseException) -> str:
     from requests.exceptions import HTTPError
 
     if isinstance(error, HTTPError) and error.response is not None:
-        return f"it answered {error.response.status_code} {error.response.reason}"
+        return _words(f"it answered {error.response.status_code} {error.response.reason}")
     inner: Any = error
     while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]
     inner = getattr(inner, "reason", inner)
     text = str(inner)
-    return text.rpartition(": ")[2] if text.startswith("<") else text
+    return _words(text.rpartition(": ")[2] if text.startswith("<") else text)
+
+
+def _words(said: object) -> str:
+    """What a registry says, on one line that has an end."""
+    text = shown(str(said).replace("\n", "\\n"))
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
