@@ -6,6 +6,7 @@ and helpers. Images themselves are pushed and pulled by the engine.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rocm_images.registry.transport import Transport
 
 T = TypeVar("T")
+# It takes an answer for what it should be.
+_NOT_FORESEEN_BY_DXF = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 LONGEST_REASON = 200
 """Characters of a registry's own words in a sentence."""
 
@@ -185,8 +188,7 @@ class Repository:
             raise
         except DXFError as error:
             raise RegistryError(f"{self}: {name}: {_words(error)}") from None
-        except (HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
-            # dxf takes an answer for what it should be.
+        except (HTTPError, *_NOT_FORESEEN_BY_DXF) as error:
             raise RegistryError(
                 f"{self}: {name}: not a registry's answer ({_words(error)})"
             ) from None
@@ -272,8 +274,8 @@ def _reason(error: BaseException) -> str:
     while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]
     inner = getattr(inner, "reason", inner)
-    text = str(inner)
-    return _words(text.rpartition(": ")[2] if text.startswith("<") else text)
+    # urllib3 begins with the connection that it was.
+    return _words(re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(inner)))
 
 
 def _words(said: object) -> str:

@@ -73,7 +73,9 @@ class Transport(Session):
         domain = ".".join(labels[1:] if len(labels) > 2 else labels)
         named = not labels[-1].isdigit() and ":" not in mine
         if other != mine and not (named and (other == domain or other.endswith(f".{domain}"))):
-            raise Refused(f"it wants the password sent to {other}, which is in another domain")
+            raise Refused(
+                f"it wants the password sent to {other or 'nobody'}, which is in another domain"
+            )
         # Tokens are asked for over TLS alone, whatever the scheme of the realm.
         self._confided.add(_origin(f"https://{urlsplit(realm).netloc}"))
 

@@ -139,6 +139,8 @@ class HostileRegistry:
         self.asked: list[str] = []
         self.told: list[str] = []
         """Every Authorization header that it was sent."""
+        self.connections: set[tuple[str, int]] = set()
+        """The addresses from which it was asked."""
         self._closing = threading.Event()
         registry = self
 
@@ -147,6 +149,7 @@ class HostileRegistry:
 
             def _any(self) -> None:
                 registry.asked.append(f"{self.command} {self.path}")
+                registry.connections.add(self.client_address)
                 registry.told += self.headers.get_all("Authorization", [])
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with suppress(OSError):
@@ -171,11 +174,16 @@ class HostileRegistry:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
-    def misbehave(self, name: str) -> None:
-        """Misbehave so from now on, with nothing remembered."""
+    def behave(self) -> None:
+        """Behave as registries do from now on, with nothing remembered."""
         self.image, self.answers = Image(), None
         self.asked.clear()
         self.told.clear()
+        self.connections.clear()
+
+    def misbehave(self, name: str) -> None:
+        """Misbehave so from now on, with nothing remembered."""
+        self.behave()
         if name in ANSWERS:
             answer = ANSWERS[name]
             self.answers = lambda request: (
