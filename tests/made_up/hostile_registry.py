@@ -1,7 +1,7 @@
 """A registry on loopback that misbehaves, each way by its name. What it says is all made up.
 
-It has one image, under every tag. A misbehaviour answers a request instead, or changes what the
-image is made of; what it leaves alone is answered as a registry does.
+It has one image, under every tag but `catalogue`. A misbehaviour answers a request instead, or
+changes what the image is made of; what it leaves alone is answered as a registry does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -30,14 +30,17 @@ def digest(content: bytes) -> str:
 class Image:
     """An image by its blobs and its manifests, in memory."""
 
-    def __init__(self, labels: object = None) -> None:
+    def __init__(self, labels: Mapping[str, str] | None = None) -> None:
+        self.labels = labels or {}
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, bytes] = {}
+        self.tags: dict[str, bytes] = {}
+        """Those that were put; every other tag stands for `top`."""
         layer = self.blob(b"\0" * 1024, LAYER)
         self.document: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": self.config({"Labels": labels or {}}),
+            "config": self.config({"Labels": self.labels}),
             "layers": [layer],
         }
         self.top = self.put(self.document)
@@ -95,7 +98,8 @@ class Request:
     def __init__(self, handler: BaseHTTPRequestHandler, closing: threading.Event) -> None:
         self.handler = handler
         self.closing = closing
-        self.path = handler.path
+        self.path, self.method = handler.path, handler.command
+        self.content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         self.headers = handler.headers
 
     def answer(
@@ -103,7 +107,7 @@ class Request:
     ) -> None:
         """A whole answer; `_` in the name of a header stands for `-`."""
         self.head(status, reason, Content_Length=str(len(content)), **headers)
-        if self.handler.command != "HEAD":
+        if self.method != "HEAD":
             self.handler.wfile.write(content)
 
     def head(self, status: int = 200, reason: str | None = None, **headers: str) -> None:
@@ -134,6 +138,8 @@ class HostileRegistry:
     """Serves until it is closed; `misbehave` may change while it does."""
 
     def __init__(self, context: ssl.SSLContext | None = None, *, host: str = "127.0.0.1") -> None:
+        self.labels: Mapping[str, str] = {}
+        """Those of its image."""
         self.image = Image()
         self.answers: Answer | None = None
         self.asked: list[str] = []
@@ -151,7 +157,6 @@ class HostileRegistry:
                 registry.asked.append(f"{self.command} {self.path}")
                 registry.connections.add(self.client_address)
                 registry.told += self.headers.get_all("Authorization", [])
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with suppress(OSError):
                     (registry.answers or registry.as_registries_do)(
                         Request(self, registry._closing)
@@ -176,7 +181,7 @@ class HostileRegistry:
 
     def behave(self) -> None:
         """Behave as registries do from now on, with nothing remembered."""
-        self.image, self.answers = Image(), None
+        self.image, self.answers = Image(self.labels), None
         self.asked.clear()
         self.told.clear()
         self.connections.clear()
@@ -193,20 +198,23 @@ class HostileRegistry:
             IMAGES[name](self.image)
 
     def as_registries_do(self, request: Request) -> None:
-        """What a registry with this image answers."""
-        name = request.path.rpartition("/")[2]
-        if request.wants_manifest:
-            content = self.image.manifests.get(name) if ":" in name else self.image.top
-        else:
+        """What a registry with this image answers; it takes what it is given."""
+        name = request.path.rpartition("/")[2].partition("?")[0]
+        if request.method not in ("GET", "HEAD"):
+            if request.wants_manifest:
+                self.image.tags[name] = request.content
+            request.answer(b"", 201, Location=f"/v2/uploads/{digest(request.content)}?a=b")
+            return
+        if not request.wants_manifest:
             content = self.image.blobs.get(name)
+        elif ":" in name:
+            content = self.image.manifests.get(name)
+        else:
+            content = self.image.tags.get(name, None if name == "catalogue" else self.image.top)
         if content is None:
             request.answer(b'{"errors": []}', 404)
             return
-        kind = CONFIG
-        if request.wants_manifest:
-            with suppress(ValueError, AttributeError):
-                kind = json.loads(content).get("mediaType", MANIFEST)
-        request.answer(content, Content_Type=kind, Docker_Content_Digest=digest(content))
+        request.answer(content, Docker_Content_Digest=digest(content))
 
     @property
     def writes(self) -> list[str]:
@@ -368,6 +376,15 @@ ANSWERS: dict[str, Answer] = {
 }
 """What it answers to whoever asks for a manifest: not one of these is a manifest that may count."""
 
+ENDLESS = (
+    "a body without an end",
+    "a body that trickles",
+    "headers that trickle",
+    "interim answers without an end",
+    "silence",
+)
+"""Those that only a deadline or a limit ends."""
+
 
 def _config(kind: object) -> Callable[[Image], object]:
     return lambda image: image.put({**image.document, "config": image.config(kind)})
@@ -469,9 +486,3 @@ IMAGES: dict[str, Callable[[Image], object]] = {
     ),
 }
 """What is in it: well-formed manifests, none of which is an image that may count."""
-
-
-def names() -> Iterator[str]:
-    """Every misbehaviour."""
-    yield from ANSWERS
-    yield from IMAGES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -9,34 +10,47 @@ import os
 import signal
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-import click
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hostile_registry import ANSWERS, IMAGES, HostileRegistry, Image, digest
+from hostile_registry import ANSWERS, ENDLESS, IMAGES, HostileRegistry, Image, digest
+from rocm_images.build import run as build_run
+from rocm_images.build import targets
 from rocm_images.build.site import RealSite
+from rocm_images.build.targets import Target, targets_of
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.main import main
 from rocm_images.cli.main import run as run_command
+from rocm_images.distributing import pull as pulling
 from rocm_images.engine import connect
 from rocm_images.engine.connect import Engine, Version
-from rocm_images.errors import ExitCode
+from rocm_images.engine.images import BUILD_ID
+from rocm_images.engine.images import CELL as LABEL_OF_CELL
+from rocm_images.errors import EngineError, ExitCode
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan import load as plan_load
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.recipe.render import render
 from rocm_images.registry import client, transport
+from rocm_images.smoke import run as smoke_run
+from rocm_images.smoke.evidence import Evidence, Level
 
-TAG = "v0.5.21-rocm722-mi30x"
-IMMUTABLE = f"{TAG}-{'0' * 12}"
-DIGEST = digest(json.dumps(Image().document).encode())
-CELL = ("--arch", "942", "--base", "7.2.2")
+PROJECT = Path(__file__).resolve().parents[3]
+CELL = "--arch 942 --base 7.2.2"
 QUICK = transport.Deadlines(connect=5, between=0.25, whole=0.5)
 # Says yes to everything: what a registry says is refused without its help.
 STAND_IN_COSIGN = """\
 #!/bin/sh
 # A stand-in for cosign.
 echo "$1" >> "${0%/*}/cosign-was-asked"
+[ "$1" = verify-attestation ] && cat "${0%/*}/statement"
+exit 0
 """
 ENDS = (
     ExitCode.REGISTRY_FAILED,
@@ -44,39 +58,68 @@ ENDS = (
     # Publishing names each cell that may not be published.
     ExitCode.PUBLISH_REFUSED,
 )
-
-# R is the registry's address, and O a folder.
+# `{r}` is the registry, `{g}` one that behaves, `{o}` a folder, `{t}` a rolling tag, `{i}` the
+# immutable one and `{d}` the image's digest.
 IMAGE_VERBS = {
-    "publish": ("publish", *CELL, "--registry", "R", "--output", "O"),
-    "publish, to look": ("publish", *CELL, "--registry", "R", "--dry-run"),
-    "publish a bundle": ("publish", "--registry", "R", "--output", "O", "--from", "O/b.tar"),
-    "push": ("push", *CELL, "--registry", "R"),
-    "pull a tag": ("pull", f"R/sglang-rocm:{TAG}"),
-    "pull an immutable tag": ("pull", f"R/sglang-rocm:{IMMUTABLE}"),
-    "rollback": ("rollback", "--registry", "R", "--to", IMMUTABLE, "--output", "O"),
-    "mirror": ("mirror", *CELL, "--registry", "R", "--to", "127.0.0.1:1"),
-    "bundle": ("bundle", *CELL, "--registry", "R", "--output", "O/site.tar"),
+    "publish": f"publish {CELL} --registry {{r}} --output {{o}}",
+    "publish, to look": f"publish {CELL} --registry {{r}} --dry-run",
+    "publish a bundle": "publish --registry {r} --output {o} --from {o}/b.tar",
+    "push": f"push {CELL} --registry {{r}}",
+    "pull a tag": "pull {r}/sglang-rocm:{t}",
+    "pull an immutable tag": "pull {r}/sglang-rocm:{i}",
+    "rollback": "rollback --registry {r} --output {o} --to {i}",
+    "mirror from": f"mirror {CELL} --registry {{r}} --to {{g}}",
+    "mirror to": f"mirror {CELL} --registry {{g}} --to {{r}}",
+    "bundle": f"bundle {CELL} --registry {{r}} --output {{o}}/site.tar",
 }
-OTHER_VERBS = {
-    "ci-matrix": ("ci-matrix", *CELL, "--missing-from", "R"),
-    "plan": ("plan", *CELL, "--registry", "R"),
-    "catalogue": ("catalogue", "--registry", "R", "--output", "O"),
-    "pull a digest": ("pull", f"R/sglang-rocm@{DIGEST}"),
+TAG_VERBS = {
+    "build": f"build {CELL} --registry {{r}}",
+    "ci-matrix": f"ci-matrix {CELL} --missing-from {{r}}",
+    "plan": f"plan {CELL} --registry {{r}}",
+}
+VERBS = {
+    **IMAGE_VERBS,
+    **TAG_VERBS,
+    "pull a digest": "pull {r}/sglang-rocm@{d}",
+    "catalogue": "catalogue --registry {r} --output {o}",
 }
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def registry() -> Iterator[HostileRegistry]:
+def target(project_matrix: Matrix) -> Target:
+    """The cell whose image is asked for."""
+    chosen = [one for one in cells_of(project_matrix) if one.words.endswith(CELL)]
+    (found,) = targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, chosen)
+    return found
+
+
+@pytest.fixture(scope="module")
+def image(target: Target) -> Image:
+    """The image of the cell: what a registry has that behaves."""
+    assert target.inputs is not None
+    return Image({BUILD_ID: target.inputs.build_id, LABEL_OF_CELL: target.cell.name})
+
+
+def behaving(image: Image) -> Iterator[HostileRegistry]:
     with HostileRegistry() as found:
+        found.labels = image.labels
+        found.behave()
         yield found
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deadlines of a test, and no wait between attempts."""
-    monkeypatch.setattr(transport, "DEADLINES", QUICK)
-    monkeypatch.setattr(client, "sleep", lambda seconds: None)
+registry = pytest.fixture(scope="module", name="registry")(behaving)
+good = pytest.fixture(scope="module", name="good")(behaving)
+
+
+@pytest.fixture(scope="module")
+def statement(target: Target, image: Image) -> str:
+    """As cosign prints the evidence of the image."""
+    tested = {"device": Level.GPU, "passed": 3, "failures": (), "seconds": 1.0, "probe": None}
+    evidence = Evidence.of(target.cell, digest(image.top), tests=smoke_run.tests_digest(), **tested)
+    predicate = replace(evidence, level=Level.GPU).document
+    payload = base64.b64encode(json.dumps({"predicate": predicate}).encode()).decode()
+    return json.dumps({"payload": payload})
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +134,15 @@ def public_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: Image, target: Target, statement: str
+) -> Path:
     """The only folder that a verb may write to: it has a bundle in it. No engine answers."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "cosign").write_text(STAND_IN_COSIGN)
     (programs / "cosign").chmod(0o755)
+    (programs / "statement").write_text(f"{statement}\n")
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     for name in ("GITHUB_OUTPUT", "ROCM_IMAGES_REGISTRY", "http_proxy", "https_proxy"):
@@ -104,17 +150,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(RealSite, "found_engine", lambda site: None)
     nobody = Engine("unix:///nobody", Version("28"), "1.48", {"PATH": os.environ["PATH"]})
     monkeypatch.setattr(connect, "connect", lambda: nobody)
+    monkeypatch.setattr(RealSite, "prepared", lambda *_: nobody)
+    monkeypatch.setattr(build_run, "with_found", lambda _, given: given)
     found = tmp_path / "written"
     found.mkdir()
-    monkeypatch.setattr(ci_verbs, "STATE", found)
-    _write_bundle(found / "b.tar")
+    monkeypatch.setattr(pulling, "pull", _no_engine)
+    for module in (ci_verbs, build_run):
+        monkeypatch.setattr(module, "STATE", found)
+    _write_bundle(found / "b.tar", image, target)
     return found
 
 
-def _write_bundle(path: Path) -> None:
-    image = Image({"rocm-serving-images.build-id": "0" * 64})
-    entry = {"cell": "c", "immutable": IMMUTABLE, "rolling": [TAG], "digest": digest(image.top)}
-    document = {"schema": 1, "channel": "stable", "images": [{**entry, "entries": [image.entry()]}]}
+def _no_engine(*_: object) -> NoReturn:
+    raise EngineError("no engine answers")
+
+
+def _write_bundle(path: Path, image: Image, target: Target) -> None:
+    entry = {
+        "cell": target.cell.name,
+        "immutable": target.immutable_tag,
+        "rolling": list(target.cell.tags),
+        "digest": digest(image.top),
+        "entries": [image.entry()],
+    }
+    document = {"schema": 1, "channel": "stable", "images": [entry]}
     files = {"bundle.json": json.dumps(document).encode()}
     for content in (*image.blobs.values(), *image.manifests.values()):
         files[f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"] = content
@@ -125,31 +184,48 @@ def _write_bundle(path: Path) -> None:
             archive.addfile(member, io.BytesIO(content))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _once(project_matrix: Matrix) -> Iterator[None]:
+    """The matrix is read, and the Dockerfile rendered, once for all of these tests."""
+    rendered = [*render(project_matrix, cells_of(project_matrix))]
+
+    def those_of(_: Matrix, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
+        return [one for one in rendered if one[0].name in {cell.name for cell in cells}]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_load, "load", lambda _: project_matrix)
+        patch.setattr(targets, "render", those_of)
+        yield
+
+
 @pytest.fixture
 def run(
     registry: HostileRegistry,
-    quick: None,
+    good: HostileRegistry,
     folder: Path,
+    image: Image,
+    target: Target,
     public_key: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """A verb as a user types it; gives its exit code, standard output and standard error."""
+    monkeypatch.setattr(client, "sleep", lambda seconds: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
-    def given(*words: str) -> tuple[int, str, str]:
-        command = main.commands[words[0]]
-        assert isinstance(command, click.Command)
-        takes = {parameter.name for parameter in command.params}
+    def given(verb: str) -> tuple[int, str, str]:
+        words = verb.format(
+            r=registry.address,
+            g=good.address,
+            o=folder,
+            t=target.cell.tags[0],
+            i=target.immutable_tag,
+            d=digest(image.top),
+        ).split()
+        takes = {parameter.name for parameter in main.commands[words[0]].params}
         more = [f"--key={public_key}"] if "key" in takes else []
         more += ["--attempts=2"] if "attempts" in takes else []
-        text = [
-            word.replace("R", registry.address) if word.startswith("R") else word for word in words
-        ]
-        text = [
-            word.replace("O", str(folder), 1) if word.startswith("O") else word for word in text
-        ]
-        monkeypatch.setattr(sys, "argv", ["build.py", *text, *more])
+        monkeypatch.setattr(sys, "argv", ["build.py", *words, *more])
         with pytest.raises(SystemExit) as ended:
             run_command()
         assert isinstance(ended.value.code, int)
@@ -161,32 +237,54 @@ def run(
 
 
 CASES = [
-    *((verb, name) for verb in {**IMAGE_VERBS, **OTHER_VERBS} for name in ANSWERS),
-    *((verb, name) for verb in IMAGE_VERBS for name in IMAGES if verb != "publish a bundle"),
+    *((verb, name) for verb in VERBS for name in ANSWERS),
+    *((verb, name) for verb in IMAGE_VERBS for name in IMAGES),
 ]
+
+
+def cosign_was_asked(folder: Path) -> set[str]:
+    path = folder.parent / "programs" / "cosign-was-asked"
+    return set(path.read_text().split()) if path.exists() else set()
 
 
 @pytest.mark.parametrize(("verb", "misbehaviour"), CASES)
 def test_a_verb_meets_a_hostile_registry(
-    registry: HostileRegistry, run: Run, folder: Path, verb: str, misbehaviour: str
+    registry: HostileRegistry,
+    good: HostileRegistry,
+    run: Run,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    misbehaviour: str,
 ) -> None:
+    if misbehaviour in ENDLESS:
+        monkeypatch.setattr(transport, "DEADLINES", QUICK)
     registry.misbehave(misbehaviour)
-    code, output, errors = run(*{**IMAGE_VERBS, **OTHER_VERBS}[verb])
+    code, output, errors = run(VERBS[verb])
     assert code in ENDS, errors
     assert errors.startswith("build.py: ") or "\nbuild.py: " in errors
     assert "Traceback" not in errors
     assert len(errors) < 2000
     assert not (set(output + errors) & set("\x1b\x07\x9b"))
     assert registry.asked
-    assert registry.writes == []
+    assert registry.writes == good.writes == []
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["b.tar"]
-    asked = folder.parent / "programs" / "cosign-was-asked"
-    told = set(asked.read_text().split()) if asked.exists() else set()
-    assert told <= {"public-key", "verify"}
+    assert cosign_was_asked(folder) <= {"public-key", "verify", "verify-attestation"}
+
+
+@pytest.mark.parametrize("verb", {**IMAGE_VERBS, **TAG_VERBS})
+def test_a_verb_believes_a_registry_that_behaves(
+    registry: HostileRegistry, run: Run, folder: Path, verb: str
+) -> None:
+    registry.behave()
+    code, _, errors = run(VERBS[verb])
+    assert code not in ENDS, errors
+    assert verb in TAG_VERBS or "verify-attestation" in cosign_was_asked(folder)
 
 
 def test_a_catalogue_that_is_an_index_is_none(registry: HostileRegistry, run: Run) -> None:
     registry.misbehave("the image and a foreign one")
-    code, _, errors = run(*OTHER_VERBS["catalogue"])
+    registry.image.tags["catalogue"] = registry.image.top
+    code, _, errors = run(VERBS["catalogue"])
     assert code == ExitCode.REGISTRY_FAILED
     assert "is no catalogue: it is an index" in errors

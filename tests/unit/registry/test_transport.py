@@ -143,7 +143,7 @@ def test_an_upload_at_another_host_takes_no_password_along(
     ours: HostileRegistry, other: HostileRegistry, repository: Repository
 ) -> None:
     def uploads(request: Request) -> None:
-        if request.handler.command == "POST":
+        if request.method == "POST":
             request.answer(b"", 202, Location=f"https://{other.address}/upload?a=b")
         else:
             request.answer(b"", 404)
