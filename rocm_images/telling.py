@@ -12,6 +12,9 @@ PROGRAM = "rocm-images" if INSTALLED else "build.py"
 COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 """What people type."""
 
+LONGEST_QUOTATION = 200
+"""Characters."""
+
 
 class Volume(enum.IntEnum):
     """What is told beside failures and the answer that was asked for."""
@@ -45,6 +48,12 @@ def shown(text: str) -> str:
     line ends stay.
     """
     return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+
+
+def quoted(said: object) -> str:
+    """Somebody else's words within a sentence: on one line, which has an end."""
+    text = shown(str(said)[: LONGEST_QUOTATION + 1]).replace("\n", "\\n")
+    return text if len(text) <= LONGEST_QUOTATION else f"{text[:LONGEST_QUOTATION]}..."
 
 
 def failure(sentence: str) -> None:

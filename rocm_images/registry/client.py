@@ -18,7 +18,7 @@ from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import credentials_of
 from rocm_images.registry.manifest import Manifest as Manifest
-from rocm_images.telling import shown
+from rocm_images.telling import quoted
 
 if TYPE_CHECKING:
     from dxf import DXF, DXFBase
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # It takes an answer for what it should be.
 _NOT_FORESEEN_BY_DXF = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-LONGEST_REASON = 200
-"""Characters of a registry's own words in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Repository:
             found = Manifest(answer.content)
         except ValueError as error:
             raise RegistryError(
-                f"{name}: the registry sent something else than a manifest ({_words(error)})"
+                f"{name}: the registry sent something else than a manifest ({quoted(error)})"
             ) from None
         if ":" in tag_or_digest and found.digest != tag_or_digest:
             raise RegistryError(
@@ -114,7 +112,7 @@ class Repository:
         said = answer.headers.get("Docker-Content-Digest", found.digest)
         if said != found.digest:
             raise RegistryError(
-                f"{name}: the registry says that its digest is {_words(said)}, and sent "
+                f"{name}: the registry says that its digest is {quoted(said)}, and sent "
                 f"{found.digest}: it, or what stands before it, does not work"
             )
         return found
@@ -183,14 +181,14 @@ class Repository:
                 raise RegistryError(self._no_entry()) from None
             raise RegistryError(f"{self}: cannot {verb} {name} ({_reason(error)})") from None
         except Refused as error:
-            raise RegistryError(f"{self}: cannot {verb} {name} ({_words(error)})") from None
+            raise RegistryError(f"{self}: cannot {verb} {name} ({quoted(error)})") from None
         except DXFDigestMismatchError:
             raise
         except DXFError as error:
-            raise RegistryError(f"{self}: {name}: {_words(error)}") from None
+            raise RegistryError(f"{self}: {name}: {quoted(error)}") from None
         except (HTTPError, *_NOT_FORESEEN_BY_DXF) as error:
             raise RegistryError(
-                f"{self}: {name}: not a registry's answer ({_words(error)})"
+                f"{self}: {name}: not a registry's answer ({quoted(error)})"
             ) from None
 
     def _no_entry(self) -> str:
@@ -269,16 +267,10 @@ def _reason(error: BaseException) -> str:
     from requests.exceptions import HTTPError
 
     if isinstance(error, HTTPError) and error.response is not None:
-        return _words(f"it answered {error.response.status_code} {error.response.reason}")
+        return quoted(f"it answered {error.response.status_code} {error.response.reason}")
     inner: Any = error
     while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]
     inner = getattr(inner, "reason", inner)
     # urllib3 begins with the connection that it was.
-    return _words(re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(inner)))
-
-
-def _words(said: object) -> str:
-    """What a registry says, on one line that has an end."""
-    text = shown(str(said).replace("\n", "\\n"))
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+    return quoted(re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(inner)))

@@ -20,6 +20,7 @@ from rocm_images.registry.manifest import (
     digest_of,
     parsed,
 )
+from rocm_images.telling import quoted
 
 _THIS = ("linux", "amd64")
 # https://docs.docker.com/build/metadata/attestations/attestation-storage/
@@ -105,7 +106,7 @@ def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
         configuration = parsed(content)
         checked(_Configuration, configuration)
     except ValueError as error:
-        raise RegistryError(f"{name} is no image that can be read ({error})") from None
+        raise RegistryError(f"{name} is no image that can be read ({quoted(error)})") from None
     labels = (configuration.get("config") or {}).get("Labels") or {}
     reference = repository.reference(top.digest)
     return PublishedImage(reference, top, document, image.digest, labels)
@@ -126,8 +127,10 @@ def _image_of_index(repository: Store, index: Manifest) -> Manifest:
         or _platform(images[0]) != _THIS
         or images[0]["mediaType"] not in IMAGE_KINDS
     ):
-        found = ", ".join("/".join(_platform(entry)) for entry in images[:5]) or "nothing"
-        raise _other(name, f"an index of {found}, and not of one image for {'/'.join(_THIS)}")
+        found = ", ".join("/".join(_platform(entry)) for entry in images) or "nothing"
+        raise _other(
+            name, f"an index of {quoted(found)}, and not of one image for {'/'.join(_THIS)}"
+        )
     digest = images[0]["digest"]
     for entry in entries:
         notes = entry.get("annotations") or {}
@@ -150,12 +153,12 @@ def _platform(entry: Mapping[str, Any]) -> tuple[str, str]:
 def _check_kinds(name: str, document: Mapping[str, Any]) -> None:
     """Refuse what is no image: an index in an index, an artifact, layers from elsewhere."""
     if document.get("mediaType") not in IMAGE_KINDS or "manifests" in document:
-        raise _other(name, f"a manifest of the kind {document.get('mediaType')}")
+        raise _other(name, f"a manifest of the kind {quoted(document.get('mediaType'))}")
     if document["config"]["mediaType"] not in CONFIG_KINDS:
-        raise _other(name, f"an artifact of the kind {document['config']['mediaType']}")
+        raise _other(name, f"an artifact of the kind {quoted(document['config']['mediaType'])}")
     for layer in document["layers"]:
         if layer["mediaType"] not in LAYER_KINDS:
-            raise _other(name, f"an image with a layer of the kind {layer['mediaType']}")
+            raise _other(name, f"an image with a layer of the kind {quoted(layer['mediaType'])}")
 
 
 def _other(name: str, what: str) -> VerificationFailed:
@@ -173,6 +176,7 @@ def check_label(image: PublishedImage, immutable_tag: str) -> None:
     build_id = image.labels.get(BUILD_ID, "")
     if not build_id or not immutable_tag.endswith(f"-{build_id[:SHORT]}"):
         raise VerificationFailed(
-            f"{image.reference} is labelled with build id {build_id or '(none)'}, which the tag "
-            f"{immutable_tag} does not end in: someone moved an immutable tag; do not use it"
+            f"{image.reference} is labelled with build id {quoted(build_id or '(none)')}, which "
+            f"the tag {immutable_tag} does not end in: someone moved an immutable tag; do not use "
+            "it"
         )

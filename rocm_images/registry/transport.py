@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import poolmanager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -56,6 +57,7 @@ class Transport(Session):
         self.headers["Accept-Encoding"] = "identity"
         # Where there is none, requests looks into ~/.netrc.
         self.auth = lambda request: request
+        self._host = address.host
         self._registry = f"https://{address.api_host}"
         self._confided = {_origin(self._registry)}
         self.mount("https://", _Adapter(deadlines))
@@ -74,7 +76,8 @@ class Transport(Session):
         named = not labels[-1].isdigit() and ":" not in mine
         if other != mine and not (named and (other == domain or other.endswith(f".{domain}"))):
             raise Refused(
-                f"it wants the password sent to {other or 'nobody'}, which is in another domain"
+                f"it wants the password sent to {other or 'nobody'}, which is in another domain: "
+                f"`docker logout {self._host}` where everybody may read it"
             )
         # Tokens are asked for over TLS alone, whatever the scheme of the realm.
         self._confided.add(_origin(f"https://{urlsplit(realm).netloc}"))
@@ -120,7 +123,9 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *given: Any, **settings: Any) -> Any:
         manager = super().proxy_manager_for(*given, **settings)
-        manager.pool_classes_by_scheme = self._pools
+        # A SOCKS proxy has connections of its own.
+        if manager.pool_classes_by_scheme is poolmanager.pool_classes_by_scheme:
+            manager.pool_classes_by_scheme = self._pools
         return manager
 
     def send(self, request: PreparedRequest, *_: Any, **settings: Any) -> Response:

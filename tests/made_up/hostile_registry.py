@@ -333,6 +333,7 @@ ANSWERS: dict[str, Answer] = {
     "a key in another case too": sends(TEXT.replace("{", '{"Config": {}, ', 1).encode()),
     "a key that Go takes for another": sends(TEXT.replace("{", '{"layer\u017f": [], ', 1).encode()),
     "annotations that are none": sends(manifest(config=part(annotations={"a": 1}))),
+    "a key without an end": sends(manifest(config=part(annotations={"k" * 1_000_000: 7}))),
     # Headers.
     "another digest in the header": sends(GOOD, Docker_Content_Digest=digest(b"another")),
     "a digest in the header that is none": sends(GOOD, Docker_Content_Digest="latest"),
@@ -477,6 +478,8 @@ IMAGES: dict[str, Callable[[Image], object]] = {
     ),
     "an attestation that is an index": _attested(mediaType=INDEX),
     "an artifact": _kind("config", "application/vnd.oci.empty.v1+json"),
+    "an artifact of a kind with escapes": _kind("config", ESCAPES),
+    "an artifact of a kind without an end": _kind("config", "x" * 1_000_000),
     "a layer of another kind": _kind("layers", "application/x-sh"),
     "a layer from elsewhere": _kind(
         "layers", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"

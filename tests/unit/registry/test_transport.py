@@ -311,3 +311,18 @@ def test_questions_share_a_connection(plain: HostileRegistry) -> None:
     for _ in range(3):
         assert repository.digest_of("t") == digest(GOOD)
     assert (len(plain.asked), len(plain.connections)) == (3, 1)
+
+
+def test_a_proxy_is_used_and_its_answers_end_as_well(
+    plain: HostileRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{plain.address}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    address = RegistryAddress.parse("http://registry.invalid")
+    assert Repository(address, "some/image").digest_of("t") == digest(GOOD)
+    assert plain.asked == ["GET http://registry.invalid/v2/some/image/manifests/t"]
+    monkeypatch.setattr(transport, "DEADLINES", Deadlines(whole=0.2))
+    plain.answers = lambda request: request.slowly(b" ")
+    with pytest.raises(RegistryError, match=r"takes longer than 0\.2 s"):
+        Repository(address, "some/image").digest_of("t")
