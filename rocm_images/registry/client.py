@@ -18,6 +18,7 @@ from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import credentials_of
 from rocm_images.registry.manifest import Manifest as Manifest
+from rocm_images.registry.manifest import digest_of
 from rocm_images.telling import quoted
 
 if TYPE_CHECKING:
@@ -98,22 +99,23 @@ class Repository:
         if answer is None:
             return None
         name = self.reference(tag_or_digest)
+        digest = digest_of(answer.content)
+        if ":" in tag_or_digest and digest != tag_or_digest:
+            raise RegistryError(
+                f"{name}: the registry sent a manifest of another digest, {digest}: it was altered "
+                "there"
+            )
         try:
             found = Manifest(answer.content)
         except ValueError as error:
             raise RegistryError(
                 f"{name}: the registry sent something else than a manifest ({quoted(error)})"
             ) from None
-        if ":" in tag_or_digest and found.digest != tag_or_digest:
+        said = answer.headers.get("Docker-Content-Digest", digest)
+        if said != digest:
             raise RegistryError(
-                f"{name}: the registry sent a manifest of another digest, {found.digest}: it was "
-                "altered there"
-            )
-        said = answer.headers.get("Docker-Content-Digest", found.digest)
-        if said != found.digest:
-            raise RegistryError(
-                f"{name}: the registry says that its digest is {quoted(said)}, and sent "
-                f"{found.digest}: it, or what stands before it, does not work"
+                f"{name}: the registry says that its digest is {quoted(said)}, and sent {digest}: "
+                "it, or what stands before it, does not work"
             )
         return found
 
