@@ -229,12 +229,7 @@ class Repository:
             # https://github.com/containerd/containerd/security/advisories/GHSA-742w-89gc-8m9c
             raise Refused("it sends us to somebody else, who asks for a password")
         known = None if self.address.plain_http else credentials_of(self.address.host)
-        if known:
-            from www_authenticate import parse
-
-            bearer = parse(response.headers["www-authenticate"]).get("bearer")
-            if bearer:
-                session.confide_in(bearer["realm"])
+        session.asks_for_token = True
         try:
             dxf.authenticate(
                 known.username if known else None,
@@ -246,6 +241,8 @@ class Repository:
             if error.response is not None and error.response.status_code == 404:
                 raise Refused("it names somebody for tokens who gives out none") from None
             raise
+        finally:
+            session.asks_for_token = False
 
 
 def _may_pass(error: BaseException) -> bool:

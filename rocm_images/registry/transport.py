@@ -59,12 +59,13 @@ class Transport(Session):
         self.auth = lambda request: request
         self._host = address.host
         self._registry = f"https://{address.api_host}"
-        self._confided = {_origin(self._registry)}
+        self.asks_for_token = False
+        """Whether what is sent now goes to whom the registry named for tokens."""
         self.mount("https://", _Adapter(deadlines))
         self.mount("http://", _Adapter(deadlines) if address.plain_http else _NoPlainHttp())
 
-    def confide_in(self, realm: str) -> None:
-        """Let a password go to where the registry gives out its tokens.
+    def check_realm(self, realm: str) -> None:
+        """Refuse to send a password to where the registry says that tokens are given out.
 
         Raises:
             Refused: that is in another domain than the registry.
@@ -79,20 +80,30 @@ class Transport(Session):
                 f"it wants the password sent to {other or 'nobody'}, which is in another domain: "
                 f"`docker logout {self._host}` where everybody may read it"
             )
-        # Tokens are asked for over TLS alone, whatever the scheme of the realm.
-        self._confided.add(_origin(f"https://{urlsplit(realm).netloc}"))
 
     def is_the_registry(self, url: str) -> bool:
         """Whether an answer from there is the registry's own, and not of whom it named."""
         return _origin(url)[1:] == _origin(self._registry)[1:]
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Nothing: `send` looks at every request, and not at redirected ones alone."""
+        """Send no credentials along to another host; requests would look into ~/.netrc here too."""
+        before, after = response.request.url or "", prepared_request.url or ""
+        if self.should_strip_auth(before, after):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:
-        """Send a request, without credentials where it goes to somebody else."""
-        if _origin(request.url or "") not in self._confided:
-            request.headers.pop("Authorization", None)
+        """Send a request, without credentials where it goes to somebody else.
+
+        Raises:
+            Refused: a password is wanted where none may go.
+        """
+        url = request.url or ""
+        if "Authorization" in request.headers and _origin(url) != _origin(self._registry):
+            if self.asks_for_token:
+                self.check_realm(url)
+            else:
+                # dxf sends them to wherever the registry wants an upload.
+                del request.headers["Authorization"]
         return super().send(request, **settings)
 
 

@@ -167,6 +167,19 @@ def test_a_token_is_given_out_beside_the_registry(
         assert ours.told == [TOKEN]
 
 
+def test_who_gives_out_tokens_passes_no_password_on(
+    ours: HostileRegistry, repository: Repository, authority: trustme.CA
+) -> None:
+    for tokens in secure(authority, "127.0.0.1"):
+        for next_one in secure(authority, "127.0.0.1"):
+            next_one.answers = lambda request: request.answer(b'{"token": "a-token"}')
+            tokens.answers = to(next_one)
+            realm = f'Bearer realm="https://{tokens.address}/token",service="s",scope="x"'
+            ours.answers = asking_first(ours.as_registries_do, realm)
+            assert repository.digest_of("t") == digest(GOOD)
+            assert (tokens.told, next_one.told, ours.told) == ([WORD], [], [TOKEN])
+
+
 def test_a_password_is_not_sent_for_a_token_to_another_domain(
     ours: HostileRegistry, other: HostileRegistry, repository: Repository
 ) -> None:
@@ -246,10 +259,10 @@ def test_tokens_are_given_out_in_the_registrys_own_domain(
 ) -> None:
     session = Transport(RegistryAddress.parse(registry), Deadlines())
     if confided:
-        session.confide_in(realm)
+        session.check_realm(realm)
         return
     with pytest.raises(Refused, match="another domain"):
-        session.confide_in(realm)
+        session.check_realm(realm)
 
 
 def test_what_may_pass_is_asked_again_and_no_longer(plain: HostileRegistry) -> None:
