@@ -6,19 +6,19 @@ and helpers. Images themselves are pushed and pulled by the engine.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import credentials_of
 from rocm_images.registry.manifest import Manifest as Manifest
 from rocm_images.registry.manifest import digest_of
+from rocm_images.registry.retries import Retries as Retries
+from rocm_images.registry.retries import may_pass, reason_of
 from rocm_images.telling import quoted
 
 if TYPE_CHECKING:
@@ -33,37 +33,6 @@ _NOT_FORESEEN_BY_DXF = (ValueError, LookupError, TypeError, AttributeError, Recu
 
 
 @dataclass(frozen=True)
-class Retries:
-    """How often a request that failed for the registry's sake is tried, and how far apart."""
-
-    attempts: int = 6
-    first_wait: float = 1.0
-    """Seconds; each wait is twice the one before, up to `longest_wait`, with some jitter."""
-    longest_wait: float = 30.0
-    longest: float = 600.0
-    """Seconds after which nothing is tried again, however many attempts are left."""
-
-    def call(self, what: Callable[[], T], passing: Callable[[BaseException], bool]) -> T:
-        """Call `what` until it succeeds, fails for good, or has failed `attempts` times.
-
-        `passing` says of an exception whether it may pass. The last one is raised as it is.
-        """
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
-        from tenacity import wait_exponential_jitter as wait
-
-        retrying = Retrying(
-            sleep=sleep,
-            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.longest),
-            wait=wait(
-                multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait / 2
-            ),
-            retry=retry_if_exception(passing),
-            reraise=True,
-        )
-        return retrying(what)
-
-
-@dataclass(frozen=True)
 class Repository:
     """One repository of a registry. Methods may be called from several threads.
 
@@ -74,7 +43,7 @@ class Repository:
     address: RegistryAddress
     name: str
     ca_bundle: Path | None = None
-    retries: Retries = Retries()
+    retries: Retries = field(default_factory=Retries)
     _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -162,7 +131,7 @@ class Repository:
 
         verb = "write" if write else "read"
         try:
-            return self.retries.call(lambda: what(self._dxf()), _may_pass)
+            return self.retries.call(lambda: what(self._dxf()), may_pass)
         except DXFAuthInsecureError:
             raise RegistryError(
                 f"{self.address} asks for a password over plain HTTP: give it TLS; passwords are "
@@ -172,8 +141,8 @@ class Repository:
             raise RegistryError(self._no_entry()) from None
         except SSLError as error:
             raise RegistryError(
-                f"{self.address}: its certificate cannot be verified ({_reason(error)}): name the "
-                "CA with --ca-bundle, or write http:// before a registry without TLS"
+                f"{self.address}: its certificate cannot be verified ({reason_of(error)}): name "
+                "the CA with --ca-bundle, or write http:// before a registry without TLS"
             ) from None
         except RequestException as error:
             status = error.response.status_code if error.response is not None else None
@@ -181,7 +150,7 @@ class Repository:
                 return None
             if status == 403:
                 raise RegistryError(self._no_entry()) from None
-            raise RegistryError(f"{self}: cannot {verb} {name} ({_reason(error)})") from None
+            raise RegistryError(f"{self}: cannot {verb} {name} ({reason_of(error)})") from None
         except Refused as error:
             raise RegistryError(f"{self}: cannot {verb} {name} ({quoted(error)})") from None
         except DXFDigestMismatchError:
@@ -243,33 +212,3 @@ class Repository:
             raise
         finally:
             session.asks_for_token = False
-
-
-def _may_pass(error: BaseException) -> bool:
-    from requests.exceptions import (
-        ChunkedEncodingError,
-        ConnectionError,
-        RequestException,
-        SSLError,
-        Timeout,
-    )
-
-    if isinstance(error, SSLError):
-        return False
-    if isinstance(error, RequestException) and error.response is not None:
-        return error.response.status_code == 429 or error.response.status_code >= 500
-    return isinstance(error, (ChunkedEncodingError, ConnectionError, Timeout))
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason of a failed request, in a few words."""
-    from requests.exceptions import HTTPError
-
-    if isinstance(error, HTTPError) and error.response is not None:
-        return quoted(f"it answered {error.response.status_code} {error.response.reason}")
-    inner: Any = error
-    while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
-    inner = getattr(inner, "reason", inner)
-    # urllib3 begins with the connection that it was.
-    return quoted(re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(inner)))

@@ -58,7 +58,7 @@ class Transport(Session):
         # Where there is none, requests looks into ~/.netrc.
         self.auth = lambda request: request
         self._host = address.host
-        self._registry = f"https://{address.api_host}"
+        self._registry = f"http{'' if address.plain_http else 's'}://{address.api_host}"
         self.asks_for_token = False
         """Whether what is sent now goes to whom the registry named for tokens."""
         self.mount("https://", _Adapter(deadlines))
@@ -83,7 +83,7 @@ class Transport(Session):
 
     def is_the_registry(self, url: str) -> bool:
         """Whether an answer from there is the registry's own, and not of whom it named."""
-        return _origin(url)[1:] == _origin(self._registry)[1:]
+        return _origin(url) == _origin(self._registry)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Send no credentials along to another host; requests would look into ~/.netrc here too."""
@@ -98,7 +98,7 @@ class Transport(Session):
             Refused: a password is wanted where none may go.
         """
         url = request.url or ""
-        if "Authorization" in request.headers and _origin(url) != _origin(self._registry):
+        if "Authorization" in request.headers and not self.is_the_registry(url):
             if self.asks_for_token:
                 self.check_realm(url)
             else:

@@ -37,7 +37,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan import load as plan_load
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.recipe.render import render
-from rocm_images.registry import client, transport
+from rocm_images.registry import retries, transport
 from rocm_images.smoke import run as smoke_run
 from rocm_images.smoke.evidence import Evidence, Level
 
@@ -210,7 +210,7 @@ def run(
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """A verb as a user types it; gives its exit code, standard output and standard error."""
-    monkeypatch.setattr(client, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retries, "sleep", lambda seconds: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def given(verb: str) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ import trustme
 
 from hostile_registry import GOOD, HostileRegistry, Request, digest, says
 from rocm_images.errors import RegistryError
-from rocm_images.registry import client, transport
+from rocm_images.registry import retries, transport
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository, Retries
 from rocm_images.registry.transport import Deadlines, Refused, Transport
@@ -71,7 +71,7 @@ def _quiet(
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(client, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retries, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -268,10 +268,10 @@ def test_tokens_are_given_out_in_the_registrys_own_domain(
 def test_what_may_pass_is_asked_again_and_no_longer(plain: HostileRegistry) -> None:
     plain.answers = says(429, Retry_After="99999999")
     address = RegistryAddress.parse(plain.address)
-    for retries, asked in ((Retries(attempts=4), 4), (Retries(attempts=9, longest=0), 1)):
+    for these, asked in ((Retries(attempts=4), 4), (Retries(attempts=9, longest=0), 1)):
         plain.asked.clear()
         with pytest.raises(RegistryError, match="it answered 429"):
-            Repository(address, "some/image", retries=retries).manifest("t")
+            Repository(address, "some/image", retries=these).manifest("t")
         assert len(plain.asked) == asked
 
 
@@ -279,7 +279,7 @@ def test_a_year_of_waiting_is_not_waited_for(
     plain: HostileRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(client, "sleep", waits.append)
+    monkeypatch.setattr(retries, "sleep", waits.append)
     plain.answers = says(429, Retry_After="99999999")
     with pytest.raises(RegistryError):
         Repository(RegistryAddress.parse(plain.address), "some/image").manifest("t")
