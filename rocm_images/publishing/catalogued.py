@@ -43,7 +43,7 @@ def catalogue_in(repository: Repository) -> Catalogue | None:
         return None
     layers = manifest.document.get("layers")
     if not layers:
-        raise RegistryError(f"{repository.reference(TAG)} is no catalogue: it is an index")
+        raise RegistryError(f"{repository.reference(TAG)} is no catalogue: it has no content")
     content = repository.blob(layers[0]["digest"])
     return file.parse(content, repository.reference(TAG))
 

@@ -60,7 +60,7 @@ class _Document(Checked):
     schemaVersion: Annotated[int, Field(ge=2, le=2)]
     mediaType: str | None = None
     config: _Descriptor | None = None
-    layers: Annotated[list[_Descriptor], Field(min_length=1)] | None = None
+    layers: list[_Descriptor] | None = None
     manifests: list[_Descriptor] | None = None
 
     @model_validator(mode="after")

@@ -122,23 +122,15 @@ def _image_of_index(repository: Store, index: Manifest) -> Manifest:
     images = [entry for entry in entries if _platform(entry) != _ATTESTATION]
     if index.document.get("mediaType") not in INDEX_KINDS:
         raise _other(name, "an index that does not say that it is one")
-    if (
-        len(images) != 1
-        or _platform(images[0]) != _THIS
-        or images[0]["mediaType"] not in IMAGE_KINDS
-    ):
+    if [_platform(entry) for entry in images] != [_THIS]:
         found = ", ".join("/".join(_platform(entry)) for entry in images) or "nothing"
-        raise _other(
-            name, f"an index of {quoted(found)}, and not of one image for {'/'.join(_THIS)}"
-        )
+        raise _other(name, f"an index of {quoted(found)} and not of {'/'.join(_THIS)} alone")
     digest = images[0]["digest"]
     for entry in entries:
         notes = entry.get("annotations") or {}
         attests = (notes.get(_KIND), notes.get(_OF)) == ("attestation-manifest", digest)
-        if entry is not images[0] and not (attests and entry["mediaType"] in IMAGE_KINDS):
-            raise _other(
-                name, f"an index with {entry['digest']} in it, no attestation of its image"
-            )
+        if entry["mediaType"] not in IMAGE_KINDS or not (attests or entry is images[0]):
+            raise _other(name, f"an index with {entry['digest']}, no attestation of its image")
     found_image = repository.manifest(digest)
     if found_image is None:
         raise RegistryError(f"{name}: the registry lacks a part of it, {digest}: publish it again")
@@ -156,6 +148,8 @@ def _check_kinds(name: str, document: Mapping[str, Any]) -> None:
         raise _other(name, f"a manifest of the kind {quoted(document.get('mediaType'))}")
     if document["config"]["mediaType"] not in CONFIG_KINDS:
         raise _other(name, f"an artifact of the kind {quoted(document['config']['mediaType'])}")
+    if not document["layers"]:
+        raise _other(name, "an image without layers")
     for layer in document["layers"]:
         if layer["mediaType"] not in LAYER_KINDS:
             raise _other(name, f"an image with a layer of the kind {quoted(layer['mediaType'])}")

@@ -282,9 +282,12 @@ def test_a_verb_believes_a_registry_that_behaves(
     assert verb in TAG_VERBS or "verify-attestation" in cosign_was_asked(folder)
 
 
-def test_a_catalogue_that_is_an_index_is_none(registry: HostileRegistry, run: Run) -> None:
-    registry.misbehave("the image and a foreign one")
+@pytest.mark.parametrize("content", ["the image and a foreign one", "an image without layers"])
+def test_a_catalogue_without_content_is_none(
+    registry: HostileRegistry, run: Run, content: str
+) -> None:
+    registry.misbehave(content)
     registry.image.tags["catalogue"] = registry.image.top
     code, _, errors = run(VERBS["catalogue"])
     assert code == ExitCode.REGISTRY_FAILED
-    assert "is no catalogue: it is an index" in errors
+    assert "is no catalogue: it has no content" in errors
