@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images.errors import EngineError
+from rocm_images.files import write_whole
 
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -120,7 +121,7 @@ def unpack(
     environment = _environment(folder)
     _apt(["update", "--quiet"], environment, archives)
     address = _mirror(host.codename, environment)
-    (folder / "mirror").write_text(address)
+    write_whole(folder / "mirror", address)
     suites = [suite for suite in host.packages if suite]
     if suites:
         sources = folder / "sources.list"
@@ -138,7 +139,7 @@ def unpack(
         subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
     shutil.rmtree(archives)
     _check_libraries(root, programs)
-    finished.write_text(wanted)
+    write_whole(finished, wanted)
     return root
 
 

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -30,6 +29,7 @@ if __name__ == "__main__":
 from rehearsal import debian_packages
 from rocm_images import telling
 from rocm_images.errors import EngineError
+from rocm_images.files import write_json
 from rocm_images.places import PROJECT
 
 _STARTED: dict[Path, subprocess.Popen[bytes]] = {}
@@ -166,7 +166,7 @@ class PrivateEngine:
             "ip6tables": False,
             "log-level": "warn",
         }
-        self._configuration.write_text(json.dumps(configuration, indent=2))
+        write_json(self._configuration, configuration)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
                 ["dockerd", "--config-file", str(self._configuration)],

@@ -60,7 +60,8 @@ def _publish_and_pull(address: str, environment: dict[str, str]) -> int:
     if status != 0:
         return status
     # By digest: the engine then has no tag of a registry that is gone.
-    image = _output("pick", "--arch", "942", "--catalogue", str(FOLDER / "catalogue.json"))
+    words = ("pick", "--arch", "942", "--catalogue", str(FOLDER / "catalogue.json"))
+    image = _output(*words, "--key", str(public), environment=environment)
     status = _build_py("pull", image, "--key", str(public), environment=environment)
     if status == 0:
         print(f"\nthe catalogue page: {FOLDER / 'catalogue.html'}")
@@ -75,9 +76,10 @@ def _build_py(*words: str, environment: dict[str, str] | None = None) -> int:
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def _output(*words: str) -> str:
+def _output(*words: str, environment: dict[str, str]) -> str:
     command = [sys.executable, str(PROJECT / "build.py"), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _start_registry(programs: Path) -> tuple[subprocess.Popen[bytes], str]:

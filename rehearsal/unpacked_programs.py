@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rehearsal.debian_packages import Distribution, distribution, unpack
 from rocm_images.errors import EngineError
+from rocm_images.files import write_whole
 
 PROJECT = Path(__file__).resolve().parent.parent
 CACHE = PROJECT / ".cache" / "test-programs"
@@ -104,5 +105,5 @@ def _fonts(root: Path) -> Path:
         f"<cachedir>{CACHE / 'fonts'}</cachedir></fontconfig>",
     ]
     path = CACHE / "fonts.conf"
-    path.write_text("\n".join(lines) + "\n")
+    write_whole(path, "\n".join(lines) + "\n")
     return path

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import EngineError
+from rocm_images.files import write_whole
 
 _REQUIREMENTS = Path(__file__).resolve().parent / "base" / "requirements.txt"
 
@@ -27,7 +28,7 @@ def wheelhouse(folder: Path, pins: Sequence[str]) -> Path:
     _pip_download(folder, "--require-hashes", f"--requirement={_REQUIREMENTS}")
     if pins:
         _pip_download(folder, *pins)
-    finished.write_text(wanted)
+    write_whole(finished, wanted)
     return folder
 
 

@@ -26,6 +26,7 @@ class ExitCode(enum.IntEnum):
     EVIDENCE_INVALID = 11
     NO_IMAGE_FITS = 12
     SYSTEM_REFUSED = 13
+    BUSY = 14
     DEFECT = 70
     HUNG_UP = 129
     INTERRUPTED = 130
@@ -51,6 +52,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     "them",
     ExitCode.SYSTEM_REFUSED: "the system refused: a full or read-only disk, no permission, too "
     "many open files, no memory",
+    ExitCode.BUSY: "another run in this folder works on the same, and longer than --wait allows",
     ExitCode.DEFECT: "a defect of this program; the file that it names has the traceback",
     ExitCode.HUNG_UP: "as 130, by SIGHUP: the terminal was closed",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C; every child process was stopped",
@@ -120,6 +122,18 @@ class NoImageFits(RocmImagesError):
     """This machine has no GPU, GPUs of several kinds, or one that no image is for."""
 
     exit_code = ExitCode.NO_IMAGE_FITS
+
+
+class WriteRefused(InputError):
+    """The system does not let a file be written: a full or read-only disk, no permission."""
+
+    exit_code = ExitCode.SYSTEM_REFUSED
+
+
+class Busy(RocmImagesError):
+    """Another run works on the same things in this folder, and has not ended in time."""
+
+    exit_code = ExitCode.BUSY
 
 
 class EvidenceInvalid(RocmImagesError):

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rocm_images.errors import InputError
+from rocm_images.errors import InputError, WriteRefused
+from rocm_images.masking import masked_document
+
+# Of the system, whatever name was given; a name that is none is the user's.
+_REFUSALS = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.EIO),
+    )
+)
 
 
 def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") -> None:
     """Write a text file; a reader sees the whole of the old one or the whole of the new one.
 
     Args:
-        path: its folder is made where it is missing.
+        path: its folder is made where it is missing. A pipe or a device is written to as it is.
         text: written as UTF-8, its line ends as they are.
         lasting: whether the text must outlive a power cut, which takes a while for each file.
         hint: what to do where it cannot be written.
 
     Raises:
-        InputError: it cannot be written; what was there before is as it was.
+        WriteRefused: the disk is full or read-only, or the like.
+        InputError: it cannot be written there.
+        In either case what was there before is as it was.
     """
     partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of a link, what it names is replaced.
+        place = Path(os.path.realpath(path))
+        if place.exists() and not place.is_file() and not place.is_dir():
+            with place.open("wb") as file:
+                file.write(text.encode())
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own: two runs at once must not write into each other's file.
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        number, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         partial = Path(name)
         with os.fdopen(number, "wb") as file:
             file.write(text.encode())
@@ -36,15 +56,48 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
                 os.fsync(file.fileno())
         # mkstemp lets nobody else read it, and this is for everyone.
         partial.chmod(0o644)
-        partial.replace(path)
+        partial.replace(place)
     except OSError as error:
-        told = f"{path}: cannot write it ({error.strerror})"
-        raise InputError(f"{told}: {hint}" if hint else told) from None
+        raise cannot_write(path, error, hint) from None
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[Callable[[str], None]]:
+    """Begin a log anew, for a block; what it gives appends a line, which can be read at once.
+
+    Raises:
+        WriteRefused: the disk is full or read-only, or the like.
+        InputError: it cannot be written there.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Nothing is held back, which closing it could still fail to write.
+            file = stack.enter_context(path.open("wb", buffering=0))
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+        def append(line: str) -> None:
+            rest = f"{line}\n".encode(errors="replace")
+            try:
+                while rest:
+                    rest = rest[os.write(file.fileno(), rest) :]
+            except OSError as error:
+                raise cannot_write(path, error) from None
+
+        yield append
+
+
+def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
+    """The sentence for a file that cannot be written, with the exit code of who refuses."""
+    kind = WriteRefused if error.errno in _REFUSALS else InputError
+    told = f"{path}: cannot write it ({error.strerror or error})"
+    return kind(f"{told}: {hint}" if hint else told)
+
+
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document, indented, as `write_whole`."""
-    write_whole(path, json.dumps(document, indent=2) + "\n")
+    """Write a JSON document, indented, as `write_whole`; credentials in its texts are masked."""
+    write_whole(path, json.dumps(masked_document(document), indent=2) + "\n")

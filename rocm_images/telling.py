@@ -1,10 +1,14 @@
-"""How much is told while working: by -q failures and the answer, by -v also what was decided."""
+"""How much is told while working: by -q failures and the answer, by -v also what was decided.
+
+Nothing that is told here holds a credential: they are masked.
+"""
 
 from __future__ import annotations
 
 import enum
 import sys
 
+from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 
 PROGRAM = "rocm-images" if INSTALLED else "build.py"
@@ -58,19 +62,19 @@ def quoted(said: object) -> str:
 
 def failure(sentence: str) -> None:
     """A line on standard error, whatever was asked for."""
-    print(f"{PROGRAM}: {shown(sentence)}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {masked(shown(sentence))}", file=sys.stderr, flush=True)
 
 
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
-        print(shown(text), file=sys.stderr, flush=True)
+        print(masked(shown(text)), file=sys.stderr, flush=True)
 
 
 def written(text: str) -> None:
     """A line on standard output beside the answer: a file that was written, say."""
     if _volume >= Volume.NORMAL:
-        print(shown(text))
+        print(masked(shown(text)))
 
 
 def decided(text: str) -> None:

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import InputError, closest
+from rocm_images.masking import masked
 from rocm_images.plan.cells import Cell
-
-# https://USER@HOST, https://USER:WORD@HOST, ssh://USER:WORD@HOST; not ssh://git@HOST. What
-# docker-image:// names can hold an @ that stands before a digest.
-_WITH_CREDENTIALS = re.compile(r"https?://[^/]*@|(?:ssh|git|ftps?)://[^/@]*:[^/]*@", re.IGNORECASE)
 
 
 def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
@@ -31,7 +28,7 @@ def parse_contexts(contexts: Sequence[str], cells: Sequence[Cell]) -> dict[str, 
             raise InputError(f"--context {name!r} replaces nothing: {closest(name, known)}")
         if name in parsed:
             raise InputError(f"--context {name!r} is given twice")
-        if _WITH_CREDENTIALS.match(source):
+        if masked(source) != source:
             # Not shown: this sentence ends in logs as well.
             raise InputError(
                 f"--context {name}: its address holds credentials, which would end in logs, in "
@@ -50,8 +47,8 @@ def parse_build_args(texts: Sequence[str], dockerfiles: Sequence[str]) -> dict[s
     """`--build-arg NAME=VALUE` texts by name.
 
     Raises:
-        InputError: one is malformed, given twice, or declared by no Dockerfile: BuildKit itself
-            would drop it (sglang#35088).
+        InputError: one is malformed, given twice, holds credentials, or is declared by no
+            Dockerfile: BuildKit itself would drop it (sglang#35088).
     """
     known = {name for text in dockerfiles for name in re.findall(r"^ARG (\w+)", text, re.MULTILINE)}
     parsed: dict[str, str] = {}
@@ -63,5 +60,11 @@ def parse_build_args(texts: Sequence[str], dockerfiles: Sequence[str]) -> dict[s
             raise InputError(f"--build-arg {name!r} is used by no stage: {closest(name, known)}")
         if name in parsed:
             raise InputError(f"--build-arg {name!r} is given twice")
+        if masked(value) != value:
+            raise InputError(
+                f"--build-arg {name}: its value holds credentials, which would end in the image's "
+                "history, in logs and in process lists: give them by --pip-config, or as a proxy "
+                "by its variable"
+            )
         parsed[name] = value
     return parsed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +45,8 @@ class BuildOptions:
     builder: str | None = None
     cache: Mapping[str, BuildCache] = field(default_factory=dict)
     """Where each cell's steps are kept, by the cell's name."""
+    sign_cache: Callable[[str, str], None] | None = None
+    """Signs the cache of a cell, by the cell's name and the cache's digest."""
     secrets: Mapping[str, Path] = field(default_factory=dict)
     network: str | None = None
 
@@ -134,7 +136,7 @@ class _Run:
         found = self.given.found
         report = CellReport.of(self.given.cell, Result.DONE, reference=self.given.rolling[0])
         if found is None and self.given.refusal:
-            return replace(report, result=Result.BUILD_FAILED, detail=self.given.refusal)
+            raise self.given.refusal
         if found is None and self.given.published:
             report = replace(report, reference=self.given.published, result=Result.IN_REGISTRY)
             if not self.options.pull_existing:
@@ -201,6 +203,9 @@ class _Run:
             self._on_step,
         )
         if status == 0:
+            if read.cache and options.sign_cache:
+                self._on_step("sign the build cache")
+                options.sign_cache(cell.name, read.cache)
             return report
         return report.failed(
             Result.BUILD_FAILED,

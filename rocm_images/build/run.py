@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rocm_images import telling
+from rocm_images import telling, turns
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
 from rocm_images.build.site import Site
-from rocm_images.build.step_cache import build_cache
+from rocm_images.build.step_cache import StepCache
 from rocm_images.build.summary import (
     CellReport,
     evidence_table,
@@ -25,15 +26,18 @@ from rocm_images.build.summary import (
 from rocm_images.build.targets import Target, targets_of, with_found, with_published
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.layers import Layer, layers_of, size_report
-from rocm_images.errors import ExitCode, InputError
+from rocm_images.errors import BuildFailed, ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import STATE
-from rocm_images.plan.cells import Cell
+from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository, Retries
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.place import Who
 from rocm_images.smoke.run import image_under_test
 
 
@@ -53,6 +57,8 @@ class BuildCommand:
     registry: RegistryAddress | None = None
     pull_existing: bool = False
     cache: str | None = None
+    who: Who = field(default_factory=Who)
+    """Whose images and caches in registries count, and who signs the caches."""
 
 
 def build_and_test(
@@ -60,10 +66,13 @@ def build_and_test(
 ) -> ExitCode:
     """Build every cell, test it if asked to, and report.
 
+    Waits for other runs in this folder that work on one of these cells: then what they made is
+    there, and need not be made again.
+
     Raises:
         RocmImagesError: before anything is built: bad input, no engine.
     """
-    # Bad words are said before an engine is started for them.
+    # Bad words are said before an engine is started for them, or another run waited for.
     given = parse_contexts(command.contexts, cells)
     options = BuildOptions(
         matrix=matrix_path,
@@ -72,13 +81,41 @@ def build_and_test(
         smoke=command.smoke,
         force=command.force,
         pull_existing=command.pull_existing,
-        cache=build_cache(matrix, command.cache) if command.cache else {},
         builder=command.builder,
         secrets=command.secrets,
         network=command.network,
     )
+    engine = command.site.prepared(matrix, cells)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        turns.held([cell.name for cell in cells], "build"),
+    ):
+        targets = _targets(engine, matrix_path, matrix, cells, command, given, Path(folder))
+        wanted = [target.cell for target in targets if target.to_build]
+        if command.cache and wanted:
+            steps = _step_cache(command.cache, engine, command, Path(folder))
+            options = replace(
+                options,
+                cache=steps.caches(wanted, cells_of(matrix)),
+                sign_cache=steps.sign if steps.signer else None,
+            )
+        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+
+def _targets(
+    engine: Engine,
+    matrix_path: Path,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    command: BuildCommand,
+    given: Mapping[str, str],
+    folder: Path,
+) -> list[Target]:
+    """What each cell is built from, which image of it there is already, and what is refused.
+
+    `folder` gets the public part of a private key.
+    """
     site = command.site
-    engine = site.prepared(matrix, cells)
     targets = targets_of(
         site,
         matrix_path,
@@ -87,20 +124,30 @@ def build_and_test(
         contexts=command.contexts,
         build_args=command.build_args,
     )
-    if not options.force:
+    if not command.force:
         targets = with_found(engine, targets)
         if command.registry and any(target.found is None for target in targets):
-            from rocm_images.registry.client import Repository
-
             ca_bundle = command.secrets.get("ca-bundle")
-            repository = Repository(command.registry, repository_of(cells), ca_bundle)
-            targets = with_published(repository, targets)
+            there = Repository(command.registry, repository_of(cells), ca_bundle)
+            cosign = Cosign(command.registry, engine.environment, ca_bundle)
+            trust = command.who.trust(cosign, folder)
+            targets = with_published(there, cosign, trust, targets)
     replaced = {*given, *(name for cell in cells for name in site.replaced(matrix, cell))}
     locked = lock.read(lock.path_of(matrix_path))
     targets = _held_to_the_lock(engine, matrix, locked, targets, replaced)
     for target in targets:
         telling.decided(_decision(target, replaced))
-    return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+    return targets
+
+
+def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: Path) -> StepCache:
+    where, _, name = repository.rpartition("/")
+    address = RegistryAddress.parse(where)
+    ca_bundle, who = command.secrets.get("ca-bundle"), command.who
+    cosign = Cosign(address, engine.environment, ca_bundle)
+    # A cache that does not answer is done without: nobody waits for it.
+    there = Repository(address, name, ca_bundle, Retries(attempts=1))
+    return StepCache(there, cosign, who.trust(cosign, folder), who.signer)
 
 
 def _decision(given: Target, replaced: AbstractSet[str]) -> str:
@@ -148,9 +195,15 @@ def _held_to_the_lock(
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
-        replace(given, refusal=moved.get(given.cell.base_image, "")) if given.to_build else given
+        replace(given, refusal=given.refusal or _moved(moved.get(given.cell.base_image)))
+        if given.to_build
+        else given
         for given in inputs
     ]
+
+
+def _moved(sentence: str | None) -> BuildFailed | None:
+    return BuildFailed(sentence) if sentence else None
 
 
 def test_images(
@@ -166,6 +219,8 @@ def test_images(
     program: Path | None,
 ) -> ExitCode:
     """Test the images of the chosen cells, or the one image that is named, and report.
+
+    Waits for other runs in this folder that work on one of these cells.
 
     `program` is that of another emulator than ours.
 
@@ -184,7 +239,8 @@ def test_images(
         matrix=matrix_path, state=STATE, jobs=jobs, force=True, serve=serve, program=program
     )
     names = [target.cell.name for target in targets]
-    return _report(run_cells(engine, options, targets, progress_for(names)))
+    with turns.held(names, "smoke"):
+        return _report(run_cells(engine, options, targets, progress_for(names)))
 
 
 def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
@@ -206,7 +262,6 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:
-    write_summary(STATE / "summary.json", reports)
     code = exit_code(reports)
     text = failures(reports)
     if text:
@@ -217,4 +272,6 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
         telling.failure("interrupted; what is not `done` above was stopped")
+    # Last: where it cannot be written, what was found is told all the same.
+    write_summary(STATE / "summary.json", reports)
     return code

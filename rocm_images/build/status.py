@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ from rocm_images.engine.connect import Engine
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign, Trust
+
+
+REQUESTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -22,23 +27,55 @@ class Status:
     state: str
 
 
+@dataclass(frozen=True)
+class InRegistry:
+    """Where published images are looked for; they are verified where it is said whose count."""
+
+    repository: Repository
+    cosign: Cosign | None = None
+    trust: Trust | None = None
+
+    def states(self, targets: Sequence[Target]) -> list[str]:
+        """What it has of each target, in words; empty where it has nothing.
+
+        Raises:
+            RegistryError: it does not answer.
+        """
+        if self.cosign and self.trust:
+            known = with_published(self.repository, self.cosign, self.trust, targets)
+            return [_verified_state(one) for one in known]
+
+        def digest(one: Target) -> str | None:
+            return None if one.found else self.repository.digest_of(one.immutable_tag)
+
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            digests = list(pool.map(digest, targets))
+        return [f"in the registry, not verified ({one})" if one else "" for one in digests]
+
+
+def _verified_state(target: Target) -> str:
+    if target.refusal:
+        return f"not to be trusted: {target.refusal}"
+    digest = target.published.rpartition("@")[2]
+    return f"in the registry ({digest})" if digest else ""
+
+
 def statuses(
-    engine: Engine | None, targets: Sequence[Target], repository: Repository | None = None
+    engine: Engine | None, targets: Sequence[Target], there: InRegistry | None = None
 ) -> list[Status]:
     """The status of each target; where no engine answers, that is said in its place.
 
     Raises:
-        RegistryError: the repository, where one is given, cannot be asked.
+        RegistryError: the registry, where one is given, does not answer.
     """
     known = with_found(engine, targets) if engine else list(targets)
-    if repository is not None:
-        known = with_published(repository, known)
+    states = there.states(known) if there else [""] * len(known)
     found = []
-    for target in known:
+    for target, in_registry in zip(known, states, strict=True):
         assert target.inputs is not None
         state = "up to date" if target.found else f"to build ({target.why})"
-        if target.published:
-            state = f"in the registry ({target.published.rpartition('@')[2]})"
+        if in_registry:
+            state = in_registry
         elif engine is None:
             state = "unknown (no engine answers)"
         found.append(Status(target.inputs.build_id, target.immutable_tag, state))

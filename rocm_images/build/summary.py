@@ -11,6 +11,7 @@ from typing import Any
 from rocm_images import references
 from rocm_images.errors import ExitCode
 from rocm_images.files import write_json
+from rocm_images.masking import masked
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.tables import text_table
@@ -153,7 +154,7 @@ def failures(reports: Sequence[CellReport]) -> str:
             if report.log:
                 lines.append(f"  full log: {report.log}")
             chunks.append("\n".join(lines))
-    return "\n\n".join(chunks)
+    return masked("\n\n".join(chunks))
 
 
 def write_summary(path: Path, reports: Sequence[CellReport]) -> None:

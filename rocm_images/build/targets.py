@@ -15,6 +15,7 @@ from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.site import Site
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, images_of, why_build
+from rocm_images.errors import RocmImagesError, VerificationFailed
 from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
@@ -22,11 +23,14 @@ from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
+from rocm_images.registry.published import image_at
+from rocm_images.registry.verified import Verified, check_built_as, verified
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign, Trust
 
-REQUESTS_AT_ONCE = 8
+VERIFIED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class Target:
     inputs: Inputs | None = None
     why: str = ""
     """Why it has to be built, where that is known."""
-    refusal: str = ""
-    """Why it must not be built: its base moved since it was locked."""
+    refusal: RocmImagesError | None = None
+    """Why nothing is done: its base moved since it was locked, or what the registry has is not
+    to be trusted."""
     published: str = ""
-    """The image by digest in the target registry, where that has it and the engine does not."""
+    """The image by digest in the target registry, verified, where the engine does not have it."""
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -164,10 +169,12 @@ def with_found(engine: Engine, given: Sequence[Target]) -> list[Target]:
     return found
 
 
-def with_published(repository: Repository, given: Sequence[Target]) -> list[Target]:
+def with_published(
+    repository: Repository, cosign: Cosign, trust: Trust, given: Sequence[Target]
+) -> list[Target]:
     """The same targets, with what the registry has of those that the engine has not.
 
-    One request for each of these.
+    What is there and does not verify is a refusal: a label and a tag prove nothing.
 
     Raises:
         RegistryError: the registry does not answer.
@@ -176,8 +183,29 @@ def with_published(repository: Repository, given: Sequence[Target]) -> list[Targ
     def look(target: Target) -> Target:
         if target.found is not None:
             return target
-        digest = repository.digest_of(target.immutable_tag)
-        return replace(target, published=repository.reference(digest) if digest else "")
+        try:
+            known = verified_of(repository, cosign, trust, target)
+        except VerificationFailed as error:
+            return replace(target, refusal=error)
+        return replace(target, published=known.image.reference if known else "")
 
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(VERIFIED_AT_ONCE) as pool:
         return list(pool.map(look, given))
+
+
+def verified_of(
+    repository: Repository, cosign: Cosign, trust: Trust, target: Target
+) -> Verified | None:
+    """The image of a target as a registry has it, verified, or None.
+
+    Raises:
+        VerificationFailed: what is there is not signed, or is another image.
+        RegistryError: the registry does not answer.
+    """
+    image = image_at(repository, target.immutable_tag)
+    if image is None:
+        return None
+    assert target.inputs is not None
+    found = verified(cosign, image, trust)
+    check_built_as(image, target.cell.name, target.inputs.build_id)
+    return found

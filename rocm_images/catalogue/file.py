@@ -12,7 +12,7 @@ from rocm_images.catalogue.schema import SCHEMA, Catalogue
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
 
-LARGEST = 64 * 1024 * 1024
+LARGEST = 32 * 1024 * 1024
 """Bytes; a catalogue has a few kilobytes for each image."""
 SHOWN_PROBLEMS = 5
 
@@ -22,6 +22,15 @@ def read(path: Path) -> Catalogue:
 
     Raises:
         InputError: it cannot be read, is no catalogue, or is of a newer schema.
+    """
+    return parse(content_of(path), str(path))
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a catalogue, or of its signature.
+
+    Raises:
+        InputError: they cannot be read, or are too many.
     """
     try:
         with path.open("rb") as file:
@@ -33,7 +42,7 @@ def read(path: Path) -> Catalogue:
         ) from None
     if len(content) > LARGEST:
         raise InputError(f"{path}: this is no catalogue: it has more than {LARGEST >> 20} MiB")
-    return parse(content, str(path))
+    return content
 
 
 def parse(content: bytes, name: str) -> Catalogue:
@@ -95,7 +104,12 @@ def write(path: Path, catalogue: Catalogue) -> None:
     Raises:
         InputError: the file cannot be written; the old one is as it was.
     """
-    write_whole(path, catalogue.model_dump_json(indent=2, by_alias=True) + "\n")
+    write_whole(path, text_of(catalogue))
+
+
+def text_of(catalogue: Catalogue) -> str:
+    """catalogue.json."""
+    return catalogue.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 def _place(location: tuple[int | str, ...]) -> str:

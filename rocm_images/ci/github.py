@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rocm_images.ci.work import CellWork
-from rocm_images.errors import InputError
+from rocm_images.files import cannot_write
 
 # "A matrix will generate a maximum of 256 jobs per workflow run."
 # https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations
@@ -67,4 +67,4 @@ def _append(environment: Mapping[str, str], variable: str, text: str) -> None:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise InputError(f"{variable}: cannot write {path} ({error.strerror})") from None
+        raise cannot_write(Path(path), error, f"{variable} names it") from None

@@ -21,15 +21,18 @@ from rocm_images.cli.options import (
 from rocm_images.errors import InputError
 from rocm_images.files import write_json
 from rocm_images.places import STATE
+from rocm_images.publishing.options import channel_option, retries_option, trust_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from rocm_images.ci.work import CellWork
+    from rocm_images.build.targets import Target
+    from rocm_images.ci.work import CellWork, There
     from rocm_images.matrix.schema import Matrix
-    from rocm_images.plan.cells import Cell
     from rocm_images.plan.selection import Choice
+    from rocm_images.registry.cosign import Trust
+    from rocm_images.registry.place import Place
 
 
 @click.command("ci-matrix")
@@ -43,8 +46,12 @@ if TYPE_CHECKING:
 @click.option(
     "--missing-from",
     metavar="REGISTRY",
-    help="Only cells whose image this registry lacks: [http://]HOST[:PORT][/PATH].",
+    help="Only cells whose image this registry lacks, or has without a signature that counts or "
+    "evidence that would do: [http://]HOST[:PORT][/PATH].",
 )
+@channel_option
+@trust_options
+@retries_option
 @ca_bundle_option
 @click.option(
     "--gitlab", is_flag=True, help="Print a child pipeline of GitLab CI instead of GitHub's matrix."
@@ -66,6 +73,11 @@ def ci_matrix(
     choice: Choice,
     changed_since: str | None,
     missing_from: str | None,
+    channel: str,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    attempts: int,
     ca_bundle: Path | None,
     gitlab: bool,
     options: str,
@@ -77,9 +89,11 @@ def ci_matrix(
     What is skipped and why goes to build/ci-matrix.json and standard error; on GitHub, the outputs
     `matrix` and `count` are set too.
     """
+    from rocm_images.build.targets import targets_of
     from rocm_images.ci import github
     from rocm_images.ci import gitlab as gitlab_ci
-    from rocm_images.ci.work import at_most
+    from rocm_images.ci import work as working
+    from rocm_images.ci.work import CellWork
 
     if changed_since and missing_from:
         raise InputError("ci-matrix: give --changed-since or --missing-from, not both")
@@ -89,11 +103,28 @@ def ci_matrix(
         )
     matrix, cells = load(matrix_path)
     chosen = choice.of(matrix, cells)
-    work = _work(matrix_path, matrix, chosen, site, changed_since, missing_from, ca_bundle)
+    targets = targets_of(site, matrix_path, matrix, chosen)
+    work = [CellWork.of(target) for target in targets]
+    if changed_since:
+        from rocm_images.ci.at_commit import build_ids_at
+
+        before = build_ids_at(changed_since, matrix_path, site.words)
+        work = working.changed_since(changed_since, before, work)
+    elif missing_from:
+        from rocm_images.plan.selection import repository_of
+        from rocm_images.registry.cosign import trust_of
+        from rocm_images.registry.place import place_of
+
+        address = RegistryAddress.parse(missing_from)
+        trust = trust_of(key, identity, issuer)
+        name = repository_of(chosen)
+        place = place_of(name, address, ca_bundle, attempts, site.programs())
+        there = _look(place, trust, matrix, channel, targets)
+        work = working.missing_from(str(address), there, work)
     if gitlab:
         click.echo(json.dumps(gitlab_ci.child_pipeline(work, options, push), indent=2))
     else:
-        work = at_most(github.LARGEST_MATRIX, work)
+        work = working.at_most(github.LARGEST_MATRIX, work)
         entries = github.matrix(work)
         click.echo(json.dumps(entries, indent=2))
         count = str(len(entries["include"]))
@@ -102,38 +133,38 @@ def ci_matrix(
     _leave_report(work)
 
 
-def _work(
-    matrix_path: Path,
-    matrix: Matrix,
-    cells: Sequence[Cell],
-    site: Site,
-    changed_since: str | None,
-    missing_from: str | None,
-    ca_bundle: Path | None,
-) -> list[CellWork]:
-    from rocm_images.build.targets import targets_of
-    from rocm_images.ci import work
+def _look(
+    place: Place, trust: Trust, matrix: Matrix, channel: str, targets: Sequence[Target]
+) -> Callable[[CellWork], There | None]:
+    """What a registry has of a cell, as `publish` would judge it."""
+    from rocm_images.build.targets import verified_of
+    from rocm_images.ci.work import There
+    from rocm_images.errors import VerificationFailed
+    from rocm_images.publishing.gate import channel_named, refusal
+    from rocm_images.smoke.run import tests_digest
 
-    given = [
-        work.CellWork(target.cell, target.inputs.build_id, target.immutable_tag)
-        for target in targets_of(site, matrix_path, matrix, cells)
-        if target.inputs
-    ]
-    if changed_since:
-        from rocm_images.ci.at_commit import build_ids_at
+    wanted = channel_named(matrix, channel)
+    of_cell = {target.cell.name: target for target in targets}
 
-        before = build_ids_at(changed_since, matrix_path, site.words)
-        return work.changed_since(changed_since, before, given)
-    if missing_from:
-        from rocm_images.engine.network import ca_bundle_for
-        from rocm_images.plan.selection import repository_of
-        from rocm_images.registry.client import Repository
+    def look(one: CellWork) -> There | None:
+        target = of_cell[one.cell.name]
+        try:
+            found = verified_of(place.repository, place.cosign, trust, target)
+        except VerificationFailed as error:
+            return There(why_not=str(error))
+        if found is None:
+            return None
+        why_not = refusal(
+            target.cell,
+            found.image.digest,
+            found.evidence,
+            channel,
+            wanted,
+            tests=tests_digest(),
+        )
+        return There(found.image.digest, why_not or "")
 
-        address = RegistryAddress.parse(missing_from)
-        bundle = ca_bundle_for(ca_bundle, os.environ)
-        repository = Repository(address, repository_of(cells), bundle)
-        return work.missing_from(str(address), repository.digest_of, given)
-    return given
+    return look
 
 
 def _leave_report(work: Sequence[CellWork]) -> None:

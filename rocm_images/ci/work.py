@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rocm_images.build.targets import Target
 from rocm_images.plan.cells import Cell
 
-REQUESTS_AT_ONCE = 8
+REQUESTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class CellWork:
     """The immutable tag of its image."""
     needed: bool = True
     why: str = "asked for"
+
+    @classmethod
+    def of(cls, target: Target) -> CellWork:
+        """The work on a target that is asked for."""
+        assert target.inputs is not None
+        return cls(target.cell, target.inputs.build_id, target.immutable_tag)
 
     def as_json(self) -> dict[str, Any]:
         """What machines read of it."""
@@ -53,22 +60,32 @@ def changed_since(
     return found
 
 
+@dataclass(frozen=True)
+class There:
+    """What a registry has of a cell: an image by its digest, or why that does not count."""
+
+    digest: str = ""
+    why_not: str = ""
+
+
 def missing_from(
-    registry: str, digest_of: Callable[[str], str | None], work: Sequence[CellWork]
+    registry: str, there: Callable[[CellWork], There | None], work: Sequence[CellWork]
 ) -> list[CellWork]:
-    """Only the cells whose image a registry lacks.
+    """Only the cells whose image a registry lacks, or has so that it could not be published.
 
     Args:
         registry: what to call it.
-        digest_of: the digest of an immutable tag there, or None; one request for each cell.
+        there: what it has of a cell, verified; None: nothing.
         work: the cells.
     """
 
     def look(one: CellWork) -> CellWork:
-        digest = digest_of(one.tag)
-        if digest is None:
+        found = there(one)
+        if found is None:
             return replace(one, why=f"not in {registry}")
-        return replace(one, needed=False, why=f"in {registry}: {digest}")
+        if found.why_not:
+            return replace(one, why=f"in {registry}, but {found.why_not}")
+        return replace(one, needed=False, why=f"in {registry}: {found.digest}")
 
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         return list(pool.map(look, work))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
-import re
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rocm_images import __version__
 from rocm_images.errors import ExitCode, RocmImagesError
+from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 from rocm_images.telling import COMMAND, PROGRAM, shown
+
+if TYPE_CHECKING:
+    import click
 
 # What the system refuses whoever asks; what else an OSError says is met where it is understood.
 _REFUSALS = {
     errno.ENOSPC: "make room there",
     errno.EDQUOT: "make room there",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
     errno.EROFS: "name a place that can be written to",
     errno.EACCES: "name a place that you may use, or be somebody who may",
     errno.EPERM: "name a place that you may use, or be somebody who may",
@@ -33,7 +39,6 @@ _INSTALL = (
     if INSTALLED
     else "run `make environment` and use .venv/bin/python, or run `pip install -r requirements.txt`"
 )
-_SECRET = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 _signal = signal.SIGINT
 
 
@@ -75,7 +80,7 @@ def _code(program: Callable[[], object]) -> int:
             # A verb whose work has a code of its own.
             return int(error.code or 0)
         except click.ClickException as error:
-            error.show()
+            _show(error)
             return ExitCode.BAD_INPUT
         except click.Abort:
             return _interrupted()
@@ -125,13 +130,16 @@ def _defect(error: Exception) -> ExitCode:
     text = "".join(traceback.format_exception(error))
     words = " ".join(map(repr, sys.argv[1:]))
     report = f"{PROGRAM} {__version__}, Python {sys.version}\narguments: {words}\n\n{text}"
-    last = _SECRET.sub("***", f"{type(error).__name__}: {error}".splitlines()[0][:300])
+    last = masked(f"{type(error).__name__}: {error}").splitlines()[0][:300]
+    name = ""
     try:
         number, name = tempfile.mkstemp(prefix="rocm-images-defect-", suffix=".txt")
         with os.fdopen(number, "w", errors="backslashreplace") as file:
-            file.write(_SECRET.sub("***", report))
+            file.write(masked(report))
         where = f"report it with {name}, which says where"
     except OSError as refused:
+        if name:
+            Path(name).unlink(missing_ok=True)
         where = f"report it; where it happened could not be written ({refused.strerror})"
     _say(f"this is a defect of {PROGRAM} ({last}): {where}")
     return ExitCode.DEFECT
@@ -139,7 +147,17 @@ def _defect(error: Exception) -> ExitCode:
 
 def _say(sentence: str) -> None:
     try:
-        print(f"{PROGRAM}: {shown(sentence)}", file=sys.stderr, flush=True)
+        print(f"{PROGRAM}: {masked(shown(sentence))}", file=sys.stderr, flush=True)
+    except (OSError, UnicodeError):
+        _let_go(sys.stderr)
+
+
+def _show(error: click.ClickException) -> None:
+    """Usage, and what is wrong with it, as click shows it."""
+    text = io.StringIO()
+    error.show(text)
+    try:
+        print(masked(shown(text.getvalue())), end="", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 

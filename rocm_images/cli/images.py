@@ -18,6 +18,7 @@ from rocm_images.cli.options import (
     matrix_option,
     program_matrix,
     rehearse_option,
+    wait_option,
 )
 from rocm_images.errors import InputError
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     metavar="PROGRAM",
     help="Run the graph probe under this program of another emulator: docs/emulation.md.",
 )
+@wait_option
 @rehearse_option
 def smoke(
     matrix_path: Path,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import __version__, telling
 from rocm_images.build.site import Site
@@ -28,14 +29,17 @@ from rocm_images.cli.options import (
     jobs_option,
     load,
     matrix_option,
+    one_at_a_time,
     registry_option,
     rehearse_option,
+    wait_option,
 )
 from rocm_images.comparing import verbs as comparing
 from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import InputError
 from rocm_images.publishing import verbs as publishing
+from rocm_images.publishing.options import trust_options, trust_or_signing_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND, PROGRAM
 
@@ -85,9 +89,12 @@ def main() -> None:
 @click.option(
     "--cache",
     metavar="REPOSITORY",
-    help="HOST[:PORT]/PATH where the build's steps are kept and taken from, a tag for each cell.",
+    help="HOST[:PORT]/PATH where the build's steps are taken from, a tag for each cell, where they "
+    "are signed; with a private key they are kept there, too.",
 )
+@trust_or_signing_options
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
+@wait_option
 @rehearse_option
 def build(
     matrix_path: Path,
@@ -103,15 +110,36 @@ def build(
     registry: RegistryAddress | None,
     pull_existing: bool,
     cache: str | None,
+    key: str | None,
+    keyless: bool,
+    identity: str | None,
+    issuer: str | None,
     no_smoke: bool,
     site: Site,
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
+    from rocm_images.build.step_cache import checked
     from rocm_images.engine.network import secrets_for
+    from rocm_images.registry.place import Who
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
+    who = Who(key, keyless, identity, issuer)
+    if cache and checked(cache) and not who.is_named:
+        raise InputError(
+            "--cache takes steps that somebody built: say whose count, with --key or with "
+            "--identity and --issuer"
+        )
+    if registry and not who.is_named:
+        source = click.get_current_context().get_parameter_source("registry")
+        if pull_existing or source is not ParameterSource.ENVIRONMENT:
+            raise InputError(
+                "what --registry has counts once it is verified: say whose signatures count, with "
+                "--key or with --identity and --issuer"
+            )
+        telling.decided(f"registry: {registry} is not asked, as nobody's signatures are trusted")
+        registry = None
     matrix, cells = load(matrix_path)
     command = BuildCommand(
         jobs=jobs,
@@ -126,6 +154,7 @@ def build(
         registry=registry,
         pull_existing=pull_existing,
         cache=cache,
+        who=who,
     )
     sys.exit(build_and_test(matrix_path, matrix, choice.of(matrix, cells), command))
 
@@ -136,6 +165,7 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
 @registry_option
 @ca_bundle_option
+@trust_options
 @rehearse_option
 def plan(
     matrix_path: Path,
@@ -143,9 +173,15 @@ def plan(
     as_json: bool,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
     site: Site,
 ) -> None:
-    """Show the cells: tags, all-reduce default and why, and what is to be built and why."""
+    """Show the cells: tags, all-reduce default and why, and what is to be built and why.
+
+    What --registry has is verified where it is said whose signatures count.
+    """
     from rocm_images.build.status import statuses
     from rocm_images.build.targets import targets_of
     from rocm_images.plan.selection import repository_of
@@ -153,15 +189,23 @@ def plan(
 
     matrix, cells = load(matrix_path)
     chosen = choice.of(matrix, cells)
-    repository = None
+    there = None
     if registry:
+        from rocm_images.build.status import InRegistry
         from rocm_images.engine.network import ca_bundle_for
         from rocm_images.registry.client import Repository
+        from rocm_images.registry.cosign import Cosign, trust_of
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
         repository = Repository(registry, repository_of(chosen), trusted)
+        named = key or identity or issuer
+        there = InRegistry(
+            repository,
+            Cosign(registry, site.programs(), trusted) if named else None,
+            trust_of(key, identity, issuer) if named else None,
+        )
     targets = targets_of(site, matrix_path, matrix, chosen)
-    found = statuses(site.found_engine(), targets, repository)
+    found = statuses(site.found_engine(), targets, there)
     if as_json:
         import json
 
@@ -214,6 +258,7 @@ def explain(matrix_path: Path, cell: str) -> None:
     "[default: beside the matrix: images/, docker-bake.json, docs/advisories.md]",
 )
 @click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 5.")
+@one_at_a_time("project-files")
 def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     """Write the Dockerfile of every cell, docker-bake.json and docs/advisories.md."""
     from rocm_images.errors import RenderDrift
@@ -272,6 +317,7 @@ def schema() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write what moved, and what follows from it, as a page in Markdown.",
 )
+@one_at_a_time("project-files")
 def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None) -> None:
     """Write matrix.lock: the digest of every base image, the commit of every git source."""
     from rocm_images.lock.update import run_lock

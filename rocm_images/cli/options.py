@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from rocm_images import telling
+from rocm_images import telling, turns
 from rocm_images.build.site import site_of
 from rocm_images.cli.guide import EXAMPLES, VERBS
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
@@ -158,6 +158,37 @@ rehearse_option = click.option(
     callback=lambda context, option, given: site_of(rehearse=given),
     help="Use stand-ins where the real thing needs a GPU or Docker Hub: docs/rehearsal.md.",
 )
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=lambda context, option, seconds: turns.set_patience(seconds),
+    help="How long to wait for another run in this folder that works on the same.  "
+    "[default: until it ends]",
+)
+
+
+def one_at_a_time(name: str) -> Callable[[Verb], Verb]:
+    """Has runs in one folder of all verbs with this `name` follow each other, and adds --wait.
+
+    A run that writes nothing (--check, --dry-run) waits for none.
+    """
+
+    def decorated(verb: Verb) -> Verb:
+        @wait_option
+        @functools.wraps(verb)
+        def called(**options: Any) -> Any:
+            if options.get("check") or options.get("dry_run"):
+                return verb(**options)
+            with turns.held([name], str(click.get_current_context().info_name)):
+                return verb(**options)
+
+        return cast(Verb, called)
+
+    return decorated
+
+
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 256),

@@ -2,26 +2,94 @@
 
 from __future__ import annotations
 
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from rocm_images import telling
 from rocm_images.catalogue.verbs import CATALOGUE
 from rocm_images.errors import InputError
+from rocm_images.publishing.options import trust_options
 
 if TYPE_CHECKING:
     from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
     from rocm_images.servers import Server
 
-catalogue_option = click.option(
-    "--catalogue",
-    "catalogue_path",
-    type=click.Path(path_type=Path),
-    help="The catalogue.json that was published with the images.  "
-    "[default: build/catalogue.json beside build.py]",
-)
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def catalogue_options(verb: Verb) -> Verb:
+    """Adds which catalogue is asked, and whose signature it must carry, as `listed`."""
+    for option in (
+        click.option(
+            "--unverified",
+            is_flag=True,
+            help="Take the file that --catalogue names at its word, whoever wrote it.",
+        ),
+        trust_options,
+        click.option(
+            "--catalogue",
+            "catalogue_path",
+            type=click.Path(path_type=Path),
+            help="The catalogue.json that was published with the images; its signature, "
+            "catalogue.sig.json, lies beside it.  [default: build/catalogue.json beside build.py]",
+        ),
+    ):
+        verb = option(verb)
+
+    @functools.wraps(verb)
+    def called(
+        *,
+        catalogue_path: Path | None,
+        key: str | None,
+        identity: str | None,
+        issuer: str | None,
+        unverified: bool,
+        **options: Any,
+    ) -> Any:
+        who = (key, identity, issuer)
+        return verb(listed=_Listed(catalogue_path, who, unverified), **options)
+
+    return cast(Verb, called)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A catalogue that a user named, or the one of this folder."""
+
+    path: Path | None
+    who: tuple[str | None, str | None, str | None]
+    unverified: bool
+
+    def read(self) -> Catalogue:
+        """The catalogue.
+
+        Raises:
+            InputError: it cannot be read, or whose signature counts was not said.
+            VerificationFailed: it is not signed by them.
+        """
+        from rocm_images.catalogue.file import read
+
+        # What lies in this folder, `publish` and `catalogue` wrote there after they verified it.
+        if self.path is None or self.unverified:
+            return read(self.path or CATALOGUE)
+        if not any(self.who):
+            raise InputError(
+                f"{self.path} may be of anybody: say whose catalogue counts, with --key or with "
+                "--identity and --issuer; or take it at its word with --unverified"
+            )
+        from rocm_images.catalogue.signed import signed_file
+        from rocm_images.registry.cosign import Cosign, trust_of
+
+        trust = trust_of(*self.who)
+        return signed_file(self.path).verified(Cosign(None, os.environ), trust, str(self.path))
+
+
 port_option = click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -41,14 +109,14 @@ port_option = click.option(
     default=Path("/"),
     help="Where --auto finds sys and dev.  [default: /]",
 )
-@catalogue_option
+@catalogue_options
 def pick(
     arch: str | None,
     auto: bool,
     rocm: str | None,
     channel: str | None,
     root: Path,
-    catalogue_path: Path | None,
+    listed: _Listed,
 ) -> None:
     """Print the recommended image for a GPU, by its digest."""
     from rocm_images.deploying.choose import for_gfx, recommended
@@ -56,7 +124,7 @@ def pick(
 
     if auto == bool(arch):
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
-    known = _catalogue(catalogue_path)
+    known = listed.read()
     image = (
         recommended(known, arch, rocm=rocm, channel=channel)
         if arch
@@ -68,7 +136,7 @@ def pick(
 
 @click.command("run-args")
 @click.argument("image")
-@catalogue_option
+@catalogue_options
 @port_option
 @click.option(
     "--model-cache",
@@ -86,7 +154,7 @@ def pick(
 @click.option("--explain", is_flag=True, help="Print why each flag is there, and what is left out.")
 def run_args(
     image: str,
-    catalogue_path: Path | None,
+    listed: _Listed,
     port: int | None,
     model_cache: Path | None,
     render_group: int | None,
@@ -105,7 +173,7 @@ def run_args(
     from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
     from rocm_images.tables import text_table
 
-    reference, server = _reference(image, catalogue_path)
+    reference, server = _reference(image, listed)
     cache = model_cache_of(model_cache) if model_cache else None
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
@@ -133,7 +201,7 @@ def run_args(
 )
 @click.option("--name", help="What it is called.  [default: the inference server's name]")
 @port_option
-@catalogue_option
+@catalogue_options
 @click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
 def deploy(
     image: str,
@@ -142,7 +210,7 @@ def deploy(
     gpus: int,
     name: str | None,
     port: int | None,
-    catalogue_path: Path | None,
+    listed: _Listed,
     output: Path | None,
 ) -> None:
     """Write what runs a server of IMAGE: a compose file, or a Kubernetes Deployment.
@@ -152,7 +220,7 @@ def deploy(
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.files import write_whole
 
-    reference, server = _reference(image, catalogue_path)
+    reference, server = _reference(image, listed)
     text = rendered(Deployment(reference, model, gpus, name, port, server), Kind(kind))
     if output is None:
         click.echo(text, nl=False)
@@ -161,13 +229,7 @@ def deploy(
     telling.written(f"wrote {output}")
 
 
-def _catalogue(path: Path | None) -> Catalogue:
-    from rocm_images.catalogue.file import read
-
-    return read(path or CATALOGUE)
-
-
-def _reference(image: str, catalogue_path: Path | None) -> tuple[str, Server]:
+def _reference(image: str, listed: _Listed) -> tuple[str, Server]:
     """The image by digest where a catalogue knows it, else the reference that was given.
 
     With the server that it holds; of what no catalogue knows, the default one.
@@ -175,9 +237,9 @@ def _reference(image: str, catalogue_path: Path | None) -> tuple[str, Server]:
     from rocm_images.deploying.choose import is_reference, named
     from rocm_images.servers import server_of
 
-    if catalogue_path is None and is_reference(image):
+    if listed.path is None and is_reference(image):
         return _checked(image), server_of(None)
-    found = named(_catalogue(catalogue_path), image)
+    found = named(listed.read(), image)
     _note(found)
     return found.reference, server_of(found.server)
 

@@ -1,7 +1,8 @@
 """One file with everything that a site without network needs: images, signatures, catalogue.
 
 A tar file of an OCI layout, in which images share their blobs, and bundle.json, which says which
-image has which tags. `publish --from FILE` loads it there.
+images those are and of which channel. `publish --from FILE` loads it there. Nothing in it is
+believed: which cell and tags an image has, and what it was tested on, its publisher signed.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rocm_images.catalogue import file as catalogue_file
-from rocm_images.catalogue.schema import Catalogue
-from rocm_images.distributing.verified import VerifiedImage
+from rocm_images.catalogue.signed import FILE, SIGNATURE, Signed, write_files
+from rocm_images.distributing.channel_images import ChannelImage
 from rocm_images.errors import InputError, VerificationFailed
-from rocm_images.publishing.catalogued import write_files
-from rocm_images.registry.client import Manifest
+from rocm_images.files import cannot_write
+from rocm_images.references import DIGEST
 from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.manifest import LARGEST_BLOB, Manifest
 
-SCHEMA = 1
+SCHEMA = 2
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")
-_DOCUMENTS = ("bundle.json", "catalogue.json")
+_DOCUMENTS = ("bundle.json", FILE, SIGNATURE)
+_LARGEST_DOCUMENT = 32 * 1024 * 1024
+"""Bytes of bundle.json and of the catalogue."""
 _LAYOUT = '{"imageLayoutVersion": "1.0.0"}\n'
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md
 _NAME = "org.opencontainers.image.ref.name"
@@ -37,9 +40,6 @@ _NAME = "org.opencontainers.image.ref.name"
 class BundledImage:
     """One image of a bundle. `entries` are its own entries of the layout's index."""
 
-    cell: str
-    immutable: str
-    rolling: tuple[str, ...]
     digest: str
     entries: tuple[dict[str, Any], ...]
 
@@ -54,7 +54,7 @@ class Bundle:
 
     def reference(self, tag_or_digest: str) -> str:
         """What an image in it is called."""
-        return f"the bundle's {tag_or_digest}"
+        return f"bundle{'@' if ':' in tag_or_digest else ':'}{tag_or_digest}"
 
     def manifest(self, tag_or_digest: str) -> Manifest | None:
         """A manifest or index, by digest."""
@@ -62,24 +62,27 @@ class Bundle:
 
     def blob(self, digest: str) -> bytes:
         """A small blob. Its content was compared with its digest when the bundle was unpacked."""
-        return self._blob(digest).read_bytes()
+        with self._blob(digest).open("rb") as file:
+            content = file.read(LARGEST_BLOB + 1)
+        if len(content) > LARGEST_BLOB:
+            raise InputError(f"{self.reference(digest)} is larger than it can be")
+        return content
 
     def _blob(self, digest: str) -> Path:
         # Of a text that is no digest nothing is left that could leave the folder.
         return self.folder / "blobs" / "sha256" / re.sub(r"^sha256:|[^0-9a-f]", "", digest)
 
-    def catalogue(self) -> Catalogue | None:
-        """What the bundle's own catalogue says of its images, where it has one.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        path = self.folder / "catalogue.json"
-        return catalogue_file.read(path) if path.exists() else None
+    def catalogue(self) -> Signed | None:
+        """The catalogue of the bundle's publisher, not verified, where it has one."""
+        try:
+            files = [(self.folder / name).read_bytes() for name in (FILE, SIGNATURE)]
+        except FileNotFoundError:
+            return None
+        return Signed(*files)
 
     def layout_of(self, image: BundledImage) -> Path:
         """An OCI layout of one image alone, which shares the blobs of the bundle."""
-        alone = self.folder / "alone" / image.immutable
+        alone = self.folder / "alone" / image.digest.removeprefix("sha256:")
         if not alone.exists():
             alone.mkdir(parents=True)
             (alone / "oci-layout").write_text(_LAYOUT)
@@ -91,9 +94,9 @@ class Bundle:
 def write_bundle(
     path: Path,
     channel: str,
-    images: Sequence[VerifiedImage],
+    images: Sequence[ChannelImage],
     cosign: Cosign,
-    catalogue: Catalogue | None,
+    catalogue: Signed | None,
     on_step: Callable[[str], None],
 ) -> int:
     """Write a bundle, whole or not at all; returns its size in bytes.
@@ -116,14 +119,7 @@ def write_bundle(
                 "schema": SCHEMA,
                 "channel": channel,
                 "images": [
-                    {
-                        "cell": image.cell,
-                        "immutable": image.immutable,
-                        "rolling": list(image.rolling),
-                        "digest": image.digest,
-                        "entries": list(image.entries),
-                    }
-                    for image in bundled
+                    {"digest": image.digest, "entries": list(image.entries)} for image in bundled
                 ],
             }
             (folder / "bundle.json").write_text(json.dumps(document, indent=2) + "\n")
@@ -138,13 +134,11 @@ def write_bundle(
             partial.replace(path)
             return size
     except OSError as error:
-        raise InputError(
-            f"--output: cannot write {path} ({error.strerror or error}): name a folder with space "
-            "for twice the images"
-        ) from None
+        hint = "name a folder with space for twice the images, by --output"
+        raise cannot_write(path, error, hint) from None
 
 
-def _save(folder: Path, one: VerifiedImage, cosign: Cosign) -> BundledImage:
+def _save(folder: Path, one: ChannelImage, cosign: Cosign) -> BundledImage:
     # cosign writes the index anew for each image; blobs that are there already are shared.
     for name in ("index.json", "oci-layout"):
         (folder / name).unlink(missing_ok=True)
@@ -153,7 +147,7 @@ def _save(folder: Path, one: VerifiedImage, cosign: Cosign) -> BundledImage:
     for entry in entries:
         if entry["digest"] == one.image.digest:
             entry.setdefault("annotations", {})[_NAME] = one.immutable
-    return BundledImage(one.cell, one.immutable, one.rolling, one.image.digest, tuple(entries))
+    return BundledImage(one.image.digest, tuple(entries))
 
 
 def _index(entries: Sequence[dict[str, Any]]) -> str:
@@ -218,6 +212,8 @@ def _unpack(path: Path, folder: Path) -> None:
             # Nothing else of the file is used, so nothing else is written anywhere.
             if not entry.isfile() or not (blob or entry.name in _DOCUMENTS):
                 continue
+            if not blob and entry.size > _LARGEST_DOCUMENT:
+                raise ValueError(f"{entry.name} is larger than it can be")
             source = archive.extractfile(entry)
             assert source is not None
             digest = hashlib.sha256()
@@ -238,21 +234,18 @@ def _read(folder: Path) -> Bundle:
     except FileNotFoundError:
         raise ValueError("it holds no bundle.json") from None
     if document["schema"] != SCHEMA:
-        raise ValueError(f"schema {document['schema']} is newer than this program")
-    images = tuple(
-        BundledImage(
-            cell=str(image["cell"]),
-            immutable=_tag(image["immutable"]),
-            rolling=tuple(_tag(tag) for tag in image["rolling"]),
-            digest=str(image["digest"]),
-            entries=tuple(image["entries"]),
+        raise ValueError(
+            f"schema {document['schema']}, and this program knows {SCHEMA}: use one version of it "
+            "on both sides"
         )
+    images = tuple(
+        BundledImage(_digest(image["digest"]), tuple(image["entries"]))
         for image in document["images"]
     )
     return Bundle(folder, str(document["channel"]), images)
 
 
-def _tag(text: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]{0,127}", text, re.ASCII):
-        raise ValueError(f"{text!r} is no tag")
+def _digest(text: str) -> str:
+    if not re.fullmatch(DIGEST, text):
+        raise ValueError(f"{text!r} is no digest")
     return text

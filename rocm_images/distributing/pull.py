@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
 
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
-from rocm_images.publishing.candidates import verified_evidence
 from rocm_images.references import ImageName
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
-from rocm_images.registry.published import PublishedImage, check_label, image_at
-from rocm_images.smoke.evidence import Evidence, Level
-
-_IMMUTABLE = re.compile(r".*-[0-9a-f]{12}")
+from rocm_images.registry.published import image_at
+from rocm_images.registry.verified import (
+    Verified,
+    check_immutable_tag,
+    check_not_before,
+    check_rolling_tag,
+    is_immutable,
+    verified,
+)
+from rocm_images.smoke.evidence import Level
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,23 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Verified:
-    """An image of which everything that can be known before a pull was verified."""
+class Asked:
+    """What an image must be, beside signed."""
 
-    image: PublishedImage
-    evidence: Evidence
+    evidence: Level
+    """What it was tested on at least."""
+    not_before: datetime.datetime | None = None
+    """When its publisher gave it its tag at the earliest."""
 
 
 def verify(
-    repository: Repository, cosign: Cosign, trust: Trust, reference: Reference, required: Level
+    repository: Repository, cosign: Cosign, trust: Trust, reference: Reference, asked: Asked
 ) -> Verified:
     """Verify an image by what its registry has.
 
     Raises:
         InputError: the registry has no such image.
-        VerificationFailed: its signature, evidence or digest is not what it must be.
+        VerificationFailed: its signature, evidence, tag or digest is not what it must be.
         RegistryError: the registry does not answer.
     """
     name = reference.digest or reference.tag
@@ -71,22 +79,29 @@ def verify(
     image = image_at(repository, name)
     if image is None:
         raise InputError(f"{repository.reference(name)}: the registry has no such image")
-    if reference.tag and _IMMUTABLE.fullmatch(reference.tag):
-        check_label(image, reference.tag)
-    evidence = verified_evidence(cosign, image, trust)
-    if not evidence.passed:
+    found = verified(cosign, image, trust)
+    given = None
+    if reference.tag and is_immutable(reference.tag):
+        check_immutable_tag(image, reference.tag)
+        given = found.release.of_tag(reference.tag) if found.release else None
+    elif reference.tag:
+        given = check_rolling_tag(found, reference.tag)
+    if asked.not_before:
+        check_not_before(found, given, asked.not_before)
+    if not found.evidence.passed:
         raise VerificationFailed(
             f"{image.reference}: its evidence says that it failed its smoke test: do not use it"
         )
-    if not evidence.level.reaches(required):
+    if not found.evidence.level.reaches(asked.evidence):
         raise VerificationFailed(
-            f"{image.reference}: it was tested at level {evidence.level}, and {required} is asked "
-            "for: choose an image of another channel, or ask for less with --evidence"
+            f"{image.reference}: it was tested at level {found.evidence.level}, and "
+            f"{asked.evidence} is asked for: choose an image of another channel, or ask for less "
+            "with --evidence"
         )
-    return Verified(image, evidence)
+    return found
 
 
-def pull_verified(engine: Engine, verified: Verified, reference: Reference) -> str:
+def pull_verified(engine: Engine, what: Verified, reference: Reference) -> str:
     """Pull what was verified, by its digest; returns the engine's id of it.
 
     The image also gets the tag that was asked for.
@@ -95,7 +110,7 @@ def pull_verified(engine: Engine, verified: Verified, reference: Reference) -> s
         VerificationFailed: what arrived is something else.
         RegistryError: it cannot be pulled.
     """
-    image = verified.image
+    image = what.image
     try:
         found = pull(engine, image.reference, image.labels.get(BUILD_ID, ""))
     except RegistryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,12 @@ from rocm_images.cli.options import (
     choice_options,
     load,
     matrix_option,
+    one_at_a_time,
     rehearse_option,
 )
 from rocm_images.publishing.options import (
     channel_option,
+    not_before_option,
     retries_option,
     trust_options,
     where_options,
@@ -27,10 +30,11 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from rocm_images.distributing.verified import VerifiedImage
+    from rocm_images.catalogue.signed import Signed
+    from rocm_images.distributing.channel_images import ChannelImage
     from rocm_images.plan.selection import Choice
-    from rocm_images.publishing.target import Target
     from rocm_images.registry.cosign import Trust
+    from rocm_images.registry.place import Place, Who
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -47,6 +51,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
     show_default=True,
     help="Refuse an image that was tested on less.",
 )
+@not_before_option
 def pull(
     image: str,
     key: str | None,
@@ -55,9 +60,10 @@ def pull(
     ca_bundle: Path | None,
     attempts: int,
     evidence: str,
+    not_before: datetime.datetime | None,
 ) -> None:
     """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
-    from rocm_images.distributing.pull import Reference, pull_verified, verify
+    from rocm_images.distributing.pull import Asked, Reference, pull_verified, verify
     from rocm_images.engine.connect import connect
     from rocm_images.engine.network import ca_bundle_for
     from rocm_images.registry.client import Repository, Retries
@@ -70,9 +76,12 @@ def pull(
     engine = connect()
     repository = Repository(reference.address, reference.name, trusted, Retries(attempts))
     cosign = Cosign(reference.address, engine.environment, trusted)
-    verified = verify(repository, cosign, trust, reference, Level(evidence))
-    found = verified.evidence
-    telling.step(f"verified: signed by {trust.words}; {found.level} evidence of {found.date}")
+    earliest = not_before and not_before.replace(tzinfo=datetime.timezone.utc)
+    verified = verify(repository, cosign, trust, reference, Asked(Level(evidence), earliest))
+    found, latest = verified.evidence, verified.release and verified.release.latest
+    given = f"; its tags are of {latest.isoformat()}" if latest else "; never published"
+    tested = f"{found.level} evidence of {found.date}"
+    telling.step(f"verified: signed by {trust.words}; {tested}{given}")
     pull_verified(engine, verified, reference)
     click.echo(verified.image.reference)
 
@@ -101,35 +110,31 @@ def _published_options(verb: Verb) -> Verb:
     metavar="ADDRESS",
     help="The registry to copy to.",
 )
+@one_at_a_time("publishing")
 def mirror(to: RegistryAddress, **options: Any) -> None:
-    """Copy a channel's images to another registry, with signatures and evidence."""
+    """Copy a channel's images to another registry, with signatures, evidence and the catalogue."""
+    from rocm_images.catalogue.signed import bring
     from rocm_images.distributing.arrive import Arrival, arrive
-    from rocm_images.publishing.catalogued import catalogue_in, moved_to, record
     from rocm_images.publishing.report import moves_table
-    from rocm_images.publishing.target import target_of
+    from rocm_images.registry.place import place_of
 
     source, trust, images = _published(**options)
     trusted, attempts = options["ca_bundle"], options["attempts"]
     programs = source.cosign.environment
-    target = target_of(source.repository.name, to, trusted, attempts, programs)
+    place = place_of(source.repository.name, to, trusted, attempts, programs)
+    catalogue = _verified_catalogue(source, trust)
     arrivals = [
         Arrival(
-            one.image,
-            one.immutable,
-            one.rolling,
+            one,
             lambda there, one=one: source.cosign.copy(one.image.reference, to, there),  # type: ignore[misc]
         )
         for one in images
     ]
-    done = arrive(target, trust, arrivals, telling.step)
+    done = arrive(place, trust, arrivals, telling.step)
+    if catalogue is not None:
+        bring(place.repository, catalogue, place.cosign, trust)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
     click.echo(moves_table(done.planned))
-    digests = frozenset(one.image.digest for one in images)
-    there = moved_to(
-        catalogue_in(source.repository), target.repository, digests, options["channel"]
-    )
-    if there:
-        record(target.repository, there)
 
 
 @click.command()
@@ -142,19 +147,27 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
 )
 def bundle(output: Path, **options: Any) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
-    from rocm_images.catalogue.merge import merged
     from rocm_images.distributing.bundle import write_bundle
-    from rocm_images.publishing.catalogued import catalogue_in, moved_to
 
+    source, trust, images = _published(**options)
+    catalogue = _verified_catalogue(source, trust)
     channel = options["channel"]
-    source, _, images = _published(**options)
-    catalogue = catalogue_in(source.repository)
-    if catalogue is not None:
-        digests = frozenset(one.image.digest for one in images)
-        entries = moved_to(catalogue, source.repository, digests, channel)
-        catalogue = merged(None, entries, catalogue.updated)
     size = write_bundle(output, channel, images, source.cosign, catalogue, telling.step)
     click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
+
+
+def _verified_catalogue(source: Place, trust: Trust) -> Signed | None:
+    """The catalogue of a repository as its publisher signed it, where it has one.
+
+    Raises:
+        VerificationFailed: it is not signed by those who are trusted.
+    """
+    from rocm_images.catalogue.signed import TAG, signed_in
+
+    found = signed_in(source.repository)
+    if found is not None:
+        found.verified(source.cosign, trust, source.repository.reference(TAG))
+    return found
 
 
 def _published(
@@ -169,17 +182,17 @@ def _published(
     identity: str | None,
     issuer: str | None,
     site: Site,
-) -> tuple[Target, Trust, list[VerifiedImage]]:
-    from rocm_images.distributing.verified import verified_images
+) -> tuple[Place, Trust, list[ChannelImage]]:
+    from rocm_images.distributing.channel_images import images_of_channel
     from rocm_images.plan.selection import repository_of
-    from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
+    from rocm_images.registry.place import place_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
     chosen = choice.of(matrix, cells)
-    source = target_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
-    images = verified_images(source, trust, matrix, chosen, channel, tag_suffix=site.tag_suffix)
+    source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
+    images = images_of_channel(source, trust, matrix, chosen, channel, tag_suffix=site.tag_suffix)
     return source, trust, images
 
 
@@ -191,48 +204,48 @@ def publish_bundle(
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     attempts: int,
-    key: str | None,
-    identity: str | None,
-    issuer: str | None,
+    who: Who,
     site: Site,
     output: Path,
 ) -> None:
     """Load what `bundle` wrote into a registry, and move its rolling tags there."""
+    from rocm_images.catalogue.signed import TAG, as_in, bring, write_files
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
+    from rocm_images.distributing.channel_images import channel_image
     from rocm_images.errors import InputError
     from rocm_images.plan.selection import repository_of
-    from rocm_images.publishing.catalogued import moved_to, record, write_files
     from rocm_images.publishing.report import moves_table
-    from rocm_images.publishing.target import target_of
     from rocm_images.registry.cosign import trust_of
+    from rocm_images.registry.place import place_of
     from rocm_images.registry.published import image_at
 
     matrix, cells = load(matrix_path)
-    trust = trust_of(key, identity, issuer)
+    trust = trust_of(who.key, who.identity, who.issuer)
     repository = repository_of(choice.of(matrix, cells))
-    target = target_of(repository, registry, ca_bundle, attempts, site.programs())
+    place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with opened(path) as found:
         arrivals = []
         for one in found.images:
             image = image_at(found, one.digest)
             if image is None:
-                raise InputError(f"--from: {path} lacks the image {one.immutable}: write it again")
+                raise InputError(f"--from: {path} lacks the image {one.digest}: write it again")
             layout = found.layout_of(one)
-            target.cosign.verify(str(layout), trust, local=True)
+            what = channel_image(
+                place.cosign, trust, matrix, cells, image, found.channel, layout=layout
+            )
             arrivals.append(
                 Arrival(
-                    image,
-                    one.immutable,
-                    one.rolling,
-                    lambda there, layout=layout: target.cosign.load(layout, there),  # type: ignore[misc]
+                    what,
+                    lambda there, layout=layout: place.cosign.load(layout, there),  # type: ignore[misc]
                 )
             )
-        done = arrive(target, trust, arrivals, telling.step)
-        digests = frozenset(one.digest for one in found.images)
-        there = moved_to(found.catalogue(), target.repository, digests, found.channel)
-    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {target.address}\n")
+        catalogue = found.catalogue()
+        listed = catalogue.verified(place.cosign, trust, f"{path}'s {TAG}") if catalogue else None
+        done = arrive(place, trust, arrivals, telling.step)
+    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {place.address}\n")
     click.echo(moves_table(done.planned))
-    if there:
-        page = write_files(output, record(target.repository, there))
+    if catalogue is not None and listed is not None:
+        bring(place.repository, catalogue, place.cosign, trust)
+        page = write_files(output, catalogue, as_in(place.repository, listed))
         telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BuildCache:
-    """Where one cell's steps are kept, and where else some of them may be."""
+    """Where a cell's steps are taken from, by digest, and the tag that keeps those of a build."""
 
-    own: str
-    others: Sequence[str]
+    sources: Sequence[str] = ()
+    to: str | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Options of buildx. A registry that lacks a cache or refuses a new one fails no build."""
+        taken = (f"--cache-from=type=registry,ref={ref}" for ref in self.sources)
+        if self.to is None:
+            return tuple(taken)
         # mode=max: the stages that compile are in no layer of the image. image-manifest: not every
         # registry takes an index of other things than images.
-        to = f"type=registry,ref={self.own},mode=max,image-manifest=true,ignore-error=true"
-        return (
-            *(f"--cache-from=type=registry,ref={ref}" for ref in (self.own, *self.others)),
-            f"--cache-to={to}",
-        )
+        kept = f"type=registry,ref={self.to},mode=max,image-manifest=true,ignore-error=true"
+        return (*taken, f"--cache-to={kept}")

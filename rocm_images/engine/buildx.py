@@ -14,8 +14,11 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
+from rocm_images.files import growing
+from rocm_images.masking import lines_of, masked
 
 _VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
+_CACHE = re.compile(r"#\d+ writing cache (?:image )?manifest (sha256:[0-9a-f]{64})")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
 # What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
@@ -58,6 +61,8 @@ class PlainProgress:
     step: str = ""
     failed_step: str = ""
     error: str = ""
+    cache: str = ""
+    """The digest of the cache that the build left in a registry."""
     _names: dict[str, str] = field(default_factory=dict)
     _tails: dict[str, deque[str]] = field(default_factory=dict)
     _failed: str = ""
@@ -87,6 +92,8 @@ class PlainProgress:
         elif match := _ERROR.match(line):
             self._failed, self.error = match.groups()
             self.failed_step = _shown(self._names.get(self._failed, ""))
+        elif match := _CACHE.match(line):
+            self.cache = match[1]
         elif match := _OUTPUT.match(line):
             number, text = match.groups()
             self._tails.setdefault(number, deque(maxlen=_TAIL_LINES)).append(text)
@@ -158,7 +165,8 @@ def run(
 
     Raises:
         Stopped: the run is being stopped.
-        OSError: the log cannot be written, or buildx cannot be started.
+        InputError: the log cannot be written.
+        OSError: buildx cannot be started.
     """
     words = command(buildx, request)
     telling.decided(f"buildx builds {request.dockerfile}; log: {request.log}")
@@ -174,15 +182,14 @@ def follow(
 ) -> tuple[int, PlainProgress]:
     """Run a command that prints plain BuildKit progress; see `run`."""
     progress = PlainProgress()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        file.write(f"$ {' '.join(words)}\n")
+    with growing(log) as append:
+        append(masked(f"$ {' '.join(words)}"))
         process = children.start(words, environment)
         assert process.stdout is not None
         try:
-            for line in process.stdout:
-                file.write(line)
-                if progress.feed(line.rstrip("\n")):
+            for line in lines_of(process.stdout):
+                append(line)
+                if progress.feed(line):
                     on_step(progress.step)
         except BaseException:
             # Ctrl-C, or a full disk: it leads a session of its own, and would go on alone.

@@ -63,10 +63,12 @@ def stages_of_layers(dockerfile: str) -> tuple[str, ...]:
     """For each layer that the Dockerfile adds to its base image, the stage that makes it."""
     stages: dict[str, tuple[str, int]] = {}
     name = ""
-    in_heredoc = ""
+    heredocs: list[str] = []
     for line in dockerfile.splitlines():
-        if in_heredoc:
-            in_heredoc = "" if line == in_heredoc else in_heredoc
+        if heredocs:
+            # One after the other, where an instruction has several.
+            if line == heredocs[0]:
+                heredocs.pop(0)
             continue
         if match := re.match(r"FROM (\S+) AS (\S+)", line):
             parent, name = match.groups()
@@ -74,8 +76,7 @@ def stages_of_layers(dockerfile: str) -> tuple[str, ...]:
         elif re.match(r"(RUN|COPY|ADD)\b", line) and name:
             parent, count = stages[name]
             stages[name] = (parent, count + 1)
-        if match := re.search(r"<<'?(\w+)'?", line):
-            in_heredoc = match[1]
+        heredocs = re.findall(r"<<'?([\w.]+)'?", line)
     chain: list[str] = []
     while name in stages:
         parent, count = stages[name]

@@ -13,6 +13,7 @@ from rocm_images.lock.changes import Change, Wanted, changes, chosen, renewed, u
 from rocm_images.lock.file import Lock
 from rocm_images.lock.report import write_report
 from rocm_images.lock.upstream import Resolution, Upstream, resolve
+from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
 
 
@@ -66,7 +67,7 @@ def run_lock(
 def _unresolved(before: Lock, resolution: Resolution) -> list[str]:
     entries = before.entries
     return [
-        f"{one.key}: not resolved ({reason}): "
+        f"{one.key}: not resolved ({masked(reason)}): "
         + (f"its entry stays {entries[one.key]}" if one.key in entries else "it has no entry yet")
         for one, reason in resolution.unresolved.items()
     ]

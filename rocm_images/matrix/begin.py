@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from rocm_images.errors import InputError
+from rocm_images.files import write_whole
 from rocm_images.matrix.json_schema import DOCUMENTS, schema_text
 from rocm_images.places import PARTS
 
@@ -27,17 +29,13 @@ def begin(folder: Path, command: str) -> list[Path]:
         folder / "matrix.yaml": _COMMENT.sub(lambda one: _moved(one[0], command), ours),
         folder / "matrix.schema.json": schema_text(),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-    except FileExistsError as error:
-        raise InputError(
-            f"{error.filename} is there already: name another folder, or remove it to begin anew"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot write it ({error.strerror})") from None
+    for path in files:
+        if os.path.lexists(path):
+            raise InputError(
+                f"{path} is there already: name another folder, or remove it to begin anew"
+            )
+    for path, text in files.items():
+        write_whole(path, text)
     return list(files)
 
 

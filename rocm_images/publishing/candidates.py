@@ -13,11 +13,11 @@ from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Channel
 from rocm_images.plan.cells import Cell
 from rocm_images.publishing.gate import check_stand_in, refusal
-from rocm_images.publishing.statements import EVIDENCE, evidence_among
 from rocm_images.references import tag_of
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
-from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.registry.published import PublishedImage, image_at
+from rocm_images.registry.verified import check_built_as, verified
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import tests_digest
 
@@ -28,15 +28,25 @@ AT_ONCE = 4
 class Candidate:
     """One image that may be published."""
 
-    cell: Cell
+    target: Target
+    """With the image that the engine has, where it has it."""
     immutable: str
     """Its immutable tag."""
     rolling: tuple[str, ...]
     """The rolling tags that the channel moves to it."""
     evidence: Evidence
-    on_engine: EngineImage | None
     published: PublishedImage | None
     """The image as the registry has it, where it has it already."""
+
+    @property
+    def cell(self) -> Cell:
+        """Its cell."""
+        return self.target.cell
+
+    @property
+    def on_engine(self) -> EngineImage | None:
+        """The image as the engine has it; None where only the registry has it, verified."""
+        return self.target.found
 
     @property
     def to_push(self) -> bool:
@@ -84,7 +94,7 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
         if given.found is not None:
             evidence = _of_engine(rules, given, given.found, published)
         elif published is not None:
-            evidence = _of_registry(rules, given, published, immutable)
+            evidence = _of_registry(rules, given, published)
         else:
             return (
                 f"{given.cell.name}: neither the engine nor {rules.repository} has it: run "
@@ -93,29 +103,22 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
     except (PublishRefused, VerificationFailed) as error:
         return str(error)
     rolling = [tag_of(name) + rules.channel.suffix for name in given.rolling]
-    return Candidate(given.cell, immutable, tuple(rolling), evidence, given.found, published)
+    return Candidate(given, immutable, tuple(rolling), evidence, published)
 
 
 def _of_engine(
     rules: Rules, given: Target, found: EngineImage, published: PublishedImage | None
 ) -> Evidence:
     """The evidence of an image that the engine has."""
-    if published is not None and found.image_id not in published.ids:
+    if published is not None and not published.is_exactly(found.image_id):
         raise PublishRefused(
             f"{given.cell.name}: {published.reference} already has the tag "
-            f"{given.immutable_tag}, with another digest than the engine's "
-            f"{found.image_id}: an immutable tag is never overwritten. Remove the engine's image "
-            "and take the published one (--pull-existing)"
+            f"{given.immutable_tag}, and is not the engine's {found.image_id}: an immutable tag is "
+            "never overwritten. If the one there is yours, remove the engine's image and take "
+            "that one (--pull-existing); else somebody put it there, who must not push"
         )
     evidence = Evidence.read(rules.evidence_folder, found.image_id)
-    reason = refusal(
-        given.cell,
-        found.image_id,
-        evidence,
-        rules.channel_name,
-        rules.channel,
-        tests=tests_digest(),
-    )
+    reason = _refusal(rules, given.cell, found.image_id, evidence)
     if reason:
         raise PublishRefused(reason)
     assert evidence is not None
@@ -123,31 +126,23 @@ def _of_engine(
     return evidence
 
 
-def _of_registry(
-    rules: Rules, given: Target, published: PublishedImage, immutable: str
-) -> Evidence:
+def _of_registry(rules: Rules, given: Target, published: PublishedImage) -> Evidence:
     """The evidence of an image that only the registry has, once its signature is verified."""
     if rules.trust is None:
         raise PublishRefused(
             f"{given.cell.name}: only the registry has it: say whose evidence counts, with "
             "--identity and --issuer"
         )
-    check_label(published, immutable)
-    evidence = verified_evidence(rules.cosign, published, rules.trust)
-    reason = refusal(given.cell, published.digest, evidence, rules.channel_name, rules.channel)
+    assert given.inputs is not None
+    evidence = verified(rules.cosign, published, rules.trust).evidence
+    check_built_as(published, given.cell.name, given.inputs.build_id)
+    reason = _refusal(rules, given.cell, published.digest, evidence)
     if reason:
         raise PublishRefused(reason)
     check_stand_in(given.cell.name, published.labels, rules.repository.address, evidence)
     return evidence
 
 
-def verified_evidence(cosign: Cosign, published: PublishedImage, trust: Trust) -> Evidence:
-    """The evidence that is attached to a published image, after its signature was verified.
-
-    Raises:
-        VerificationFailed: no signature or evidence that is trusted, or about another image.
-        RegistryError: the registry does not answer.
-    """
-    cosign.verify(published.reference, trust)
-    statements = cosign.statements(published.reference, EVIDENCE, trust)
-    return evidence_among(statements, published.reference, published.ids)
+def _refusal(rules: Rules, cell: Cell, image_id: str, evidence: Evidence | None) -> str | None:
+    channel = rules.channel
+    return refusal(cell, image_id, evidence, rules.channel_name, channel, tests=tests_digest())

@@ -42,39 +42,54 @@ output_option = click.option(
 )
 
 
+SIGNING_KEY, PUBLIC_KEY = "ROCM_IMAGES_SIGNING_KEY", "ROCM_IMAGES_PUBLIC_KEY"
+_keyless_option = click.option(
+    "--keyless", is_flag=True, help="Sign as the identity of this CI job, without a key."
+)
+
+
 def signing_options(verb: Verb) -> Verb:
     """Adds who signs, and whose signatures count."""
-    for option in (
-        issuer_option,
-        identity_option,
-        click.option(
-            "--keyless", is_flag=True, help="Sign as the identity of this CI job, without a key."
-        ),
-        click.option(
-            "--key",
-            metavar="FILE",
-            envvar="ROCM_IMAGES_SIGNING_KEY",
-            help="Sign with this private key (a file that cosign made, or a KMS address).",
-        ),
-    ):
+    key_option = click.option(
+        "--key",
+        metavar="FILE",
+        envvar=SIGNING_KEY,
+        help="Sign with this private key (a file that cosign made, or a KMS address).",
+    )
+    for option in (issuer_option, identity_option, _keyless_option, key_option):
         verb = option(verb)
     return verb
 
 
 def trust_options(verb: Verb) -> Verb:
     """Adds whose signatures count."""
-    for option in (
-        issuer_option,
-        identity_option,
-        click.option(
-            "--key",
-            metavar="FILE",
-            envvar="ROCM_IMAGES_PUBLIC_KEY",
-            help="Trust signatures of this public key.",
-        ),
-    ):
+    key_option = click.option(
+        "--key", metavar="FILE", envvar=PUBLIC_KEY, help="Trust signatures of this public key."
+    )
+    for option in (issuer_option, identity_option, key_option):
         verb = option(verb)
     return verb
+
+
+def trust_or_signing_options(verb: Verb) -> Verb:
+    """Adds whose signatures count, and who signs where the private key was named."""
+    key_option = click.option(
+        "--key",
+        metavar="FILE",
+        envvar=[SIGNING_KEY, PUBLIC_KEY],
+        help="Trust signatures of this public key; a private one also signs.",
+    )
+    for option in (issuer_option, identity_option, _keyless_option, key_option):
+        verb = option(verb)
+    return verb
+
+
+not_before_option = click.option(
+    "--not-before",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="DATE",
+    help="Refuse an image that got its tag before this date (UTC): it may have been moved back.",
+)
 
 
 def where_options(verb: Verb) -> Verb:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
@@ -18,14 +19,24 @@ class _PushFailed(Exception):
     pass
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What the engine says that it sent."""
+
+    digest: str
+    """Of the manifest, as the engine made it; empty where an engine does not say."""
+    layers: int
+    """Those that had to be sent."""
+
+
 def push(
     engine: Engine,
     image_id: str,
     repository: Repository,
     tag: str,
     on_step: Callable[[str], None],
-) -> int:
-    """Push an image by a tag; layers that the registry has are not sent. Returns the layers sent.
+) -> Pushed:
+    """Push an image by a tag; layers that the registry has are not sent.
 
     Raises:
         RegistryError: the registry failed again and again, or lets nobody in.
@@ -48,17 +59,18 @@ def push(
         client.close()
 
 
-def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], None]) -> int:
+def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], None]) -> Pushed:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     layers: dict[str, str] = {}
-    failure = ""
+    failure = digest = ""
     try:
         events = client.api.push(name, tag, stream=True, decode=True)  # type: ignore[attr-defined]
         for event in events:
             # Read to its end even so: the connection is closed only then.
             failure = failure or str(event.get("error") or "")
+            digest = (event.get("aux") or {}).get("Digest") or digest
             status, layer = event.get("status", ""), event.get("id")
             if layer and status in ("Preparing", "Waiting", *_ENDED):
                 if status == "Pushed" and layers.get(layer) != status:
@@ -69,7 +81,7 @@ def _push_once(client: object, name: str, tag: str, on_step: Callable[[str], Non
         raise _PushFailed(str(error)) from None
     if failure:
         raise _PushFailed(failure)
-    return sum(status == "Pushed" for status in layers.values())
+    return Pushed(digest, sum(status == "Pushed" for status in layers.values()))
 
 
 def _passes(error: BaseException) -> bool:

@@ -2,70 +2,107 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rocm_images.engine.images import BUILD_ID, CELL
-from rocm_images.errors import InputError, PublishRefused
+from rocm_images.engine.images import CELL
+from rocm_images.errors import InputError, PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
-from rocm_images.publishing.candidates import verified_evidence
 from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.publishing.rolling_tags import Move, moves
-from rocm_images.publishing.target import Target
-from rocm_images.recipe.build_id import SHORT
 from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Trust
-from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.place import Place
+from rocm_images.registry.published import image_at
+from rocm_images.registry.statements import RELEASE, Release
+from rocm_images.registry.verified import check_immutable_tag, verified
 
 
-def roll_back(
-    target: Target,
+@dataclass(frozen=True)
+class Back:
+    """One image that gets its rolling tags back."""
+
+    reference: str
+    """By digest."""
+    release: Release
+    tags: tuple[str, ...]
+
+
+def images_to_go_back_to(
+    place: Place,
     trust: Trust,
     matrix: Matrix,
     cells: Sequence[Cell],
     channel: str,
     immutable_tags: Sequence[str],
-) -> list[Move]:
-    """The moves that bring the channel's rolling tags back to these images; nothing is moved yet.
+) -> tuple[list[Back], list[Move]]:
+    """The images, verified, and the moves that bring their rolling tags back; nothing is moved yet.
+
+    Their tests may be older than these: that their publisher released them is what counts.
 
     Raises:
         InputError: the registry has no such tag, or two tags are of one cell.
         PublishRefused: the evidence of an image is not what the channel asks for.
-        VerificationFailed: an image does not verify.
+        VerificationFailed: an image does not verify, or was never published to the channel.
         RegistryError: the registry does not answer.
     """
     wanted = channel_named(matrix, channel)
+    found: list[Back] = []
     manifests: dict[str, Manifest] = {}
     for tag in immutable_tags:
-        image = image_at(target.repository, tag)
+        image = image_at(place.repository, tag)
         if image is None:
             raise InputError(
-                f"{target.repository} has no tag {tag!r}: name an immutable tag, which ends in 12 "
+                f"{place.repository} has no tag {tag!r}: name an immutable tag, which ends in 12 "
                 "hex digits"
             )
-        check_label(image, tag)
-        evidence = verified_evidence(target.cosign, image, trust)
+        known = verified(place.cosign, image, trust)
+        check_immutable_tag(image, tag)
+        if known.release is None or channel not in known.release.channels:
+            raise VerificationFailed(
+                f"{image.reference} was never published to the channel {channel}: publish it"
+            )
         cell = cell_named(cells, image.labels.get(CELL, ""))
-        reason = refusal(cell, image.digest, evidence, channel, wanted)
+        reason = refusal(cell, image.digest, known.evidence, channel, wanted)
         if reason:
             raise PublishRefused(reason)
-        for rolling in rolling_tags_of(image, cell, tag):
-            if rolling + wanted.suffix in manifests:
+        tags = tags_to_move(known.release.channels[channel].tags, cell, wanted.suffix)
+        for rolling in tags:
+            if rolling in manifests:
                 raise InputError(f"two of the tags that --to names would move {rolling}: name one")
-            manifests[rolling + wanted.suffix] = image.top
-    return moves(target.repository, manifests)
+            manifests[rolling] = image.top
+        found.append(Back(image.reference, known.release, tags))
+    return found, moves(place.repository, manifests)
 
 
-def rolling_tags_of(image: PublishedImage, cell: Cell, immutable_tag: str) -> list[str]:
-    """The rolling tags that belong to an image, by its immutable tag and its cell.
+def release_anew(
+    cosign: Cosign, signer: Signer, channel: str, back: Sequence[Back], planned: Sequence[Move]
+) -> None:
+    """Sign that the images get their tags now: a date that nobody without the key can give them.
 
-    The tag of a release that the matrix no longer builds has only its own rolling tag: the others
-    belong to the release that is built now.
+    Raises:
+        RegistryError: a statement cannot be stored.
     """
-    own = immutable_tag.removesuffix(f"-{image.labels[BUILD_ID][:SHORT]}")
-    # In a rehearsal every tag has the same end.
-    suffix = own.removeprefix(cell.tags[0]) if own.startswith(cell.tags[0]) else None
-    if suffix is None:
-        return [own]
-    return [tag + suffix for tag in cell.tags]
+    moving = {move.tag for move in planned if move.is_needed}
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    for one in back:
+        if not moving.isdisjoint(one.tags):
+            release = one.release.with_channel(channel, one.tags, now)
+            cosign.attest(one.reference, RELEASE, release.document, signer)
+
+
+def tags_to_move(given: Sequence[str], cell: Cell, suffix: str) -> tuple[str, ...]:
+    """Those of the tags that its publisher gave an image that are still the cell's.
+
+    An image of a release that the matrix no longer builds keeps only its own, most specific one:
+    the others belong to the release that is built now.
+    """
+    own, *others = given
+    if not own.startswith(cell.tags[0]):
+        return (own,)
+    middle = own.removeprefix(cell.tags[0]).removesuffix(suffix)
+    known = {tag + middle + suffix for tag in cell.tags}
+    return (own, *(tag for tag in others if tag in known))

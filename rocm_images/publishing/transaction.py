@@ -6,22 +6,28 @@ on where it stopped, because each step first looks at what the registry already 
 
 from __future__ import annotations
 
+import datetime
 import enum
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
-from rocm_images.publishing.push import push
+from rocm_images.publishing.provenance import provenance_of
+from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
-from rocm_images.publishing.statements import EVIDENCE, PROVENANCE, provenance_of
-from rocm_images.registry.cosign import Signer, Trust
-from rocm_images.registry.published import PublishedImage, check_label, image_at
+from rocm_images.registry.cosign import Signer
+from rocm_images.registry.published import PublishedImage, image_at
+from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE, Release, release_among
+from rocm_images.registry.verified import check_built_as
 
 
 class Phase(str, enum.Enum):
@@ -97,30 +103,40 @@ class Transaction:
             VerificationFailed: the registry has something else than what was pushed.
         """
         self.on_phase(Phase.PUSH)
-        sent = {one.cell.name: self._push(one) for one in found}
+        sent = [self._push(one) for one in found]
         self.on_phase(Phase.READ_BACK)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            images = list(pool.map(self._read_back, found))
-        self.on_phase(Phase.SIGN)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            signed = list(pool.map(self._sign, found, images))
-        done = [
-            Done(one, image, sent[one.cell.name], added)
-            for one, image, added in zip(found, images, signed, strict=True)
-        ]
+            images = list(pool.map(self._read_back, found, sent))
         planned: list[Move] = []
+        if move_tags:
+            wanted = {
+                tag: image.top
+                for one, image in zip(found, images, strict=True)
+                for tag in one.rolling
+            }
+            planned = moves(self.rules.repository, wanted)
+        moving = {move.tag for move in planned if move.is_needed}
+        self.on_phase(Phase.SIGN)
+
+        def sign(one: Candidate, image: PublishedImage) -> bool:
+            return self._sign(one, image, moving=moving if move_tags else None)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            signed = list(pool.map(sign, found, images))
         moved: list[Move] = []
         if move_tags:
             self.on_phase(Phase.MOVE_TAGS)
-            wanted = {tag: one.image.top for one in done for tag in one.candidate.rolling}
-            planned = moves(self.rules.repository, wanted)
             moved = move_all(self.rules.repository, planned)
-        for one in done:
-            self.progress.done(one.candidate.cell.name, "published" if move_tags else "pushed")
+        for one in found:
+            self.progress.done(one.cell.name, "published" if move_tags else "pushed")
+        done = [
+            Done(one, image, pushed.layers if pushed else None, added)
+            for one, image, pushed, added in zip(found, images, sent, signed, strict=True)
+        ]
         return Publication(tuple(done), tuple(planned), tuple(moved))
 
-    def _push(self, one: Candidate) -> int | None:
-        """The number of layers sent; None where nothing had to be pushed.
+    def _push(self, one: Candidate) -> Pushed | None:
+        """What was sent; None where nothing had to be pushed.
 
         One image after the other, so that a layer of several is sent once.
         """
@@ -134,8 +150,11 @@ class Transaction:
 
         return push(self.engine, one.on_engine.image_id, self.rules.repository, one.immutable, step)
 
-    def _read_back(self, one: Candidate) -> PublishedImage:
-        """The image as the registry has it now, compared with what was tested."""
+    def _read_back(self, one: Candidate, pushed: Pushed | None) -> PublishedImage:
+        """The image as the registry has it now: exactly what was pushed, or what was checked.
+
+        From here on everything is about its digest, whatever becomes of the tag.
+        """
         self.progress.step(one.cell.name, "read back")
         image = image_at(self.rules.repository, one.immutable)
         if image is None:
@@ -143,52 +162,87 @@ class Transaction:
                 f"{self.rules.repository.reference(one.immutable)} is not there right after it was "
                 "pushed: look at the registry, then publish again"
             )
-        if one.evidence.image_id not in image.ids:
+        checked = one.published.digest if one.published else pushed.digest if pushed else ""
+        same = image.digest == checked if checked else True
+        if one.on_engine is not None:
+            same = same and image.is_exactly(one.on_engine.image_id)
+        if not same:
             raise VerificationFailed(
                 f"{image.reference} is not what was tested, {one.evidence.image_id}: the registry "
                 "or somebody on the way to it changed it; nothing was signed and no tag moved"
             )
-        check_label(image, one.immutable)
+        assert one.target.inputs is not None
+        check_built_as(image, one.cell.name, one.target.inputs.build_id)
         return image
 
-    def _sign(self, one: Candidate, image: PublishedImage) -> bool:
-        """Adds the signature and the statements that are missing; returns whether any was."""
+    def _sign(self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None) -> bool:
+        """Adds the signature and the statements that are missing; returns whether any was.
+
+        `moving` are the rolling tags that will move; None: the image is not published yet.
+        """
         self.progress.step(one.cell.name, "sign")
-        cosign, trust = self.rules.cosign, self.rules.trust
+        cosign = self.rules.cosign
         added = False
-        if trust is None or not self._is_signed(image, trust):
+        if not self._is_signed(image):
             cosign.sign(image.reference, self.signer)
             added = True
-        document = one.evidence.document
-        for kind, predicate in (
-            (EVIDENCE, document),
-            (PROVENANCE, provenance_of(image.labels)),
-        ):
-            if trust is None or predicate not in self._statements(image, kind, trust):
-                cosign.attest(image.reference, kind, predicate, self.signer)
-                added = True
+        for kind, predicate in self._statements(one, image, moving):
+            cosign.attest(image.reference, kind, predicate, self.signer)
+            added = True
         return added
 
-    def _is_signed(self, image: PublishedImage, trust: Trust) -> bool:
+    def _statements(
+        self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The statements that the image lacks."""
+        evidence = one.evidence.document
+        if evidence not in self._stated(image, EVIDENCE):
+            yield EVIDENCE, evidence
+        # Where only the registry has the image, whoever pushed it knows how it was built.
+        if one.on_engine is not None and not self._stated(image, PROVENANCE):
+            yield PROVENANCE, provenance_of(one.target, os.environ)
+        if moving is None:
+            return
+        known = release_among(self._stated(image, RELEASE))
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        release = released_again(known, one, image, self.rules.channel_name, moving, now)
+        if release != known:
+            yield RELEASE, release.document
+
+    def _is_signed(self, image: PublishedImage) -> bool:
+        if self.rules.trust is None:
+            return False
         try:
-            self.rules.cosign.verify(image.reference, trust)
+            self.rules.cosign.verify(image.reference, self.rules.trust)
         except VerificationFailed:
             return False
         return True
 
-    def _statements(self, image: PublishedImage, kind: str, trust: Trust) -> list[object]:
+    def _stated(self, image: PublishedImage, kind: str) -> list[Any]:
+        if self.rules.trust is None:
+            return []
         try:
-            return list(self.rules.cosign.statements(image.reference, kind, trust))
+            return list(self.rules.cosign.statements(image.reference, kind, self.rules.trust))
         except VerificationFailed:
             return []
 
 
-def own_trust(rules: Rules, signer: Signer, folder: Path) -> Rules:
-    """The same rules, in which the signer's own key is trusted where nobody else was named.
-
-    Raises:
-        InputError: the key cannot be used.
-    """
-    if rules.trust is not None or signer.key is None:
-        return rules
-    return replace(rules, trust=rules.cosign.public_key(signer, folder))
+def released_again(
+    known: Release | None,
+    one: Candidate,
+    image: PublishedImage,
+    channel: str,
+    moving: AbstractSet[str],
+    now: datetime.datetime,
+) -> Release:
+    """What the publisher says of an image now; the same as before where none of its tags moves."""
+    release = known or Release(
+        cell=one.cell.name,
+        build_id=image.labels[BUILD_ID],
+        immutable=one.immutable,
+        channels={},
+    )
+    before = release.channels.get(channel)
+    if before and set(before.tags) == set(one.rolling) and moving.isdisjoint(one.rolling):
+        return release
+    return release.with_channel(channel, one.rolling, now)

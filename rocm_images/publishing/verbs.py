@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     context_option,
     load,
     matrix_option,
+    one_at_a_time,
     rehearse_option,
     server_option,
 )
@@ -27,13 +28,14 @@ from rocm_images.publishing.options import (
     channel_option,
     output_option,
     signing_options,
-    trust_options,
+    trust_or_signing_options,
     where_options,
 )
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
+    from rocm_images.registry.place import Who
 
 EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -49,15 +51,13 @@ class Request:
     ca_bundle: Path | None
     attempts: int
     channel: str
-    key: str | None
-    keyless: bool
-    identity: str | None
-    issuer: str | None
+    who: Who
     contexts: tuple[str, ...]
     build_args: tuple[str, ...]
     dry_run: bool
     site: Site
     output: Path = STATE
+    new_catalogue: bool = False
 
 
 def _request_options(verb: Verb) -> Verb:
@@ -85,46 +85,59 @@ def _request_options(verb: Verb) -> Verb:
     type=click.Path(path_type=Path),
     help="Publish what `bundle` wrote, with its signatures; --key is then the public key.",
 )
+@click.option(
+    "--new-catalogue",
+    is_flag=True,
+    help="Begin the catalogue anew, in place of one in the registry that does not verify.",
+)
 @output_option
+@one_at_a_time("publishing")
 def publish(bundle: Path | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
-        trust = ("key", "identity", "issuer")
         where = ("matrix_path", "choice", "registry", "ca_bundle", "attempts")
-        asked = (*where, *trust, "site", "output")
-        publish_bundle(bundle, **{name: options[name] for name in asked})
+        asked = {name: options[name] for name in (*where, "site", "output")}
+        publish_bundle(bundle, who=_who(options), **asked)
         return
-    _run(Request(**options), move_tags=True)
+    _run(Request(who=_who(options), **options), move_tags=True)
 
 
 @click.command()
 @_request_options
+@one_at_a_time("publishing")
 def push(**options: Any) -> None:
     """Put tested images and their evidence into the registry, for a later `publish` elsewhere.
 
     As `publish`, but no rolling tag moves: several machines push, and one publishes.
     """
-    _run(Request(**options), move_tags=False)
+    _run(Request(who=_who(options), **options), move_tags=False)
+
+
+def _who(options: dict[str, Any]) -> Who:
+    """Whoever the options name, which are taken out of them."""
+    from rocm_images.registry.place import Who
+
+    return Who(*(options.pop(name) for name in ("key", "keyless", "identity", "issuer")))
 
 
 def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.build.progress import PlainLines
     from rocm_images.build.targets import targets_of, with_found
+    from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
-    from rocm_images.publishing.catalogued import entries_of, record, write_files
+    from rocm_images.publishing.catalogued import Keeper, entries_of
     from rocm_images.publishing.gate import channel_named
-    from rocm_images.publishing.target import identity_trust, signer_of, target_of
-    from rocm_images.publishing.transaction import Transaction, own_trust
+    from rocm_images.publishing.transaction import Transaction
+    from rocm_images.registry.place import place_of
 
     matrix, cells = load(request.matrix_path)
     chosen = request.choice.of(matrix, cells)
     channel = channel_named(matrix, request.channel)
-    signer = signer_of(request.key, keyless=request.keyless)
-    trust = identity_trust(request.identity, request.issuer)
+    signer = request.who.must_sign()
     engine = request.site.found_engine()
     targets = targets_of(
         request.site,
@@ -137,29 +150,36 @@ def _run(request: Request, *, move_tags: bool) -> None:
     if engine:
         targets = with_found(engine, targets)
     environment = engine.environment if engine else request.site.programs()
-    target = target_of(
+    place = place_of(
         repository_of(chosen), request.registry, request.ca_bundle, request.attempts, environment
     )
     with tempfile.TemporaryDirectory() as folder:
-        rules = own_trust(
-            Rules(target.repository, request.channel, channel, EVIDENCE, target.cosign, trust),
-            signer,
-            Path(folder),
-        )
+        # Who only pushes need not read what others signed.
+        knows = move_tags or request.who.key or request.who.identity
+        trust = request.who.trust(place.cosign, Path(folder)) if knows else None
+        rules = Rules(place.repository, request.channel, channel, EVIDENCE, place.cosign, trust)
         transaction = Transaction(rules, engine, signer, PlainLines())
         found = transaction.check(targets)
+        keeper = None
+        if move_tags:
+            assert trust is not None
+            keeper = Keeper(
+                place.repository, place.cosign, trust, signer, anew=request.new_catalogue
+            )
+            # One that does not verify is said before anything is published.
+            keeper.check()
         if request.dry_run:
             planned = transaction.plan(found) if move_tags else []
             click.echo(report.dry_run(found, planned))
             return
         publication = transaction.run(found, move_tags=move_tags)
-    click.echo(report.publication_table(publication))
-    if not move_tags:
-        return
-    click.echo(f"\n{report.moves_table(publication.planned)}")
-    entries = entries_of(target.repository, request.channel, publication.cells)
-    page = write_files(request.output, record(target.repository, entries))
-    telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
+        click.echo(report.publication_table(publication))
+        if keeper is None:
+            return
+        click.echo(f"\n{report.moves_table(publication.planned)}")
+        entries = entries_of(place.repository, request.channel, publication.cells)
+        page = write_files(request.output, keeper.record(entries))
+        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 @click.command()
@@ -167,7 +187,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
 @server_option
 @where_options
 @channel_option
-@trust_options
+@trust_or_signing_options
 @click.option(
     "--to",
     "immutable_tags",
@@ -179,6 +199,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
 @rehearse_option
 @output_option
+@one_at_a_time("publishing")
 def rollback(
     matrix_path: Path,
     servers: tuple[str, ...],
@@ -187,6 +208,7 @@ def rollback(
     attempts: int,
     channel: str,
     key: str | None,
+    keyless: bool,
     identity: str | None,
     issuer: str | None,
     immutable_tags: tuple[str, ...],
@@ -194,26 +216,43 @@ def rollback(
     site: Site,
     output: Path,
 ) -> None:
-    """Move the rolling tags of images back to earlier ones, once those are verified."""
+    """Move the rolling tags of images back to earlier ones, once those are verified.
+
+    With the private key, the catalogue goes back as well, and the date of the move is signed; with
+    the public one, as at a mirror, only the tags move.
+    """
+    from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import Choice, repository_of
     from rocm_images.publishing import report
-    from rocm_images.publishing.catalogued import put_back, write_files
-    from rocm_images.publishing.rollback import roll_back
+    from rocm_images.publishing.catalogued import Keeper
+    from rocm_images.publishing.rollback import images_to_go_back_to, release_anew
     from rocm_images.publishing.rolling_tags import move_all
-    from rocm_images.publishing.target import target_of
-    from rocm_images.registry.cosign import trust_of
+    from rocm_images.registry.place import Who, place_of
 
     matrix, cells = load(matrix_path)
-    trust = trust_of(key, identity, issuer)
+    who = Who(key, keyless, identity, issuer)
+    signer = who.signer
     repository = repository_of(Choice(servers).of(matrix, cells))
-    target = target_of(repository, registry, ca_bundle, attempts, site.programs())
-    planned = roll_back(target, trust, matrix, cells, channel, immutable_tags)
-    if dry_run:
+    place = place_of(repository, registry, ca_bundle, attempts, site.programs())
+    with tempfile.TemporaryDirectory() as folder:
+        trust = who.trust(place.cosign, Path(folder))
+        back, planned = images_to_go_back_to(place, trust, matrix, cells, channel, immutable_tags)
+        if dry_run:
+            click.echo(report.moves_table(planned))
+            return
+        if signer is None:
+            move_all(place.repository, planned)
+            click.echo(report.moves_table(planned))
+            telling.step(
+                "note: the catalogue stays as it is: only the holder of the private key can sign it"
+            )
+            return
+        keeper = Keeper(place.repository, place.cosign, trust, signer)
+        keeper.check()
+        release_anew(place.cosign, signer, channel, back, planned)
+        move_all(place.repository, planned)
         click.echo(report.moves_table(planned))
-        return
-    move_all(target.repository, planned)
-    click.echo(report.moves_table(planned))
-    catalogue = put_back(target.repository, immutable_tags, channel)
-    if catalogue:
-        page = write_files(output, catalogue)
-        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
+        catalogue = keeper.put_back(immutable_tags, channel)
+        if catalogue:
+            page = write_files(output, catalogue)
+            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

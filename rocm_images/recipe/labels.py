@@ -10,6 +10,8 @@ STAND_IN = PREFIX + "stand-in"
 # Whose HIP runtime a rehearsal's base has: a package of AMD's, or IMITATION for our own.
 HIP_RUNTIME = PREFIX + "hip-runtime"
 IMITATION = "imitation"
+# The most specific of an image's rolling tags: server version, ROCm release, GPUs.
+VERSION = "org.opencontainers.image.version"
 
 
 def labels_of(cell: Cell) -> dict[str, str]:
@@ -26,7 +28,7 @@ def labels_of(cell: Cell) -> dict[str, str]:
         "org.opencontainers.image.source": image.source,
         "org.opencontainers.image.documentation": f"{image.source}#readme",
         "org.opencontainers.image.licenses": image.licenses,
-        "org.opencontainers.image.version": cell.tags[0],
+        VERSION: cell.tags[0],
         "org.opencontainers.image.base.name": cell.base_image,
         PREFIX + "cell": cell.name,
         PREFIX + "arch": cell.arch,

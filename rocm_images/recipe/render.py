@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images import markdown
-from rocm_images.errors import InputError
-from rocm_images.files import write_whole
+from rocm_images.files import cannot_write, write_whole
 from rocm_images.matrix.schema import Advisory, Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe import templates
@@ -169,14 +168,12 @@ def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
                 write_whole(path, text, lasting=False, hint=hint)
                 changed.append(path)
         for path in stale:
-            path.unlink()
+            path.unlink(missing_ok=True)
             changed.append(path)
             if not any(path.parent.iterdir()):
                 path.parent.rmdir()
     except OSError as error:
-        raise InputError(
-            f"{error.filename}: cannot replace it ({error.strerror}): {hint}"
-        ) from None
+        raise cannot_write(Path(error.filename), error, hint) from None
     return changed
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.errors import InputError
+from rocm_images.files import cannot_write
 from rocm_images.places import PROJECT, ROOTFS
 from rocm_images.recipe.build_id import files_of
 
@@ -47,7 +48,7 @@ def rootfs() -> Path:
     except shutil.Error as error:
         raise InputError(f"{OWN}: cannot copy it: {error.args[0][0][2]}") from None
     except OSError as error:
-        raise InputError(f"{error.filename}: cannot write it ({error.strerror})") from None
+        raise cannot_write(Path(error.filename or folder), error) from None
     return folder
 
 

@@ -25,6 +25,7 @@ from rocm_images.registry.credentials import only_for
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
 _NO_MATCHING_SIGNATURE = 12
+_KEY_BYTES = 1 << 16
 _NO_TRANSPARENCY_LOG = "--tlog-upload=false"
 _IGNORE_TRANSPARENCY_LOG = "--insecure-ignore-tlog=true"
 
@@ -75,30 +76,31 @@ def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust
             "say whose signatures to trust: --key with the publisher's public key, or --identity "
             "and --issuer of the CI that signs"
         )
-    if key:
-        check_key(key)
+    if key and "://" not in key and is_private(key):
+        raise InputError(f"--key: {key} is a private key: name the public one, cosign.pub")
     return Trust(key, identity, issuer)
 
 
-def check_key(key: str) -> None:
-    """Refuse a key's file that cannot be read, before anything is done.
+def is_private(key: str) -> bool:
+    """Whether a key can sign: a private one's file, or what a KMS keeps.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: its file cannot be read.
     """
     if "://" in key:
-        return
+        return True
     try:
-        Path(key).read_bytes()
+        with Path(key).open("rb") as file:
+            return b"PRIVATE KEY-----" in file.read(_KEY_BYTES)
     except OSError as error:
         raise InputError(f"--key: cannot read {key} ({error.strerror})") from None
 
 
 @dataclass(frozen=True)
 class Cosign:
-    """cosign, as it reaches one registry."""
+    """cosign, as it reaches one registry; None: it verifies files alone."""
 
-    registry: RegistryAddress
+    registry: RegistryAddress | None
     environment: Mapping[str, str]
     ca_bundle: Path | None = None
     children: Children = field(default_factory=Children)
@@ -153,15 +155,14 @@ class Cosign:
             raise InputError(_key_problem(errors) or f"cosign public-key: {_last(errors)}")
         return Trust(key=str(path))
 
-    def verify(self, image: str, trust: Trust, *, local: bool = False) -> None:
-        """Check that an image, by digest, is signed; a `local` one is an OCI layout.
+    def verify(self, image: str, trust: Trust, *, layout: Path | None = None) -> None:
+        """Check that an image, by digest, is signed; `layout` is an OCI layout of it.
 
         Raises:
             VerificationFailed: it is not, or by somebody else.
             RegistryError: the registry does not answer.
         """
-        where = ["--local-image"] if local else self._registry()
-        words = ["verify", *trust.arguments, *where, image]
+        words = ["verify", *trust.arguments, *self._place(image, layout)]
         status, _, errors = self._run(words)
         if status == 0:
             return
@@ -176,15 +177,19 @@ class Cosign:
             )
         raise _failure("verify", image, errors)
 
-    def statements(self, image: str, kind: str, trust: Trust) -> list[dict[str, Any]]:
+    def statements(
+        self, image: str, kind: str, trust: Trust, *, layout: Path | None = None
+    ) -> list[dict[str, Any]]:
         """The predicates of the statements of a kind that are attached to an image by digest.
 
+        `layout` is an OCI layout of the image, which is then read in the place of its registry.
+
         Raises:
-            VerificationFailed: there is none, or none by those who are trusted.
+            VerificationFailed: there is none about this digest, or none by those who are trusted.
             RegistryError: the registry does not answer.
         """
-        words = ["verify-attestation", *trust.arguments, f"--type={kind}", *self._registry(), image]
-        status, output, errors = self._run(words)
+        words = ["verify-attestation", *trust.arguments, f"--type={kind}"]
+        status, output, errors = self._run([*words, *self._place(image, layout)])
         if status != 0:
             if "matching attestations" in errors or "attestations matched" in errors:
                 raise VerificationFailed(
@@ -192,22 +197,50 @@ class Cosign:
                     "was tested on; do not use it"
                 )
             raise _failure("verify-attestation", image, errors)
-        found = []
-        for line in output.splitlines():
-            if line.startswith("{"):
-                statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
-                found.append(statement["predicate"])
-        return found
+        digest = image.rpartition("@")[2]
+        try:
+            # cosign looks at the digest too, of whatever a layout calls its image.
+            return [
+                statement["predicate"]
+                for line in output.splitlines()
+                if line.startswith("{")
+                and digest in _subjects(statement := json.loads(_payload(line)))
+            ]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise VerificationFailed(
+                f"{image}: a statement {kind} that is signed cannot be read ({error!r})"
+            ) from None
+
+    def sign_file(self, path: Path, signer: Signer) -> str:
+        """Sign a file; returns the signature as a document that `verify_file` takes.
+
+        Raises:
+            InputError: the key cannot be used.
+            RegistryError: without a key, the identity cannot be had.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            signature = Path(folder) / "signature.json"
+            words = [*_signing(signer), "--yes", f"--bundle={signature}", str(path)]
+            self._write("sign-blob", words, str(path))
+            return signature.read_text(encoding="utf-8")
+
+    def verify_file(self, path: Path, signature: Path, trust: Trust) -> bool:
+        """Whether a file is signed by those who are trusted."""
+        words = ["verify-blob", *trust.arguments, f"--bundle={signature}", str(path)]
+        status, _, _ = self._run(words)
+        return status == 0
 
     def copy(self, source: str, other: RegistryAddress, target: str) -> None:
         """Copy an image with everything attached to it, from this registry to the other.
 
-        One process reads here and writes there, so it is told of plain HTTP on either side.
+        What is attached to it there is replaced. One process reads here and writes there, so it
+        is told of plain HTTP on either side.
 
         Raises:
             RegistryError: one of them is not reachable, or the copy is refused.
         """
-        self._write("copy", [*self._registry(other), source, target], source, other)
+        words = ["--force", *self._registry(other), source, target]
+        self._write("copy", words, source, other)
 
     def save(self, image: str, folder: Path) -> None:
         """Write an image with everything attached to it to an OCI layout.
@@ -225,9 +258,15 @@ class Cosign:
         """
         self._write("load", [*self._registry(), f"--dir={folder}", target], target)
 
+    def _place(self, image: str, layout: Path | None) -> list[str]:
+        return ["--local-image", str(layout)] if layout else [*self._registry(), image]
+
+    def _addresses(self, *others: RegistryAddress) -> list[RegistryAddress]:
+        return [one for one in (self.registry, *others) if one]
+
     def _registry(self, *others: RegistryAddress) -> list[str]:
         words = [f"--registry-cacert={self.ca_bundle}"] if self.ca_bundle else []
-        plain = any(one.plain_http for one in (self.registry, *others))
+        plain = any(one.plain_http for one in self._addresses(*others))
         return [*words, "--allow-http-registry"] if plain else words
 
     def _write(self, verb: str, words: Sequence[str], image: str, *others: RegistryAddress) -> None:
@@ -238,7 +277,7 @@ class Cosign:
 
     def _run(self, words: Sequence[str], *others: RegistryAddress) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
-        addresses = (self.registry, *others)
+        addresses = self._addresses(*others)
         tls = [one.host for one in addresses if not one.plain_http]
         if len(tls) == len(addresses):
             return self._run_in(self.environment, words)
@@ -253,6 +292,15 @@ class Cosign:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
         output, errors = process.communicate()
         return self.children.finished(process), output, errors
+
+
+def _payload(line: str) -> bytes:
+    return base64.b64decode(json.loads(line)["payload"])
+
+
+def _subjects(statement: Mapping[str, Any]) -> set[str]:
+    """The digests that an in-toto statement is about."""
+    return {f"sha256:{one['digest'].get('sha256')}" for one in statement["subject"]}
 
 
 def _signing(signer: Signer) -> list[str]:

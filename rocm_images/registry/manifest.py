@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 LARGEST_MANIFEST = 4 * 1024 * 1024
 """Bytes: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests"""
+LARGEST_BLOB = 32 * 1024 * 1024
+"""Bytes of a configuration, a catalogue or an attestation; layers are the engine's business."""
 _OCI, _DOCKER = "application/vnd.oci.image", "application/vnd.docker"
 IMAGE_KINDS = (f"{_OCI}.manifest.v1+json", f"{_DOCKER}.distribution.manifest.v2+json")
 INDEX_KINDS = (f"{_OCI}.index.v1+json", f"{_DOCKER}.distribution.manifest.list.v2+json")

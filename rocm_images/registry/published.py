@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
-from rocm_images.recipe.build_id import SHORT
 from rocm_images.registry.manifest import (
     CONFIG_KINDS,
     IMAGE_KINDS,
@@ -71,6 +69,17 @@ class PublishedImage:
         configuration.
         """
         return frozenset({self.digest, self.manifest_digest, self.manifest["config"]["digest"]})
+
+    def is_exactly(self, image_id: str) -> bool:
+        """Whether this is the image of that id and nothing beside it.
+
+        An index that somebody else made can hold an image of ours: it has another digest, and what
+        an engine runs of it is another question.
+        """
+        known = {self.digest}
+        if self.manifest_digest == self.digest:
+            known.add(self.manifest["config"]["digest"])
+        return image_id in known
 
 
 class _Settings(Checked):
@@ -159,18 +168,3 @@ def _other(name: str, what: str) -> VerificationFailed:
     return VerificationFailed(
         f"{name} is {what}: this program publishes one image with its attestations; do not use it"
     )
-
-
-def check_label(image: PublishedImage, immutable_tag: str) -> None:
-    """Label and tag agree, always.
-
-    Raises:
-        VerificationFailed: the tag ends in another build id than the label's.
-    """
-    build_id = image.labels.get(BUILD_ID, "")
-    if not build_id or not immutable_tag.endswith(f"-{build_id[:SHORT]}"):
-        raise VerificationFailed(
-            f"{image.reference} is labelled with build id {quoted(build_id or '(none)')}, which "
-            f"the tag {immutable_tag} does not end in: someone moved an immutable tag; do not use "
-            "it"
-        )

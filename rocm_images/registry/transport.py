@@ -21,10 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.manifest import LARGEST_MANIFEST
+from rocm_images.registry.manifest import LARGEST_BLOB, LARGEST_MANIFEST
 
-LARGEST_BLOB = 32 * 1024 * 1024
-"""Bytes of a configuration, a catalogue or an attestation; layers are the engine's business."""
 MOST_REDIRECTS = 5
 _PIECE = 64 * 1024
 

@@ -12,6 +12,7 @@ from rocm_images import telling
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError, ExitCode, InputError
+from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe.facts import hip_facts
 from rocm_images.recipe.labels import PREFIX
@@ -56,7 +57,7 @@ def probe_image(
 
 def _pass_on(content: bytes | None, to: TextIO) -> None:
     if content:
-        to.write(content.decode(errors="replace"))
+        to.write(masked(content.decode(errors="replace")))
         to.flush()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rocm_images.files import write_json
+from rocm_images.masking import masked, masked_document
 from rocm_images.plan.cells import Cell
 from rocm_images.servers import SERVERS
 
@@ -129,12 +130,13 @@ class Evidence:
             passed=passed > 0 and not failures,
             tests_passed=passed,
             tests_failed=len(failures),
-            failures=failures,
+            failures=tuple(masked(one) for one in failures),
             seconds=round(seconds, 1),
             tests=tests,
             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            probe=probe,
-            serve=serve,
+            # What is sealed is what is published: nothing of it may be a secret.
+            probe=masked_document(probe),
+            serve=masked_document(serve),
             hip_runtime=hip_runtime,
             emulator=emulator,
         )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rocm_images import telling
 from rocm_images.engine.children import Children
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import CELL, EngineImage
 from rocm_images.errors import BuildFailed, EngineError, InputError
+from rocm_images.files import growing
+from rocm_images.masking import lines_of
 from rocm_images.places import IMAGE_TESTS
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
@@ -24,6 +25,7 @@ from rocm_images.recipe import labels
 from rocm_images.recipe.build_id import files_of
 from rocm_images.smoke import emulator
 from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.smoke.outcome import read_findings, read_outcome, read_serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,51 +113,53 @@ def smoke(
 
     Raises:
         Stopped: the run is being stopped.
-        OSError: a file cannot be written.
+        EvidenceInvalid: what was found was not found in this image.
+        InputError: the log or the evidence cannot be written.
+        OSError: the folder of the run cannot be made, or pytest cannot be started.
     """
     begun = time.monotonic()
-    results, probe = log.with_suffix(".xml"), log.with_suffix(".probe.json")
-    served = log.with_suffix(".serve.json")
     log.parent.mkdir(parents=True, exist_ok=True)
-    results.unlink(missing_ok=True)
-    probe.unlink(missing_ok=True)
-    served.unlink(missing_ok=True)
     image_labels = _labels_of(engine, image_id)
     device = device_for(engine, image_labels)
     if program:
         device = min(device, Level.EMULATED, key=list(Level).index)
     elif device is Level.EMULATED:
         device = emulated_or_static(engine, children)
-    words = [
-        *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
-        *("--tb=short", f"--junit-xml={results}"),
-        *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
-        *(f"--device={device}", f"--probe-result={probe}"),
-        *((f"--serve-result={served}",) if serve else ()),
-        *((f"--emulator={program}",) if program else ()),
-    ]
-    telling.decided(f"{cell.name}: smoke test of {image_id} at most at level {device}; log: {log}")
-    process = children.start(words, engine.environment)
-    assert process.stdout is not None
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        for line in process.stdout:
-            file.write(line)
-    process.stdout.close()
-    status = children.finished(process)
-    passed, failed = read_outcome(results, status, log)
-    found = Evidence.of(
-        cell,
-        image_id,
-        device=device,
-        passed=passed,
-        failures=failed,
-        seconds=time.monotonic() - begun,
-        tests=tests_digest(),
-        probe=read_probe(probe),
-        serve=_read_serve(served, device) if serve else None,
-        hip_runtime=image_labels.get(labels.HIP_RUNTIME),
-        emulator=_named(program) if program else None,
-    )
+    # Of this run alone: what another one of the same cell finds is about another image.
+    with TemporaryDirectory(prefix=f".{cell.name}.", dir=log.parent) as folder:
+        results, probe, served = (Path(folder, name) for name in ("results.xml", "probe", "serve"))
+        words = [
+            *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
+            *("--tb=short", f"--junit-xml={results}"),
+            *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
+            *(f"--device={device}", f"--probe-result={probe}"),
+            *((f"--serve-result={served}",) if serve else ()),
+            *((f"--emulator={program}",) if program else ()),
+        ]
+        telling.decided(
+            f"{cell.name}: smoke test of {image_id} at most at level {device}; log: {log}"
+        )
+        process = children.start(words, engine.environment)
+        assert process.stdout is not None
+        with growing(log) as append:
+            for line in lines_of(process.stdout):
+                append(line)
+        process.stdout.close()
+        status = children.finished(process)
+        passed, failed = read_outcome(results, status, log)
+        found = Evidence.of(
+            cell,
+            image_id,
+            device=device,
+            passed=passed,
+            failures=failed,
+            seconds=time.monotonic() - begun,
+            tests=tests_digest(),
+            probe=read_findings(probe, image_id),
+            serve=read_serve(served, image_id, device) if serve else None,
+            hip_runtime=image_labels.get(labels.HIP_RUNTIME),
+            emulator=_named(program) if program else None,
+        )
     found.write(evidence)
     return found
 
@@ -171,42 +175,3 @@ def _labels_of(engine: Engine, image_id: str) -> Mapping[str, str]:
         return found
     finally:
         client.close()
-
-
-def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:
-    """Tests passed, and a line for each that failed, from pytest's JUnit file.
-
-    A run that left no file, ran no test or died has failed.
-    """
-    passed, failed = 0, []
-    try:
-        cases = list(ElementTree.parse(results).iter("testcase"))
-    except (OSError, ElementTree.ParseError):
-        cases = []
-    for case in cases:
-        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
-        if bad:
-            # A skipped test proved nothing, so it does not count as passed.
-            message = (bad[0].get("message") or bad[0].tag).splitlines()[0]
-            failed.append(f"{case.get('name')}: {message}")
-        else:
-            passed += 1
-    if not failed and (status != 0 or passed == 0):
-        failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
-    return passed, tuple(failed)
-
-
-def _read_serve(path: Path, device: Level) -> dict[str, Any]:
-    """What the serve tier printed in the image, or why it did not run."""
-    if not device.reaches(Level.GPU):
-        return {"not_run": "no GPU"}
-    return read_probe(path) or {"not_run": "it gave no result"}
-
-
-def read_probe(path: Path) -> dict[str, Any] | None:
-    """What the graph probe printed in the image, or None where it did not run."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found

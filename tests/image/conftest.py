@@ -231,7 +231,13 @@ def probe(host: Host, image: ImageUnderTest) -> Probe:
 
 
 @pytest.fixture(scope="session")
-def run(probe: Probe, image: ImageUnderTest, request: pytest.FixtureRequest) -> ProbeRun:
+def run(
+    probe: Probe,
+    image: ImageUnderTest,
+    client: docker.DockerClient,
+    host: Host,
+    request: pytest.FixtureRequest,
+) -> ProbeRun:
     """`graph-probe run` as the image is; its findings become the evidence.
 
     The self-test makes one, and where that is all that it does, one is enough.
@@ -244,5 +250,11 @@ def run(probe: Probe, image: ImageUnderTest, request: pytest.FixtureRequest) -> 
         done = probe("run")
     path: Path | None = request.config.option.probe_result
     if path:
-        path.write_text(json.dumps(done.found, indent=2))
+        leave(path, done, client, host)
     return done
+
+
+def leave(path: Path, done: ProbeRun, client: docker.DockerClient, host: Host) -> None:
+    """Leave what was found for the evidence, with the image that the container is really of."""
+    image_id = client.containers.get(host.backend.name).attrs["Image"]
+    path.write_text(json.dumps({"image_id": image_id, "found": done.found}))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import docker
 import pytest
+from testinfra.host import Host
 
-from conftest import ImageUnderTest, Probe, ProbeRun
+from conftest import ImageUnderTest, Probe, ProbeRun, leave
 
 pytestmark = [pytest.mark.device, pytest.mark.serve]
 
 
 @pytest.fixture(scope="session")
-def serve(probe: Probe, request: pytest.FixtureRequest) -> ProbeRun:
+def serve(
+    probe: Probe, client: docker.DockerClient, host: Host, request: pytest.FixtureRequest
+) -> ProbeRun:
     """`graph-probe serve` as the image is; what it shows becomes part of the evidence."""
     done = probe("serve")
     path: Path = request.config.option.serve_result
-    path.write_text(json.dumps(done.found, indent=2))
+    leave(path, done, client, host)
     return done
 
 

@@ -100,6 +100,10 @@ class Request:
         self.closing = closing
         self.path, self.method = handler.path, handler.command
         self.content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        if handler.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(handler.rfile.readline(), 16):
+                self.content += handler.rfile.read(size + 2)[:-2]
+            handler.rfile.readline()
         self.headers = handler.headers
 
     def answer(
@@ -203,6 +207,8 @@ class HostileRegistry:
         if request.method not in ("GET", "HEAD"):
             if request.wants_manifest:
                 self.image.tags[name] = request.content
+            else:
+                self.image.blobs[digest(request.content)] = request.content
             request.answer(b"", 201, Location=f"/v2/uploads/{digest(request.content)}?a=b")
             return
         if not request.wants_manifest:

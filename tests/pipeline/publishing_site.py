@@ -12,14 +12,16 @@ from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
 from rehearsal.stand_ins import Rehearsal
 from rocm_images.build.targets import targets_of, with_found
+from rocm_images.catalogue.schema import Catalogue
+from rocm_images.catalogue.signed import catalogue_in
 from rocm_images.engine.connect import Engine
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.publishing.candidates import Rules
-from rocm_images.publishing.transaction import Phase, Transaction, own_trust
+from rocm_images.publishing.transaction import Phase, Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository, Retries
-from rocm_images.registry.cosign import Cosign, Signer
+from rocm_images.registry.cosign import Cosign, Signer, Trust
 
 CHANNEL = ("--channel", "preview", "--rehearse")
 ROLLING = [
@@ -41,6 +43,16 @@ def tags(registry: Registry) -> dict[str, str | None]:
     """Where each rolling tag is."""
     repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
     return {tag: repository.digest_of(tag) for tag in ROLLING}
+
+
+def listed(keys: Keys, registry: str) -> Catalogue:
+    """The catalogue that a registry has, verified."""
+    address = RegistryAddress.parse(registry)
+    repository = Repository(address, "sglang-rocm", retries=QUICK)
+    cosign = Cosign(address, keys.environment)
+    found = catalogue_in(repository, cosign, Trust(key=str(keys.our_public)))
+    assert found is not None
+    return found
 
 
 class Watched:
@@ -79,6 +91,7 @@ def transaction(
     channel = matrix.channels["preview"]
     evidence = PROJECT / "build" / "evidence"
     signer = Signer(str(keys.ours))
-    rules = own_trust(Rules(repository, "preview", channel, evidence, cosign, None), signer, folder)
+    trust = cosign.public_key(signer, folder)
+    rules = Rules(repository, "preview", channel, evidence, cosign, trust)
     work = Transaction(rules, engine, signer, Watched(on_step), on_phase)
     return lambda: work.run(work.check(inputs), move_tags=True)

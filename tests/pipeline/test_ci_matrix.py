@@ -9,43 +9,45 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-import docker
 import pytest
 import yaml
 
-from conftest import PROJECT, Answer, run_build_py
+from conftest import PROJECT, Answer, Keys, run_build_py
+from publishing_site import publish
 from registry import Registry
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
 
 MISSING = "sglang-950-rocm7.2.0"
 PLANNED = PROJECT / "build" / "ci-matrix.json"
 
 
 @pytest.fixture
-def three_of_four(
-    rolling: Answer, client: docker.DockerClient, registry: Registry
-) -> Mapping[str, str]:
-    """The registry with every rehearsed image but one, under its immutable tag; tags by cell."""
+def three_of_four(rolling: Answer, keys: Keys, registry: Registry) -> Mapping[str, str]:
+    """The registry with every rehearsed image but one, as `push` puts it there; tags by cell."""
     plan = json.loads(run_build_py("plan", "--rehearse", "--json").stdout)
     tags = {cell["cell"]: f"{cell['repository']}:{cell['immutable_tag']}" for cell in plan}
-    for cell, tag in tags.items():
-        if cell != MISSING:
-            name = f"{registry.address}/{tag}"
-            client.images.get(tag).tag(name)
-            client.images.push(name)
-            client.images.remove(name)
+    for words in (("--arch", "942"), ("--arch", "950", "--base", "7.2.2")):
+        assert publish(keys, registry.address, *words, verb="push").code == 0
     return tags
 
 
+def missing(keys: Keys, registry: Registry, *words: str, **environment: str) -> Answer:
+    return run_build_py(
+        *("ci-matrix", "--rehearse", "--channel", "preview", "--missing-from", registry.address),
+        *("--key", str(keys.our_public), *words),
+        environment={**keys.environment, **environment},
+    )
+
+
 def test_a_registry_with_three_of_four_images_is_to_get_exactly_the_fourth(
-    three_of_four: Mapping[str, str], registry: Registry
+    three_of_four: Mapping[str, str], registry: Registry, keys: Keys
 ) -> None:
-    before = len(registry.requests())
-    answer = run_build_py("ci-matrix", "--rehearse", "--missing-from", registry.address)
+    answer = missing(keys, registry)
     assert answer.code == 0, answer.stderr
     (entry,) = json.loads(answer.stdout)["include"]
     assert entry["cell"] == MISSING
     assert three_of_four[MISSING].endswith(f":{entry['tag']}")
-    assert len(registry.requests()) - before == 4
     skipped = json.loads(PLANNED.read_text())["skipped"]
     assert sorted(one["cell"] for one in skipped) == sorted({*three_of_four} - {MISSING})
     for one in skipped:
@@ -56,19 +58,31 @@ def test_a_registry_with_three_of_four_images_is_to_get_exactly_the_fourth(
 
 
 def test_a_registry_that_has_every_image_gets_an_empty_matrix(
-    three_of_four: Mapping[str, str], registry: Registry, tmp_path: Path
+    three_of_four: Mapping[str, str], registry: Registry, keys: Keys, tmp_path: Path
 ) -> None:
     outputs = tmp_path / "outputs"
-    answer = run_build_py(
-        *("ci-matrix", "--rehearse", "--base", "7.2.2", "--missing-from", registry.address),
-        environment={"GITHUB_OUTPUT": str(outputs)},
-    )
+    answer = missing(keys, registry, "--base", "7.2.2", GITHUB_OUTPUT=str(outputs))
     assert json.loads(answer.stdout) == {"include": []}
     assert outputs.read_text().splitlines() == ['matrix={"include":[]}', "count=0"]
 
 
-def test_a_registry_that_does_not_answer_is_no_empty_one(registry: Registry) -> None:
-    answer = run_build_py("ci-matrix", "--missing-from", f"https://{registry.address}")
+def test_images_that_would_not_be_published_get_a_job(
+    three_of_four: Mapping[str, str], registry: Registry, keys: Keys
+) -> None:
+    answer = missing(keys, registry, "--base", "7.2.2", "--channel", "stable")
+    assert len(json.loads(answer.stdout)["include"]) == 2
+    assert "the channel stable requires evidence of level gpu" in answer.stdout
+    stranger = missing(keys, registry, "--base", "7.2.2", "--key", str(keys.others_public))
+    assert len(json.loads(stranger.stdout)["include"]) == 2
+    assert "is signed, but not by the key" in stranger.stdout
+
+
+def test_a_registry_that_does_not_answer_is_no_empty_one(registry: Registry, keys: Keys) -> None:
+    answer = run_build_py(
+        *("ci-matrix", "--missing-from", f"https://{registry.address}"),
+        *("--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
     assert answer.code == 9
     assert answer.stdout == ""
 
@@ -106,29 +120,52 @@ def test_only_what_an_input_of_changed_since_a_commit_gets_a_job(
     assert cells("--changed-since", "HEAD", "--arch", "950") == ["sglang-950-rocm7.2.2"]
 
 
-def test_build_steps_are_kept_in_a_registry_and_found_there_by_the_bases_other_cells(
-    rolling: Answer, registry: Registry
+def test_build_steps_are_kept_signed_and_found_by_the_bases_other_cells(
+    rolling: Answer, registry: Registry, keys: Keys
 ) -> None:
     cache = f"{registry.address}/team/cache"
     build = ("--rehearse", "--no-smoke", "--force", "--base", "7.2.0", "--cache", cache)
-    first = run_build_py(*build, "--arch", "942")
-    assert first.code == 0, first.stderr
+    log = PROJECT / "build" / "logs" / "sglang-950-rocm7.2.0.log"
+
+    def built(arch: str, key: Path) -> Answer:
+        done = run_build_py(*build, "--arch", arch, "--key", str(key), environment=keys.environment)
+        assert done.code == 0, done.stderr
+        return done
+
+    built("942", keys.ours)
     with urllib.request.urlopen(f"http://{cache.replace('/', '/v2/', 1)}/tags/list") as answer:
-        assert json.load(answer)["tags"] == ["sglang-942-rocm7.2.0"]
-    second = run_build_py(*build, "--arch", "950")
-    assert second.code == 0, second.stderr
-    log = (PROJECT / "build" / "logs" / "sglang-950-rocm7.2.0.log").read_text()
-    assert f"importing cache manifest from {cache}:sglang-942-rocm7.2.0" in log
-    assert "HEAD /v2/team/cache/manifests/sglang-942-rocm7.2.0" in registry.requests()
+        tags = json.load(answer)["tags"]
+    assert [tag for tag in tags if not tag.startswith("sha256-")] == ["sglang-942-rocm7.2.0"]
+    repository = Repository(RegistryAddress.parse(f"{registry.address}/team"), "cache")
+    digest = repository.digest_of("sglang-942-rocm7.2.0")
+
+    # Who verifies alone takes it, by its digest, and leaves none.
+    before = len(registry.uploads())
+    built("950", keys.our_public)
+    assert f"importing cache manifest from {cache}@{digest}" in log.read_text()
+    assert len(registry.uploads()) == before
+
+    # What somebody else signed, or put there in its place, is not taken.
+    stranger = built("950", keys.others_public)
+    assert "the build cache of sglang-942-rocm7.2.0 is not used" in stranger.stderr
+    registry.push("team/cache", "sglang-942-rocm7.2.0", {"a": "foreign layer"})
+    foreign = built("950", keys.our_public)
+    assert "has no signature" in foreign.stderr
+    assert "importing cache manifest" not in log.read_text()
 
 
-def test_a_cache_that_cannot_be_reached_fails_no_build(rolling: Answer, registry: Registry) -> None:
+def test_a_cache_that_cannot_be_reached_fails_no_build(
+    rolling: Answer, registry: Registry, keys: Keys
+) -> None:
     registry.stop()
     answer = run_build_py(
         *("--rehearse", "--no-smoke", "--force", "--arch", "942", "--base", "7.2.0"),
-        *("--cache", f"{registry.address}/team/cache"),
+        *("--cache", f"{registry.address}/team/cache", "--key", str(keys.ours)),
+        environment=keys.environment,
     )
     assert answer.code == 0, answer.stderr
+    unsaid = run_build_py("--rehearse", "--cache", f"{registry.address}/team/cache")
+    assert (unsaid.code, "say whose count" in unsaid.stderr) == (2, True)
 
 
 def example() -> dict[str, dict[str, object]]:
@@ -141,14 +178,17 @@ def example() -> dict[str, dict[str, object]]:
 
 
 def test_the_commands_of_the_gitlab_example_run(
-    three_of_four: Mapping[str, str], registry: Registry
+    three_of_four: Mapping[str, str], registry: Registry, keys: Keys
 ) -> None:
     pipeline = example()
     environment = {
         **os.environ,
+        **keys.environment,
         **{name: str(value) for name, value in pipeline["variables"].items()},
         "ROCM_IMAGES_REGISTRY": registry.address,
-        "MATRIX_OPTIONS": "--rehearse",
+        "ROCM_IMAGES_PUBLIC_KEY": str(keys.our_public),
+        "ROCM_IMAGES_SIGNING_KEY": str(keys.ours),
+        "MATRIX_OPTIONS": "--rehearse --channel preview",
         "BUILD_OPTIONS": f"--rehearse --cache {registry.address}/cache",
     }
 

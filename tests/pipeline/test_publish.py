@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,8 @@ import docker
 import four_cells
 
 from conftest import PROJECT, Answer, Keys, run_build_py
-from publishing_site import CHANNEL, publish, tags
+from publishing_site import CHANNEL, listed, publish, tags
 from registry import Registry
-from rocm_images.publishing.catalogued import catalogue_in
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.smoke.evidence import Evidence, evidence_path
@@ -35,17 +35,18 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     page = (PROJECT / "build" / "catalogue.html").read_text()
     assert all(image in page for image in images)
     repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
-    catalogue = catalogue_in(repository)
-    assert catalogue is not None
+    catalogue = listed(keys, registry.address)
     assert {image.digest for image in catalogue.images} == images
     assert {image.stand_in for image in catalogue.images} == {True}
     assert all(image.shared > image.size / 2 for image in catalogue.images)
 
-    # Whoever deploys needs nothing but the registry's address.
+    # Whoever deploys needs nothing but the registry's address and the public key.
     fetched = tmp_path / "fetched"
-    words = ("catalogue", "--registry", registry.address, "--output", str(fetched))
-    assert run_build_py(*words).code == 0
-    picked = run_build_py("pick", "--arch", "942", "--catalogue", f"{fetched}/catalogue.json")
+    trust = ("--key", str(keys.our_public))
+    words = ("catalogue", "--registry", registry.address, "--output", str(fetched), *trust)
+    assert run_build_py(*words, environment=keys.environment).code == 0
+    pick = ("pick", "--arch", "942", "--catalogue", f"{fetched}/catalogue.json", *trust)
+    picked = run_build_py(*pick, environment=keys.environment)
     digest = rolling.summary["sglang-942-rocm7.2.2"]["image_id"]
     assert picked.stdout.strip() == repository.reference(digest)
 
@@ -144,20 +145,36 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     assert set(first) == set(second)
     assert set(first.values()).isdisjoint(second.values())
 
+    # At a mirror, whoever has only the public key moves the tags, and the list stays.
+    reference = f"{registry.address}/sglang-rocm:{next(iter(first))}"
+    to = ("rollback", *CHANNEL, "--registry", registry.address, "--to")
     back = run_build_py(
-        *("rollback", *CHANNEL, "--registry", registry.address, "--key", str(keys.our_public)),
-        *("--to", immutable.rpartition(":")[2]),
+        *(*to, immutable.rpartition(":")[2], "--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert back.code == 0, back.stderr
+    assert "only the holder of the private key can sign it" in back.stderr
+    assert {tag: digest for tag, digest in tags(registry).items() if digest} == first
+    catalogue = listed(keys, registry.address)
+    assert {image.digest for image in catalogue.images} == set(second.values())
+
+    # The publisher signs that the earlier image has the tags again, from now on.
+    assert publish(keys, registry.address, *cell, *version).code == 0
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    late = ("pull", reference, "--key", str(keys.our_public), "--not-before", date)
+    back = run_build_py(
+        *(*to, immutable.rpartition(":")[2], "--key", str(keys.ours)),
+        environment=keys.environment,
     )
     assert back.code == 0, back.stderr
     assert {tag: digest for tag, digest in tags(registry).items() if digest} == first
-    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
-    catalogue = catalogue_in(repository)
-    assert catalogue is not None
+    again = run_build_py(*late, environment=keys.environment)
+    assert again.code == 0, again.stderr
+    catalogue = listed(keys, registry.address)
     assert {image.digest for image in catalogue.images} == set(first.values())
     assert {image.digest for image in catalogue.history} == set(second.values())
     unknown = run_build_py(
-        *("rollback", *CHANNEL, "--registry", registry.address, "--key", str(keys.our_public)),
-        *("--to", "v0-none"),
+        *(*to, "v0-none", "--key", str(keys.our_public)), environment=keys.environment
     )
     assert (unknown.code, "has no tag 'v0-none'" in unknown.stderr) == (2, True)
 

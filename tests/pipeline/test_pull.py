@@ -14,10 +14,10 @@ import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
 from registry import Registry
-from rocm_images.publishing.statements import EVIDENCE
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.published import image_at
+from rocm_images.registry.statements import EVIDENCE
 from rocm_images.smoke.evidence import Evidence
 
 CELL = "sglang-942-rocm7.2.0"

@@ -14,13 +14,11 @@ import pytest
 from four_cells import MATRIX
 
 from conftest import PROJECT, Answer, Keys
+from publishing_site import listed
 from registry import Registry
 from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import base_reference
 from rocm_images.engine.connect import Engine, connect
-from rocm_images.publishing.catalogued import catalogue_in
-from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,7 @@ def test_two_machines_build_half_each_and_a_third_publishes_from_the_registry_al
     assert published.returncode == 0, published.stderr
     assert published.stdout.count("was there  ") == 2
 
-    catalogue = catalogue_in(Repository(RegistryAddress.parse(registry.address), "sglang-rocm"))
-    assert catalogue is not None
+    catalogue = listed(keys, registry.address)
     digests = {image.cell: image.digest for image in catalogue.images}
     # The second machine's images are those of the first: they were built from the same inputs.
     assert digests == {

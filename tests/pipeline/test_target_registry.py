@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import docker
 
-from conftest import PROJECT, Answer, run_build_py
+from conftest import PROJECT, Answer, Keys, run_build_py
+from publishing_site import publish
 from registry import Registry
+from rocm_images.references import tag_of
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
 
 CELL = "sglang-942-rocm7.2.0"
-BUILD = ("--arch", "942", "--base", "7.2.0", "--rehearse")
+CHOSEN = ("--arch", "942", "--base", "7.2.0")
+BUILD = (*CHOSEN, "--rehearse")
 LOG = PROJECT / "build" / "logs" / f"{CELL}.log"
 
 
@@ -20,31 +25,36 @@ def immutable(answer: Answer, client: docker.DockerClient) -> str:
 
 
 def put(client: docker.DockerClient, registry: Registry, reference: str, image_id: str) -> None:
-    """Push an image to the registry by that name of it, and leave no tag of the registry."""
+    """Push an image to the registry by that name, unsigned, and leave no tag of the registry."""
     client.images.get(image_id).tag(f"{registry.address}/{reference}")
     client.images.push(f"{registry.address}/{reference}")
     client.images.remove(f"{registry.address}/{reference}")
 
 
+def trusting(keys: Keys, registry: Registry) -> tuple[str, ...]:
+    return ("--registry", registry.address, "--key", str(keys.our_public))
+
+
 def test_what_the_registry_has_is_left_there_or_pulled_and_never_built(
-    rolling: Answer, client: docker.DockerClient, registry: Registry
+    rolling: Answer, client: docker.DockerClient, registry: Registry, keys: Keys
 ) -> None:
     image_id = rolling.summary[CELL]["image_id"]
     reference = immutable(rolling, client)
-    put(client, registry, reference, image_id)
+    assert publish(keys, registry.address, *CHOSEN, verb="push").code == 0
     LOG.unlink(missing_ok=True)
     client.images.remove(image_id, force=True)
 
-    asked = len(registry.requests())
-    left = run_build_py(*BUILD, "--registry", registry.address)
+    there = trusting(keys, registry)
+    left = run_build_py(*BUILD, *there, environment=keys.environment)
     assert (left.code, left.summary[CELL]["result"]) == (0, "in the registry"), left.stderr
-    assert len(registry.requests()) == asked + 1
-    plan = run_build_py(
-        "plan", "--arch", "942", "--base", "7.2.0", "--rehearse", "--registry", registry.address
-    )
+    plan = run_build_py("plan", *BUILD, *there, environment=keys.environment)
     assert "in the registry (sha256:" in plan.stdout
+    # Whose signatures count was not said.
+    unsaid = run_build_py("plan", *BUILD, *there[:2])
+    assert "in the registry, not verified (sha256:" in unsaid.stdout
+    assert run_build_py(*BUILD, *there[:2]).code == 2
 
-    pulled = run_build_py(*BUILD, "--registry", registry.address, "--pull-existing")
+    pulled = run_build_py(*BUILD, *there, "--pull-existing", environment=keys.environment)
     assert (pulled.code, pulled.summary[CELL]["result"]) == (0, "pulled"), pulled.stderr
     assert pulled.summary[CELL]["image_id"] == image_id
     assert pulled.summary[CELL]["evidence"]["passed"]
@@ -52,23 +62,53 @@ def test_what_the_registry_has_is_left_there_or_pulled_and_never_built(
     assert not LOG.exists()
 
 
-def test_what_the_registry_lacks_is_built(rolling: Answer, registry: Registry) -> None:
-    built = run_build_py(*BUILD, "--no-smoke", "--force", "--registry", registry.address)
+def test_what_the_registry_lacks_is_built(rolling: Answer, registry: Registry, keys: Keys) -> None:
+    words = (*BUILD, "--no-smoke", "--force", *trusting(keys, registry))
+    built = run_build_py(*words, environment=keys.environment)
     assert (built.code, built.summary[CELL]["result"]) == (0, "done"), built.stderr
 
 
-def test_an_image_under_anothers_immutable_tag_is_refused_after_its_pull(
-    rolling: Answer, client: docker.DockerClient, registry: Registry
+def test_what_nobody_signed_is_not_pulled_and_not_counted_as_there(
+    rolling: Answer, client: docker.DockerClient, registry: Registry, keys: Keys
 ) -> None:
+    # The genuine image, so label and tag agree: whoever can push can put any label on any image.
     image_id = rolling.summary[CELL]["image_id"]
-    other = rolling.summary["sglang-942-rocm7.2.2"]["image_id"]
-    put(client, registry, immutable(rolling, client), other)
+    put(client, registry, immutable(rolling, client), image_id)
     client.images.remove(image_id, force=True)
-    refused = run_build_py(*BUILD, "--registry", registry.address, "--pull-existing")
-    assert refused.code == 1
-    assert "someone moved an immutable tag" in refused.stderr
-    # Leaves the engine as the other tests expect it.
-    assert run_build_py(*BUILD).code == 0
+    try:
+        for more in ((), ("--pull-existing",)):
+            words = (*BUILD, *trusting(keys, registry), *more)
+            refused = run_build_py(*words, environment=keys.environment)
+            assert refused.code == 10, refused.stderr
+            assert "has no signature" in refused.stderr
+            assert refused.summary[CELL]["result"] == "build failed"
+        assert not [one for one in client.images.list() if one.id == image_id]
+        plan = run_build_py("plan", *BUILD, *trusting(keys, registry), environment=keys.environment)
+        assert "not to be trusted" in plan.stdout
+    finally:
+        # Leaves the engine as the other tests expect it.
+        assert run_build_py(*BUILD).code == 0
+
+
+def test_an_image_under_anothers_immutable_tag_is_refused_before_its_pull(
+    rolling: Answer, client: docker.DockerClient, registry: Registry, keys: Keys
+) -> None:
+    assert (
+        publish(keys, registry.address, "--arch", "942", "--base", "7.2.2", verb="push").code == 0
+    )
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    other = repository.manifest(rolling.summary["sglang-942-rocm7.2.2"]["image_id"])
+    assert other is not None
+    repository.put_tag(tag_of(immutable(rolling, client)), other)
+    image_id = rolling.summary[CELL]["image_id"]
+    client.images.remove(image_id, force=True)
+    try:
+        words = (*BUILD, *trusting(keys, registry), "--pull-existing")
+        refused = run_build_py(*words, environment=keys.environment)
+        assert refused.code == 10
+        assert "someone moved an immutable tag" in refused.stderr
+    finally:
+        assert run_build_py(*BUILD).code == 0
 
 
 def test_a_registry_that_does_not_answer_ends_the_run_with_a_sentence(registry: Registry) -> None:

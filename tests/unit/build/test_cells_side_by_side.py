@@ -16,6 +16,7 @@ from rocm_images.build.summary import Result, exit_code
 from rocm_images.build.targets import Target
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import EngineImage
+from rocm_images.errors import BuildFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 
@@ -58,6 +59,6 @@ def test_a_cell_whose_base_moved_is_refused_before_anything_is_asked(
     cell = cells_of(small_matrix)[0]
     gone = Engine(f"unix://{tmp_path}/gone.sock", Version("26.1"), "1.45", {})
     options = BuildOptions(matrix=tmp_path, state=tmp_path, jobs=1)
-    given = Target(cell, ("a:1",), refusal="the base moved")
+    given = Target(cell, ("a:1",), refusal=BuildFailed("the base moved"))
     (report,) = run_cells(gone, options, [given], PlainLines())
     assert (report.result, report.detail) == (Result.BUILD_FAILED, "the base moved")

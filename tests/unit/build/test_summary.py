@@ -16,7 +16,7 @@ from rocm_images.build.summary import (
     write_summary,
 )
 from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
-from rocm_images.smoke.run import read_outcome
+from rocm_images.smoke.outcome import read_outcome
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -45,6 +45,17 @@ def test_the_readme_lists_every_exit_code() -> None:
     readme = (PROJECT / "README.md").read_text()
     for code, meaning in EXIT_CODE_MEANINGS.items():
         assert f"| {int(code)} | {meaning} |" in readme
+
+
+def test_neither_summary_nor_failures_hold_credentials(tmp_path: Path) -> None:
+    address = "https://me:secret@x.org/simple"
+    report = CellReport("942", Result.DONE).failed(
+        Result.BUILD_FAILED, detail=address, tail=[f"pip: {address}"], log=Path("l")
+    )
+    write_summary(tmp_path / "summary.json", [report])
+    for text in (failures([report]), (tmp_path / "summary.json").read_text()):
+        assert text.count("https://***@x.org/simple") == 2
+        assert "secret" not in text
 
 
 def test_a_failure_is_shown_with_its_step_its_log_and_its_end() -> None:

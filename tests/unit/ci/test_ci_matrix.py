@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rocm_images.ci import github, gitlab, verbs
-from rocm_images.ci.work import CellWork, at_most, changed_since, missing_from
+from rocm_images.ci.work import CellWork, There, at_most, changed_since, missing_from
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError, RegistryError
 from rocm_images.matrix.schema import Matrix
@@ -46,16 +46,21 @@ def test_a_cell_needs_work_when_its_build_id_differs_or_it_is_new(work: list[Cel
     }
 
 
-def test_a_cell_needs_work_when_the_registry_lacks_its_immutable_tag(work: list[CellWork]) -> None:
-    there = {one.tag: "sha256:ab" for one in work if one.cell.name != "sglang-950-rocm7.2.2"}
-    found = missing_from("r.example.org", there.get, work)
-    assert needed(found) == ["sglang-950-rocm7.2.2"]
+def test_a_cell_needs_work_when_the_registry_has_no_image_that_would_be_published(
+    work: list[CellWork],
+) -> None:
+    there = {one.cell.name: There("sha256:ab") for one in work}
+    del there["sglang-950-rocm7.2.2"]
+    there["sglang-950-rocm7.2.0"] = There(why_not="it has no signature")
+    found = missing_from("r.example.org", lambda one: there.get(one.cell.name), work)
+    assert needed(found) == ["sglang-950-rocm7.2.0", "sglang-950-rocm7.2.2"]
     assert reasons(found)["sglang-942-rocm7.2.0"] == "in r.example.org: sha256:ab"
+    assert reasons(found)["sglang-950-rocm7.2.0"] == "in r.example.org, but it has no signature"
 
 
 def test_a_registry_that_fails_is_not_taken_for_an_empty_one(work: list[CellWork]) -> None:
-    def fails(tag: str) -> str | None:
-        raise RegistryError(f"cannot read {tag}")
+    def fails(one: CellWork) -> There | None:
+        raise RegistryError(f"cannot read {one.tag}")
 
     with pytest.raises(RegistryError):
         missing_from("r.example.org", fails, work)
@@ -145,6 +150,7 @@ def test_github_gets_the_matrix_and_its_size_as_outputs(
         (["--changed-since", "HEAD", "--missing-from", "localhost:1"], "not both"),
         (["--options", "--jobs 1"], "belong to --gitlab"),
         (["--missing-from", "UPPER CASE"], "is no registry's address"),
+        (["--missing-from", "localhost:1"], "say whose signatures to trust"),
         (["--arch", "941"], "unknown arch"),
     ],
 )
@@ -161,4 +167,4 @@ def test_an_output_file_that_cannot_be_written_is_a_sentence(
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
     found = invoke()
     assert isinstance(found.exception, InputError)
-    assert "GITHUB_OUTPUT: cannot write" in str(found.exception)
+    assert "GITHUB_OUTPUT names it" in str(found.exception)

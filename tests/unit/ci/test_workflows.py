@@ -114,6 +114,7 @@ def holders(permission: str, value: str) -> set[tuple[str, str]]:
 
 def test_only_jobs_that_sign_or_deploy_the_page_have_an_identity() -> None:
     assert holders("id-token", "write") == {
+        ("cell.yml", "build"),
         ("cell.yml", "test"),
         ("images.yml", "cell"),
         ("images.yml", "publish"),

@@ -98,6 +98,22 @@ def test_a_report_holds_no_credentials(run: Run, tmp_path: Path) -> None:
         assert "git.example.org" in text
 
 
+def test_a_report_that_finds_no_space_is_not_left_in_part(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.fdopen
+
+    def full(number: int, *how: str, **more: str) -> object:
+        opened(number, *how, **more).close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    code, told = run(raising(RuntimeError("odd")))
+    assert code == ExitCode.DEFECT
+    assert told.endswith("could not be written (No space left on device)\n")
+    assert list(tmp_path.glob("rocm-images-defect-*")) == []
+
+
 def test_a_defect_where_no_file_can_be_written_is_a_sentence_all_the_same(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def test_gpus_of_several_kinds_are_counted(tmp_path: Path) -> None:
 def pick(project_matrix: Matrix, tmp_path: Path) -> list[str]:
     path = tmp_path / "catalogue.json"
     write(path, catalogue(project_matrix))
-    return ["pick", "--auto", "--catalogue", str(path), "--root", str(tmp_path)]
+    return ["pick", "--auto", "--catalogue", str(path), "--unverified", "--root", str(tmp_path)]
 
 
 def test_auto_picks_the_image_of_the_machines_gpu(

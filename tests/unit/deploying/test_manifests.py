@@ -132,7 +132,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def test_run_args_pins_a_tag_of_the_catalogue(project_matrix: Matrix, catalogue_file: str) -> None:
-    done = invoke("run-args", "v0.5.21-mi30x", "--catalogue", catalogue_file)
+    done = invoke("run-args", "v0.5.21-mi30x", "--catalogue", catalogue_file, "--unverified")
     reference = catalogue(project_matrix).images[0].reference
     assert done.stdout.startswith("--device /dev/kfd --device /dev/dri --group-add video ")
     assert done.stdout.endswith(f" {reference}\n")
@@ -163,16 +163,33 @@ def test_run_args_has_the_options_of_a_user(tmp_path: Path) -> None:
         assert f" {text} " in done.stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pick", "--arch", "942"],
+        ["run-args", "v0.5.21-mi30x"],
+        ["deploy", "v0.5.21-mi30x", "--as", "compose", "--model", "org/model"],
+    ],
+)
+def test_a_file_of_anybody_recommends_nothing(words: list[str], catalogue_file: str) -> None:
+    done = invoke(*words, "--catalogue", catalogue_file)
+    assert isinstance(done.exception, InputError)
+    assert "may be of anybody: say whose catalogue counts" in str(done.exception)
+    assert invoke(*words, "--catalogue", catalogue_file, "--unverified").exit_code == 0
+
+
 def test_deploy_writes_a_file(catalogue_file: str, tmp_path: Path) -> None:
     output = tmp_path / "server.yaml"
     words = ["deploy", "v0.5.21-mi30x", "--as", "kubernetes", "--model", "org/model"]
-    done = invoke(*words, "--catalogue", catalogue_file, "--output", str(output))
+    done = invoke(*words, "--catalogue", catalogue_file, "--unverified", "--output", str(output))
     assert done.exit_code == 0, done.output
-    assert invoke(*words, "--catalogue", catalogue_file).stdout == output.read_text()
+    assert (
+        invoke(*words, "--catalogue", catalogue_file, "--unverified").stdout == output.read_text()
+    )
 
 
 def test_pick_wants_to_know_for_which_gpu(catalogue_file: str) -> None:
     for words in (["pick"], ["pick", "--auto", "--arch", "942"]):
-        done = invoke(*words, "--catalogue", catalogue_file)
+        done = invoke(*words, "--catalogue", catalogue_file, "--unverified")
         assert isinstance(done.exception, InputError)
         assert "say for which GPU" in str(done.exception)

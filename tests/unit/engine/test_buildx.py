@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,30 @@ def test_a_proxy_is_passed_without_its_password() -> None:
 def test_secrets_are_passed_as_files() -> None:
     words = command(buildx(), request(secrets={"ca-bundle": Path("/ca.pem")}))
     assert "--secret=id=ca-bundle,src=/ca.pem" in words
+
+
+NOISY = """
+import os, sys
+print("#1 [a 1/1] RUN pip --index-url", sys.argv[1])
+print("#1 0.1 environment:", os.environ["HTTP_PROXY"])
+print("#1 0.2", "x" * 1_000_000, flush=True)
+sys.stderr.write("#1 ERROR: no answer from " + sys.argv[1])
+sys.exit(1)
+"""
+
+
+def test_what_a_build_says_is_kept_without_credentials_and_without_its_longest_lines(
+    tmp_path: Path,
+) -> None:
+    log, secret = tmp_path / "log", "http://me:secret@proxy:3128"
+    words = [sys.executable, "-c", NOISY, secret]
+    told: list[str] = []
+    status, read = follow(words, {"HTTP_PROXY": secret}, log, Children(), told.append)
+    assert status == 1
+    assert log.read_text().count("http://***@proxy:3128") == 4
+    assert log.stat().st_size < 70_000
+    assert read.error == "no answer from http://***@proxy:3128"
+    assert "secret" not in f"{log.read_text()}{read.error}{read.tail()}{told}{read.failed_step}"
 
 
 def test_whoever_stops_following_a_build_ends_it(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ FROM base AS tool
 RUN two
 FROM base AS serving
 COPY --from=tool / /
-COPY <<'END' /file
+COPY <<'END' <<second.py /
 RUN not an instruction either
 END
+RUN nor is this
+second.py
 RUN three
 ENV A=1
 """

@@ -122,6 +122,9 @@ def test_a_build_argument_that_no_stage_uses_is_refused(texts: dict[str, str]) -
         parse_build_args(["MAX_JOBS"], list(texts.values()))
     with pytest.raises(InputError, match="given twice"):
         parse_build_args(["MAX_JOBS=8", "MAX_JOBS=9"], list(texts.values()))
+    with pytest.raises(InputError, match="--build-arg MAX_JOBS: its value holds credentials") as no:
+        parse_build_args(["MAX_JOBS=https://a:SECRET@x.org"], list(texts.values()))
+    assert "SECRET" not in str(no.value)
 
 
 def test_an_older_base_warns_of_what_only_a_newer_one_fixes(

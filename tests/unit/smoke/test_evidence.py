@@ -143,6 +143,18 @@ def test_it_is_written_under_the_digest_of_its_image(small_matrix: Matrix, tmp_p
     assert document["schema"] == 1
 
 
+def test_it_holds_no_credentials(small_matrix: Matrix, tmp_path: Path) -> None:
+    address = "http://me:secret@proxy"
+    found = {**probe(stand_in=True), "sentence": f"no answer from {address}"}
+    served = {**serve(), "log": [address]}
+    made = evidence(small_matrix, Level.STAND_IN, found, (f"test_x: {address}",), served)
+    text = made.write(tmp_path).read_text()
+    assert text.count("http://***@proxy") == 3
+    assert "secret" not in text
+    # The seal is of what was written.
+    assert Evidence.read(tmp_path, IMAGE_ID) == made
+
+
 def test_its_words_for_the_table(small_matrix: Matrix) -> None:
     found = evidence(small_matrix, Level.GPU, probe(stand_in=False))
     assert found.devices == "2 x gfx942"

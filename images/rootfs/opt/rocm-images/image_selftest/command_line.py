@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from image_facts.description import PLACE, read_or_empty
+from image_facts.whole_file import write_whole
 from image_selftest.contents import contents_digest
 from image_selftest.document import document_of, has_passed, level_of
 from image_selftest.tiers import Tier, run_tiers
@@ -141,10 +142,7 @@ def _test(output: str, image: dict[str, Any], serve_arguments: Sequence[str]) ->
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(document, indent=2) + "\n")
 
 
 def _say(text: str) -> None:

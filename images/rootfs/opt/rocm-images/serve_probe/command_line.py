@@ -16,6 +16,7 @@ from typing import TextIO
 
 from graph_probe import image
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_facts.whole_file import write_whole
 from image_servers import server_of
 from serve_probe import machine, report
 from serve_probe.findings import ServeFindings
@@ -155,10 +156,7 @@ def _watched(session: Session, servers: Servers, seconds: float) -> None:
 
 
 def _write(path: Path, document: dict[str, object]) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(document, indent=2) + "\n")
 
 
 def _unwritable(path: Path, error: OSError) -> str:

@@ -1,0 +1,63 @@
+"""Reads what one run of the image tests left in its folder."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+from rocm_images.errors import EvidenceInvalid
+from rocm_images.smoke.evidence import Level
+
+
+def read_outcome(results: Path, status: int, log: Path) -> tuple[int, tuple[str, ...]]:
+    """Tests passed, and a line for each that failed, from pytest's JUnit file.
+
+    A run that left no file, ran no test or died has failed.
+    """
+    passed, failed = 0, []
+    try:
+        cases = list(ElementTree.parse(results).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        cases = []
+    for case in cases:
+        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        if bad:
+            # A skipped test proved nothing, so it does not count as passed.
+            message = (bad[0].get("message") or bad[0].tag).splitlines()[0]
+            failed.append(f"{case.get('name')}: {message}")
+        else:
+            passed += 1
+    if not failed and (status != 0 or passed == 0):
+        failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
+    return passed, tuple(failed)
+
+
+def read_serve(path: Path, image_id: str, device: Level) -> dict[str, Any]:
+    """What the serve tier printed in the image, or why it did not run."""
+    if not device.reaches(Level.GPU):
+        return {"not_run": "no GPU"}
+    return read_findings(path, image_id) or {"not_run": "it gave no result"}
+
+
+def read_findings(path: Path, image_id: str) -> dict[str, Any] | None:
+    """What a program printed in the image, or None where it did not run.
+
+    The tests leave it with the image that the engine says their container is of.
+
+    Raises:
+        EvidenceInvalid: that is another image.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = document["found"]
+        ran_in = document["image_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if ran_in != image_id:
+        raise EvidenceInvalid(
+            f"the tests of {image_id} ran in a container of {ran_in}: nothing is known of either; "
+            "test it again"
+        )
+    return found
