@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hostile_registry import IMAGES, Image, digest
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -45,7 +46,7 @@ PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
 
 def test_a_channel_takes_what_was_tested_on_enough(cell: Cell, evidence: Evidence) -> None:
     assert refusal(cell, IMAGE, evidence, "preview", PREVIEW, tests="t") is None
-    gpu = replace(evidence, level=Level.GPU)
+    gpu = replace(evidence, level=Level.GPU, ran_as=AS_DEPLOYED)
     assert refusal(cell, IMAGE, gpu, "stable", STABLE, tests="t") is None
 
 
@@ -55,12 +56,18 @@ def test_a_channel_takes_what_was_tested_on_enough(cell: Cell, evidence: Evidenc
         ({"level": Level.STAND_IN}, "requires evidence of level gpu, and image aaaaaaaaaaaa has"),
         ({"passed": False}, "failed its smoke test"),
         ({"tests": "others"}, "passed other tests than these"),
+        (
+            {"ran_as": None},
+            "by an older version, which did not record with which flags, and images",
+        ),
+        ({"ran_as": f"{AS_DEPLOYED} --ipc host"}, "--ipc host`, and images are deployed with `doc"),
+        ({"ran_as": "--privileged", "level": Level.SERVE}, "on a GPU with `docker run --privi"),
     ],
 )
 def test_a_refusal_says_why_and_how_that_can_change(
     cell: Cell, evidence: Evidence, change: dict[str, Any], sentence: str
 ) -> None:
-    weak = replace(replace(evidence, level=Level.GPU), **change)
+    weak = replace(evidence, **{"level": Level.GPU, "ran_as": AS_DEPLOYED, **change})
     reason = refusal(cell, IMAGE, weak, "stable", STABLE, tests="t")
     assert reason is not None
     assert reason.startswith("sglang-942-rocm7.2.2: ")
@@ -74,7 +81,8 @@ def test_a_refusal_says_why_and_how_that_can_change(
 def test_a_channel_for_emulated_gpus_takes_that_and_no_less(cell: Cell, evidence: Evidence) -> None:
     emulated = Channel(evidence="emulated", suffix="-preview", why="w")
     for level in (Level.EMULATED, Level.GPU):
-        assert refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated) is None
+        enough = replace(evidence, level=level, ran_as=AS_DEPLOYED)
+        assert refusal(cell, IMAGE, enough, "preview", emulated) is None
     for level in (Level.STATIC, Level.STAND_IN):
         reason = refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated)
         assert reason is not None
@@ -232,7 +240,7 @@ def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:
     key.write_text("a key")
     assert trust_of(str(key), None, None) == Trust(key=str(key))
     assert trust_of(None, "https://ci/.*", "https://issuer").arguments == [
-        "--certificate-identity-regexp=https://ci/.*",
+        "--certificate-identity-regexp=^(?:https://ci/.*)$",
         "--certificate-oidc-issuer=https://issuer",
     ]
     half, both = (None, "i", None), (str(key), "i", "j")
