@@ -17,7 +17,7 @@ from rocm_images import __version__
 from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
-from rocm_images.telling import COMMAND, PROGRAM
+from rocm_images.telling import COMMAND, PROGRAM, shown
 
 if TYPE_CHECKING:
     import click
@@ -147,7 +147,7 @@ def _defect(error: Exception) -> ExitCode:
 
 def _say(sentence: str) -> None:
     try:
-        print(f"{PROGRAM}: {masked(sentence)}", file=sys.stderr, flush=True)
+        print(f"{PROGRAM}: {masked(shown(sentence))}", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 
@@ -157,7 +157,7 @@ def _show(error: click.ClickException) -> None:
     text = io.StringIO()
     error.show(text)
     try:
-        print(masked(text.getvalue()), end="", file=sys.stderr, flush=True)
+        print(masked(shown(text.getvalue())), end="", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 
