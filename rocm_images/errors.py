@@ -45,7 +45,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.LOCK_DRIFT: "matrix.lock is not what registries and git servers have now",
     ExitCode.PUBLISH_REFUSED: "an image may not be published: no evidence, too low a level, or "
     "its immutable tag is taken",
-    ExitCode.REGISTRY_FAILED: "a registry failed or let nobody in; running again resumes",
+    ExitCode.REGISTRY_FAILED: "a registry failed, let nobody in or sent no image; running "
+    "again resumes",
     ExitCode.VERIFICATION_FAILED: "an image is not what was tested: signature, evidence or digest",
     ExitCode.EVIDENCE_INVALID: "evidence verify: the file was changed or contradicts itself",
     ExitCode.NO_IMAGE_FITS: "pick --auto: no AMD GPU here, GPUs of several kinds, or no image for "

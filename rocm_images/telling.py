@@ -16,6 +16,9 @@ PROGRAM = "rocm-images" if INSTALLED else "build.py"
 COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 """What people type."""
 
+LONGEST_QUOTATION = 200
+"""Characters."""
+
 
 class Volume(enum.IntEnum):
     """What is told beside failures and the answer that was asked for."""
@@ -42,21 +45,36 @@ def volume() -> Volume:
     return _volume
 
 
+def shown(text: str) -> str:
+    """A text in which somebody else's words are, as a terminal shows it and does not obey it.
+
+    Escapes, other control characters and marks that turn the direction of writing are spelled out;
+    line ends stay.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+
+
+def quoted(said: object) -> str:
+    """Somebody else's words within a sentence: on one line, which has an end."""
+    text = shown(str(said)[: LONGEST_QUOTATION + 1]).replace("\n", "\\n")
+    return text if len(text) <= LONGEST_QUOTATION else f"{text[:LONGEST_QUOTATION]}..."
+
+
 def failure(sentence: str) -> None:
     """A line on standard error, whatever was asked for."""
-    print(f"{PROGRAM}: {masked(sentence)}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {masked(shown(sentence))}", file=sys.stderr, flush=True)
 
 
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
-        print(masked(text), file=sys.stderr, flush=True)
+        print(masked(shown(text)), file=sys.stderr, flush=True)
 
 
 def written(text: str) -> None:
     """A line on standard output beside the answer: a file that was written, say."""
     if _volume >= Volume.NORMAL:
-        print(masked(text))
+        print(masked(shown(text)))
 
 
 def decided(text: str) -> None:

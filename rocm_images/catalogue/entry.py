@@ -15,7 +15,7 @@ from rocm_images.catalogue.schema import (
 )
 from rocm_images.errors import InputError
 from rocm_images.plan.cells import Cell
-from rocm_images.smoke.evidence import Evidence
+from rocm_images.smoke.evidence import Evidence, Level
 
 
 def entry_of(
@@ -124,6 +124,7 @@ def _tested_on(evidence: Evidence) -> TestedOn:
         capture=_known(evidence.capture),
         judgement=_known(evidence.judgement),
         date=evidence.date,
+        ran_as=evidence.ran_as if evidence.level.reaches(Level.GPU) else None,
     )
 
 

@@ -14,7 +14,8 @@ from markupsafe import Markup
 from packaging.version import Version
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
-from rocm_images.deploying.run_flags import RunOptions, docker_run, run_flags, serving_command
+from rocm_images.catalogue.verifying import cosign_commands, pull_command
+from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
 from rocm_images.servers import SERVERS, server_of
 
@@ -50,6 +51,11 @@ class ShownImage:
     command: str
     level: LevelInWords
     better: BetterImage | None
+
+    @property
+    def verifying(self) -> tuple[str, str]:
+        """The commands that verify it: the program's own, and cosign's."""
+        return pull_command(self.image), cosign_commands(self.image)
 
     @property
     def server(self) -> str:

@@ -136,6 +136,9 @@ class TestedOn(_Model):
     """The image's all-reduce, and what the probe said of it."""
     date: Time
     """When the smoke test ended."""
+    ran_as: Text | None = None
+    """The flags of `docker run` that the container had on a GPU; null where it had none, or where
+    they were not recorded."""
 
 
 class Layer(_Model):

@@ -19,7 +19,7 @@ from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 from rocm_images.supervisor import Stopped, supervisor
-from rocm_images.telling import COMMAND, PROGRAM
+from rocm_images.telling import COMMAND, PROGRAM, shown
 
 if TYPE_CHECKING:
     import click
@@ -170,7 +170,7 @@ def _defect(error: Exception) -> ExitCode:
 
 def _say(sentence: str) -> None:
     try:
-        print(f"{PROGRAM}: {masked(sentence)}", file=sys.stderr, flush=True)
+        print(f"{PROGRAM}: {masked(shown(sentence))}", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 
@@ -180,7 +180,7 @@ def _show(error: click.ClickException) -> None:
     text = io.StringIO()
     error.show(text)
     try:
-        print(masked(text.getvalue()), end="", file=sys.stderr, flush=True)
+        print(masked(shown(text.getvalue())), end="", file=sys.stderr, flush=True)
     except (OSError, UnicodeError):
         _let_go(sys.stderr)
 

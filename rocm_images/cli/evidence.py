@@ -25,7 +25,7 @@ def evidence() -> None:
 @click.option("--image", metavar="REF", help="The image of the engine that it has to be about.")
 def verify(matrix_path: Path, file: Path, image: str | None) -> None:
     """Verify one FILE: unchanged, whole, without contradiction, and about --image."""
-    from rocm_images.smoke.evidence import Evidence
+    from rocm_images.smoke.evidence import Evidence, Level
     from rocm_images.smoke.verification import verify as verified
 
     _, cells = load(matrix_path)
@@ -35,8 +35,14 @@ def verify(matrix_path: Path, file: Path, image: str | None) -> None:
     if isinstance(found, Evidence):
         outcome = "passed" if found.passed else "FAILED"
         click.echo(f"{found.cell}: {outcome} at level {found.level}, image {found.image_id}")
+        if found.level.reaches(Level.GPU):
+            click.echo(f"  ran as    {found.ran_as or 'not recorded'}{_unlike(found)}")
     else:
         click.echo(_told(found))
+
+
+def _unlike(found: Evidence) -> str:
+    return "" if found.as_deployed else " (not as deployed: `publish` refuses it)"
 
 
 def _told(found: Selftest) -> str:

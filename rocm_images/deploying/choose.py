@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, NoImageFits, closest
 
 
@@ -81,6 +82,10 @@ def notes(image: CatalogueEntry) -> list[str]:
         found.append("this is a stand-in of a rehearsal: it holds no ROCm and serves nothing.")
     if str(image.tested_on.level) in ("static", "stand-in", "emulated"):
         found.append("no GPU has run this image.")
+    elif image.tested_on.ran_as != AS_DEPLOYED:
+        found.append(
+            "a GPU ran it with other flags than `run-args` prints, or with flags not recorded."
+        )
     if not image.tested_on.passed:
         found.append(f"it failed {image.tested_on.tests_failed} of its tests.")
     found += [

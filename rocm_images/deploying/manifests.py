@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from rocm_images import references
-from rocm_images.deploying.run_flags import (
+from rocm_images.engine.run_flags import (
     MODEL_CACHE,
     SHARED_MEMORY_GIB,
     serving_command,

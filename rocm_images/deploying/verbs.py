@@ -170,7 +170,7 @@ def run_args(
     """
     import shlex
 
-    from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
+    from rocm_images.engine.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
     from rocm_images.tables import text_table
 
     reference, server = _reference(image, listed)

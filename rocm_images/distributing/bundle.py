@@ -23,8 +23,8 @@ from rocm_images.distributing.channel_images import ChannelImage
 from rocm_images.errors import InputError, VerificationFailed
 from rocm_images.files import cannot_write
 from rocm_images.references import DIGEST
-from rocm_images.registry.client import LARGEST_BLOB, Manifest
 from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.manifest import LARGEST_BLOB, Manifest
 
 SCHEMA = 2
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")

@@ -82,6 +82,8 @@ def pull(
     given = f"; its tags are of {latest.isoformat()}" if latest else "; never published"
     tested = f"{found.level} evidence of {found.date}"
     telling.step(f"verified: signed by {trust.words}; {tested}{given}")
+    if not found.as_deployed:
+        telling.step("note: it was tested in a container with other rights than deployments have")
     pull_verified(engine, verified, reference)
     click.echo(verified.image.reference)
 

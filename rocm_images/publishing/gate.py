@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rocm_images import references
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, PublishRefused, closest
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell
@@ -62,6 +63,16 @@ def refusal(
         return (
             f"{cell.name}: the channel {channel} requires evidence of level {required}, and image "
             f"{shown} has {evidence.level}: {how}"
+        )
+    if not evidence.as_deployed:
+        was = (
+            f"with `docker run {evidence.ran_as}`"
+            if evidence.ran_as
+            else "by an older version, which did not record with which flags"
+        )
+        return (
+            f"{cell.name}: image {shown} was tested on a GPU {was}, and images are deployed with "
+            f"`docker run {AS_DEPLOYED}`: {how}"
         )
     return None
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rocm_images.errors import RegistryError
-from rocm_images.registry.client import Manifest
-
-_INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
+from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.registry.manifest import (
+    CONFIG_KINDS,
+    IMAGE_KINDS,
+    INDEX_KINDS,
+    LAYER_KINDS,
+    Checked,
+    Manifest,
+    checked,
+    digest_of,
+    parsed,
 )
+from rocm_images.telling import quoted
+
+_THIS = ("linux", "amd64")
+# https://docs.docker.com/build/metadata/attestations/attestation-storage/
+_ATTESTATION = ("unknown", "unknown")
+_KIND, _OF = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 
 
 class Store(Protocol):
@@ -24,7 +33,11 @@ class Store(Protocol):
         """What an image in it is called."""
 
     def manifest(self, tag_or_digest: str) -> Manifest | None:
-        """A manifest or index, or None where there is none."""
+        """A manifest or index, or None where there is none.
+
+        Raises:
+            RegistryError, ValueError: there is something else.
+        """
 
     def blob(self, digest: str) -> bytes:
         """A small blob, whose content has that digest."""
@@ -69,42 +82,89 @@ class PublishedImage:
         return image_id in known
 
 
+class _Settings(Checked):
+    Labels: dict[str, str] | None = None
+
+
+class _Configuration(Checked):
+    config: _Settings | None = None
+
+
 def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
     """The image that a tag or digest stands for, or None; its configuration is read as well.
 
     Raises:
         RegistryError: the registry does not answer, or has parts that are missing or altered.
+        VerificationFailed: it is an index of more than one image for this program's platform and
+            its attestations: an engine might run another than was looked at.
     """
-    top = repository.manifest(tag_or_digest)
-    if top is None:
-        return None
+    name = repository.reference(tag_or_digest)
     try:
+        top = repository.manifest(tag_or_digest)
+        if top is None:
+            return None
         image = top
-        if top.document.get("mediaType") in _INDEXES:
-            image = _of_this_platform(repository, top)
+        if "manifests" in top.document:
+            image = _image_of_index(repository, top)
         document = image.document
-        digest = document["config"]["digest"]
-        content = repository.blob(digest)
-        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
-            raise RegistryError(f"{repository.reference(digest)}: was altered in the registry")
-        labels = json.loads(content).get("config", {}).get("Labels") or {}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RegistryError(
-            f"{repository.reference(tag_or_digest)} is no image that can be read ({error!r})"
-        ) from None
+        _check_kinds(name, document)
+        expected = document["config"]
+        content = repository.blob(expected["digest"])
+        if digest_of(content) != expected["digest"] or len(content) != expected["size"]:
+            raise ValueError("its configuration is not the one that the manifest names")
+        configuration = parsed(content)
+        checked(_Configuration, configuration)
+    except ValueError as error:
+        raise RegistryError(f"{name} is no image that can be read ({quoted(error)})") from None
+    labels = (configuration.get("config") or {}).get("Labels") or {}
     reference = repository.reference(top.digest)
     return PublishedImage(reference, top, document, image.digest, labels)
 
 
-def _of_this_platform(repository: Store, index: Manifest) -> Manifest:
-    for entry in index.document["manifests"]:
-        # BuildKit's attestations lie beside the image, as manifests of an unknown platform.
-        if entry.get("platform", {}).get("os") == "linux":
-            found = repository.manifest(entry["digest"])
-            if found is None:
-                raise RegistryError(
-                    f"{repository.reference(index.digest)}: the registry lacks a part of it, "
-                    f"{entry['digest']}: publish it again"
-                )
-            return found
-    raise KeyError("no linux image in the index")
+def _image_of_index(repository: Store, index: Manifest) -> Manifest:
+    """The one image of an index.
+
+    Raises: see image_at.
+    """
+    name = repository.reference(index.digest)
+    entries = index.document["manifests"]
+    images = [entry for entry in entries if _platform(entry) != _ATTESTATION]
+    if index.document.get("mediaType") not in INDEX_KINDS:
+        raise _other(name, "an index that does not say that it is one")
+    if [_platform(entry) for entry in images] != [_THIS]:
+        found = ", ".join("/".join(_platform(entry)) for entry in images) or "nothing"
+        raise _other(name, f"an index of {quoted(found)} and not of {'/'.join(_THIS)} alone")
+    digest = images[0]["digest"]
+    for entry in entries:
+        notes = entry.get("annotations") or {}
+        attests = (notes.get(_KIND), notes.get(_OF)) == ("attestation-manifest", digest)
+        if entry["mediaType"] not in IMAGE_KINDS or not (attests or entry is images[0]):
+            raise _other(name, f"an index with {entry['digest']}, no attestation of its image")
+    found_image = repository.manifest(digest)
+    if found_image is None:
+        raise RegistryError(f"{name}: the registry lacks a part of it, {digest}: publish it again")
+    return found_image
+
+
+def _platform(entry: Mapping[str, Any]) -> tuple[str, str]:
+    platform = entry.get("platform") or {}
+    return platform.get("os", "any"), platform.get("architecture", "platform")
+
+
+def _check_kinds(name: str, document: Mapping[str, Any]) -> None:
+    """Refuse what is no image: an index in an index, an artifact, layers from elsewhere."""
+    if document.get("mediaType") not in IMAGE_KINDS or "manifests" in document:
+        raise _other(name, f"a manifest of the kind {quoted(document.get('mediaType'))}")
+    if document["config"]["mediaType"] not in CONFIG_KINDS:
+        raise _other(name, f"an artifact of the kind {quoted(document['config']['mediaType'])}")
+    if not document["layers"]:
+        raise _other(name, "an image without layers")
+    for layer in document["layers"]:
+        if layer["mediaType"] not in LAYER_KINDS:
+            raise _other(name, f"an image with a layer of the kind {quoted(layer['mediaType'])}")
+
+
+def _other(name: str, what: str) -> VerificationFailed:
+    return VerificationFailed(
+        f"{name} is {what}: this program publishes one image with its attestations; do not use it"
+    )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.files import write_json
 from rocm_images.masking import masked, masked_document
 from rocm_images.plan.cells import Cell
@@ -71,6 +72,9 @@ class Evidence:
     """Whose HIP runtime a rehearsed image says it has; None for an image that says nothing."""
     emulator: str | None = None
     """The program of another emulator than ours, by its name and SHA-256."""
+    ran_as: str | None = None
+    """The flags of `docker run` that stand for what the container was given on a GPU; None where it
+    had none, and in evidence from before this was recorded."""
 
     @classmethod
     def read(cls, folder: Path, image_id: str) -> Evidence | None:
@@ -139,11 +143,18 @@ class Evidence:
             serve=masked_document(serve),
             hip_runtime=hip_runtime,
             emulator=emulator,
+            ran_as=AS_DEPLOYED if device.reaches(Level.GPU) else None,
         )
 
     def counts_for(self, tests: str, level: Level) -> bool:
         """Whether the image passed these tests (their digest), on that level or a higher one."""
-        return self.passed and self.tests == tests and self.level.reaches(level)
+        passed = self.passed and self.tests == tests and self.as_deployed
+        return passed and self.level.reaches(level)
+
+    @property
+    def as_deployed(self) -> bool:
+        """Whether a GPU showed this, if one did, in a container as deployments get it."""
+        return self.ran_as == AS_DEPLOYED or not self.level.reaches(Level.GPU)
 
     @property
     def devices(self) -> str:

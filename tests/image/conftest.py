@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "guarded: needs an image with the capture guard")
     config.addinivalue_line("markers", "emulated: needs the image's own HIP runtime, emulated")
+    config.addinivalue_line("markers", "deployed: is about the container that a real GPU is given")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -75,6 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ("no_gpu", (Level.STAND_IN, *ours)),
         ("emulated", ours),
         ("serve", serving),
+        ("deployed", (Level.GPU,)),
         ("guarded", guarded),
     ):
         if device not in levels:

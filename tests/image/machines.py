@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 
+from rocm_images.engine.run_flags import FOR_GPUS, engine_options
 from rocm_images.smoke import emulator
 from rocm_images.smoke.evidence import Level
 
@@ -39,7 +40,7 @@ class Machine:
         if self.level is Level.EMULATED:
             return {"volumes_from": [f"{stack.enter_context(emulator.lent(client))}:ro"]}
         if self.level is Level.GPU:
-            return _gpu_options()
+            return engine_options(FOR_GPUS)
         return {}
 
     def before(
@@ -60,20 +61,3 @@ class Machine:
             return emulator.environment(gfx, devices)
         # What HIP compiles and keeps is not to lie where the image's own files do.
         return {"AMD_COMGR_CACHE_DIR": emulator.COMPILED_AT}
-
-
-def _gpu_options() -> dict[str, Any]:
-    """The flags that serving images for ROCm are run with.
-
-    Devices are given by group number: the image need not know the host's group names.
-    """
-    devices = [Path("/dev/kfd"), Path("/dev/dri")]
-    nodes = [devices[0], *sorted(devices[1].glob("renderD*"))]
-    return {
-        "devices": [f"{device}:{device}" for device in devices],
-        "group_add": sorted({str(node.stat().st_gid) for node in nodes}),
-        "ipc_mode": "host",
-        "cap_add": ["SYS_PTRACE"],
-        "security_opt": ["seccomp=unconfined"],
-        "shm_size": "32g",
-    }

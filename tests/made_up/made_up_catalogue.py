@@ -8,6 +8,7 @@ from typing import Any
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.smoke.evidence import Evidence, Level
@@ -72,6 +73,7 @@ def evidence(cell: Cell, level: Level = Level.STATIC) -> Evidence:
         date=FIRST,
         tests="0" * 64,
         probe=found,
+        ran_as=AS_DEPLOYED if level.reaches(Level.GPU) else None,
     )
 
 

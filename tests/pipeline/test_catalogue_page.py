@@ -15,6 +15,7 @@ from made_up_catalogue import SECOND, catalogue, entry
 from rehearsal.unpacked_programs import browser as unpacked_browser
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import page as rendered
+from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.plan.cells import cells_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -82,7 +83,7 @@ def command(page: Page) -> str:
     """The command of the one image that is shown."""
     shown = page.locator("article:visible")
     expect(shown).to_have_count(1)
-    return shown.locator("pre").inner_text()
+    return shown.locator(".run pre").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -125,11 +126,18 @@ def test_the_keyboard_alone_reaches_the_choice_the_button_and_the_issues(open_pa
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     press("Tab")
-    expect(page.get_by_role("button", name="Copy the command")).to_be_focused()
+    expect(page.get_by_role("button", name="Copy the check", exact=True)).to_be_focused()
     press("Tab")
     press("Enter")
     shown = page.locator("article:visible")
-    expect(shown.locator("details")).to_have_attribute("open", "")
+    expect(shown.locator("details").first).to_have_attribute("open", "")
+    press("Tab")
+    expect(page.get_by_role("button", name="Copy both checks")).to_be_focused()
+    press("Tab")
+    expect(page.get_by_role("button", name="Copy the command")).to_be_focused()
+    press("Tab")
+    press("Enter")
+    expect(shown.locator("details").last).to_have_attribute("open", "")
     expect(shown.get_by_role("link", name="sgl-project/sglang#23581")).to_be_visible()
 
 
@@ -137,10 +145,26 @@ def test_the_button_copies_the_command_that_is_shown(open_page: Open) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     gpu(page, "AMD Instinct MI355X")
     page.get_by_role("button", name="Copy the command").click()
-    expect(page.locator("article:visible").get_by_role("status")).to_have_text("Copied")
+    expect(page.locator("article:visible .run").get_by_role("status")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == command(page)
     assert copied.startswith("docker run --rm \\\n  --device /dev/kfd \\\n")
+
+
+def test_the_checks_are_copied_each_by_its_own_button(open_page: Open) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    gpu(page, "AMD Instinct MI355X")
+    shown = page.locator("article:visible")
+    shown.get_by_text("With cosign alone").click()
+    image = IMAGES["950", "7.2.2"]
+    for button, copied in (
+        ("Copy the check", pull_command(image)),
+        ("Copy both checks", cosign_commands(image)),
+    ):
+        shown.get_by_role("button", name=button, exact=True).click()
+        said = shown.locator(".command", has=page.get_by_role("button", name=button, exact=True))
+        expect(said.get_by_role("status")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == copied
 
 
 def test_where_the_clipboard_refuses_the_command_is_selected(open_page: Open) -> None:
@@ -149,7 +173,7 @@ def test_where_the_clipboard_refuses_the_command_is_selected(open_page: Open) ->
         "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
     )
     page.get_by_role("button", name="Copy the command").click()
-    expect(page.locator("article:visible").get_by_role("status")).to_contain_text("Ctrl+C")
+    expect(page.locator("article:visible .run").get_by_role("status")).to_contain_text("Ctrl+C")
     assert page.evaluate("getSelection().toString()").strip() == command(page)
 
 
@@ -187,7 +211,7 @@ def test_a_row_of_the_table_leads_to_its_image(open_page: Open) -> None:
     page.get_by_role("link", name=IMAGES["950", "7.2.2"].tags[0], exact=True).click()
     # The browser tells the page of the new address a moment after the click.
     shown = page.locator("article:visible")
-    expect(shown.locator("pre")).to_contain_text(IMAGES["950", "7.2.2"].digest)
+    expect(shown.locator(".run pre")).to_contain_text(IMAGES["950", "7.2.2"].digest)
     expect(shown).to_be_focused()
     assert IMAGES["950", "7.2.2"].digest in command(page)
 
@@ -214,7 +238,7 @@ def test_a_stand_in_is_called_one_before_its_command(open_page: Open) -> None:
     rocm(page, "7.2.0")
     shown = page.locator("article:visible")
     warning = shown.get_by_text("This is a stand-in.")
-    assert warning.bounding_box()["y"] < shown.locator("pre").bounding_box()["y"]
+    assert warning.bounding_box()["y"] < shown.locator("pre").first.bounding_box()["y"]
     expect(shown).to_contain_text("no GPU has run this image")
     rocm(page, "7.2.2")
     expect(page.locator("article:visible")).not_to_contain_text("tand-in")

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from rocm_images.cli.main import main
+from rocm_images.engine.run_flags import AS_DEPLOYED, LEFT_OUT
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
@@ -88,6 +89,25 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def commands_on_gpus() -> list[tuple[str, str]]:
+    """Every `docker run` of the documents that gives devices, as one line, with its file."""
+    found = []
+    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
+        text = path.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^ *(docker run .*--device.*)$", text, re.MULTILINE):
+            found.append((path.name, " ".join(line.split())))
+    return found
+
+
+def test_every_command_on_gpus_has_the_flags_that_images_are_deployed_and_tested_with() -> None:
+    found = commands_on_gpus()
+    assert {name for name, _ in found} == {"README.md", "capture-guard.md", "selftest.md"}
+    assert [one for one in found if AS_DEPLOYED not in one[1]] == []
+    more = [flag.text for flag in LEFT_OUT]
+    more += [text.replace(" ", "=") for text in more]
+    assert [(name, text) for name, line in found for text in more if text in line] == []
 
 
 def test_the_page_on_scaling_has_the_table_that_its_script_computes() -> None:

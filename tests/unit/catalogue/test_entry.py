@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
-from made_up_catalogue import entry, manifest
+from made_up_catalogue import entry, evidence, manifest
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -47,6 +50,13 @@ def test_the_size_is_that_of_the_compressed_layers(project_matrix: Matrix, cell:
 
 def test_devices_are_counted_by_name(project_matrix: Matrix, cell: Cell) -> None:
     assert entry(cell, level=Level.GPU).tested_on.devices == ("2 x a made-up GPU (gfx942)",)
+
+
+def test_how_the_container_ran_is_told_of_a_gpu_alone(project_matrix: Matrix, cell: Cell) -> None:
+    assert entry(cell, level=Level.GPU).tested_on.ran_as == AS_DEPLOYED
+    older = replace(evidence(cell, Level.GPU), ran_as=None)
+    assert entry(cell, evidence=older).tested_on.ran_as is None
+    assert entry(cell, level=Level.EMULATED).tested_on.ran_as is None
 
 
 def test_what_no_device_ran_is_not_known(project_matrix: Matrix, cell: Cell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from made_up_catalogue import FIRST, catalogue, entry
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
+from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.cli.main import main
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named
@@ -27,6 +30,30 @@ def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
     for image in found.images:
         assert f"  {image.repository}@{image.digest} \\\n" in text
         assert all(f"{image.repository}:{tag}" in text for tag in image.tags)
+
+
+def test_every_image_has_the_commands_that_verify_it_before_it_is_run(
+    project_matrix: Matrix,
+) -> None:
+    found = catalogue(project_matrix)
+    text = html.unescape(page(found))
+    articles = text.split("<article ")[1:]
+    for image, article in zip(found.images, articles, strict=True):
+        pull, cosign = pull_command(image), cosign_commands(image)
+        assert article.index(f"<code>{pull}</code>") < article.index("<h3>Run it</h3>")
+        assert article.index(f"<code>{cosign}</code>") < article.index("<h3>Run it</h3>")
+        program, verb, *words = shlex.split(pull)
+        assert (program, verb) == ("build.py", "pull")
+        given = main.commands["pull"].make_context(verb, words).params
+        assert (given["image"], given["key"]) == (image.reference, "cosign.pub")
+        # The page may lie about what an image was tested on; the evidence is asked.
+        assert given["evidence"] == image.tested_on.level
+        for line, check in zip(
+            cosign.split(" &&\n"), ("verify", "verify-attestation"), strict=True
+        ):
+            told = shlex.split(line)
+            assert (told[:2], told[-1]) == (["cosign", check], image.reference)
+            assert "--key=cosign.pub" in told
 
 
 @pytest.mark.parametrize("level", list(Level))
@@ -50,6 +77,16 @@ def test_devices_that_are_none_are_called_what_they_are(
     cell = cells_of(project_matrix)[0]
     text = page(merged(None, [entry(cell, level=level)], FIRST))
     assert re.findall(r"<dt>(\S+ devices)</dt>", text) == ([told] if told else [])
+
+
+def test_how_a_gpus_container_ran_is_said(project_matrix: Matrix) -> None:
+    image = entry(cells_of(project_matrix)[0], level=Level.GPU)
+    assert f"<code>docker run {AS_DEPLOYED}</code>" in page(merged(None, [image], FIRST))
+    unknown = image.tested_on.model_copy(update={"ran_as": None})
+    older = image.model_copy(update={"tested_on": unknown})
+    assert "not recorded: perhaps with more of the host" in page(merged(None, [older], FIRST))
+    emulated = entry(cells_of(project_matrix)[0], level=Level.EMULATED)
+    assert "container ran as" not in page(merged(None, [emulated], FIRST))
 
 
 def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
@@ -82,7 +119,7 @@ def test_no_text_of_the_catalogue_becomes_markup(project_matrix: Matrix) -> None
     for key in ("component", "symptom", "why", "fixed_in"):
         document["known_issues"][0][key] = evil
     document["known_issues"][0]["references"] = [evil, "javascript:alert(1)"]
-    for key in ("runtime", "capture", "judgement"):
+    for key in ("runtime", "capture", "judgement", "ran_as"):
         document["tested_on"][key] = evil
     document["tested_on"]["devices"] = [evil]
     text = page(merged(None, [type(image).model_validate(document)], FIRST))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from made_up_catalogue import FIRST, SECOND, catalogue, entry
+from made_up_catalogue import FIRST, SECOND, catalogue, entry, evidence
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.deploying.choose import named, notes, recommended
@@ -105,6 +107,9 @@ def test_notes_say_what_stands_against_an_image(project_matrix: Matrix) -> None:
     assert "hip-event-query" in warned
     assert "7.2.1 or later" in warned
     assert notes(entry(fast)) == ["no GPU has run this image."]
+    older = replace(evidence(fast, Level.GPU), ran_as=None)
+    (said,) = notes(entry(fast, evidence=older))
+    assert said.startswith("a GPU ran it with other flags than `run-args` prints, or with flags n")
     stand_in = entry(fast, level=Level.STAND_IN, stand_in=True)
     assert "this is a stand-in of a rehearsal" in " ".join(notes(stand_in))
     assert "no GPU has run this image." in notes(stand_in)

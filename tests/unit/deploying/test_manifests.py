@@ -16,7 +16,7 @@ from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import write
 from rocm_images.cli.main import main
 from rocm_images.deploying.manifests import Deployment, Kind, rendered
-from rocm_images.deploying.run_flags import LEFT_OUT, RunOptions, run_flags
+from rocm_images.engine.run_flags import FOR_GPUS, LEFT_OUT, RunOptions, engine_options, run_flags
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 
@@ -66,6 +66,31 @@ def test_the_pod_gets_gpus_shared_memory_and_no_privilege() -> None:
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     for probe in ("startupProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/health", "port": "http"}
+
+
+def test_compose_gives_the_container_what_docker_run_gives_it() -> None:
+    text = rendered(Deployment(IMAGE, "org/model", 4, name="chat"), Kind.COMPOSE)
+    service = yaml.safe_load(text)["services"]["chat"]
+    asked = engine_options(FOR_GPUS)
+    assert [device.split(":")[0] for device in service["devices"]] == asked.pop("devices")
+    assert service["shm_size"] == asked.pop("shm_size").replace("g", "gb")
+    limits = {limit["name"]: limit["hard"] for limit in asked.pop("ulimits")}
+    assert service["ulimits"] == limits
+    for key in ("group_add", "security_opt"):
+        assert service[key] == asked.pop(key)
+    # Every flag was looked for, and what instructions elsewhere have is not there.
+    assert asked == {}
+    assert not service.keys() & {"privileged", "cap_add", "ipc", "network_mode", "pid", "userns"}
+
+
+def test_kubernetes_gives_the_pod_no_more_than_docker_run_gives() -> None:
+    spec = pod(objects())
+    (container,) = spec["containers"]
+    assert not spec.keys() & {"hostIPC", "hostPID", "hostNetwork", "securityContext"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def test_the_service_leads_to_the_pod() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hostile_registry import Image
 from rocm_images.build.step_cache import StepCache, checked
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
@@ -12,7 +13,7 @@ from rocm_images.registry.client import Manifest
 from rocm_images.registry.cosign import Signer, Trust
 
 REPOSITORY = "r.example.org:5000/team/cache"
-OURS, FOREIGN = Manifest(b"ours"), Manifest(b"foreign")
+OURS, FOREIGN = Manifest(Image({"a": "ours"}).top), Manifest(Image({"a": "foreign"}).top)
 TRUST = Trust(key="cosign.pub")
 
 

@@ -213,7 +213,7 @@ def test_shared_memory_below_8_gib_is_a_warning(
     assert len(lines) == (said is not None)
     if said:
         assert said in lines[0]
-        assert "--shm-size 32g or --ipc=host" in lines[0]
+        assert "Add --shm-size 32g to docker run" in lines[0]
 
 
 def test_each_warning_of_the_image_is_a_line(preflight: Preflight) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from hostile_registry import IMAGES, Image, digest
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, PublishRefused, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -45,7 +46,7 @@ PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
 
 def test_a_channel_takes_what_was_tested_on_enough(cell: Cell, evidence: Evidence) -> None:
     assert refusal(cell, IMAGE, evidence, "preview", PREVIEW, tests="t") is None
-    gpu = replace(evidence, level=Level.GPU)
+    gpu = replace(evidence, level=Level.GPU, ran_as=AS_DEPLOYED)
     assert refusal(cell, IMAGE, gpu, "stable", STABLE, tests="t") is None
 
 
@@ -55,12 +56,18 @@ def test_a_channel_takes_what_was_tested_on_enough(cell: Cell, evidence: Evidenc
         ({"level": Level.STAND_IN}, "requires evidence of level gpu, and image aaaaaaaaaaaa has"),
         ({"passed": False}, "failed its smoke test"),
         ({"tests": "others"}, "passed other tests than these"),
+        (
+            {"ran_as": None},
+            "by an older version, which did not record with which flags, and images",
+        ),
+        ({"ran_as": f"{AS_DEPLOYED} --ipc host"}, "--ipc host`, and images are deployed with `doc"),
+        ({"ran_as": "--privileged", "level": Level.SERVE}, "on a GPU with `docker run --privi"),
     ],
 )
 def test_a_refusal_says_why_and_how_that_can_change(
     cell: Cell, evidence: Evidence, change: dict[str, Any], sentence: str
 ) -> None:
-    weak = replace(replace(evidence, level=Level.GPU), **change)
+    weak = replace(evidence, **{"level": Level.GPU, "ran_as": AS_DEPLOYED, **change})
     reason = refusal(cell, IMAGE, weak, "stable", STABLE, tests="t")
     assert reason is not None
     assert reason.startswith("sglang-942-rocm7.2.2: ")
@@ -74,7 +81,8 @@ def test_a_refusal_says_why_and_how_that_can_change(
 def test_a_channel_for_emulated_gpus_takes_that_and_no_less(cell: Cell, evidence: Evidence) -> None:
     emulated = Channel(evidence="emulated", suffix="-preview", why="w")
     for level in (Level.EMULATED, Level.GPU):
-        assert refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated) is None
+        enough = replace(evidence, level=level, ran_as=AS_DEPLOYED)
+        assert refusal(cell, IMAGE, enough, "preview", emulated) is None
     for level in (Level.STATIC, Level.STAND_IN):
         reason = refusal(cell, IMAGE, replace(evidence, level=level), "preview", emulated)
         assert reason is not None
@@ -137,46 +145,28 @@ def test_evidence_counts_for_the_image_that_it_names(evidence: Evidence) -> None
 class Layers:
     """Manifests and blobs in memory, by digest."""
 
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-
-    def put(self, document: object) -> str:
-        content = json.dumps(document).encode()
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.content[digest] = content
-        return digest
+    def __init__(self, labels: dict[str, str] | None = None) -> None:
+        self.image = Image(labels)
 
     def reference(self, tag_or_digest: str) -> str:
         return f"it@{tag_or_digest}"
 
     def manifest(self, tag_or_digest: str) -> Manifest | None:
-        found = self.content.get(tag_or_digest)
-        return Manifest(found) if found else None
+        found = self.image.manifests.get(tag_or_digest)
+        return Manifest(found) if found is not None else None
 
     def blob(self, digest: str) -> bytes:
-        return self.content[digest]
-
-    def image(self, labels: dict[str, str]) -> tuple[str, str]:
-        """The digests of an image's manifest and configuration."""
-        config = self.put({"config": {"Labels": labels}})
-        return self.put({"config": {"digest": config}, "layers": []}), config
-
-    def index(self, manifest: str) -> str:
-        return self.put(
-            {
-                "mediaType": "application/vnd.oci.image.index.v1+json",
-                "manifests": [
-                    {"digest": "sha256:0", "platform": {"os": "unknown"}},
-                    {"digest": manifest, "platform": {"os": "linux"}},
-                ],
-            }
-        )
+        if digest not in self.image.blobs:
+            raise RegistryError(f"{self.reference(digest)}: no such blob")
+        return self.image.blobs[digest]
 
 
 def test_an_image_is_known_by_its_index_its_manifest_and_its_configuration() -> None:
-    layers = Layers()
-    manifest, config = layers.image({"a": "b"})
-    index = layers.index(manifest)
+    layers = Layers({"a": "b"})
+    entry = layers.image.entry()
+    layers.image.index(layers.image.attestation(entry["digest"]), entry)
+    manifest, config = entry["digest"], layers.image.document["config"]["digest"]
+    index = digest(layers.image.top)
     found = image_at(layers, index)
     assert found is not None
     assert found.ids == {index, manifest, config}
@@ -187,16 +177,12 @@ def test_an_image_is_known_by_its_index_its_manifest_and_its_configuration() -> 
     assert image_at(layers, "sha256:none") is None
 
 
-def test_what_is_no_image_is_refused_with_a_sentence() -> None:
+@pytest.mark.parametrize("misbehaviour", IMAGES)
+def test_what_is_no_image_is_refused_with_a_sentence(misbehaviour: str) -> None:
     layers = Layers()
-    for document in ([], {}, {"config": {}}, {"config": {"digest": "sha256:none"}}):
-        with pytest.raises(RegistryError, match="is no image that can be read"):
-            image_at(layers, layers.put(document))
-    manifest, _ = layers.image({})
-    index = layers.index(manifest)
-    del layers.content[manifest]
-    with pytest.raises(RegistryError, match="the registry lacks a part of it"):
-        image_at(layers, index)
+    IMAGES[misbehaviour](layers.image)
+    with pytest.raises((RegistryError, VerificationFailed), match=r"^it@sha256:"):
+        image_at(layers, digest(layers.image.top))
 
 
 class Tags:
@@ -219,7 +205,7 @@ class Tags:
         return tag
 
 
-OLD, NEW = Manifest(b"old"), Manifest(b"new")
+OLD, NEW = Manifest(Image({"a": "old"}).top), Manifest(Image({"a": "new"}).top)
 
 
 def test_tags_move_all_or_none() -> None:
@@ -254,7 +240,7 @@ def test_trust_is_a_key_or_an_identity_with_its_issuer(tmp_path: Any) -> None:
     key.write_text("a key")
     assert trust_of(str(key), None, None) == Trust(key=str(key))
     assert trust_of(None, "https://ci/.*", "https://issuer").arguments == [
-        "--certificate-identity-regexp=https://ci/.*",
+        "--certificate-identity-regexp=^(?:https://ci/.*)$",
         "--certificate-oidc-issuer=https://issuer",
     ]
     half, both = (None, "i", None), (str(key), "i", "j")

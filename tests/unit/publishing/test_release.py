@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 
+from hostile_registry import GOOD
 from rocm_images.build.targets import Target
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -20,7 +21,7 @@ from rocm_images.smoke.evidence import Evidence, Level
 BUILD_ID = "4b916ad5c63d" + "0" * 52
 ROLLING = ("v0.5.21-rocm722-mi30x-preview", "v0.5.21-mi30x-preview")
 FIRST, NOW = (datetime.datetime(2026, 1, day, tzinfo=datetime.timezone.utc) for day in (1, 2))
-TOP = Manifest(b"{}")
+TOP = Manifest(GOOD)
 IMAGE = PublishedImage("it", TOP, {}, TOP.digest, {"rocm-serving-images.build-id": BUILD_ID})
 
 

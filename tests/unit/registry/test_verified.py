@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from hostile_registry import GOOD, Image
 from rocm_images.errors import VerificationFailed
 from rocm_images.registry.client import Manifest
 from rocm_images.registry.cosign import Trust
@@ -51,10 +50,8 @@ def image(**changed: str) -> PublishedImage:
         "rocm-serving-images.cell": CELL,
         "org.opencontainers.image.version": VERSION,
     } | {name.replace("__", "-").replace("_", "."): text for name, text in changed.items()}
-    config = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
-    document = {"schemaVersion": 2, "config": {"digest": f"sha256:{config}"}, "layers": []}
-    top = Manifest(json.dumps(document).encode())
-    return PublishedImage(f"r/x@{top.digest}", top, document, top.digest, labels)
+    top = Manifest(Image(labels).top)
+    return PublishedImage(f"r/x@{top.digest}", top, top.document, top.digest, labels)
 
 
 def evidence_of(image_id: str) -> Evidence:
@@ -204,7 +201,7 @@ def test_an_image_is_exactly_its_manifest_or_configuration_and_an_index_only_its
     config = alone.manifest["config"]["digest"]
     assert alone.is_exactly(alone.digest)
     assert alone.is_exactly(config)
-    index = replace(alone, top=Manifest(b"{}"))
+    index = replace(alone, top=Manifest(GOOD))
     assert index.is_exactly(index.digest)
     # Somebody else's index that holds an image of ours is not that image.
     assert not index.is_exactly(alone.digest)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rocm_images.cli.main import main
+from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import EvidenceInvalid
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
@@ -217,6 +220,42 @@ def test_evidence_counts_for_the_tests_that_passed_up_to_its_level(small_matrix:
     assert not found.counts_for(found.tests, Level.GPU)
     assert not found.counts_for("1" * 64, Level.STATIC)
     assert not replace(found, passed=False).counts_for(found.tests, Level.STATIC)
+
+
+def test_what_ran_on_a_gpu_counts_in_a_container_as_deployments_get_it(
+    small_matrix: Matrix,
+) -> None:
+    found = evidence(small_matrix, Level.GPU, probe(stand_in=False))
+    assert (found.ran_as, found.as_deployed) == (AS_DEPLOYED, True)
+    assert found.counts_for(found.tests, Level.GPU)
+    for other in (None, f"{AS_DEPLOYED} --ipc host", ""):
+        unlike = replace(found, ran_as=other)
+        assert not unlike.as_deployed
+        assert not unlike.counts_for(found.tests, Level.STATIC)
+    emulated = evidence(small_matrix, Level.EMULATED, probe(stand_in=False))
+    assert (emulated.ran_as, emulated.as_deployed) == (None, True)
+
+
+def test_evidence_from_before_the_flags_were_recorded_is_read_and_called_so(
+    small_matrix: Matrix, tmp_path: Path
+) -> None:
+    found = evidence(small_matrix, Level.GPU, probe(stand_in=False))
+    older = {name: value for name, value in found.document.items() if name not in (SEAL, "ran_as")}
+    path = evidence_path(tmp_path, IMAGE_ID)
+    path.write_text(json.dumps({**older, SEAL: seal_of(older)}))
+    assert Evidence.read(tmp_path, IMAGE_ID) == replace(found, ran_as=None)
+    said = CliRunner().invoke(main, ["evidence", "verify", str(path)])
+    assert "ran as    not recorded (not as deployed: `publish` refuses it)\n" in said.output
+
+
+def test_the_flags_of_the_container_are_shown_and_sealed(
+    small_matrix: Matrix, tmp_path: Path
+) -> None:
+    path = evidence(small_matrix, Level.GPU, probe(stand_in=False)).write(tmp_path)
+    said = CliRunner().invoke(main, ["evidence", "verify", str(path)])
+    assert f"  ran as    {AS_DEPLOYED}\n" in said.output
+    path.write_text(path.read_text().replace("memlock=-1", "memlock=-2"))
+    assert Evidence.read(tmp_path, IMAGE_ID) is None
 
 
 def test_evidence_says_whose_runtime_was_measured(small_matrix: Matrix) -> None:

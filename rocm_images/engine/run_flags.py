@@ -1,4 +1,8 @@
-"""Which flags `docker run` needs for these images, and why each of them."""
+"""Which flags `docker run` needs for these images, and why each of them.
+
+The smoke test on a GPU gives its container the same, by `engine_options`: what was seen there is
+then true of what is deployed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rocm_images.servers import DEFAULT, Server
 
@@ -32,7 +37,8 @@ class RunFlag:
 class RunOptions:
     """What a user decides; the defaults give the container no more than it needs."""
 
-    port: int = DEFAULT.port
+    port: int | None = DEFAULT.port
+    """Where the server answers; None: nothing is to be reached from outside."""
     model_cache: str | None = None
     """A folder of the host that keeps downloaded models."""
     render_group: int | None = None
@@ -78,15 +84,54 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
             "forbids without it; seccomp=unconfined would allow far more",
         )
     yield RunFlag(
-        ("--publish", f"127.0.0.1:{options.port}:{options.port}"),
-        "the server answers on this machine alone: it asks nobody for a password unless it is "
-        "started with --api-key",
+        ("--security-opt", "no-new-privileges:true"),
+        "no process gets more rights than it was started with; nothing in the images needs to",
     )
+    if options.port is not None:
+        yield RunFlag(
+            ("--publish", f"127.0.0.1:{options.port}:{options.port}"),
+            "the server answers on this machine alone: it asks nobody for a password unless it is "
+            "started with --api-key",
+        )
     if options.model_cache:
         yield RunFlag(
             ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
             "keeps downloaded models on the host",
         )
+
+
+def in_words(flags: Sequence[RunFlag]) -> str:
+    """All of them as they are typed in a shell."""
+    return " ".join(flag.text for flag in flags)
+
+
+FOR_GPUS = run_flags(RunOptions(port=None))
+"""What every container gets that runs on GPUs, whatever runs in it."""
+AS_DEPLOYED = in_words(FOR_GPUS)
+"""The same as evidence records it."""
+
+
+def engine_options(flags: Sequence[RunFlag]) -> dict[str, Any]:
+    """The flags as `containers.run` of the docker SDK takes them."""
+    found: dict[str, Any] = {}
+    for flag in flags:
+        name, value = flag.words
+        match name:
+            case "--device":
+                found.setdefault("devices", []).append(value)
+            case "--group-add":
+                found.setdefault("group_add", []).append(value)
+            case "--security-opt":
+                found.setdefault("security_opt", []).append(value)
+            case "--shm-size":
+                found["shm_size"] = value
+            case "--ulimit":
+                limit, _, number = value.partition("=")
+                both = {"name": limit, "soft": int(number), "hard": int(number)}
+                found.setdefault("ulimits", []).append(both)
+            case _:
+                raise ValueError(f"no container of ours is given {name}")
+    return found
 
 
 LEFT_OUT = (

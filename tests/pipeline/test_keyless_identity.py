@@ -1,0 +1,291 @@
+"""Which identities cosign takes for ours, in certificates as Fulcio writes them.
+
+A CA of the tests stands in for Fulcio, so cosign is told its chain; nothing stands in for the
+transparency logs, so cosign is told to do without them. Whose signature counts is cosign's own
+judgement, of the arguments that the program gives it and of the pattern in the workflow.
+Source of the extensions: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from rehearsal.engine import PrivateEngine
+from rocm_images.registry.cosign import Trust, trust_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/images.yml").read_text())
+OURS = "some-owner/serving.images"
+ISSUER = "https://token.actions.githubusercontent.com"
+OF = f"https://github.com/{OURS}/.github/workflows"
+GOOD = f"{OF}/images.yml@refs/heads/main"
+FULCIO = "1.3.6.1.4.1.57264.1"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who signed, as a certificate of Fulcio says it."""
+
+    identity: str = GOOD
+    """job_workflow_ref: the file of the workflow, which another repository may call."""
+    repository: str = OURS
+    """The repository in which the workflow ran."""
+    issuer: str = ISSUER
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Stands in for Fulcio: a CA whose leaf certificates hold what Fulcio's hold."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(P256))
+
+    def __post_init__(self) -> None:
+        made = self._begun(_name("a CA of tests"), self.key.public_key())
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        usage = _usage(key_cert_sign=True)
+        certificate = made.add_extension(usage, critical=True).sign(self.key, hashes.SHA256())
+        self.chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.blob.write_text("what is signed")
+
+    @property
+    def chain(self) -> Path:
+        return self.folder / "chain.pem"
+
+    @property
+    def blob(self) -> Path:
+        return self.folder / "blob"
+
+    def sign(self, signed: Signed) -> list[str]:
+        """Sign the blob; returns what cosign is to be told of the signature."""
+        key = ec.generate_private_key(P256)
+        leaf, signature = self.folder / "leaf.pem", self.folder / "signature"
+        made = self._begun(x509.Name([]), key.public_key())
+        extensions: list[tuple[x509.ExtensionType, bool]] = [
+            (_usage(digital_signature=True), True),
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False),
+            (x509.SubjectAlternativeName([x509.UniformResourceIdentifier(signed.identity)]), True),
+            (_extension("1", signed.issuer.encode()), False),
+            (_extension("8", _der(signed.issuer)), False),
+            (_extension("5", signed.repository.encode()), False),
+            (_extension("9", _der(signed.identity)), False),
+            (_extension("12", _der(f"https://github.com/{signed.repository}")), False),
+        ]
+        for extension, critical in extensions:
+            made = made.add_extension(extension, critical=critical)
+        certificate = made.sign(self.key, hashes.SHA256())
+        leaf.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        made_of_it = key.sign(self.blob.read_bytes(), ec.ECDSA(hashes.SHA256()))
+        signature.write_bytes(base64.b64encode(made_of_it))
+        return [f"--certificate={leaf}", f"--signature={signature}"]
+
+    def _begun(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now, hour = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(hours=1)
+        made = x509.CertificateBuilder().subject_name(subject).public_key(key)
+        made = made.issuer_name(_name("a CA of tests")).serial_number(x509.random_serial_number())
+        return made.not_valid_before(now - hour).not_valid_after(now + hour)
+
+
+P256 = ec.SECP256R1()
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+def _usage(**given: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(**{**dict.fromkeys(_USAGES, False), **given})
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _extension(number: str, value: bytes) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(ObjectIdentifier(f"{FULCIO}.{number}"), value)
+
+
+def _der(text: str) -> bytes:
+    """A UTF8String in DER, of up to 255 bytes."""
+    content = text.encode()
+    length = bytes([len(content)]) if len(content) < 128 else bytes([0x81, len(content)])
+    return b"\x0c" + length + content
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("fulcio"))
+
+
+@pytest.fixture(scope="module")
+def cosign(registry_program: Path) -> str:
+    """cosign of the packages that the registry comes from, or, on Ubuntu, the installed one."""
+    assert registry_program.exists()
+    found = shutil.which("cosign", path=PrivateEngine().environment()["PATH"])
+    assert found, "cosign is missing: docs/publish.md"
+    return found
+
+
+def trusted() -> Trust:
+    """What `publish` in the workflow of the repository OURS trusts."""
+    publish = WORKFLOW["jobs"]["publish"]
+    variables = {**WORKFLOW["env"], **publish.get("env", {})}
+    (command,) = (step["run"] for step in publish["steps"] if step.get("name") == "Publish")
+    words = shlex.split(command)
+    given = [words[words.index(option) + 1] for option in ("--identity", "--issuer")]
+    identity, issuer = (
+        variables[word[1:]].replace("${{ github.repository }}", OURS) if word[0] == "$" else word
+        for word in given
+    )
+    assert "${{" not in identity + issuer
+    return trust_of(None, identity, issuer)
+
+
+def verified(
+    cosign: str, authority: Authority, signed: Signed, arguments: Sequence[str]
+) -> tuple[bool, str]:
+    """Whether the real cosign takes the signature, and what it says."""
+    done = subprocess.run(
+        [
+            *(cosign, "verify-blob", *arguments, *authority.sign(signed)),
+            # For Fulcio's root, its log of certificates, and Rekor.
+            f"--certificate-chain={authority.chain}",
+            *("--insecure-ignore-sct=true", "--insecure-ignore-tlog=true"),
+            str(authority.blob),
+        ],
+        env={**os.environ, "HOME": str(authority.folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", ["cell.yml", "images.yml"])
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/v1", "refs/tags/v0.5.21-rc.1"])
+def test_our_workflows_on_main_and_on_version_tags_count(
+    cosign: str, authority: Authority, file: str, ref: str
+) -> None:
+    done = verified(cosign, authority, Signed(f"{OF}/{file}@{ref}"), trusted().arguments)
+    assert done[0], done[1]
+
+
+NEIGHBOURS = {
+    "a fork": GOOD.replace("some-owner", "evil"),
+    "an owner whose name holds ours": GOOD.replace("some-owner", "awesome-owner"),
+    "an owner whose name begins with ours": GOOD.replace("some-owner", "some-owner-evil"),
+    "a repository whose name begins with ours": GOOD.replace(".images/", ".images-evil/"),
+    "a dot of the repository's name replaced": GOOD.replace("serving.", "servingx"),
+    "a dot of the address replaced": GOOD.replace("github.com", "githubxcom"),
+    "a dot of the folder replaced": GOOD.replace("/.github", "/xgithub"),
+    "a dot of the file replaced": GOOD.replace("images.yml@", "imagesxyml@"),
+    "another workflow": GOOD.replace("images.yml", "ci.yml"),
+    "a workflow whose name ends with ours": GOOD.replace("images.yml", "evil-images.yml"),
+    "another branch": GOOD.replace("heads/main", "heads/evil"),
+    "a branch whose name begins with main": f"{GOOD}-evil",
+    "a branch below main": f"{GOOD}/evil",
+    "a branch that ends as main": GOOD.replace("heads/main", "heads/evil/refs/heads/main"),
+    "a pull request": GOOD.replace("heads/main", "pull/1/merge"),
+    "a branch named as a tag": GOOD.replace("heads/main", "heads/tags/v1"),
+    "a tag that is no version": GOOD.replace("heads/main", "tags/evil"),
+    "a tag with a slash": GOOD.replace("heads/main", "tags/v1/evil"),
+    "a tag without a name": GOOD.replace("heads/main", "tags/v"),
+    "no ref": GOOD.partition("@")[0],
+    "something before": f"https://evil.example/?{GOOD}",
+    "something after": f"{GOOD}?evil",
+    "a fragment": f"{GOOD}#evil",
+    "a host that ends with github.com": GOOD.replace("github.com", "evilgithub.com", 1),
+    "a host that begins with github.com": GOOD.replace("github.com", "github.com.evil.org", 1),
+    "our host as a user": GOOD.replace("github.com", "github.com@evil.org", 1),
+    "no TLS": GOOD.replace("https:", "http:"),
+    "upper case": GOOD.replace("some-owner", "Some-Owner"),
+    "a line before": f"https://evil.example/\n{GOOD}",
+    "a line after": f"{GOOD}\nevil",
+    "a line in a tag": GOOD.replace("heads/main", "tags/v1\nevil"),
+    "a zero byte": f"{GOOD}\0evil",
+    "an address in percent": GOOD.replace("some-owner", "some%2Downer"),
+}
+
+
+@pytest.mark.parametrize("identity", NEIGHBOURS.values(), ids=NEIGHBOURS.keys())
+def test_no_identity_beside_ours_counts(cosign: str, authority: Authority, identity: str) -> None:
+    accepted, said = verified(cosign, authority, Signed(identity), trusted().arguments)
+    assert not accepted
+    # It is the identity that was refused, or a certificate that nobody can read.
+    assert re.search(r"none of the expected identities matched|invalid control|parse", said), said
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://gitlab.com",
+        f"{ISSUER}/",
+        f"{ISSUER}/evil",
+        f"{ISSUER}.evil.org",
+        f"https://evil.org/?{ISSUER}",
+        ISSUER.replace("https", "http"),
+        ISSUER.upper(),
+        "",
+    ],
+)
+def test_no_other_issuer_counts(cosign: str, authority: Authority, issuer: str) -> None:
+    accepted, said = verified(cosign, authority, Signed(issuer=issuer), trusted().arguments)
+    assert not accepted
+    assert "none of the expected identities matched" in said
+
+
+@pytest.mark.parametrize("repository", ["evil/calls-ours", "some-owner/other", f"{OURS}-evil", ""])
+@pytest.mark.parametrize("file", ["cell.yml", "images.yml"])
+def test_our_workflow_called_from_another_repository_does_not_count(
+    cosign: str, authority: Authority, file: str, repository: str
+) -> None:
+    called = Signed(f"{OF}/{file}@refs/heads/main", repository)
+    accepted, said = verified(cosign, authority, called, trusted().arguments)
+    assert not accepted
+    assert "GitHub Workflow Repository not found in certificate" in said or repository in said
+    # Which nothing but the repository tells: the identity is ours.
+    by_identity = replace(trusted(), repository=None)
+    assert verified(cosign, authority, called, by_identity.arguments)[0]
+
+
+def test_a_pattern_without_anchors_is_given_to_cosign_with_them(
+    cosign: str, authority: Authority
+) -> None:
+    loose = rf"https://github\.com/{OURS}/.github/workflows/(cell|images)\.yml@refs/heads/main"
+    trust = trust_of(None, loose, ISSUER)
+    assert verified(cosign, authority, Signed(), trust.arguments)[0]
+    # Alternatives too: the anchors are around all of them.
+    either = trust_of(None, rf"{loose}|evil", ISSUER)
+    for identity in (f"https://evil.example/?{GOOD}", f"{GOOD}-evil", "urn:evil:x"):
+        for one in (trust, either):
+            assert not verified(cosign, authority, Signed(identity), one.arguments)[0]
+        # cosign itself is content with a match anywhere.
+        own = [f"--certificate-identity-regexp={loose}|evil", f"--certificate-oidc-issuer={ISSUER}"]
+        assert verified(cosign, authority, Signed(identity), own)[0]
+
+
+def test_a_certificate_of_another_authority_does_not_count(
+    cosign: str, authority: Authority, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path)
+    other.chain.write_bytes(authority.chain.read_bytes())
+    accepted, said = verified(cosign, other, Signed(), trusted().arguments)
+    assert not accepted
+    assert "certificate signed by unknown authority" in said

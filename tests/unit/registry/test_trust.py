@@ -1,0 +1,56 @@
+"""Whose signatures count is said so that nobody else can have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rocm_images.errors import InputError
+from rocm_images.registry.cosign import trust_of
+
+GITHUB = "https://token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    "issuer", [GITHUB, f"{GITHUB}/an-enterprise", "https://ghe/_services/token"]
+)
+@pytest.mark.parametrize("dot", [".", r"\.", "[.]"])
+@pytest.mark.parametrize("start", ["", "^"])
+def test_trust_in_a_workflow_of_github_is_trust_in_one_repository(
+    issuer: str, dot: str, start: str
+) -> None:
+    pattern = (
+        f"{start}https://github{dot}com/own-er/a{dot}name_1/{dot}github/workflows/x{dot}yml@.*"
+    )
+    found = trust_of(None, pattern, issuer)
+    assert found.repository == "own-er/a.name_1"
+    assert found.arguments[-1] == "--certificate-github-workflow-repository=own-er/a.name_1"
+    # Whatever was written, the repository is no pattern.
+    assert r"com/own-er/a\.name_1/" in found.arguments[0]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ".*",
+        r"https://github\.com/owner/.*",
+        r"https://github\.com/owner/.*/\.github/workflows/x\.yml@refs/heads/main",
+        r"https://github\.com/owner/(a|b)/\.github/workflows/x\.yml@refs/heads/main",
+        r"https://github\.com/[a-z]+/name/\.github/",
+        r"https://github\.com/owner/name",
+        r"(?i)https://github\.com/owner/name/\.github/",
+        r"(https://github\.com/owner/name/\.github/.*)|.*",
+        r".*https://github\.com/owner/name/",
+    ],
+)
+def test_a_pattern_for_github_that_names_no_repository_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError, match="write out the one in which it has to run"):
+        trust_of(None, pattern, GITHUB)
+    # Another issuer's identities have other shapes.
+    assert trust_of(None, pattern, "https://gitlab.example").repository is None
+
+
+@pytest.mark.parametrize("pattern", ["(", "a)|(b", "[", "*", "a\\"])
+def test_an_identity_that_is_no_pattern_is_refused(pattern: str) -> None:
+    for issuer in (GITHUB, "https://issuer"):
+        with pytest.raises(InputError, match="is no regular expression"):
+            trust_of(None, pattern, issuer)
