@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import InputError
+from rocm_images.foreign import parsed
 
 PLAN_SECONDS = 300.0
 
@@ -34,7 +34,7 @@ def build_ids_at(revision: str, matrix_path: Path, words: Sequence[str]) -> dict
             f"--changed-since needs a git checkout, and {matrix_path.parent} is in none: "
             "leave it out, or use --missing-from"
         )
-    root = Path(top.decode().strip())
+    root = Path(os.fsdecode(top).strip())
     commit = _commit(root, revision)
     with tempfile.TemporaryDirectory(prefix="rocm-serving-images-") as folder:
         _unpack(root, commit, Path(folder))
@@ -106,11 +106,12 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PLAN_SECONDS,
             check=False,
         )
         if done.returncode == 0:
-            return {cell["cell"]: cell["build_id"] for cell in json.loads(done.stdout)}
+            return {cell["cell"]: cell["build_id"] for cell in parsed(done.stdout)}
         last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
     except subprocess.TimeoutExpired:
         last = f"it did not end within {PLAN_SECONDS:.0f} s"

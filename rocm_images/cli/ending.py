@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +18,7 @@ from rocm_images import __version__
 from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
-from rocm_images.telling import COMMAND, PROGRAM, shown
+from rocm_images.telling import COMMAND, PROGRAM, Shown, shown
 
 if TYPE_CHECKING:
     import click
@@ -51,6 +52,18 @@ def ended(program: Callable[[], object]) -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed before the program began
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    own = sys.stdout, sys.stderr
+    # What others wrote is shown and not executed, whoever prints it, in any encoding.
+    with suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = map(Shown, own)
+    try:
+        _end(program)
+    finally:
+        sys.stdout, sys.stderr = own
+
+
+def _end(program: Callable[[], object]) -> NoReturn:
     code = _code(program)
     try:
         sys.stdout.flush()

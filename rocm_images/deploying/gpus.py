@@ -13,6 +13,8 @@ from rocm_images.errors import NoImageFits
 from rocm_images.places import ROOTFS
 
 PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"
+SECONDS = 10
+"""The kernel's own files, of eight GPUs, are read in milliseconds."""
 NAME_THE_ARCH = "name the GPU's arch with --arch instead"
 
 
@@ -47,11 +49,27 @@ def gfx_of_this_machine(root: Path = Path("/")) -> str:
 
 
 def gpus(root: Path) -> list[str]:
-    """The gfx of every GPU that can be used here."""
-    done = subprocess.run(
-        ["sh", str(PREFLIGHT), "--root", str(root), "--gpus"],
-        capture_output=True,
-        text=True,
-        check=True,
+    """The gfx of every GPU that can be used here.
+
+    Raises:
+        NoImageFits: what lies in sys and dev is not what a kernel shows.
+    """
+    try:
+        done = subprocess.run(
+            ["sh", str(PREFLIGHT), "--root", str(root), "--gpus"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        why = f"takes longer than {SECONDS} s to read"
+    except subprocess.CalledProcessError as error:
+        why = f"ends rocm-preflight with {error.returncode}"
+    else:
+        return done.stdout.split()
+    raise NoImageFits(
+        f"what lies in {root / 'sys/class/kfd'} {why}, so it is no kernel's: {NAME_THE_ARCH}"
     )
-    return done.stdout.split()

@@ -7,7 +7,6 @@ engine answers, knows the credentials and plain HTTP on loopback, but only the s
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -21,6 +20,7 @@ from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.children import Children, Stopped
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
+from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 
@@ -148,7 +148,7 @@ def digest_by_buildx(image: str, children: Children) -> str:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        return _checked(str(json.loads(_ask(words, children))["digest"]))
+        return _checked(str(parsed(_ask(words, children))["digest"]))
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 

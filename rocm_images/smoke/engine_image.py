@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from rocm_images.errors import EngineError, InputError
 
+_DIGEST = len("sha256:") + 64
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -32,7 +34,7 @@ def identify(reference: str) -> Identity:
         said = client.containers.run(
             image, ["selftest", "--contents"], network_mode="none", remove=True
         )
-        return Identity(str(image.id), said.decode().strip())
+        return Identity(str(image.id), said.decode(errors="replace").strip()[:_DIGEST])
     except ImageNotFound:
         raise InputError(f"the engine has no image {reference!r}: pull it first") from None
     except ContainerError as error:
