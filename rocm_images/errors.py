@@ -143,6 +143,10 @@ class EvidenceInvalid(RocmImagesError):
     exit_code = ExitCode.EVIDENCE_INVALID
 
 
+MOST_PROBLEMS = 100
+"""Of one file that are told: whoever has more has another file in mind."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong in a file; `line` and `column` count from 1."""
@@ -153,13 +157,14 @@ class Problem:
 
 
 class FileError(InputError):
-    """All problems found in one file, each as `FILE:LINE:COL: sentence`."""
+    """The problems found in one file, each as `FILE:LINE:COL: sentence`, and how many more."""
 
-    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+    def __init__(self, path: Path, problems: Sequence[Problem], more: int = 0) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__(
-            "\n".join(f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems)
-        )
+        lines = [f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems]
+        more += len(lines) - len(lines[:MOST_PROBLEMS])
+        lines[MOST_PROBLEMS:] = [f"{path}: and {more} more problems"] if more else []
+        super().__init__("\n".join(lines))
 
 
 class MatrixError(FileError):

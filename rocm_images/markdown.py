@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rocm_images.foreign import shown, shown_line
+
 # Only where it would act: `ROCm <7.2.1` and `find_buildx` stay as people read them.
 _ACTIVE = re.compile(
     r"[\\`*~\[]|(?<![^\W_])_|<(?=[A-Za-z/!?])|&(?=#|[A-Za-z])|^(?:>|[-+#](?=[\s#]|$))"
@@ -19,13 +21,13 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;"}
 
 def text(content: object) -> str:
     """A text in running words, a heading or a cell of a table, on one line."""
-    flat = " ".join(str(content).split())
+    flat = shown(" ".join(str(content).split()))
     return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), flat)
 
 
 def code(content: object) -> str:
     """A text as code within a line."""
-    flat = " ".join(str(content).split())
+    flat = shown(" ".join(str(content).split()))
     ticks = _more_ticks(flat, 1)
     space = " " if flat.startswith("`") or flat.endswith("`") else ""
     return f"{ticks}{space}{flat}{space}{ticks}" if flat else ""
@@ -33,8 +35,9 @@ def code(content: object) -> str:
 
 def block(lines: Sequence[str]) -> str:
     """Lines as a block of code."""
-    fence = _more_ticks("\n".join(lines), 3)
-    return "\n".join([fence, *lines, fence])
+    plain = [shown_line(line) for line in lines]
+    fence = _more_ticks("\n".join(plain), 3)
+    return "\n".join([fence, *plain, fence])
 
 
 def table(

@@ -20,6 +20,8 @@ if INSTALLED:
 TEMPLATES = PARTS / "templates"
 ROOTFS = PARTS / "images" / "rootfs"
 """What is copied into every image."""
+# The images' own packages: what they know and how they read is the same here.
+sys.path.append(str(ROOTFS / "opt" / "rocm-images"))
 IMAGE_TESTS = PARTS / "tests" / "image"
 PROJECT = Path.cwd() if INSTALLED else PARTS
 """What holds matrix.yaml, unless another one is named, build/ and .cache/."""

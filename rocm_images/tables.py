@@ -6,13 +6,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from rocm_images.foreign import shown_line
+
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned columns, two spaces apart; no line is cut, so that any text can be copied.
 
     On a terminal that is too narrow for them each row is a block of lines. A log has no width.
     """
-    table = [list(header), *map(list, rows)]
+    table = [list(header), *([shown_line(text) for text in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import enum
 import sys
+from typing import Any
 
+from rocm_images.foreign import shown as shown
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 
@@ -18,6 +20,29 @@ COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 
 LONGEST_QUOTATION = 200
 """Characters."""
+
+
+class Shown:
+    """A stream of this process on which no text of others acts: all that is printed comes here."""
+
+    # click would go around a stream that says ASCII; what that has no character for is written out.
+    encoding = "utf-8"
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text with its control characters written out."""
+        self.stream.write(shown(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def for_colours(stream: Any) -> Any:
+    """The stream itself, for a table of ours that is redrawn: its texts are to be shown first."""
+    return stream.stream if isinstance(stream, Shown) else stream
 
 
 class Volume(enum.IntEnum):
@@ -43,15 +68,6 @@ def set_volume(volume: Volume) -> None:
 def volume() -> Volume:
     """As -q or -v set it."""
     return _volume
-
-
-def shown(text: str) -> str:
-    """A text in which somebody else's words are, as a terminal shows it and does not obey it.
-
-    Escapes, other control characters and marks that turn the direction of writing are spelled out;
-    line ends stay.
-    """
-    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
 
 
 def quoted(said: object) -> str:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from rocm_images import telling
+from rocm_images.foreign import shown_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +77,9 @@ class LiveTable:
         }
         self._started: set[str] = set()
         self._live = Live(
-            console=Console(stderr=True), get_renderable=self._table, refresh_per_second=4
+            console=Console(file=telling.for_colours(sys.stderr)),
+            get_renderable=self._table,
+            refresh_per_second=4,
         )
 
     def step(self, cell: str, text: str) -> None:
@@ -107,7 +110,7 @@ class LiveTable:
             for cell, (text, start, end) in self._rows.items():
                 seconds = f"{(end or now) - start:.0f}" if cell in self._started else ""
                 # Text, not markup: a step's name has brackets of its own.
-                table.add_row(cell, Text(text), seconds)
+                table.add_row(cell, Text(shown_line(text)), seconds)
         return table
 
     def __enter__(self) -> LiveTable:

@@ -8,12 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rocm_images import foreign
 from rocm_images.catalogue.schema import SCHEMA, Catalogue
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
 
-LARGEST = 32 * 1024 * 1024
-"""Bytes; a catalogue has a few kilobytes for each image."""
 SHOWN_PROBLEMS = 5
 
 
@@ -33,16 +32,14 @@ def content_of(path: Path) -> bytes:
         InputError: they cannot be read, or are too many.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        return foreign.content_of(path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot read the catalogue ({error.strerror}): name the catalogue.json that "
             "was published with the images"
         ) from None
-    if len(content) > LARGEST:
-        raise InputError(f"{path}: this is no catalogue: it has more than {LARGEST >> 20} MiB")
-    return content
+    except ValueError as error:
+        raise InputError(f"{path}: this is no catalogue: {error}") from None
 
 
 def parse(content: bytes, name: str) -> Catalogue:
@@ -52,8 +49,8 @@ def parse(content: bytes, name: str) -> Catalogue:
         InputError: it is no catalogue, or of a newer schema.
     """
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = foreign.parsed(content)
+    except ValueError as error:
         raise InputError(f"{name}: this is no catalogue: it is no JSON ({error})") from None
     version = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):

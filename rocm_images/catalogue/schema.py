@@ -59,12 +59,17 @@ Gfx = Annotated[str, Field(pattern=r"^gfx[0-9a-f]{3,5}$")]
 Arch = Annotated[str, Field(pattern=r"^[0-9a-f]{3,5}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 BuildId = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$")]
-Bytes = Annotated[int, Field(ge=0)]
+# Larger than any, and no larger than what can be reckoned with.
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 Time = Annotated[
     str,
     Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d$"),
     AfterValidator(_a_point_in_time),
 ]
+
+
+# The first item that is wrong is told of; a million of them would take a gigabyte to tell.
+FIRST = Field(fail_fast=True)
 
 
 class _Model(BaseModel):
@@ -108,7 +113,7 @@ class KnownIssue(_Model):
     """The ROCm release from which a base is free of it."""
     warning: bool
     """Whether the image can only warn of it: a base of `better_base` or later is free of it."""
-    references: tuple[Text, ...]
+    references: Annotated[tuple[Text, ...], FIRST]
     """Issues and pull requests: https addresses, or owner/repository#number."""
 
 
@@ -126,7 +131,7 @@ class TestedOn(_Model):
     """How many tests passed."""
     tests_failed: Bytes
     """How many failed."""
-    devices: tuple[Text, ...]
+    devices: Annotated[tuple[Text, ...], FIRST]
     """The devices by name, as `8 x AMD Instinct MI300X (gfx942)`; empty for level static."""
     runtime: Text | None
     """The HIP runtime that was really loaded."""
@@ -157,7 +162,7 @@ class CatalogueEntry(_Model):
     """The server, the arch and the base, as in `sglang-942-rocm7.2.2`."""
     repository: Repository
     """HOST[:PORT]/NAME."""
-    tags: tuple[Tag, ...]
+    tags: Annotated[tuple[Tag, ...], FIRST]
     """Its rolling tags, the most specific first. In `history`: those that it had."""
     immutable_tag: Tag
     """The tag that never moves."""
@@ -167,7 +172,7 @@ class CatalogueEntry(_Model):
     """The name of the GPU architecture in the matrix."""
     gfx: Gfx
     """The GPU architecture as ROCm calls it."""
-    gpus: Annotated[tuple[Text, ...], Field(min_length=1)]
+    gpus: Annotated[tuple[Text, ...], Field(min_length=1), FIRST]
     """The GPUs by marketing name."""
     rocm: ReleaseText
     """The ROCm release of the base image."""
@@ -184,14 +189,14 @@ class CatalogueEntry(_Model):
     base_image: Text
     """The reference of the base image."""
     all_reduce: AllReduce
-    settings: tuple[Setting, ...]
+    settings: Annotated[tuple[Setting, ...], FIRST]
     """What advisories set in its environment."""
-    known_issues: tuple[KnownIssue, ...]
+    known_issues: Annotated[tuple[KnownIssue, ...], FIRST]
     """The advisories that apply to it."""
     tested_on: TestedOn
     size: Bytes
     """Compressed bytes of all layers: what a first pull transfers."""
-    layers: tuple[Layer, ...]
+    layers: Annotated[tuple[Layer, ...], FIRST]
     """The oldest first."""
     shared: Bytes
     """Compressed bytes of the layers that images of the same base for other GPUs have as well."""
@@ -230,9 +235,9 @@ class Catalogue(_Model):
     """The version of this schema."""
     updated: Time
     """When it was last changed."""
-    images: tuple[CatalogueEntry, ...] = ()
+    images: Annotated[tuple[CatalogueEntry, ...], FIRST] = ()
     """The current images: one for each repository, channel, cell and server version."""
-    history: tuple[CatalogueEntry, ...] = ()
+    history: Annotated[tuple[CatalogueEntry, ...], FIRST] = ()
     """Images that were replaced, the latest first; their immutable tags still stand."""
 
 

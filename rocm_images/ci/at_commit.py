@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import tarfile
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images.errors import InputError
+from rocm_images.foreign import parsed
 from rocm_images.supervisor import TookTooLong, supervisor
 
 PLAN_SECONDS = 300.0
@@ -35,7 +35,7 @@ def build_ids_at(revision: str, matrix_path: Path, words: Sequence[str]) -> dict
             f"--changed-since needs a git checkout, and {matrix_path.parent} is in none: "
             "leave it out, or use --missing-from"
         )
-    root = Path(top.decode().strip())
+    root = Path(os.fsdecode(top).strip())
     commit = _commit(root, revision)
     with tempfile.TemporaryDirectory(prefix="rocm-serving-images-") as folder:
         _unpack(root, commit, Path(folder))
@@ -103,7 +103,7 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
     try:
         done = supervisor.run(words, environment, seconds=PLAN_SECONDS, folder=folder)
         if done.status == 0:
-            return {cell["cell"]: cell["build_id"] for cell in json.loads(done.output)}
+            return {cell["cell"]: cell["build_id"] for cell in parsed(done.output)}
         last = (done.errors.strip().splitlines() or [f"it ended with {done.status}"])[-1]
     except TookTooLong:
         last = f"it did not end within {PLAN_SECONDS:.0f} s"

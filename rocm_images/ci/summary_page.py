@@ -6,7 +6,6 @@ made of as many of them as a folder holds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from rocm_images import markdown
 from rocm_images.errors import InputError
+from rocm_images.foreign import document_of
 
 SUMMARY = "summary.json"
 PLANNED = "ci-matrix.json"
@@ -41,13 +41,13 @@ def read(folders: Sequence[Path]) -> Run:
     skipped: list[dict[str, Any]] = []
     for path in _files(folders):
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = document_of(path)
             if document["schema"] != 1:
                 raise ValueError(f"schema {document['schema']!r}")
             run = Run(tuple(document.get("cells", ())), tuple(document.get("skipped", ())))
             # Whatever the page needs of it is there.
             page(run)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{path} is no {SUMMARY} or {PLANNED} of this program ({error}): name the build "
                 "folder of a run, or a folder of several"

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,7 +20,7 @@ from rocm_images.errors import ExitCode, RocmImagesError
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 from rocm_images.supervisor import Stopped, supervisor
-from rocm_images.telling import COMMAND, PROGRAM, shown
+from rocm_images.telling import COMMAND, PROGRAM, Shown, shown
 
 if TYPE_CHECKING:
     import click
@@ -56,6 +57,18 @@ def ended(load: Callable[[], Callable[[], object]]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed before the program began
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    own = sys.stdout, sys.stderr
+    # What others wrote is shown and not executed, whoever prints it, in any encoding.
+    with suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = map(Shown, own)
+    try:
+        return _end(load)
+    finally:
+        sys.stdout, sys.stderr = own
+
+
+def _end(load: Callable[[], Callable[[], object]]) -> int:
     signals = Signals(_leave)
     try:
         code = _code(load, signals)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
+from rocm_images.foreign import parsed
 
 # What differs between any two images, and is said elsewhere.
 _NOT_COMPARED = {ADVISORIES, BUILD_ID, INPUTS}
@@ -111,7 +111,7 @@ def _compared(labels: Mapping[str, str]) -> dict[str, str]:
 def _inputs(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """The inputs that the images' labels name differently; empty where a label is not there."""
     try:
-        before, after = (json.loads(labels[INPUTS]) for labels in (old, new))
+        before, after = (parsed(labels[INPUTS]) for labels in (old, new))
         return tuple(change.name for change in changes(before, after))
     except (KeyError, ValueError, AttributeError, TypeError):
         return ()

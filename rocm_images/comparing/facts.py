@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from rocm_images.errors import InputError
 from rocm_images.files import write_json
+from rocm_images.foreign import document_of
 from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
@@ -24,13 +26,15 @@ class LayerFact:
     """One layer: its digest, its bytes, and the step that made it, where that is known."""
 
     digest: str
-    size: int
+    size: Annotated[int, Field(ge=0, lt=2**63)]
     step: str = ""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
     """One image. Sizes of layers are as its source has them: all compressed, or none."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
     cell: str
@@ -51,14 +55,8 @@ class ImageFacts:
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> ImageFacts:
-        """The facts that `inventory` wrote; raises KeyError, TypeError or ValueError for others."""
-        values = dict(document)
-        values["advisories"] = tuple(str(name) for name in values["advisories"])
-        values["layers"] = tuple(LayerFact(**layer) for layer in values["layers"])
-        for name in ("packages", "labels", "env"):
-            if not isinstance(values[name], dict):
-                raise TypeError(f"{name} is no object")
-        return cls(**values)
+        """The facts that `inventory` wrote; raises ValueError for others."""
+        return TypeAdapter(cls).validate_python(document)
 
     @classmethod
     def of_published(cls, image: CatalogueEntry) -> ImageFacts:
@@ -102,7 +100,7 @@ def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]
         InputError: it is neither, or holds two images of one cell.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = document_of(path)
         if isinstance(document, dict) and document.get("inventory") == SCHEMA:
             images = [ImageFacts.of_json(image) for image in document["images"]]
         else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import docker
 
 WAIT_SECONDS = 120.0
+MOST_BYTES = 4 * 1024 * 1024
 # What is not there prints nothing: an image of another distribution has no dpkg. The Python is the
 # one that the image's own PATH finds.
 _SCRIPT = """\
@@ -69,7 +70,11 @@ def _output(client: docker.DockerClient, image_id: str, reference: str) -> str:
         ) as lister:
             lister.start()
             lister.wait(timeout=WAIT_SECONDS)
-            output: bytes = lister.logs(stdout=True, stderr=False)
+            output = b""
+            for chunk in lister.logs(stdout=True, stderr=False, stream=True, follow=False):
+                output += chunk
+                if len(output) > MOST_BYTES:
+                    raise EngineError(f"{reference}: it lists packages without end")
     except (DockerException, RequestException) as error:
         raise EngineError(
             f"{reference}: its packages cannot be listed from inside ({_reason(error)}): see "

@@ -22,6 +22,7 @@ from rocm_images.catalogue.signed import FILE, SIGNATURE, Signed, write_files
 from rocm_images.distributing.channel_images import ChannelImage
 from rocm_images.errors import InputError, VerificationFailed
 from rocm_images.files import cannot_write
+from rocm_images.foreign import document_of
 from rocm_images.references import DIGEST
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.manifest import LARGEST_BLOB, Manifest
@@ -230,7 +231,7 @@ def _unpack(path: Path, folder: Path) -> None:
 
 def _read(folder: Path) -> Bundle:
     try:
-        document = json.loads((folder / "bundle.json").read_text())
+        document = document_of(folder / "bundle.json")
     except FileNotFoundError:
         raise ValueError("it holds no bundle.json") from None
     if document["schema"] != SCHEMA:

@@ -6,7 +6,6 @@ plugin does the same, in less than half the time and processor time.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from packaging.version import Version
 from rocm_images import telling
 from rocm_images.engine.connect import version_in
 from rocm_images.errors import EngineError
+from rocm_images.foreign import document_of
 from rocm_images.supervisor import TookTooLong, supervisor
 
 MINIMUM_BUILDX = Version("0.10")
@@ -72,8 +72,9 @@ def _plugin_folders(environment: Mapping[str, str]) -> Iterator[Path]:
     configuration = Path(environment.get("DOCKER_CONFIG") or f"{home}/.docker")
     yield configuration / "cli-plugins"
     try:
-        more = [*json.loads((configuration / "config.json").read_text())["cliPluginsExtraDirs"]]
+        more = [*document_of(configuration / "config.json")["cliPluginsExtraDirs"]]
     except (OSError, ValueError, KeyError, TypeError):
         more = []
-    yield from (Path(folder) for folder in more if isinstance(folder, str))
+    # A name with a NUL is none, and nothing can be looked for in it.
+    yield from (Path(name) for name in more if isinstance(name, str) and "\0" not in name)
     yield from map(Path, SYSTEM_FOLDERS)

@@ -87,13 +87,14 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
 def _context_address() -> str:
     """The address of the current docker context, which the SDK does not use by itself."""
     from docker.context import ContextAPI
-    from docker.errors import DockerException
 
     try:
         context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
-        context = None
-    return (context.Host if context else None) or "unix:///var/run/docker.sock"
+        address = context.Host if context else None
+    # The SDK believes what Docker's files say: what they must not say meets it as anything.
+    except Exception:
+        address = None
+    return address if address and isinstance(address, str) else "unix:///var/run/docker.sock"
 
 
 def _check_socket(address: str) -> None:

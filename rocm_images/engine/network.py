@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.errors import InputError
+from rocm_images.foreign import content_of
 
 # The variables by which OpenSSL, requests and pip are told of a CA bundle, in the order asked.
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
@@ -63,6 +64,8 @@ def proxy_arguments(environment: Mapping[str, str]) -> list[str]:
 
 def _text(path: Path, source: str) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return content_of(path).decode(errors="replace")
     except OSError as error:
         raise InputError(f"{source}: cannot read {path} ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(f"{source}: {path} cannot be what is meant: {error}") from None

@@ -7,7 +7,6 @@ engine answers, knows the credentials and plain HTTP on loopback, but only the s
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
+from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.supervisor import Stopped, TookTooLong, supervisor
@@ -142,7 +142,7 @@ def digest_by_buildx(image: str) -> str:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        return _checked(str(json.loads(_ask(words))["digest"]))
+        return _checked(str(parsed(_ask(words))["digest"]))
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 

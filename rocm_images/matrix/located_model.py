@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rocm_images.errors import FileError, InputError, Problem, closest
+from rocm_images.errors import MOST_PROBLEMS, FileError, InputError, Problem, closest
+from rocm_images.foreign import content_of
 from rocm_images.matrix import located_yaml
 from rocm_images.matrix.located_yaml import Document, KeyPath
 
@@ -25,7 +26,9 @@ def read_model(
         FileError: of the given class, with every problem found.
     """
     try:
-        raw = path.read_bytes()
+        raw = content_of(path, located_yaml.MAX_BYTES)
+    except ValueError as error:
+        raise error_class(path, [Problem(1, 1, str(error))]) from None
     except OSError as error:
         raise InputError(f"{path}: cannot read it ({error.strerror}): {hint}") from None
     try:
@@ -35,8 +38,9 @@ def read_model(
     try:
         return model.model_validate(document.data), document
     except ValidationError as error:
-        problems = [_problem(model, document, details) for details in error.errors()]
-        raise error_class(path, problems) from None
+        found = error.errors(include_url=False)
+        problems = [_problem(model, document, details) for details in found[:MOST_PROBLEMS]]
+        raise error_class(path, problems, len(found) - len(problems)) from None
 
 
 _WRONG_TYPES = {

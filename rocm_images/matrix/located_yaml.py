@@ -17,7 +17,7 @@ from typing import TypeAlias
 import yaml
 import yaml.reader
 
-from rocm_images.errors import Problem
+from rocm_images.errors import MOST_PROBLEMS, Problem
 
 Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
 KeyPath: TypeAlias = "tuple[str | int, ...]"
@@ -129,6 +129,8 @@ class _Builder:
 
     def _problem(self, event: yaml.Event, sentence: str) -> None:
         self.problems.append(Problem(*_position(event), sentence))
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise _Stop
 
     def _count(self, event: yaml.Event, nodes: int) -> None:
         self._nodes += nodes

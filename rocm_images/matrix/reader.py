@@ -16,6 +16,7 @@ from rocm_images.matrix.schema import Matrix, Ranges, Server, Variant
 from rocm_images.servers import SERVERS
 from rocm_images.servers import Server as KnownServer
 
+MOST_CELLS = 10_000
 Found = Iterator[tuple[KeyPath, str]]
 """Problems: the path of the key to blame, and a sentence."""
 
@@ -50,6 +51,11 @@ def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
     yield from _check_names(matrix)
     yield from _check_channels(matrix)
     yield from _check_hip_builds(matrix)
+    cells = len(matrix.servers) * len(matrix.archs) * len(matrix.bases)
+    if cells > MOST_CELLS:
+        sentence = f"with its bases and servers this makes {cells} cells, more than {MOST_CELLS}"
+        yield ("archs",), f"{sentence}: keep a matrix for each group of them"
+        return
     exclusions = list(_check_exclusions(matrix))
     yield from exclusions
     if not (servers or exclusions):

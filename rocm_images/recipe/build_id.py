@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from rocm_images.errors import InputError
+from rocm_images.foreign import parsed
 
 # Changes when the meaning of the inputs does, so that old images are not taken for new ones.
 SCHEME = "1"
@@ -49,8 +50,10 @@ class Inputs:
     def changed_since(self, label: str) -> list[str]:
         """The names of the inputs that differ from those in an image's label."""
         try:
-            before: dict[str, str] = json.loads(label)
+            before = parsed(label)
         except ValueError:
+            before = None
+        if not isinstance(before, dict):
             return ["inputs that are not known"]
         now: dict[str, str] = json.loads(self.label)
         names = before.keys() | now.keys()

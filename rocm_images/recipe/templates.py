@@ -53,6 +53,8 @@ def rendered(environment: Environment, name: str, **values: Any) -> str:
     """
     try:
         return environment.get_template(name).render(**values).rstrip("\n") + "\n"
+    except UnicodeDecodeError as error:
+        raise _no_text(name, error) from None
     except TemplateError as error:
         raise InputError(f"{_place(error, name)}: {error.message}: mend the template") from None
     except Exception as error:
@@ -65,9 +67,20 @@ def rendered(environment: Environment, name: str, **values: Any) -> str:
 
 
 def as_written(name: str) -> str:
-    """A file beside the templates that is none itself: a style sheet, a script."""
+    """A file beside the templates that is none itself: a style sheet, a script.
+
+    Raises:
+        InputError: somebody's own is no text.
+    """
     own, program = OWN / name, TEMPLATES / name
-    return (own if own.is_file() else program).read_text(encoding="utf-8")
+    try:
+        return (own if own.is_file() else program).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _no_text(name, error) from None
+
+
+def _no_text(name: str, error: UnicodeDecodeError) -> InputError:
+    return InputError(f"templates/{name}, or what it includes: {error}: save it as UTF-8")
 
 
 def _place(error: Exception, name: str) -> str:

@@ -15,6 +15,7 @@ from rocm_images.errors import RegistryError
 
 # The name that it has in Docker's configuration.
 _DOCKER_HUB = "https://index.docker.io/v1/"
+_BELIEVED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class Credentials(NamedTuple):
@@ -38,13 +39,14 @@ def credentials_of(host: str) -> Credentials | None:
         # A helper that is missing is said below. The registry's threads share these filters.
         warnings.filterwarnings("ignore", "docker-credential-.* not installed")
         found = Logins.load_config(None, None).resolve_authconfig(host) or {}
-    except DockerException as error:
+        # A helper's and those of the file itself differ in case.
+        known = {str(name).lower(): value for name, value in found.items()}
+    # The SDK believes what the file says: what it must not say meets it as any of the others.
+    except (DockerException, *_BELIEVED) as error:
         raise RegistryError(
             f"Docker's credentials for {host} cannot be had ({error}): mend the helper that "
-            "Docker's config.json names, or `docker login` without one"
+            "Docker's config.json names, or the file itself, or `docker login` without one"
         ) from None
-    # A helper's and those of the file itself differ in case.
-    known = {name.lower(): value for name, value in found.items()}
     if known.get("identitytoken"):
         raise RegistryError(
             f"Docker has an identity token for {host}, which only Docker can use: `docker login "
@@ -52,7 +54,7 @@ def credentials_of(host: str) -> Credentials | None:
         )
     if not known.get("username"):
         return None
-    return Credentials(known["username"], known.get("password") or "")
+    return Credentials(str(known["username"]), str(known.get("password") or ""))
 
 
 @contextmanager

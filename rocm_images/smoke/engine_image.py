@@ -11,6 +11,8 @@ from rocm_images.recipe.labels import PREFIX
 WAIT_SECONDS = 600.0
 """It reads every file of the image."""
 
+_DIGEST = len("sha256:") + 64
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -50,7 +52,7 @@ def identify(reference: str) -> Identity:
             )
         if status != 0:
             raise InputError(f"{reference!r} has no self-test: {complaint}")
-        return Identity(str(image.id), said)
+        return Identity(str(image.id), said[:_DIGEST])
     except ImageNotFound:
         raise InputError(f"the engine has no image {reference!r}: pull it first") from None
     except APIError as error:

@@ -13,9 +13,11 @@ from typing import Any
 
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.files import write_json
+from rocm_images.foreign import document_of
 from rocm_images.masking import masked, masked_document
 from rocm_images.plan.cells import Cell
 from rocm_images.servers import SERVERS
+from rocm_images.smoke.shape import Document, fits
 
 SCHEMA = 1
 SEAL = "seal"
@@ -80,7 +82,7 @@ class Evidence:
     def read(cls, folder: Path, image_id: str) -> Evidence | None:
         """The evidence of an image, or None where there is none that can be read."""
         try:
-            document = json.loads(evidence_path(folder, image_id).read_text(encoding="utf-8"))
+            document = document_of(evidence_path(folder, image_id))
         except (OSError, ValueError):
             return None
         found = cls.of_document(document)
@@ -91,8 +93,9 @@ class Evidence:
         """The evidence that a JSON document holds, or None where it holds none of this schema."""
         try:
             fields = dict(document)
-            if fields.pop(SEAL) != seal_of(fields) or fields.pop("schema") != SCHEMA:
+            if fields.pop(SEAL) != seal_of(fields) or not fits(Document, fields):
                 return None
+            del fields["schema"]
             fields["level"] = Level(fields["level"])
             fields["failures"] = tuple(fields["failures"])
             return cls(**fields)
@@ -261,7 +264,7 @@ def serve_in_words(serve: Mapping[str, Any] | None) -> str:
     """The serve tier in a line; `-` where it was not asked for."""
     if serve is None:
         return "-"
-    if "not_run" in serve:
+    if serve.get("not_run"):
         return f"not run: {serve['not_run']}"
     sizes = serve.get("sizes") or []
     if not sizes:
@@ -272,7 +275,8 @@ def serve_in_words(serve: Mapping[str, Any] | None) -> str:
     version = versions.get(server, "of unknown version")
     parts = []
     for size in sizes:
-        rates = [f"{load['tokens_per_second']:.0f}" for load in size["graph"]["loads"]]
+        loads = size.get("graph", {}).get("loads", ())
+        rates = [f"{load['tokens_per_second']:.0f}" for load in loads]
         outcome = "passed" if size["passed"] else "FAILED"
         told = f" ({' '.join(rates)} tokens/s)" if rates else ""
         parts.append(f"TP {size['tensor_parallel']} {outcome}{told}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rocm_images import telling
 from rocm_images.errors import EvidenceInvalid
+from rocm_images.foreign import document_of
 from rocm_images.smoke.evidence import Level
+from rocm_images.smoke.shape import Probe, Serve, fits
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def read_outcome(results: Path, status: int | str, log: Path) -> tuple[int, tuple[str, ...]]:
@@ -40,11 +45,13 @@ def read_serve(path: Path, image_id: str, device: Level) -> dict[str, Any]:
     """What the serve tier printed in the image, or why it did not run."""
     if not device.reaches(Level.GPU):
         return {"not_run": "no GPU"}
-    return read_findings(path, image_id) or {"not_run": "it gave no result"}
+    return read_findings(path, image_id, Serve) or {"not_run": "it gave no result"}
 
 
-def read_findings(path: Path, image_id: str) -> dict[str, Any] | None:
-    """What a program printed in the image, or None where it did not run.
+def read_findings(
+    path: Path, image_id: str, shape: type[BaseModel] = Probe
+) -> dict[str, Any] | None:
+    """What a program printed in the image; None where it did not run, or printed something else.
 
     The tests leave it with the image that the engine says their container is of.
 
@@ -52,8 +59,8 @@ def read_findings(path: Path, image_id: str) -> dict[str, Any] | None:
         EvidenceInvalid: that is another image.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        found: dict[str, Any] = document["found"]
+        document = document_of(path)
+        found: dict[str, Any] | None = document["found"]
         ran_in = document["image_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -62,4 +69,7 @@ def read_findings(path: Path, image_id: str) -> dict[str, Any] | None:
             f"the tests of {image_id} ran in a container of {ran_in}: nothing is known of either; "
             "test it again"
         )
-    return found
+    if found is None or fits(shape, found):
+        return found
+    telling.failure(f"{path.name}: not what the programs of images print, so it does not count")
+    return None

@@ -55,7 +55,7 @@ class Selftest(_Model):
     image: Image
     level: Literal["static", "stand-in", "emulated", "gpu", "serve"]
     passed: bool
-    tiers: tuple[Tier, ...] = Field(strict=False)
+    tiers: tuple[Tier, ...] = Field(strict=False, fail_fast=True)
     seal: Digest
 
     def tier(self, name: str) -> Tier | None:

@@ -7,7 +7,6 @@ anew can still lie, which the rules below make harder and no rule makes impossib
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rocm_images.errors import EvidenceInvalid, InputError
+from rocm_images.foreign import document_of
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import SEAL, Evidence, Level, has_served, level_of, seal_of
 from rocm_images.smoke.selftest import TIERS, Selftest, Tier
@@ -31,14 +31,12 @@ def read_document(path: Path) -> dict[str, Any]:
         EvidenceInvalid: it is no JSON object.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        document = document_of(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise EvidenceInvalid(f"{path} is no text file") from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise EvidenceInvalid(f"{path} is no JSON, or was cut off: {error}") from None
     if not isinstance(document, dict):
         raise EvidenceInvalid(f"{path} is no JSON object")

@@ -64,7 +64,7 @@ def log_in(folder: Path) -> None:
             "SECONDS",
             lambda folder: gpus.gpus(folder),
             NoImageFits,
-            "asked for the GPUs, gave no answer within 1 s: see `dmesg`",
+            "takes longer than 1.0 s to read, so it is no kernel's",
         ),
         (
             "docker-buildx",

@@ -16,6 +16,7 @@ ORDER = (
     (
         "errors",
         "files",
+        "foreign",
         "markdown",
         "masking",
         "places",

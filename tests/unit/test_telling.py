@@ -12,9 +12,9 @@ from rocm_images import telling
     [
         ("a sentence: 5 µs, é, 漢", "a sentence: 5 µs, é, 漢"),
         ("two\nlines", "two\nlines"),
-        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
-        ("\x9b31m", "\\x9b31m"),
-        ("over\rwritten\b\t", "over\\rwritten\\x08\\t"),
+        ("\x1b[2J\x1b]0;title\x07", "\\u001b[2J\\u001b]0;title\\u0007"),
+        ("\x9b31m", "\\u009b31m"),
+        ("over\rwritten\b\t", "over\\u000dwritten\\u0008\t"),
         ("a\u202egnp.exe", "a\\u202egnp.exe"),
         ("half \ud800", "half \\ud800"),
     ],

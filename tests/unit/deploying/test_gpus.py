@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,33 @@ def test_a_gpu_without_its_render_node_does_not_count(tmp_path: Path) -> None:
 def test_gpus_of_several_kinds_are_counted(tmp_path: Path) -> None:
     with pytest.raises(NoImageFits, match="2 of gfx942 and 1 of gfx950, and an image is for one"):
         gfx_of_this_machine(machine(tmp_path, GFX942, GFX950, GFX942))
+
+
+@pytest.mark.parametrize("version", ["090402", "9" * 30, "0x16104", "90402 7", "$((1/0))", ""])
+def test_a_version_that_is_none_is_no_gpu(tmp_path: Path, version: str) -> None:
+    root = machine(tmp_path, GFX942, GFX950)
+    node = root / "sys/class/kfd/kfd/topology/nodes/2/properties"
+    node.write_text(f"gfx_target_version {version}\ndrm_render_minor 129\n")
+    assert gpus(root) == ["gfx942"]
+
+
+def test_a_pipe_in_the_topology_is_not_waited_for(tmp_path: Path) -> None:
+    root = machine(tmp_path, GFX942, GFX950)
+    node = root / "sys/class/kfd/kfd/topology/nodes/2/properties"
+    node.unlink()
+    os.mkfifo(node)
+    assert gpus(root) == ["gfx942"]
+
+
+def test_a_topology_that_no_kernel_shows_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = machine(tmp_path, GFX942)
+    with (root / "sys/class/kfd/kfd/topology/nodes/1/properties").open("wb") as file:
+        file.truncate(1 << 30)
+    monkeypatch.setattr("rocm_images.deploying.gpus.SECONDS", 0.5)
+    with pytest.raises(NoImageFits, match=r"takes longer than 0\.5 s .*name the GPU's arch"):
+        gpus(root)
 
 
 @pytest.fixture

@@ -313,3 +313,23 @@ def test_what_the_committed_dockerfiles_write_is_read(preflight: Preflight) -> N
         assert f"the image {described['cell']} is for {described['gfx']}." in error
         off = described["env"]["SGLANG_USE_AITER_AR"] == "0"
         assert [f"on ROCm {described['rocm']}" in line for line in warnings] == [True] * off
+
+
+@pytest.mark.parametrize("size", ["09", "9" * 30, "-1"])
+def test_a_size_that_is_no_number_ends_nothing(preflight: Preflight, size: str) -> None:
+    preflight.made.set_shared_memory(f",size={size}k")
+    assert preflight() == []
+    assert preflight.report()["shared-memory"] == "not-run"
+
+
+def test_a_pipe_among_the_kernels_files_is_not_waited_for(preflight: Preflight) -> None:
+    for path in ("sys/class/kfd/kfd/topology/nodes/0/properties", "proc/mounts"):
+        (preflight.made.root / path).unlink()
+        os.mkfifo(preflight.made.root / path)
+    assert preflight.report()["gpu-gfx"] == "pass"
+
+
+def test_a_warning_of_the_image_does_not_act_on_the_terminal(preflight: Preflight) -> None:
+    preflight.made.describe(warnings=[{"id": "a", "text": "b\x1b[2J\x07\x00c"}])
+    (line,) = preflight()
+    assert "warning: b\\u001b[2J\\u0007\\u0000c " in line

@@ -177,3 +177,34 @@ def test_the_contents_of_an_image_have_one_digest_and_every_change_has_another(
     changed = contents_digest(tmp_path)
     record.rename(record.with_name("OTHER"))
     assert len({built, changed, contents_digest(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        '{"checks": 5}',
+        '{"checks": [1, {"name": 2}]}',
+        '{"runtime": [], "devices": 1}',
+        "[" * 100_000,
+        '{"a": "\\ud800"}',
+        "\xff",
+    ],
+)
+def test_a_program_that_prints_something_else_is_a_tier_that_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    (tmp_path / "image_doctor.py").write_text(f"print({printed!r})")
+    (tmp_path / "graph_probe.py").write_text(f"print({printed!r})")
+    monkeypatch.setattr(tiers, "PACKAGES", tmp_path)
+    found = tiers.run_tiers([], lambda tier: None, lambda process: None)
+    assert [tier.name for tier in found] == ["doctor", "probe", "serve", "race"]
+    assert all(tier.sentence for tier in found)
+    assert level_of(found) in ("static", "stand-in")
+
+
+def test_a_name_that_is_no_text_is_a_part_of_the_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "usr" / "local" / "bin"
+    folder.mkdir(parents=True)
+    before = contents_digest(tmp_path)
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
+    assert contents_digest(tmp_path) != before

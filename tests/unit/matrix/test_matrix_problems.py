@@ -263,3 +263,27 @@ def test_an_alias_stands_for_what_it_names(matrix_file: MatrixFile) -> None:
 def test_a_range_that_matches_no_base_is_knowledge_for_later(matrix_file: MatrixFile) -> None:
     matrix = load(matrix_file(("<7.2.1", "<6.0")))
     assert matrix.advisories[0].affected.rocm == "<6.0"
+
+
+@pytest.mark.parametrize("keys", ["".join(f"key{n}: x\n" for n in range(500)), "date: x\n" * 500])
+def test_a_file_of_another_kind_is_told_of_in_a_hundred_lines(
+    matrix_file: MatrixFile, keys: str
+) -> None:
+    with pytest.raises(MatrixError) as raised:
+        load(matrix_file(("date: 2026-11-24", f"date: 2026-11-24\n{keys}")))
+    lines = str(raised.value).splitlines()
+    assert 100 <= len(lines) <= 101
+
+
+def test_more_cells_than_anyone_builds_are_refused_before_they_are_made(
+    matrix_file: MatrixFile,
+) -> None:
+    archs = "".join(
+        f"  {n:x}: {{gfx: gfx{n:x}, family: f{n:x}, gpus: [a GPU]}}\n" for n in range(4096, 5200)
+    )
+    bases = "".join(
+        f'  8.0.{n}: {{image: "rocm/pytorch:{n}", python: "3.10", torch: 2.9.1}}\n'
+        for n in range(10)
+    )
+    with pytest.raises(MatrixError, match="makes 13272 cells, more than 10000: keep a matrix for"):
+        load(matrix_file(("archs:\n", f"archs:\n{archs}"), ("bases:\n", f"bases:\n{bases}")))

@@ -144,8 +144,9 @@ def test_nothing_changed_names_nothing(rootfs: Path, source: Path) -> None:
     assert json.loads(one.label)["dockerfile"] == one.parts["dockerfile"][:12]
 
 
-def test_a_label_that_cannot_be_read_is_said_so(rootfs: Path, source: Path) -> None:
-    assert inputs(rootfs, source).changed_since("not json") == ["inputs that are not known"]
+@pytest.mark.parametrize("label", ["not json", "[]", "7", "null", '"a"', "[" * 100_000, "[NaN]"])
+def test_a_label_that_cannot_be_read_is_said_so(rootfs: Path, source: Path, label: str) -> None:
+    assert inputs(rootfs, source).changed_since(label) == ["inputs that are not known"]
 
 
 def test_files_are_listed_in_one_order_on_every_machine(rootfs: Path) -> None:

@@ -40,3 +40,15 @@ def test_a_fault_of_the_program_is_not_blamed_on_a_template(
     monkeypatch.setattr(environment, "get_template", lambda name: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         templates.rendered(environment, "a.j2")
+
+
+def test_a_template_that_is_no_text_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "OWN", tmp_path)
+    for name in ("Dockerfile.j2", "catalogue.css"):
+        (tmp_path / name).write_bytes(b"FROM \xff")
+    with pytest.raises(InputError, match=r"templates/Dockerfile\.j2.* save it as UTF-8"):
+        templates.rendered(templates.environment(), "Dockerfile.j2")
+    with pytest.raises(InputError, match=r"templates/catalogue\.css.* save it as UTF-8"):
+        templates.as_written("catalogue.css")

@@ -16,6 +16,7 @@ from rocm_images.errors import EvidenceInvalid
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.smoke.evidence import SEAL, Evidence, Level, evidence_path, seal_of
+from rocm_images.smoke.outcome import read_findings
 from rocm_images.smoke.verification import verify
 
 IMAGE_ID = "sha256:" + "ab" * 32
@@ -300,3 +301,77 @@ def test_evidence_is_read_as_programs_write_it_that_know_one_kind_of_number(
     passed_on = json.loads(text.replace('"seconds": 8.0', '"seconds": 8').replace("10.0", "10"))
     assert Evidence.of_document(passed_on) == found
     assert Evidence.of_document({**passed_on, "seconds": 9}) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"devices": [{"name": "a"}]},
+        {"devices": [942]},
+        {"devices": {"gfx": "gfx942"}},
+        {"devices": [{"gfx": "gfx\x1b[2J", "name": "a"}]},
+        {"runtime": []},
+        {"runtime": {"version_text": 7}},
+        {"capture": {"verdict": "safe", "bugs": [1]}},
+        {"judgement": {"verdict": "fits"}},
+        {"decode": {"batches": [{}]}},
+        {"decode": {"batches": [{"tokens_per_second": {"eager": "1", "replay": 10**400}}]}},
+    ],
+    ids=str,
+)
+def test_what_no_probe_prints_is_no_evidence(
+    tmp_path: Path, project_matrix: Matrix, change: dict[str, Any]
+) -> None:
+    def of(found: dict[str, Any]) -> Evidence:
+        return Evidence.of(
+            cells_of(project_matrix)[0],
+            IMAGE_ID,
+            device=Level.GPU,
+            passed=1,
+            failures=(),
+            seconds=1.0,
+            tests="t",
+            probe=found,
+        )
+
+    good = probe(stand_in=False)
+    assert Evidence.of_document(of(good).document) == of(good)
+    sealed = {**of(good).document, "probe": {**good, **change}}
+    assert Evidence.of_document({**sealed, SEAL: seal_of(sealed)}) is None
+    for content, found in ((good, good), ({**good, **change}, None), ([good], None)):
+        path = tmp_path / "probe.json"
+        path.write_text(json.dumps({"image_id": IMAGE_ID, "found": content}))
+        assert read_findings(path, IMAGE_ID) == found
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("passed", 1),
+        ("tests_passed", "1"),
+        ("tests_failed", -1),
+        ("failures", "none"),
+        ("seconds", None),
+        ("date", "yesterday"),
+        ("cell", "a\x1b[2J"),
+        ("hip_runtime", 7),
+        ("serve", {"sizes": [{"tensor_parallel": 1}]}),
+        ("more", 1),
+    ],
+)
+def test_a_field_of_another_type_is_no_evidence(
+    project_matrix: Matrix, field: str, value: object
+) -> None:
+    whole = Evidence.of(
+        cells_of(project_matrix)[0],
+        IMAGE_ID,
+        device=Level.STATIC,
+        passed=1,
+        failures=(),
+        seconds=1.0,
+        tests="t",
+        probe=None,
+    ).document
+    assert Evidence.of_document(whole) is not None
+    changed = {**whole, field: value}
+    assert Evidence.of_document({**changed, SEAL: seal_of(changed)}) is None

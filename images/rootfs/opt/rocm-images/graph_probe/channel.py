@@ -51,7 +51,10 @@ class Channel:
 
 
 def parse_message(line: bytes) -> Message:
-    message = json.loads(line)
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        message = None
     if not isinstance(message, dict) or "kind" not in message:
-        raise ProbeError(ExitCode.PROBE_DEFECT, f"A child sent something else: {line!r}.")
+        raise ProbeError(ExitCode.PROBE_DEFECT, f"A child sent something else: {line[:200]!r}.")
     return message

@@ -20,6 +20,7 @@ from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.sabotage import Sabotage
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
+from image_facts.foreign import shown
 from image_servers import server_of
 
 # A launch that blocks would wait for a peer whose own launch comes after it.
@@ -161,6 +162,6 @@ def _run(options: Options, findings: Findings) -> None:
 def _say(text: str, output: TextIO | None = None) -> None:
     """Prints at once. A reader that has gone does not change what is found or returned."""
     try:
-        print(text, file=output, flush=True)
+        print(shown(text), file=output, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from graph_probe.exit_codes import ExitCode, ProbeError
 from image_facts.description import PLACE, Facts, FactsError, NoFile, of_object, read, read_or_empty
+from image_facts.foreign import parsed
 
 PATH_VARIABLE = "GRAPH_PROBE_IMAGE_JSON"
 ELSE_VARIABLE = "GRAPH_PROBE_FACTS"
@@ -42,7 +42,7 @@ def known_facts(environment: Mapping[str, str]) -> Facts:
     if facts.hip_builds:
         return facts
     try:
-        return of_object(json.loads(environment.get(ELSE_VARIABLE) or "{}"))
+        return of_object(parsed(environment.get(ELSE_VARIABLE) or "{}"))
     except (ValueError, FactsError):
         return facts
 

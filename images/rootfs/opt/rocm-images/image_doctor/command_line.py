@@ -13,6 +13,7 @@ from typing import NoReturn
 from image_doctor import all_checks, report
 from image_doctor.image import Image
 from image_doctor.variable_check import check_variable
+from image_facts.foreign import shown
 
 BAD_ARGUMENTS = 2
 
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
     else:
         text = report.as_text(cell, checks)
     try:
-        print(text, flush=True)
+        print(shown(text), flush=True)
     except BrokenPipeError:
         # The reader has seen enough; the interpreter must not flush again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from image_doctor.check import Check, failed, first_few, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
-from image_facts.description import PLACE, FactsError, NoFile, read
+from image_facts.description import MOST_BYTES, PLACE, FactsError, NoFile, read
+from image_facts.foreign import content_of
 
 NEEDED = ("cell", "gfx", "rocm", "server", "versions")
 RELEASE = "/opt/rocm/.info/version"
@@ -32,7 +33,7 @@ def check_rocm_release(image: Image) -> Check:
     if expected is None:
         return not_run(name, "image.json names no ROCm release to compare with.", REBUILD)
     try:
-        found = image.path(RELEASE).read_text(encoding="utf-8").strip()
+        found = content_of(image.path(RELEASE), MOST_BYTES).decode().strip()
     except (OSError, ValueError) as error:
         return failed(name, f"{RELEASE} cannot be read: {error}.", REBUILD)
     # A release can carry a build number behind a dash.

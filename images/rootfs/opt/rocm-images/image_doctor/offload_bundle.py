@@ -11,6 +11,7 @@ import mmap
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, NamedTuple, cast
 
@@ -31,6 +32,12 @@ _ZLIB, _ZSTD = 0, 1  # llvm::compression::Format
 _NOT_PADDING = re.compile(rb"[^\0]")
 _ELF_HEADER_BYTES = 64
 _ID_LIMIT = 4096
+# A file claims what it likes. A bundle has an entry for each processor that it was compiled for; a
+# library of these images a few thousand code objects, of some hundred megabytes.
+_MOST_ENTRIES = 256
+_MOST_OBJECTS = 1_000_000
+_MOST_OPENED = 128 * 1024 * 1024
+_MOST_OPENED_BY_ALL = 2 * 1024 * 1024 * 1024
 
 Buffer = bytes | mmap.mmap
 
@@ -54,29 +61,46 @@ def read_library(file: mmap.mmap) -> list[CodeObject]:
     compressed by something that this machine cannot open.
     """
     try:
+        elf = ELFFile(cast(IO[bytes], file))
+        if elf.num_sections() * max(elf["e_shentsize"], 1) > len(file):
+            raise DamagedBundle("it claims more sections than it has room for")
         sections = [
             (section["sh_offset"], section["sh_size"])
-            for section in ELFFile(cast(IO[bytes], file)).iter_sections()
+            for section in elf.iter_sections()
             if section.name.startswith(".hip_fatbin")
         ]
-    except (ELFError, UnicodeDecodeError) as error:
+    # elftools asks nothing before it believes what stands there.
+    except (ELFError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError) as error:
         raise DamagedBundle(f"it is no ELF file: {error}") from None
+    if any(offset + size > len(file) for offset, size in sections):
+        raise DamagedBundle("its .hip_fatbin section is cut off")
+    if sum(size for _, size in sections) > len(file):
+        raise DamagedBundle("its .hip_fatbin sections lie over each other")
     found: list[CodeObject] = []
+    allowed = _Allowed(_MOST_OPENED_BY_ALL)
     for offset, size in sections:
-        if offset + size > len(file):
-            raise DamagedBundle("its .hip_fatbin section is cut off")
-        found += _read_bundles(file, offset, offset + size)
+        for one in _read_bundles(file, offset, offset + size, allowed):
+            found.append(one)
+            if len(found) > _MOST_OBJECTS:
+                raise DamagedBundle(f"it holds more than {_MOST_OBJECTS} code objects")
     return found
 
 
-def _read_bundles(data: Buffer, start: int, end: int) -> Iterator[CodeObject]:
+@dataclass
+class _Allowed:
+    """How many bytes may still be decompressed of one library."""
+
+    rest: int
+
+
+def _read_bundles(data: Buffer, start: int, end: int, allowed: _Allowed) -> Iterator[CodeObject]:
     while (padding := _NOT_PADDING.search(data, start, end)) is not None:
         start = padding.start()
         if data[start : start + len(MAGIC)] == MAGIC:
             objects, start = _read_plain(data, start, end)
             yield from objects
         elif data[start : start + len(COMPRESSED_MAGIC)] == COMPRESSED_MAGIC:
-            opened, start = _open_compressed(data, start, end)
+            opened, start = _open_compressed(data, start, end, allowed)
             if not opened.startswith(MAGIC):
                 raise DamagedBundle("a compressed bundle does not hold an offload bundle")
             yield from _read_plain(opened, 0, len(opened))[0]
@@ -88,6 +112,8 @@ def _read_plain(data: Buffer, start: int, end: int) -> tuple[list[CodeObject], i
     """The device entries of the bundle at `start`, and where the bundle ends."""
     try:
         (count,) = _COUNT.unpack_from(data, start + len(MAGIC))
+        if count > _MOST_ENTRIES:
+            raise DamagedBundle(f"the bundle at byte {start} claims {count} entries")
         at = start + len(MAGIC) + _COUNT.size
         found, last = [], at
         for _ in range(count):
@@ -112,11 +138,11 @@ def _elf_gfx(header: bytes) -> str | None:
         elf = ELFFile(BytesIO(header))
         flags: int = elf["e_flags"]
         return gfx_of_flags(flags) if elf["e_machine"] == EM_AMDGPU else None
-    except (ELFError, struct.error, UnicodeDecodeError):
+    except (ELFError, struct.error, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _open_compressed(data: Buffer, start: int, end: int) -> tuple[bytes, int]:
+def _open_compressed(data: Buffer, start: int, end: int, allowed: _Allowed) -> tuple[bytes, int]:
     """What the compressed bundle at `start` holds, and where it ends.
 
     Its end is taken from its header: compressed bytes can look like the next bundle's magic.
@@ -133,6 +159,12 @@ def _open_compressed(data: Buffer, start: int, end: int) -> tuple[bytes, int]:
     total = fields[0] if version > 1 else end - start
     if not header < total <= end - start:
         raise DamagedBundle(f"the compressed bundle at byte {start} has a wrong size")
+    # No compressed bundle of a compiler's is larger than what it holds.
+    if max(total, fields[-2]) > _MOST_OPENED:
+        raise CannotDecompress(f"a bundle claims {fields[-2]} bytes, too many to look into")
+    allowed.rest -= fields[-2]
+    if allowed.rest < 0:
+        raise CannotDecompress("its bundles claim too many bytes to look into")
     payload = data[start + header : start + total]
     if method not in (_ZLIB, _ZSTD):
         raise CannotDecompress(f"compression method {method} is not known here")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from image_doctor.check import Check, failed, first_few, not_run, passed
 from image_doctor.image import REBUILD, Image, canonical
+from image_doctor.source_tree import MOST_BYTES
+from image_facts.foreign import content_of
 
 # Every distribution that installs the import package `triton`.
 TRITON_NAMES = ("triton", "pytorch-triton", "pytorch-triton-rocm", "triton-rocm", "amd-triton")
@@ -24,10 +26,11 @@ KEEP_CONSTRAINTS = (
 def version_facts(path: Path) -> dict[str, object]:
     """The constants of a torch/version.py, read without importing it.
 
-    Raises OSError, SyntaxError or ValueError where it is no Python file.
+    Raises OSError, SyntaxError, ValueError, RecursionError or MemoryError where it is none that
+    Python can read.
     """
     facts: dict[str, object] = {}
-    for node in ast.parse(path.read_bytes()).body:
+    for node in ast.parse(content_of(path, MOST_BYTES)).body:
         if isinstance(node, ast.AnnAssign):
             targets: list[ast.expr] = [node.target]
         elif isinstance(node, ast.Assign):
@@ -47,7 +50,7 @@ def check_torch(image: Image) -> Check:
     path = image.site_packages / "torch" / "version.py"
     try:
         facts = version_facts(path)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return failed(name, f"{image.shown(path)} cannot be read: {error}.", REBUILD)
     version, hip, cuda = facts.get("__version__"), facts.get("hip"), facts.get("cuda")
     if cuda or not hip:

@@ -34,7 +34,8 @@ def check_machine(image: Image) -> Iterator[Check]:
         yield not_run("machine", f"rocm-preflight gave no answer: {error}.", f"Run {PROGRAM}.")
         return
     lines = [line.split(SEPARATOR, 3) for line in answer.stdout.splitlines()]
-    if not lines or any(len(line) != 4 for line in lines):
+    known = {status.value for status in Status}
+    if not lines or any(len(line) != 4 or line[1] not in known for line in lines):
         said = answer.stderr.strip() or answer.stdout.strip() or f"exit code {answer.returncode}"
         yield not_run("machine", f"rocm-preflight gave no answer: {said}.", f"Run {PROGRAM}.")
         return

@@ -6,7 +6,6 @@ be on ROCm 7.2.4 then run the HIP runtime of 7.2.0 (sgl-project/sglang#35390, #3
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from image_doctor.check import Check, failed, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
 from image_facts import hip_builds
+from image_facts.foreign import parsed
 from image_facts.hip_builds import HipBuild, Release
 
 LOADER = Path(__file__).with_name("load_runtime.py")
@@ -87,10 +87,11 @@ def _ask(libraries: list[Path], image: Image) -> Runtime | None:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=60,
                 check=False,
             )
-            found = json.loads(answer.stdout)
+            found = parsed(answer.stdout)
             return Runtime(Path(found["path"]), hip_builds.of_integer(int(found["version"])))
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
             continue

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from image_facts.foreign import content_of
+
+MOST_BYTES = 8 * 1024 * 1024
+"""Of one Python file. A wheel's says of itself how large it is, and need not be."""
 
 
 class NoSource(Exception):
@@ -21,7 +27,8 @@ def python_files(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
         for name, content in files:
             if not name.startswith(f"{package}/test/"):
                 yield name, content
-    except (OSError, zipfile.BadZipFile) as error:
+    # An encrypted one is a RuntimeError, an unknown compression a NotImplementedError.
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise NoSource(f"{place} cannot be read: {error}") from None
 
 
@@ -31,7 +38,11 @@ def _of_wheel(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
         if not names:
             raise NoSource(f"{place} holds no package {package}")
         for name in names:
-            yield name, wheel.read(name)
+            with wheel.open(name) as file:
+                content = file.read(MOST_BYTES + 1)
+            if len(content) > MOST_BYTES:
+                raise NoSource(f"{place}: {name} is larger than any Python file is")
+            yield name, content
 
 
 def _of_folder(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
@@ -43,4 +54,4 @@ def _of_folder(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
     if not folders:
         raise NoSource(f"{place} holds no package {package}")
     for path in sorted(folders[0].rglob("*.py")):
-        yield f"{package}/{path.relative_to(folders[0])}", path.read_bytes()
+        yield f"{package}/{path.relative_to(folders[0])}", content_of(path, MOST_BYTES)

@@ -34,7 +34,7 @@ def examine(place: Path, server: Server) -> Finding:
         if variable.encode() in content or f"def {dispatcher}".encode() in content:
             try:
                 modules[name] = ast.parse(content)
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 return Finding(problem=f"{name} is no Python that can be read here: {error}")
     reads = tuple(r for name, tree in modules.items() for r in find_reads(name, tree, variable))
     dispatches = {

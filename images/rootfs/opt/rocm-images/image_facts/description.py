@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from image_facts.hip_builds import HipBuild
+from image_facts.foreign import document_of
+from image_facts.hip_builds import HipBuild, release_of
 from image_servers import SERVERS
 
 PLACE = "opt/rocm-images/image.json"
 """Where it lies below an image's root."""
+MOST_BYTES = 4 * 1024 * 1024
 
 
 class FactsError(Exception):
@@ -75,7 +77,7 @@ class Facts:
 def read(path: Path) -> Facts:
     """The facts of one file. Raises NoFile, NotReadable, NotAnObject or WrongFact."""
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = document_of(path, MOST_BYTES)
     except FileNotFoundError:
         raise NoFile(f"there is no {path}") from None
     except (OSError, ValueError) as error:
@@ -102,7 +104,7 @@ def of_object(whole: object) -> Facts:
     return Facts(
         cell=_text(whole, "cell"),
         gfx=_text(whole, "gfx"),
-        rocm=_text(whole, "rocm"),
+        rocm=_release(whole, "rocm"),
         server=_server(whole),
         versions=_texts(whole, "versions"),
         packages=_texts(whole, "packages"),
@@ -140,6 +142,16 @@ def _value(whole: Mapping[str, Any], key: str, kind: type, meant: str) -> Any:
 
 def _text(whole: Mapping[str, Any], key: str) -> str | None:
     return _value(whole, key, str, "a text") or None
+
+
+def _release(whole: Mapping[str, Any], key: str) -> str | None:
+    text = _text(whole, key)
+    try:
+        if text is not None:
+            release_of(text)
+    except ValueError:
+        raise WrongFact(f'"{key}" is {json.dumps(text)[:80]}, not a release like 7.2.1') from None
+    return text
 
 
 def _texts(whole: Mapping[str, Any], key: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from image_facts.description import Facts, FactsError, read
+from image_facts.foreign import shown
 from image_servers import server_of
 
 
@@ -40,7 +41,7 @@ def _lines(facts: Facts) -> Iterator[str]:
 
 
 def _word(value: str | None) -> str:
-    return shlex.quote(" ".join((value or "").split()))
+    return shlex.quote(shown(" ".join((value or "").split())))
 
 
 def main(arguments: list[str]) -> int:
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
     try:
         sys.stdout.write(as_shell(read(Path(arguments[0]))))
     except FactsError as error:
-        sys.stderr.write(f"image_facts: {error}. Rebuild the image.\n")
+        sys.stderr.write(shown(f"image_facts: {error}. Rebuild the image.\n"))
         return 1
     return 0
 

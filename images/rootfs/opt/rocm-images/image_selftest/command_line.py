@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from image_facts.description import PLACE, read_or_empty
+from image_facts.foreign import shown
 from image_facts.whole_file import write_whole
 from image_selftest.contents import contents_digest
 from image_selftest.document import document_of, has_passed, level_of
@@ -146,4 +147,4 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)

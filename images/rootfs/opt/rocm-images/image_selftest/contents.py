@@ -8,6 +8,7 @@ holds a hash of each of its files.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,13 @@ def contents_digest(root: Path) -> str:
     """`sha256:` and the digest over path and content of each of these files, by path."""
     whole = hashlib.sha256()
     for path in sorted(set(_files(root))):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        whole.update(f"{digest}  {path.relative_to(root)}\n".encode())
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        # A name can be any bytes.
+        whole.update(f"{digest.hexdigest()}  ".encode() + os.fsencode(path.relative_to(root)))
+        whole.update(b"\n")
     return f"sha256:{whole.hexdigest()}"
 
 

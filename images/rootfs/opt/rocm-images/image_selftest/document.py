@@ -39,7 +39,8 @@ def level_of(tiers: Sequence[Tier]) -> str:
     found = (probe.found if probe else None) or {}
     if not found.get("devices"):
         return "static"
-    runtime = found.get("runtime") or {}
+    runtime = found.get("runtime")
+    runtime = runtime if isinstance(runtime, dict) else {}
     if runtime.get("is_stand_in", True):
         return "stand-in"
     if runtime.get("emulator"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from image_facts.foreign import parsed
 
 PACKAGES = Path(__file__).parent.parent
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not-run"
@@ -54,8 +55,9 @@ def run_tiers(
 
 def _doctor(running: Running) -> Tier:
     tier = _run("doctor", ["image_doctor", "--json"], running)
-    checks = (tier.found or {}).get("checks") or []
-    failed = [str(check["name"]) for check in checks if check["status"] == "fail"]
+    listed = (tier.found or {}).get("checks")
+    checks = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    failed = [str(check.get("name")) for check in checks if check.get("status") == "fail"]
     if tier.status == PASSED:
         return _said(tier, f"{len(checks)} checks, none failed")
     return _said(tier, f"failed: {', '.join(failed)}" if failed else tier.sentence)
@@ -68,7 +70,8 @@ def _probe(running: Running) -> Tier:
 
 def _serve(probe: Tier, arguments: Sequence[str], running: Running) -> Tier:
     found = probe.found or {}
-    runtime = found.get("runtime") or {}
+    runtime = found.get("runtime")
+    runtime = runtime if isinstance(runtime, dict) else {}
     no_gpu = runtime.get("is_stand_in", True) or runtime.get("emulator")
     if no_gpu or not found.get("devices"):
         return Tier("serve", NOT_RUN, NO_GPU)
@@ -117,7 +120,7 @@ def _run(name: str, words: Sequence[str], running: Running) -> Tier:
     out, errors = process.communicate()
     seconds = round(time.monotonic() - begun, 1)
     try:
-        found = json.loads(out)
+        found = parsed(out)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REQUEST_SECONDS = 300.0
+MOST_BYTES = 32 * 1024 * 1024
 # A proxy of the environment must not see, nor be asked for, what stays on this machine.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -80,7 +81,7 @@ class Client:
         )
         try:
             with _OPENER.open(request, timeout=REQUEST_SECONDS) as answer:
-                return json.loads(answer.read())
+                return json.loads(answer.read(MOST_BYTES))
         except (OSError, ValueError) as error:  # every error of urllib and http is one of these
             raise RequestFailed(f"the request failed: {error!r}"[:300]) from None
         except Exception as error:  # http.client's own, when a server dies while it answers
@@ -96,5 +97,5 @@ def _generation(answer: Any, logprobs: bool) -> Generation:
         # NaN arrives as null, or as JSON's own NaN.
         given = [float("nan") if entry[0] is None else float(entry[0]) for entry in said]
         return Generation(tuple(int(t) for t in tokens), tuple(given) if logprobs else ())
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise RequestFailed(f"an answer cannot be read: {str(answer)[:200]}") from None

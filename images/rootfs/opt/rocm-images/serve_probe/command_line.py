@@ -16,6 +16,7 @@ from typing import TextIO
 
 from graph_probe import image
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_facts.foreign import shown
 from image_facts.whole_file import write_whole
 from image_servers import server_of
 from serve_probe import machine, report
@@ -166,6 +167,6 @@ def _unwritable(path: Path, error: OSError) -> str:
 def _say(text: str, output: TextIO | None = None) -> None:
     """Prints at once. A reader that has gone does not change what is found or returned."""
     try:
-        print(text, file=output, flush=True)
+        print(shown(text), file=output, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,6 +23,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
+MOST_BYTES = 16 * 1024 * 1024
 _VANISH_SECONDS = 5.0
 
 
@@ -97,7 +98,11 @@ class RunningServer:
         return time.monotonic() - self.started
 
     def text(self) -> str:
-        return self.log.read_bytes().decode(errors="replace")
+        """The log so far; of an endless one its beginning and its end."""
+        with self.log.open("rb") as file:
+            begin = file.read(MOST_BYTES)
+            file.seek(max(file.seek(0, os.SEEK_END) - MOST_BYTES, len(begin)))
+            return (begin + file.read(MOST_BYTES)).decode(errors="replace")
 
     def wait_for(self, text: str, seconds: float) -> bool:
         """Whether a text came into the log within that time. Raises Stopped.

@@ -15,6 +15,8 @@ from image_servers import DEFAULT, Server
 
 _TORCH_RANK = re.compile(r"^\[rank(\d{1,6})\]:")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+MOST_CHARACTERS = 65536
+"""Of a line: what says something stands at its beginning, and patterns look for long in more."""
 _WATCHDOG = "watchdog thread terminated with exception"
 
 
@@ -36,7 +38,7 @@ class ServerLog:
     def __init__(self, text: str, server: Server = DEFAULT) -> None:
         self.server, self.said = server, server.log
         plain = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-        self.lines = plain.split("\n")
+        self.lines = [line[:MOST_CHARACTERS] for line in plain.split("\n")]
 
     def rank_of(self, line: str) -> int | None:
         """The tensor-parallel rank that a line names, None where it names none."""
