@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-import pytest
-
-from rocm_images.cli.main import run
+from rocm_images.cli.ending import ended
+from rocm_images.cli.main import start
 from rocm_images.errors import ExitCode
+from rocm_images.start import ENDING
+from rocm_images.supervisor import supervisor
 
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -28,7 +29,7 @@ class Ended(NamedTuple):
 
 def ends(*words: str, codes: tuple[int, ...]) -> Ended:
     """Run `build.py WORDS`; what it printed, once its end was found to be a documented one."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
     # Streams with an encoding, in which not every text can be written.
     out = io.TextIOWrapper(io.BytesIO(), "utf-8")
     err = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace")
@@ -37,14 +38,13 @@ def ends(*words: str, codes: tuple[int, ...]) -> Ended:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             mock.patch.object(sys, "argv", ["build.py", *words]),
-            pytest.raises(SystemExit) as ended,
         ):
-            run()
+            code = ended(lambda: start)
     finally:
+        supervisor.begin()
         for number, handler in handlers.items():
             signal.signal(number, handler)
     said, told = (stream.detach().getvalue().decode() for stream in (out, err))
-    code = ended.value.code
     if code == ExitCode.DEFECT:
         told += "".join(Path(name).read_text() for name in re.findall(r"/\S+\.txt", told))
     assert code in codes, told
