@@ -5,6 +5,7 @@ https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelin
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,11 @@ NOTHING = "nothing-to-do"
 
 
 def child_pipeline(
-    work: Sequence[CellWork], options: str, push: str | None = None
+    work: Sequence[CellWork],
+    options: str,
+    push: str | None = None,
+    *,
+    registry: str | None = None,
 ) -> dict[str, Any]:
     """The pipeline as a document; JSON of it is YAML.
 
@@ -24,7 +29,10 @@ def child_pipeline(
         work: every cell; those that need no work get no job.
         options: more options of `build`, as a shell reads them.
         push: options of `push`; None: the jobs push nothing.
+        registry: where images are that only need to be tested again.
     """
+    if registry:
+        options = f"--registry {shlex.quote(registry)} --pull-existing {options}".rstrip()
     jobs = {one.cell.name: _job(one, options, push) for one in work if one.needed}
     if not jobs:
         jobs = {NOTHING: {"stage": "cells", "script": ["echo 'Every image is there already.'"]}}

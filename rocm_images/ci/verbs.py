@@ -122,7 +122,11 @@ def ci_matrix(
         there = _look(place, trust, matrix, channel, targets)
         work = working.missing_from(str(address), there, work)
     if gitlab:
-        click.echo(json.dumps(gitlab_ci.child_pipeline(work, options, push), indent=2))
+        click.echo(
+            json.dumps(
+                gitlab_ci.child_pipeline(work, options, push, registry=missing_from), indent=2
+            )
+        )
     else:
         work = working.at_most(github.LARGEST_MATRIX, work)
         entries = github.matrix(work)

@@ -14,6 +14,7 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.published import image_at
+from rocm_images.registry.statements import InChannel
 from rocm_images.registry.verified import (
     Verified,
     check_immutable_tag,
@@ -66,8 +67,8 @@ class Asked:
 
 def verify(
     repository: Repository, cosign: Cosign, trust: Trust, reference: Reference, asked: Asked
-) -> Verified:
-    """Verify an image by what its registry has.
+) -> tuple[Verified, InChannel | None]:
+    """Verify an image by what its registry has; also when its publisher gave it that tag.
 
     Raises:
         InputError: the registry has no such image.
@@ -98,7 +99,7 @@ def verify(
             f"{asked.evidence} is asked for: choose an image of another channel, or ask for less "
             "with --evidence"
         )
-    return found
+    return found, given
 
 
 def pull_verified(engine: Engine, what: Verified, reference: Reference) -> str:

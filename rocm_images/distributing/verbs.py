@@ -77,11 +77,17 @@ def pull(
     repository = Repository(reference.address, reference.name, trusted, Retries(attempts))
     cosign = Cosign(reference.address, engine.environment, trusted)
     earliest = not_before and not_before.replace(tzinfo=datetime.timezone.utc)
-    verified = verify(repository, cosign, trust, reference, Asked(Level(evidence), earliest))
-    found, latest = verified.evidence, verified.release and verified.release.latest
-    given = f"; its tags are of {latest.isoformat()}" if latest else "; never published"
+    asked = Asked(Level(evidence), earliest)
+    verified, given = verify(repository, cosign, trust, reference, asked)
+    found, release = verified.evidence, verified.release
+    if given:
+        said = f"; it got that tag on {given.date.isoformat()}"
+    elif release and release.latest:
+        said = f"; it got a rolling tag last on {release.latest.isoformat()}"
+    else:
+        said = "; it was never published"
     tested = f"{found.level} evidence of {found.date}"
-    telling.step(f"verified: signed by {trust.words}; {tested}{given}")
+    telling.step(f"verified: signed by {trust.words}; {tested}{said}")
     if not found.as_deployed:
         telling.step("note: it was tested in a container with other rights than deployments have")
     pull_verified(engine, verified, reference)

@@ -92,7 +92,8 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
             check_stand_in(given.cell.name, given.found.labels, address, None)
         published = image_at(rules.repository, immutable)
         if given.found is not None:
-            evidence = _of_engine(rules, given, given.found, published)
+            published = _there(rules, given, given.found, published)
+            evidence = _of_engine(rules, given, given.found)
         elif published is not None:
             evidence = _of_registry(rules, given, published)
         else:
@@ -106,17 +107,35 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
     return Candidate(given, immutable, tuple(rolling), evidence, published)
 
 
-def _of_engine(
+def _there(
     rules: Rules, given: Target, found: EngineImage, published: PublishedImage | None
-) -> Evidence:
-    """The evidence of an image that the engine has."""
-    if published is not None and not published.is_exactly(found.image_id):
+) -> PublishedImage | None:
+    """The engine's image as the registry has it; None where it has to be pushed, again maybe.
+
+    The containerd image store knows an image by its manifest, and then the digest says all. The
+    older store knows it by its configuration, which anybody can write a manifest around: that one
+    counts when it is signed, and is else replaced by the engine's own.
+    """
+    if published is None or found.image_id == published.digest:
+        return published
+    if found.image_id not in published.ids:
         raise PublishRefused(
             f"{given.cell.name}: {published.reference} already has the tag "
             f"{given.immutable_tag}, and is not the engine's {found.image_id}: an immutable tag is "
             "never overwritten. If the one there is yours, remove the engine's image and take "
             "that one (--pull-existing); else somebody put it there, who must not push"
         )
+    try:
+        if rules.trust is not None:
+            verified(rules.cosign, published, rules.trust)
+            return published
+    except VerificationFailed:
+        pass
+    return None
+
+
+def _of_engine(rules: Rules, given: Target, found: EngineImage) -> Evidence:
+    """The evidence of an image that the engine has."""
     evidence = Evidence.read(rules.evidence_folder, found.image_id)
     reason = _refusal(rules, given.cell, found.image_id, evidence)
     if reason:

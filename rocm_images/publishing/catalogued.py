@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
@@ -13,19 +14,20 @@ from rocm_images.catalogue.signed import (
     TAG,
     Signed,
     as_in,
-    catalogue_in,
     put_signed,
     signed,
     signed_in,
 )
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.pool import Threads
 from rocm_images.publishing.transaction import Done
 from rocm_images.recipe import labels
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Signer, Trust
 
 _TRIES = 5
+AT_ONCE = 8
 
 
 def entries_of(repository: Repository, channel: str, done: Sequence[Done]) -> list[CatalogueEntry]:
@@ -38,7 +40,7 @@ def entries_of(repository: Repository, channel: str, done: Sequence[Done]) -> li
             immutable_tag=one.candidate.immutable,
             digest=one.image.digest,
             manifest=one.image.manifest,
-            evidence=one.candidate.evidence,
+            evidence=one.evidence,
             build_id=one.image.labels[BUILD_ID],
             channel=channel,
             published=_now(),
@@ -56,26 +58,73 @@ class Keeper:
     cosign: Cosign
     trust: Trust
     signer: Signer
-    anew: bool = False
-    """Begin it anew in place of one that does not verify."""
+    mend: bool = False
+    """Go on where the catalogue there does not fit: with what of it verifies, else anew."""
 
-    def check(self) -> Catalogue | None:
-        """The catalogue there, verified; None where there is none, or a new one is asked for.
+    def check(
+        self, published: Mapping[str, str] = MappingProxyType({}), known: Sequence[str] = ()
+    ) -> Catalogue | None:
+        """The catalogue there, when it fits what is there; None where there is none yet.
+
+        Args:
+            published: what is about to be published: the digest of each rolling tag. An earlier run
+                may have moved these, and then failed.
+            known: every rolling tag that there may be.
 
         Raises:
             RegistryError: the registry failed.
-            VerificationFailed: the catalogue there is not signed by those who are trusted.
+            VerificationFailed: the catalogue there is not signed by those who are trusted, is of
+                another repository, older than the tags, or gone; unless it is to be mended.
             InputError: it cannot be read.
         """
-        if self.anew:
-            return None
         try:
-            return catalogue_in(self.repository, self.cosign, self.trust)
+            found = self._there(signed_in(self.repository))
+            problem = self._problem(found, published, known)
         except VerificationFailed as error:
+            found, problem = None, str(error)
+        if problem and not self.mend:
             raise VerificationFailed(
-                f"{error}; to list what is published from now on alone, publish with "
-                "--new-catalogue"
-            ) from None
+                f"{problem}; publish with --mend-catalogue to go on with what of it verifies, or "
+                "to begin it anew"
+            )
+        return found and as_in(self.repository, found)
+
+    def _problem(
+        self, found: Catalogue | None, published: Mapping[str, str], known: Sequence[str]
+    ) -> str:
+        """Why the catalogue there is not the one that was written last; empty where it may be."""
+        name = self.repository.reference(TAG)
+        here = str(self.repository)
+        if found is None:
+            tag = self._moved({tag: published.get(tag, "") for tag in known})
+            return f"{name} is not there, though {tag} is: somebody removed it" if tag else ""
+        others = {one.repository for one in found.images if one.repository != here}
+        if others:
+            return f"{name} is that of {sorted(others)[0]}: somebody put it here"
+        listed = {
+            tag: image.digest
+            for image in found.images
+            for tag in image.tags
+            if tag not in published
+        }
+        if tag := self._moved(listed):
+            return (
+                f"{name} says that {tag} is {listed[tag]}, and it stands for another image: "
+                "somebody put an older catalogue back or moved the tag, or a publication of that "
+                "image stopped before its end (publish it again)"
+            )
+        return ""
+
+    def _moved(self, digests: Mapping[str, str]) -> str | None:
+        """A tag that stands for something else than its digest here, or None."""
+        with Threads(AT_ONCE) as pool:
+            found = zip(digests, pool.map(self.repository.digest_of, digests), strict=True)
+            return next((tag for tag, one in found if one not in (None, digests[tag])), None)
+
+    def _there(self, found: Signed | None) -> Catalogue | None:
+        if found is None:
+            return None
+        return found.verified(self.cosign, self.trust, self.repository.reference(TAG))
 
     def record(self, entries: Sequence[CatalogueEntry]) -> Signed:
         """Add entries to the catalogue there; writes nothing where nothing changed.
@@ -101,14 +150,24 @@ class Keeper:
         def back(previous: Catalogue | None) -> Catalogue | None:
             if previous is None:
                 return None
-            known = {image.immutable_tag for image in (*previous.images, *previous.history)}
+            known = {(one.immutable_tag, one.channel) for one in _all(previous)}
             for tag in immutable_tags:
                 # Of an image that was published before there was a catalogue, it knows nothing.
-                if tag in known:
+                if (tag, channel) in known:
                     previous = restored(previous, tag, _now(), channel=channel)
             return previous
 
         return self._changed(back)
+
+    def _to_change(self) -> tuple[Signed | None, Catalogue | None]:
+        """What is there, as it is and verified; neither where it is to be mended and does not."""
+        try:
+            found = signed_in(self.repository)
+            return found, self._there(found)
+        except VerificationFailed:
+            if not self.mend:
+                raise
+            return None, None
 
     def _changed(self, change: Callable[[Catalogue | None], Catalogue | None]) -> Signed | None:
         """Change the catalogue, on top of what others write there at the same time.
@@ -118,10 +177,8 @@ class Keeper:
             VerificationFailed: the catalogue there is not signed by those who are trusted.
             InputError: it cannot be read.
         """
-        name = self.repository.reference(TAG)
-        for attempt in range(_TRIES):
-            previous = None if self.anew and attempt == 0 else signed_in(self.repository)
-            there = previous.verified(self.cosign, self.trust, name) if previous else None
+        for _ in range(_TRIES):
+            previous, there = self._to_change()
             # One of another repository of ours, put here by somebody else, says nothing of this.
             catalogue = change(as_in(self.repository, there) if there else None)
             if catalogue is None:
@@ -129,14 +186,27 @@ class Keeper:
             if there and _same(catalogue, there):
                 return previous
             new = signed(catalogue, self.cosign, self.signer)
+            # Signing takes a while, in which somebody else may have written. A registry compares
+            # nothing before it writes: what is left between these two lines is milliseconds.
+            if self._to_change()[0] != previous:
+                continue
             put_signed(self.repository, new)
-            # A registry compares nothing before it writes: who comes second writes both.
             if signed_in(self.repository) == new:
                 return new
         raise RegistryError(
             f"{self.repository}: somebody else writes the catalogue at the same time: let one of "
             "you publish again"
         )
+
+
+def known_in(catalogue: Catalogue | None, channel: str) -> set[str]:
+    """The immutable tags of a channel that a catalogue knows."""
+    found = _all(catalogue) if catalogue else ()
+    return {one.immutable_tag for one in found if one.channel == channel}
+
+
+def _all(catalogue: Catalogue) -> tuple[CatalogueEntry, ...]:
+    return (*catalogue.images, *catalogue.history)
 
 
 def _same(one: Catalogue, other: Catalogue) -> bool:

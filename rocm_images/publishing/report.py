@@ -20,7 +20,7 @@ def publication_table(publication: Publication) -> str:
             done.candidate.cell.name,
             done.candidate.immutable,
             done.image.digest[:_SHORT],
-            str(done.candidate.evidence.level),
+            str(done.evidence.level),
             "was there" if done.layers_sent is None else f"{done.layers_sent} layers sent",
             "signed" if done.signed else "was there",
         )

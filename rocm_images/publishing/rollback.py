@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rocm_images.engine.images import CELL
+from rocm_images.engine.images import BUILD_ID, CELL
 from rocm_images.errors import InputError, PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
 from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.publishing.rolling_tags import Move, moves
+from rocm_images.recipe.build_id import SHORT
 from rocm_images.registry.client import Manifest
 from rocm_images.registry.cosign import Cosign, Signer, Trust
 from rocm_images.registry.place import Place
@@ -38,10 +38,13 @@ def images_to_go_back_to(
     cells: Sequence[Cell],
     channel: str,
     immutable_tags: Sequence[str],
+    *,
+    signs: bool,
 ) -> tuple[list[Back], list[Move]]:
     """The images, verified, and the moves that bring their rolling tags back; nothing is moved yet.
 
-    Their tests may be older than these: that their publisher released them is what counts.
+    Their tests may be older than these: that their publisher released them is what counts. One that
+    an older version of this program published has no release; who `signs` gives it its first.
 
     Raises:
         InputError: the registry has no such tag, or two tags are of one cell.
@@ -61,20 +64,32 @@ def images_to_go_back_to(
             )
         known = verified(place.cosign, image, trust)
         check_immutable_tag(image, tag)
-        if known.release is None or channel not in known.release.channels:
+        release = known.release
+        if release is None and signs:
+            own = tag.removesuffix(f"-{image.labels[BUILD_ID][:SHORT]}") + wanted.suffix
+            release = Release(
+                repository=place.repository.name,
+                cell=image.labels[CELL],
+                build_id=image.labels[BUILD_ID],
+                immutable=tag,
+                channels={},
+            ).given_now(channel, [own])
+        if release is None or channel not in release.channels:
             raise VerificationFailed(
-                f"{image.reference} was never published to the channel {channel}: publish it"
+                f"{image.reference} was never published to the channel {channel}: publish it, or, "
+                "where an older version of this program published it, roll back with the private "
+                "key"
             )
         cell = cell_named(cells, image.labels.get(CELL, ""))
         reason = refusal(cell, image.digest, known.evidence, channel, wanted)
         if reason:
             raise PublishRefused(reason)
-        tags = tags_to_move(known.release.channels[channel].tags, cell, wanted.suffix)
+        tags = tags_to_move(release.channels[channel].tags, cell, wanted.suffix)
         for rolling in tags:
             if rolling in manifests:
                 raise InputError(f"two of the tags that --to names would move {rolling}: name one")
             manifests[rolling] = image.top
-        found.append(Back(image.reference, known.release, tags))
+        found.append(Back(image.reference, release, tags))
     return found, moves(place.repository, manifests)
 
 
@@ -87,10 +102,9 @@ def release_anew(
         RegistryError: a statement cannot be stored.
     """
     moving = {move.tag for move in planned if move.is_needed}
-    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     for one in back:
         if not moving.isdisjoint(one.tags):
-            release = one.release.with_channel(channel, one.tags, now)
+            release = one.release.given_now(channel, one.tags)
             cosign.attest(one.reference, RELEASE, release.document, signer)
 
 

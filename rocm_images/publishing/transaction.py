@@ -6,7 +6,6 @@ on where it stopped, because each step first looks at what the registry already 
 
 from __future__ import annotations
 
-import datetime
 import enum
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +25,18 @@ from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.registry.cosign import Signer
 from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE, Release, release_among
+from rocm_images.registry.statements import (
+    EVIDENCE,
+    PROVENANCE,
+    RELEASE,
+    Release,
+    evidence_among,
+    release_among,
+)
 from rocm_images.registry.verified import check_built_as
+from rocm_images.smoke.evidence import Evidence
+
+_TRIES = 4
 
 
 class Phase(str, enum.Enum):
@@ -49,6 +58,8 @@ class Done:
 
     candidate: Candidate
     image: PublishedImage
+    evidence: Evidence
+    """What is attached to it now."""
     layers_sent: int | None
     """None: the registry had the image."""
     signed: bool
@@ -118,7 +129,7 @@ class Transaction:
         moving = {move.tag for move in planned if move.is_needed}
         self.on_phase(Phase.SIGN)
 
-        def sign(one: Candidate, image: PublishedImage) -> bool:
+        def sign(one: Candidate, image: PublishedImage) -> tuple[bool, Evidence]:
             return self._sign(one, image, moving=moving if move_tags else None)
 
         with Threads(AT_ONCE) as pool:
@@ -130,8 +141,10 @@ class Transaction:
         for one in found:
             self.progress.done(one.cell.name, "published" if move_tags else "pushed")
         done = [
-            Done(one, image, pushed.layers if pushed else None, added)
-            for one, image, pushed, added in zip(found, images, sent, signed, strict=True)
+            Done(one, image, evidence, pushed.layers if pushed else None, added)
+            for one, image, pushed, (added, evidence) in zip(
+                found, images, sent, signed, strict=True
+            )
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved))
 
@@ -162,11 +175,7 @@ class Transaction:
                 f"{self.rules.repository.reference(one.immutable)} is not there right after it was "
                 "pushed: look at the registry, then publish again"
             )
-        checked = one.published.digest if one.published else pushed.digest if pushed else ""
-        same = image.digest == checked if checked else True
-        if one.on_engine is not None:
-            same = same and image.is_exactly(one.on_engine.image_id)
-        if not same:
+        if image.digest != _checked(one, pushed):
             raise VerificationFailed(
                 f"{image.reference} is not what was tested, {one.evidence.image_id}: the registry "
                 "or somebody on the way to it changed it; nothing was signed and no tag moved"
@@ -175,39 +184,77 @@ class Transaction:
         check_built_as(image, one.cell.name, one.target.inputs.build_id)
         return image
 
-    def _sign(self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None) -> bool:
-        """Adds the signature and the statements that are missing; returns whether any was.
+    def _sign(
+        self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None
+    ) -> tuple[bool, Evidence]:
+        """Adds the signature and the statements that are missing.
 
-        `moving` are the rolling tags that will move; None: the image is not published yet.
+        Returns whether any was, and the evidence that the image has now. `moving` are the rolling
+        tags that will move; None: the image is not published yet.
         """
         self.progress.step(one.cell.name, "sign")
-        cosign = self.rules.cosign
         added = False
         if not self._is_signed(image):
-            cosign.sign(image.reference, self.signer)
+            self.rules.cosign.sign(image.reference, self.signer)
             added = True
-        for kind, predicate in self._statements(one, image, moving):
-            cosign.attest(image.reference, kind, predicate, self.signer)
-            added = True
-        return added
+        evidence = self._evidence(one, image)
+        wanted = dict(self._statements(one, image, evidence, moving))
+        return self._attested(image, wanted) or added, evidence
+
+    def _attested(self, image: PublishedImage, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Attaches the statements, by their kinds, that are not there; returns whether any was.
+
+        cosign reads what is attached, and writes it with the new one: of two machines that do so at
+        once, one loses its own.
+        """
+        for attempt in range(_TRIES):
+            missing = [
+                (kind, predicate)
+                for kind, predicate in wanted.items()
+                if predicate not in self._stated(image, kind)
+            ]
+            if not missing:
+                return attempt > 0
+            for kind, predicate in missing:
+                self.rules.cosign.attest(image.reference, kind, predicate, self.signer)
+            if self.rules.trust is None:
+                # Whose statements count was not said, so nothing can be read back.
+                return True
+        raise RegistryError(
+            f"{image.reference}: what was attached to it is gone again: somebody else attests at "
+            "the same time; let one of you publish again"
+        )
+
+    def _evidence(self, one: Candidate, image: PublishedImage) -> Evidence:
+        """The evidence of a candidate, or what it has there where that says more.
+
+        A machine with GPUs may have tested it: who publishes it to another channel has none.
+        """
+        if self.rules.trust is None:
+            return one.evidence
+        try:
+            said = self._stated(image, EVIDENCE)
+            there = evidence_among(said, image.reference, image.ids)
+        except VerificationFailed:
+            return one.evidence
+        return there if there.counts_for(one.evidence.tests, one.evidence.level) else one.evidence
 
     def _statements(
-        self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None
+        self,
+        one: Candidate,
+        image: PublishedImage,
+        evidence: Evidence,
+        moving: AbstractSet[str] | None,
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The statements that the image lacks."""
-        evidence = one.evidence.document
-        if evidence not in self._stated(image, EVIDENCE):
-            yield EVIDENCE, evidence
+        """The statements that the image is to have, by their kinds."""
+        yield EVIDENCE, evidence.document
         # Where only the registry has the image, whoever pushed it knows how it was built.
         if one.on_engine is not None and not self._stated(image, PROVENANCE):
             yield PROVENANCE, provenance_of(one.target, os.environ)
-        if moving is None:
-            return
-        known = release_among(self._stated(image, RELEASE))
-        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        release = released_again(known, one, image, self.rules.channel_name, moving, now)
-        if release != known:
-            yield RELEASE, release.document
+        if moving is not None:
+            known = release_among(self._stated(image, RELEASE))
+            name, channel = self.rules.repository.name, self.rules.channel_name
+            yield RELEASE, released_again(known, one, image, name, channel, moving).document
 
     def _is_signed(self, image: PublishedImage) -> bool:
         if self.rules.trust is None:
@@ -227,16 +274,27 @@ class Transaction:
             return []
 
 
+def _checked(one: Candidate, pushed: Pushed | None) -> str:
+    """The digest that a registry must have: of what was checked there, or of what was sent."""
+    if one.published is not None:
+        return one.published.digest
+    if pushed and pushed.digest:
+        return pushed.digest
+    # An engine that does not say what it sent, and knows images by their manifests.
+    return one.evidence.image_id
+
+
 def released_again(
     known: Release | None,
     one: Candidate,
     image: PublishedImage,
+    repository: str,
     channel: str,
     moving: AbstractSet[str],
-    now: datetime.datetime,
 ) -> Release:
     """What the publisher says of an image now; the same as before where none of its tags moves."""
     release = known or Release(
+        repository=repository,
         cell=one.cell.name,
         build_id=image.labels[BUILD_ID],
         immutable=one.immutable,
@@ -245,4 +303,4 @@ def released_again(
     before = release.channels.get(channel)
     if before and set(before.tags) == set(one.rolling) and moving.isdisjoint(one.rolling):
         return release
-    return release.with_channel(channel, one.rolling, now)
+    return release.given_now(channel, one.rolling)

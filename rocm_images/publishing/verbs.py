@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
@@ -23,6 +24,7 @@ from rocm_images.cli.options import (
     rehearse_option,
     server_option,
 )
+from rocm_images.errors import InputError
 from rocm_images.places import STATE
 from rocm_images.publishing.options import (
     channel_option,
@@ -57,7 +59,7 @@ class Request:
     dry_run: bool
     site: Site
     output: Path = STATE
-    new_catalogue: bool = False
+    mend_catalogue: bool = False
 
 
 def _request_options(verb: Verb) -> Verb:
@@ -86,9 +88,11 @@ def _request_options(verb: Verb) -> Verb:
     help="Publish what `bundle` wrote, with its signatures; --key is then the public key.",
 )
 @click.option(
-    "--new-catalogue",
+    "--mend-catalogue",
     is_flag=True,
-    help="Begin the catalogue anew, in place of one in the registry that does not verify.",
+    envvar="ROCM_IMAGES_MEND_CATALOGUE",
+    help="Go on where the catalogue there is gone, older than the tags, or not ours: with what of "
+    "it verifies, else anew.",
 )
 @output_option
 @one_at_a_time("publishing")
@@ -97,9 +101,12 @@ def publish(bundle: Path | None, **options: Any) -> None:
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
-        where = ("matrix_path", "choice", "registry", "ca_bundle", "attempts")
-        asked = {name: options[name] for name in (*where, "site", "output")}
-        publish_bundle(bundle, who=_who(options), **asked)
+        _only_with_images(options)
+        typed = click.get_current_context().get_parameter_source("channel")
+        names = ("matrix_path", "choice", "registry", "ca_bundle", "attempts", "site", "output")
+        asked = {name: options[name] for name in (*names, "dry_run")}
+        channel = None if typed is ParameterSource.DEFAULT else options["channel"]
+        publish_bundle(bundle, who=_who(options), channel=channel, **asked)
         return
     _run(Request(who=_who(options), **options), move_tags=True)
 
@@ -113,6 +120,20 @@ def push(**options: Any) -> None:
     As `publish`, but no rolling tag moves: several machines push, and one publishes.
     """
     _run(Request(who=_who(options), **options), move_tags=False)
+
+
+def _only_with_images(options: dict[str, Any]) -> None:
+    """Refuses options that mean nothing to a bundle.
+
+    Raises:
+        InputError: one was given.
+    """
+    for name in ("contexts", "build_args", "mend_catalogue"):
+        if options[name]:
+            option = {"contexts": "context", "build_args": "build-arg"}.get(name, name)
+            raise InputError(
+                f"--{option.replace('_', '-')} means nothing to a bundle: leave it out with --from"
+            )
 
 
 def _who(options: dict[str, Any]) -> Who:
@@ -164,10 +185,21 @@ def _run(request: Request, *, move_tags: bool) -> None:
         if move_tags:
             assert trust is not None
             keeper = Keeper(
-                place.repository, place.cosign, trust, signer, anew=request.new_catalogue
+                place.repository, place.cosign, trust, signer, mend=request.mend_catalogue
             )
-            # One that does not verify is said before anything is published.
-            keeper.check()
+            # One that does not fit is said before anything is published.
+            keeper.check(
+                {
+                    tag: one.published.digest if one.published else ""
+                    for one in found
+                    for tag in one.rolling
+                },
+                known=[
+                    tag + request.site.tag_suffix + channel.suffix
+                    for cell in cells
+                    for tag in cell.tags
+                ],
+            )
         if request.dry_run:
             planned = transaction.plan(found) if move_tags else []
             click.echo(report.dry_run(found, planned))
@@ -224,7 +256,7 @@ def rollback(
     from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import Choice, repository_of
     from rocm_images.publishing import report
-    from rocm_images.publishing.catalogued import Keeper
+    from rocm_images.publishing.catalogued import Keeper, known_in
     from rocm_images.publishing.rollback import images_to_go_back_to, release_anew
     from rocm_images.publishing.rolling_tags import move_all
     from rocm_images.registry.place import Who, place_of
@@ -236,7 +268,9 @@ def rollback(
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with tempfile.TemporaryDirectory() as folder:
         trust = who.trust(place.cosign, Path(folder))
-        back, planned = images_to_go_back_to(place, trust, matrix, cells, channel, immutable_tags)
+        back, planned = images_to_go_back_to(
+            place, trust, matrix, cells, channel, immutable_tags, signs=signer is not None
+        )
         if dry_run:
             click.echo(report.moves_table(planned))
             return
@@ -247,12 +281,15 @@ def rollback(
                 "note: the catalogue stays as it is: only the holder of the private key can sign it"
             )
             return
-        keeper = Keeper(place.repository, place.cosign, trust, signer)
-        keeper.check()
+        keeper = Keeper(place.repository, place.cosign, trust, signer, mend=True)
+        listed = keeper.check()
         release_anew(place.cosign, signer, channel, back, planned)
         move_all(place.repository, planned)
         click.echo(report.moves_table(planned))
-        catalogue = keeper.put_back(immutable_tags, channel)
+        unknown = {*immutable_tags} - known_in(listed, channel)
+        for tag in sorted(unknown):
+            telling.step(f"note: the catalogue does not know {tag}, and lists what it listed")
+        catalogue = keeper.put_back(immutable_tags, channel) if listed else None
         if catalogue:
             page = write_files(output, catalogue)
             telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -70,17 +70,6 @@ class PublishedImage:
         """
         return frozenset({self.digest, self.manifest_digest, self.manifest["config"]["digest"]})
 
-    def is_exactly(self, image_id: str) -> bool:
-        """Whether this is the image of that id and nothing beside it.
-
-        An index that somebody else made can hold an image of ours: it has another digest, and what
-        an engine runs of it is another question.
-        """
-        known = {self.digest}
-        if self.manifest_digest == self.digest:
-            known.add(self.manifest["config"]["digest"])
-        return image_id in known
-
 
 class _Settings(Checked):
     Labels: dict[str, str] | None = None

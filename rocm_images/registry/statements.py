@@ -68,6 +68,8 @@ class Release(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_: Literal[1] = 1
+    repository: str
+    """Its last part: a mirror has it on another host, below another path."""
     cell: str
     build_id: str
     immutable: Tag
@@ -90,6 +92,14 @@ class Release(BaseModel):
         """The same image, which now has these tags in a channel."""
         given = InChannel(tags=tuple(tags), date=date)
         return self.model_copy(update={"channels": {**self.channels, channel: given}})
+
+    def given_now(self, channel: str, tags: Sequence[str]) -> Release:
+        """The same image, which gets these tags now: later than whatever it got before."""
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        if self.latest is not None:
+            # The clock of another machine may be ahead of this one's.
+            now = max(now, self.latest + datetime.timedelta(seconds=1))
+        return self.with_channel(channel, tags, now)
 
     def of_tag(self, tag: str) -> InChannel | None:
         """When the publisher last gave the image a tag; the immutable one came with the first."""

@@ -64,6 +64,12 @@ def verified(
             f"{image.reference}: it was released as {release.cell} with build id "
             f"{release.build_id[:SHORT]}, and is labelled otherwise: do not use it"
         )
+    # A layout has no name: what is loaded from it is verified again where it arrives.
+    if release and layout is None and release.repository != _name(image):
+        raise VerificationFailed(
+            f"{image.reference}: it was released in the repository {release.repository}: somebody "
+            "copied it here; take it from there"
+        )
     return Verified(image, evidence, release)
 
 
@@ -143,6 +149,10 @@ def check_not_before(found: Verified, given: InChannel | None, earliest: datetim
             f"{earliest.isoformat(timespec='seconds')}: someone may have moved the tag back; ask "
             "the publisher, or name an earlier date"
         )
+
+
+def _name(image: PublishedImage) -> str:
+    return image.reference.partition("@")[0].rpartition("/")[2]
 
 
 def _label(image: PublishedImage, name: str) -> str:

@@ -159,6 +159,11 @@ class Registry:
         )
         return str(answer["Docker-Content-Digest"])
 
+    def remove(self, repository: str, digest: str) -> None:
+        """Remove a manifest, and every tag that stands for it."""
+        address = f"http://{self.address}/v2/{repository}/manifests/{digest}"
+        self._request("DELETE", address, b"")
+
     def _blob(self, repository: str, data: bytes, media_type: str) -> dict[str, str | int]:
         begun = self._request("POST", f"http://{self.address}/v2/{repository}/blobs/uploads/", b"")
         self._request("PUT", f"{begun['Location']}&digest={_digest(data)}", data)

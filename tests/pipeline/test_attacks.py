@@ -280,8 +280,8 @@ def test_a_catalogue_that_somebody_else_wrote_recommends_nothing_and_is_not_kept
         refused = site.verb(verb, *words, key=key)
         assert refused.code == 10, (verb, refused.stderr)
     assert site.digest("catalogue") == before
-    assert "--new-catalogue" in site.verb("publish", *CELL, key=site.keys.ours).stderr
-    anew = site.verb("publish", *CELL, "--new-catalogue", key=site.keys.ours)
+    assert "--mend-catalogue" in site.verb("publish", *CELL, key=site.keys.ours).stderr
+    anew = site.verb("publish", *CELL, "--mend-catalogue", key=site.keys.ours)
     assert anew.code == 0, anew.stderr
     assert [image.rocm for image in listed(site.keys, site.registry.address).images] == ["7.2.0"]
 
@@ -303,7 +303,7 @@ def test_a_catalogue_file_is_taken_with_its_signature_alone(site: Site, tmp_path
     assert site.run(*pick).code == 2
 
 
-def test_the_catalogue_of_another_repository_of_ours_lists_what_lies_here_alone(
+def test_the_catalogue_of_another_repository_of_ours_stops_a_publication(
     site: Site, registry: Registry
 ) -> None:
     # Signed by us, and put here by somebody else: its images are not here.
@@ -311,11 +311,40 @@ def test_the_catalogue_of_another_repository_of_ours_lists_what_lies_here_alone(
     assert theirs is not None
     here = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
     put_signed(here, theirs)
-    published = publish(site.keys, registry.address, *CELL)
+    refused = publish(site.keys, registry.address, *CELL)
+    assert (refused.code, "somebody put it here" in refused.stderr) == (10, True), refused.stderr
+    assert listed(site.keys, registry.address).images == ()
+    published = publish(site.keys, registry.address, *CELL, "--mend-catalogue")
     assert published.code == 0, published.stderr
     found = listed(site.keys, registry.address)
     assert [image.rocm for image in found.images] == ["7.2.0"]
     assert {image.repository for image in found.images} == {str(here)}
+
+
+def test_an_older_catalogue_of_ours_or_none_stops_a_publication(site: Site) -> None:
+    now = signed_in(site.repository)
+    assert now is not None
+    cosign = Cosign(site.repository.address, site.keys.environment)
+    known = file.parse(now.content, "it")
+    gone_back = [
+        image.model_copy(update={"digest": f"sha256:{'5' * 64}"})
+        if image.rocm == "7.2.2"
+        else image
+        for image in known.images
+    ]
+    older = known.model_copy(update={"images": tuple(gone_back)})
+    put_signed(site.repository, signed(older, cosign, Signer(str(site.keys.ours))))
+    refused = publish(site.keys, site.registry.address, *CELL)
+    assert refused.code == 10
+    assert "somebody put an older catalogue back" in refused.stderr
+    # Whoever publishes that image again says what its tags are.
+    assert publish(site.keys, site.registry.address, *OTHER).code == 0
+    site.registry.remove("sglang-rocm", site.digest("catalogue"))
+    refused = publish(site.keys, site.registry.address, *CELL)
+    assert (refused.code, "somebody removed it" in refused.stderr) == (10, True), refused.stderr
+    # An earlier run that stopped before the catalogue was written can be run again as it was.
+    assert publish(site.keys, site.registry.address, "--arch", "942").code == 0
+    assert len(listed(site.keys, site.registry.address).images) == 2
 
 
 def test_a_mirror_keeps_a_newer_catalogue_than_the_one_that_was_put_back(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
 from hostile_registry import GOOD
@@ -16,11 +14,11 @@ from rocm_images.publishing.rollback import tags_to_move
 from rocm_images.publishing.transaction import released_again
 from rocm_images.registry.client import Manifest
 from rocm_images.registry.published import PublishedImage
+from rocm_images.registry.statements import Release
 from rocm_images.smoke.evidence import Evidence, Level
 
 BUILD_ID = "4b916ad5c63d" + "0" * 52
 ROLLING = ("v0.5.21-rocm722-mi30x-preview", "v0.5.21-mi30x-preview")
-FIRST, NOW = (datetime.datetime(2026, 1, day, tzinfo=datetime.timezone.utc) for day in (1, 2))
 TOP = Manifest(GOOD)
 IMAGE = PublishedImage("it", TOP, {}, TOP.digest, {"rocm-serving-images.build-id": BUILD_ID})
 
@@ -40,23 +38,26 @@ def candidate(cell: Cell) -> Candidate:
     )
 
 
+def again(known: Release | None, candidate: Candidate, channel: str, moving: set[str]) -> Release:
+    return released_again(known, candidate, IMAGE, "sglang-rocm", channel, moving)
+
+
 def test_the_date_is_that_of_the_last_move(candidate: Candidate) -> None:
-    first = released_again(None, candidate, IMAGE, "preview", set(ROLLING), FIRST)
+    first = again(None, candidate, "preview", set(ROLLING))
     assert (first.immutable, first.build_id) == (candidate.immutable, BUILD_ID)
-    assert first.channels["preview"].date == FIRST
     # Published again, and nothing moves.
-    assert released_again(first, candidate, IMAGE, "preview", set(), NOW) == first
-    # After a rollback, say, its tags come back to it; another cell's are no matter.
-    back = released_again(first, candidate, IMAGE, "preview", {ROLLING[1]}, NOW)
-    assert back.channels["preview"].date == NOW
-    assert released_again(first, candidate, IMAGE, "preview", {"others"}, NOW) == first
+    assert again(first, candidate, "preview", set()) == first
+    assert again(first, candidate, "preview", {"others"}) == first
+    # After a rollback, say, its tags come back to it.
+    back = again(first, candidate, "preview", {ROLLING[1]})
+    assert back.channels["preview"].date > first.channels["preview"].date
 
 
 def test_another_channel_leaves_the_first_as_it_was(candidate: Candidate) -> None:
-    first = released_again(None, candidate, IMAGE, "preview", set(ROLLING), FIRST)
-    both = released_again(first, candidate, IMAGE, "stable", set(), NOW)
+    first = again(None, candidate, "preview", set(ROLLING))
+    both = again(first, candidate, "stable", set())
     assert both.channels["preview"] == first.channels["preview"]
-    assert both.channels["stable"].date == NOW
+    assert both.channels["stable"].date > first.channels["preview"].date
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hostile_registry import GOOD, Image
+from hostile_registry import Image
 from rocm_images.errors import VerificationFailed
 from rocm_images.registry.client import Manifest
 from rocm_images.registry.cosign import Trust
@@ -34,6 +34,7 @@ FIRST, SECOND = (
     datetime.datetime(2026, month, 1, tzinfo=datetime.timezone.utc) for month in (1, 2)
 )
 RELEASED = Release(
+    repository="x",
     cell=CELL,
     build_id=BUILD_ID,
     immutable=IMMUTABLE,
@@ -111,6 +112,17 @@ def test_an_image_that_was_only_pushed_has_no_release() -> None:
 def test_a_release_that_names_another_image_is_refused(other: Release) -> None:
     with pytest.raises(VerificationFailed, match="is labelled otherwise"):
         look(image(), other)
+
+
+def test_an_image_that_was_released_in_another_repository_is_refused() -> None:
+    with pytest.raises(VerificationFailed, match="was released in the repository staging"):
+        look(image(), RELEASED.model_copy(update={"repository": "staging"}))
+
+
+def test_a_tag_that_is_given_again_is_given_later_whatever_the_clock_says() -> None:
+    ahead = datetime.datetime(2999, 1, 1, tzinfo=datetime.timezone.utc)
+    first = RELEASED.with_channel("stable", (VERSION,), ahead)
+    assert first.given_now("preview", (VERSION,)).channels["preview"].date > ahead
 
 
 def test_the_newest_release_counts_wherever_it_stands() -> None:
@@ -194,15 +206,3 @@ def test_an_image_that_got_its_tag_before_a_date_is_refused() -> None:
         check_not_before(found, given, SECOND + datetime.timedelta(seconds=1))
     with pytest.raises(VerificationFailed, match="was tested on 2026-01-01"):
         check_not_before(look(image()), None, SECOND)
-
-
-def test_an_image_is_exactly_its_manifest_or_configuration_and_an_index_only_itself() -> None:
-    alone = image()
-    config = alone.manifest["config"]["digest"]
-    assert alone.is_exactly(alone.digest)
-    assert alone.is_exactly(config)
-    index = replace(alone, top=Manifest(GOOD))
-    assert index.is_exactly(index.digest)
-    # Somebody else's index that holds an image of ours is not that image.
-    assert not index.is_exactly(alone.digest)
-    assert not index.is_exactly(config)

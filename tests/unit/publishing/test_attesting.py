@@ -1,0 +1,251 @@
+"""What is signed is what the engine sent, and what is attached to it stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocm_images.build.progress import PlainLines
+from rocm_images.build.site import RealSite
+from rocm_images.build.targets import Target, targets_of
+from rocm_images.engine.images import EngineImage
+from rocm_images.engine.run_flags import AS_DEPLOYED
+from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.matrix.schema import Channel, Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.publishing.candidates import Candidate, Rules, candidates
+from rocm_images.publishing.push import Pushed
+from rocm_images.publishing.transaction import Transaction
+from rocm_images.registry.client import Manifest
+from rocm_images.registry.cosign import Signer, Trust
+from rocm_images.registry.statements import EVIDENCE
+from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.smoke.run import tests_digest as digest_of_the_tests
+
+PROJECT = Path(__file__).resolve().parents[3]
+PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
+_OCI = "application/vnd.oci.image"
+
+
+class There:
+    """A registry's repository in memory."""
+
+    name = "sglang-rocm"
+
+    def __init__(self) -> None:
+        self.tags: dict[str, Manifest] = {}
+        self.content: dict[str, bytes] = {}
+
+    def reference(self, name: str) -> str:
+        return f"r/sglang-rocm{'@' if ':' in name else ':'}{name}"
+
+    def manifest(self, name: str) -> Manifest | None:
+        by_digest = {one.digest: one for one in self.tags.values()}
+        return self.tags.get(name) or by_digest.get(name)
+
+    def blob(self, digest: str) -> bytes:
+        return self.content[digest]
+
+    @property
+    def address(self) -> There:
+        return self
+
+    is_loopback = True
+
+    def image(self, tag: str, config: bytes, layer: str) -> Manifest:
+        """An image of one layer, under a tag."""
+        digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+        self.content[digest] = config
+        document = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": {
+                "mediaType": f"{_OCI}.config.v1+json",
+                "digest": digest,
+                "size": len(config),
+            },
+            "layers": [
+                {"mediaType": f"{_OCI}.layer.v1.tar", "digest": f"sha256:{layer * 64}", "size": 1}
+            ],
+        }
+        self.tags[tag] = Manifest(json.dumps(document).encode())
+        return self.tags[tag]
+
+
+class Cosign:
+    """A stand-in for cosign: who signed what, and what is attached to it."""
+
+    def __init__(self, *, loses: int = 0) -> None:
+        self.signed: list[str] = []
+        self.attached: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.loses = loses
+
+    def verify(self, image: str, *_: object, **__: object) -> None:
+        if image not in self.signed:
+            raise VerificationFailed(f"{image} has no signature")
+
+    def statements(self, image: str, kind: str, *_: object, **__: object) -> list[Any]:
+        if (image, kind) not in self.attached:
+            raise VerificationFailed(f"{image} carries no {kind}")
+        return [self.attached[image, kind]]
+
+    def sign(self, image: str, _: Signer) -> None:
+        self.signed.append(image)
+
+    def attest(self, image: str, kind: str, predicate: Mapping[str, Any], _: Signer) -> None:
+        self.attached[image, kind] = predicate
+        if self.loses:
+            # Another machine read what was attached before, and writes it with its own.
+            self.loses -= 1
+            del self.attached[image, kind]
+
+
+@pytest.fixture
+def target(project_matrix: Matrix) -> Target:
+    cells = cells_of(project_matrix)[:1]
+    return targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, cells)[0]
+
+
+def configuration(target: Target) -> bytes:
+    assert target.inputs is not None
+    labels = {
+        "rocm-serving-images.build-id": target.inputs.build_id,
+        "rocm-serving-images.cell": target.cell.name,
+        "org.opencontainers.image.version": target.cell.tags[0],
+    }
+    config = {"os": "linux", "architecture": "amd64", "config": {"Labels": labels}}
+    return json.dumps(config).encode()
+
+
+def evidence_of(target: Target, image_id: str) -> Evidence:
+    return Evidence(
+        cell=target.cell.name,
+        image_id=image_id,
+        level=Level.STATIC,
+        passed=True,
+        tests_passed=3,
+        tests_failed=0,
+        failures=(),
+        seconds=1.0,
+        date="2026-01-01T00:00:00+00:00",
+        tests=digest_of_the_tests(),
+        probe=None,
+    )
+
+
+@pytest.fixture
+def there() -> There:
+    return There()
+
+
+def on_engine(
+    target: Target, folder: Path, image_id: str, there: There, cosign: Cosign
+) -> tuple[Rules, Target]:
+    """What publishes an image that the engine knows by an id, with evidence."""
+    evidence_of(target, image_id).write(folder)
+    trust = Trust(key="cosign.pub")
+    rules = Rules(there, "preview", PREVIEW, folder, cosign, trust)  # type: ignore[arg-type]
+    assert target.inputs is not None
+    return rules, replace(target, found=EngineImage(image_id, {}, ()))
+
+
+def test_a_manifest_that_somebody_wrote_around_our_configuration_is_replaced_and_not_signed(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older image store knows an image by its configuration alone."""
+    config, cosign = configuration(target), Cosign()
+    foreign = there.image(target.immutable_tag, config, "f")
+    image_id = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    rules, given = on_engine(target, tmp_path, image_id, there, cosign)
+    (found,) = candidates(rules, [given])
+    assert found.to_push
+
+    def push(*_: object) -> Pushed:
+        return Pushed(there.image(target.immutable_tag, config, "a").digest, 1)
+
+    monkeypatch.setattr("rocm_images.publishing.transaction.push", push)
+    monkeypatch.setattr("rocm_images.publishing.transaction.moves", lambda *_: [])
+    monkeypatch.setattr("rocm_images.publishing.transaction.move_all", lambda *_: [])
+    transaction = Transaction(rules, object(), Signer("key"), PlainLines())  # type: ignore[arg-type]
+    (done,) = transaction.run([found], move_tags=True).cells
+    assert cosign.signed == [done.image.reference]
+    assert foreign.digest not in done.image.reference
+
+    # Now it is signed, and there, and sent no more.
+    (again,) = candidates(rules, [given])
+    assert not again.to_push
+
+
+def test_an_engine_that_does_not_say_what_it_sent_signs_nothing_else_than_its_id(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, cosign = configuration(target), Cosign()
+    image_id = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    rules, given = on_engine(target, tmp_path, image_id, there, cosign)
+    (found,) = candidates(rules, [given])
+
+    def push(*_: object) -> Pushed:
+        there.image(target.immutable_tag, config, "a")
+        return Pushed("", 1)
+
+    monkeypatch.setattr("rocm_images.publishing.transaction.push", push)
+    transaction = Transaction(rules, object(), Signer("key"), PlainLines())  # type: ignore[arg-type]
+    with pytest.raises(VerificationFailed, match="is not what was tested"):
+        transaction.run([found], move_tags=False)
+    assert cosign.signed == []
+
+
+def published(
+    target: Target, folder: Path, there: There, cosign: Cosign
+) -> tuple[Transaction, Candidate]:
+    """An image that the registry has already, as the engine has it."""
+    manifest = there.image(target.immutable_tag, configuration(target), "a")
+    rules, given = on_engine(target, folder, manifest.digest, there, cosign)
+    (found,) = candidates(rules, [given])
+    return Transaction(rules, None, Signer("key"), PlainLines()), found
+
+
+def test_a_statement_that_another_machine_lost_is_attached_again(
+    target: Target, tmp_path: Path, there: There
+) -> None:
+    cosign = Cosign(loses=2)
+    transaction, found = published(target, tmp_path, there, cosign)
+    transaction.run([found], move_tags=False)
+    image = there.reference(there.tags[target.immutable_tag].digest)
+    assert cosign.attached[image, EVIDENCE] == found.evidence.document
+
+
+def test_statements_that_are_always_lost_end_with_a_sentence(
+    target: Target, tmp_path: Path, there: There
+) -> None:
+    transaction, found = published(target, tmp_path, there, Cosign(loses=99))
+    with pytest.raises(RegistryError, match="somebody else attests at the same time"):
+        transaction.run([found], move_tags=False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kept"),
+    [
+        ({"level": Level.GPU, "ran_as": AS_DEPLOYED}, True),
+        ({"level": Level.GPU, "ran_as": None}, False),
+        ({"level": Level.GPU, "ran_as": AS_DEPLOYED, "passed": False}, False),
+        ({"level": Level.GPU, "ran_as": AS_DEPLOYED, "tests": "0" * 64}, False),
+    ],
+)
+def test_evidence_that_says_more_is_kept(
+    target: Target, tmp_path: Path, there: There, theirs: dict[str, Any], kept: bool
+) -> None:
+    cosign = Cosign()
+    transaction, found = published(target, tmp_path, there, cosign)
+    image = there.reference(there.tags[target.immutable_tag].digest)
+    more = replace(found.evidence, **theirs)
+    cosign.attached[image, EVIDENCE] = more.document
+    (done,) = transaction.run([found], move_tags=False).cells
+    assert done.evidence == (more if kept else found.evidence)
+    assert cosign.attached[image, EVIDENCE] == done.evidence.document
