@@ -38,7 +38,12 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
         words,
         entrypoint="",
         working_dir="/project",
-        environment={"PYTHONPATH": "/packages", "PYTHONDONTWRITEBYTECODE": "1"},
+        environment={
+            "PYTHONPATH": "/packages",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # Those of this environment are for its own Python.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         volumes={
             str(PROJECT): {"bind": "/project", "mode": "ro"},
             packages: {"bind": "/packages", "mode": "ro"},

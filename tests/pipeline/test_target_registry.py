@@ -81,7 +81,7 @@ def test_what_nobody_signed_is_not_pulled_and_not_counted_as_there(
             refused = run_build_py(*words, environment=keys.environment)
             assert refused.code == 10, refused.stderr
             assert "has no signature" in refused.stderr
-            assert refused.summary[CELL]["result"] == "build failed"
+            assert refused.summary[CELL]["result"] == "not verified"
         assert not [one for one in client.images.list() if one.id == image_id]
         plan = run_build_py("plan", *BUILD, *trusting(keys, registry), environment=keys.environment)
         assert "not to be trusted" in plan.stdout
