@@ -159,7 +159,8 @@ def _rolling(
         raise VerificationFailed(
             f"{name} would go back in time: {dates}; what this comes from is old, or someone moved "
             "the tag back there; no rolling tag was moved. To go back knowingly: `build.py "
-            f"rollback --registry {place.address} --channel {one.channel} --to {one.immutable}`"
+            f"rollback --registry {place.address} --channel {one.channel} --to {one.immutable}`, "
+            "with the public key"
         )
     return wanted
 
