@@ -142,8 +142,9 @@ def _rolling(
                 claims[tag] = one
     wanted = {}
     for tag, one in claims.items():
-        holder = _said(place, trust, tag)
-        release = holder.release if holder and holder.image.digest != one.image.digest else None
+        there = place.repository.digest_of(tag)
+        holder = None if there in (None, one.image.digest) else _said(place, trust, str(there))
+        release = holder.release if holder else None
         has = release.of_tag(tag) if release else None
         if release is None or has is None or has.date <= one.given(tag):
             wanted[tag] = one.image.top
@@ -165,10 +166,10 @@ def _rolling(
     return wanted
 
 
-def _said(place: Place, trust: Trust, name: str) -> Verified | None:
-    """What is signed of the image of a tag or digest there; None where it does not verify."""
+def _said(place: Place, trust: Trust, digest: str) -> Verified | None:
+    """What is signed of an image there; None where there is none or it does not verify."""
     try:
-        found = image_at(place.repository, name)
+        found = image_at(place.repository, digest)
         return verified(place.cosign, found, trust) if found else None
     except VerificationFailed:
         return None
