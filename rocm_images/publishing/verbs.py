@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import tempfile
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from rocm_images.cli.options import (
     rehearse_option,
     server_option,
 )
+from rocm_images.errors import InputError
 from rocm_images.places import STATE
 from rocm_images.publishing.options import (
     channel_option,
+    not_before_option,
     output_option,
     signing_options,
     trust_or_signing_options,
@@ -90,17 +93,20 @@ def _request_options(verb: Verb) -> Verb:
     is_flag=True,
     help="Begin the catalogue anew, in place of one in the registry that does not verify.",
 )
+@not_before_option
 @output_option
 @one_at_a_time("publishing")
-def publish(bundle: Path | None, **options: Any) -> None:
+def publish(bundle: Path | None, not_before: datetime.datetime | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
         where = ("matrix_path", "choice", "registry", "ca_bundle", "attempts")
-        asked = {name: options[name] for name in (*where, "site", "output")}
-        publish_bundle(bundle, who=_who(options), **asked)
+        asked = {name: options[name] for name in (*where, "site", "output", "dry_run")}
+        publish_bundle(bundle, who=_who(options), not_before=not_before, **asked)
         return
+    if not_before:
+        raise InputError("--not-before: is for a bundle; name one with --from")
     _run(Request(who=_who(options), **options), move_tags=True)
 
 
