@@ -12,7 +12,7 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,8 +63,11 @@ class Bundle:
 
     def blob(self, digest: str) -> bytes:
         """A small blob. Its content was compared with its digest when the bundle was unpacked."""
-        with self._blob(digest).open("rb") as file:
-            content = file.read(LARGEST_BLOB + 1)
+        try:
+            with self._blob(digest).open("rb") as file:
+                content = file.read(LARGEST_BLOB + 1)
+        except FileNotFoundError:
+            raise InputError(f"{self.reference(digest)} is missing: write it again") from None
         if len(content) > LARGEST_BLOB:
             raise InputError(f"{self.reference(digest)} is larger than it can be")
         return content
@@ -84,11 +87,14 @@ class Bundle:
     def layout_of(self, image: BundledImage) -> Path:
         """An OCI layout of one image alone, which shares the blobs of the bundle."""
         alone = self.folder / "alone" / image.digest.removeprefix("sha256:")
-        if not alone.exists():
-            alone.mkdir(parents=True)
-            (alone / "oci-layout").write_text(_LAYOUT)
-            (alone / "index.json").write_text(_index(image.entries))
-            (alone / "blobs").symlink_to(self.folder / "blobs")
+        try:
+            if not alone.exists():
+                alone.mkdir(parents=True)
+                (alone / "oci-layout").write_text(_LAYOUT)
+                (alone / "index.json").write_text(_index(image.entries))
+                (alone / "blobs").symlink_to(self.folder / "blobs")
+        except OSError as error:
+            raise cannot_write(alone, error) from None
         return alone
 
 
@@ -186,29 +192,35 @@ def opened(path: Path) -> Iterator[Bundle]:
         InputError: it cannot be read, or is no bundle of this program.
         VerificationFailed: a blob is not what its digest says.
     """
-    try:
-        with TemporaryDirectory(prefix=".bundle-", dir=path.resolve().parent) as name:
-            folder = Path(name)
-            try:
-                _unpack(path, folder)
-                bundle = _read(folder)
-            except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
-                raise InputError(
-                    f"--from: {path} is no whole bundle ({error}): write it again with "
-                    "`build.py bundle`, or copy it again"
-                ) from None
-            yield bundle
-    except OSError as error:
-        raise InputError(
-            f"--from: cannot unpack {path} ({error.strerror or error}): its folder needs as much "
-            "free space as the file is large"
-        ) from None
+    with ExitStack() as stack:
+        try:
+            if path.exists() and not path.is_file():
+                raise ValueError("it is no file")
+            place = TemporaryDirectory(prefix=".bundle-", dir=path.resolve().parent)
+            folder = Path(stack.enter_context(place))
+            _unpack(path, folder)
+            bundle = _read(folder)
+        except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise InputError(
+                f"--from: {path} is no whole bundle ({error}): write it again with "
+                "`build.py bundle`, or copy it again"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"--from: cannot unpack {path} ({error.strerror or error}): its folder needs as "
+                "much free space as the file is large"
+            ) from None
+        yield bundle
 
 
 def _unpack(path: Path, folder: Path) -> None:
     (folder / "blobs" / "sha256").mkdir(parents=True)
     with tarfile.open(path, "r:") as archive:
+        held = path.stat().st_size
         for entry in archive:
+            # A hole costs an attacker nothing, and is a blob of any size once it is unpacked.
+            if entry.issparse() or not 0 <= entry.size <= held - entry.offset_data:
+                raise ValueError(f"{entry.name} claims more than the file holds")
             blob = _BLOB.fullmatch(entry.name)
             # Nothing else of the file is used, so nothing else is written anywhere.
             if not entry.isfile() or not (blob or entry.name in _DOCUMENTS):

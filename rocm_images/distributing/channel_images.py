@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images.engine.images import CELL
@@ -15,8 +16,14 @@ from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.statements import Release
-from rocm_images.registry.verified import check_immutable_tag, check_rolling_tag, verified
+from rocm_images.registry.statements import InChannel, Release
+from rocm_images.registry.verified import (
+    Verified,
+    check_immutable_tag,
+    check_not_before,
+    check_rolling_tag,
+    verified,
+)
 
 AT_ONCE = 4
 
@@ -25,30 +32,91 @@ AT_ONCE = 4
 class ChannelImage:
     """One image of a channel, with the tags that its publisher gave it there."""
 
-    image: PublishedImage
+    found: Verified
     release: Release
     channel: str
+    rolling: tuple[str, ...]
+    """Its rolling tags in the channel; of a registry, those that stand for it there, as others may
+    have passed on to another image since."""
+
+    @property
+    def image(self) -> PublishedImage:
+        """The image itself."""
+        return self.found.image
 
     @property
     def immutable(self) -> str:
         """Its immutable tag."""
         return self.release.immutable
 
-    @property
-    def rolling(self) -> tuple[str, ...]:
-        """Its rolling tags in the channel."""
-        return self.release.channels[self.channel].tags
+    def given(self, tag: str) -> datetime.datetime:
+        """When its publisher last gave it one of its rolling tags."""
+        found = self.release.of_tag(tag)
+        assert found is not None
+        return found.date
 
 
-def images_of_channel(
-    source: Place,
-    trust: Trust,
-    matrix: Matrix,
-    cells: Sequence[Cell],
-    channel: str,
-    *,
-    tag_suffix: str,
-) -> list[ChannelImage]:
+@dataclass(frozen=True)
+class Wanted:
+    """What an image must be to travel."""
+
+    trust: Trust
+    """Whose signatures count."""
+    matrix: Matrix
+    """It says what the channel asks for."""
+    cells: Sequence[Cell]
+    """Those that it may be of."""
+    channel: str
+    not_before: datetime.datetime | None = None
+    """When its publisher gave it its tags in the channel at the earliest."""
+
+    def look(
+        self,
+        cosign: Cosign,
+        image: PublishedImage,
+        *,
+        rolling: str | None = None,
+        layout: Path | None = None,
+    ) -> ChannelImage:
+        """The image, as its registry or a layout has it, everything verified.
+
+        `rolling` is the tag that it was found by, where it was; `layout` an OCI layout of it, which
+        is then read in the place of its registry.
+
+        Raises:
+            VerificationFailed: a signature, evidence, tag or label is not what it must be.
+            PublishRefused: its evidence is not what the channel asks for.
+            RegistryError: the registry does not answer.
+        """
+        wanted = channel_named(self.matrix, self.channel)
+        found = verified(cosign, image, self.trust, layout=layout)
+        release = found.release
+        if release is None or self.channel not in release.channels:
+            raise VerificationFailed(
+                f"{image.reference} was never published to the channel {self.channel} by "
+                f"{self.trust.words}: someone moved a tag or changed the bundle, or an older "
+                "version of this program published it; publish it again"
+            )
+        if rolling is not None:
+            check_rolling_tag(found, rolling)
+        check_immutable_tag(image, release.immutable)
+        given: InChannel = release.channels[self.channel]
+        if self.not_before:
+            check_not_before(found, given, self.not_before)
+        cell = next((one for one in self.cells if one.name == image.labels.get(CELL)), None)
+        if cell is None:
+            names = ", ".join(one.name for one in self.cells)
+            raise VerificationFailed(
+                f"{image.reference} is an image of {release.cell}, and not of {names}: someone "
+                "moved a tag or changed the bundle; do not use it"
+            )
+        reason = refusal(cell, image.digest, found.evidence, self.channel, wanted)
+        if reason:
+            raise PublishRefused(reason)
+        return ChannelImage(found, release, self.channel, given.tags)
+
+
+def images_of_channel(source: Place, wanted: Wanted, *, tag_suffix: str) -> list[ChannelImage]:
     """What the rolling tags of a channel stand for, cell by cell.
 
     Raises:
@@ -57,69 +125,24 @@ def images_of_channel(
         PublishRefused: an image's evidence is not what the channel asks for.
         RegistryError: the registry does not answer.
     """
-    wanted = channel_named(matrix, channel)
+    repository = source.repository
+    suffix = tag_suffix + channel_named(wanted.matrix, wanted.channel).suffix
 
     def look(cell: Cell) -> ChannelImage:
-        rolling = cell.tags[0] + tag_suffix + wanted.suffix
-        image = image_at(source.repository, rolling)
+        own = cell.tags[0] + suffix
+        image = image_at(repository, own)
         if image is None:
             raise InputError(
-                f"{source.repository} has no tag {rolling}: publish it there, or choose other "
-                "cells with --arch and --base"
+                f"{repository} has no tag {own}: publish it there, or choose other cells with "
+                "--arch and --base"
             )
-        return channel_image(source.cosign, trust, matrix, [cell], image, channel, rolling=rolling)
+        found = replace(wanted, cells=[cell]).look(source.cosign, image, rolling=own)
+        here = tuple(
+            tag
+            for tag in found.rolling
+            if tag == own or repository.digest_of(tag) == found.image.digest
+        )
+        return replace(found, rolling=here)
 
     with Threads(AT_ONCE) as pool:
-        return list(pool.map(look, cells))
-
-
-def channel_image(
-    cosign: Cosign,
-    trust: Trust,
-    matrix: Matrix,
-    cells: Sequence[Cell],
-    image: PublishedImage,
-    channel: str,
-    *,
-    rolling: str | None = None,
-    layout: Path | None = None,
-) -> ChannelImage:
-    """An image of one of these cells that was published to a channel, everything verified.
-
-    Args:
-        cosign: it reads signatures.
-        trust: whose count.
-        matrix: it says what the channel asks for.
-        cells: those that the image may be of.
-        image: as its registry or a layout has it.
-        channel: the channel.
-        rolling: the tag that it was found by, where it was.
-        layout: an OCI layout of it, which is then read in the place of its registry.
-
-    Raises:
-        VerificationFailed: a signature, evidence, tag or label is not what it must be.
-        PublishRefused: its evidence is not what the channel asks for.
-    """
-    wanted = channel_named(matrix, channel)
-    found = verified(cosign, image, trust, layout=layout)
-    release = found.release
-    if release is None or channel not in release.channels:
-        raise VerificationFailed(
-            f"{image.reference} was never published to the channel {channel} by {trust.words}: "
-            "someone moved a tag or changed the bundle, or an older version of this program "
-            "published it; publish it again"
-        )
-    if rolling is not None:
-        check_rolling_tag(found, rolling)
-    check_immutable_tag(image, release.immutable)
-    cell = next((one for one in cells if one.name == image.labels.get(CELL)), None)
-    if cell is None:
-        names = ", ".join(one.name for one in cells)
-        raise VerificationFailed(
-            f"{image.reference} is an image of {release.cell}, and not of {names}: someone moved a "
-            "tag or changed the bundle; do not use it"
-        )
-    reason = refusal(cell, image.digest, found.evidence, channel, wanted)
-    if reason:
-        raise PublishRefused(reason)
-    return ChannelImage(image, release, channel)
+        return list(pool.map(look, wanted.cells))

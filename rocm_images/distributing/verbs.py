@@ -30,8 +30,9 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
+    from rocm_images.catalogue.schema import Catalogue
     from rocm_images.catalogue.signed import Signed
-    from rocm_images.distributing.channel_images import ChannelImage
+    from rocm_images.distributing.channel_images import ChannelImage, Wanted
     from rocm_images.plan.selection import Choice
     from rocm_images.registry.cosign import Trust
     from rocm_images.registry.place import Place, Who
@@ -76,8 +77,7 @@ def pull(
     engine = connect()
     repository = Repository(reference.address, reference.name, trusted, Retries(attempts))
     cosign = Cosign(reference.address, engine.environment, trusted)
-    earliest = not_before and not_before.replace(tzinfo=datetime.timezone.utc)
-    asked = Asked(Level(evidence), earliest)
+    asked = Asked(Level(evidence), _in_utc(not_before))
     verified, given = verify(repository, cosign, trust, reference, asked)
     found, release = verified.evidence, verified.release
     if given:
@@ -98,6 +98,7 @@ def _published_options(verb: Verb) -> Verb:
     """Adds which published images are meant, and how they are verified."""
     for option in (
         rehearse_option,
+        not_before_option,
         trust_options,
         channel_option,
         where_options,
@@ -126,11 +127,11 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
 
-    source, trust, images = _published(**options)
+    source, wanted, images = _published(**options)
     trusted, attempts = options["ca_bundle"], options["attempts"]
     programs = source.cosign.environment
     place = place_of(source.repository.name, to, trusted, attempts, programs)
-    catalogue = _verified_catalogue(source, trust)
+    catalogue = _verified_catalogue(source, wanted.trust)
     arrivals = [
         Arrival(
             one,
@@ -138,9 +139,9 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
         )
         for one in images
     ]
-    done = arrive(place, trust, arrivals, telling.step)
+    done = arrive(place, wanted, arrivals, telling.step, tags_were_read=True)
     if catalogue is not None:
-        bring(place.repository, catalogue, place.cosign, trust)
+        bring(place.repository, catalogue[0], place.cosign, wanted.trust)
     click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
     click.echo(moves_table(done.planned))
 
@@ -157,25 +158,25 @@ def bundle(output: Path, **options: Any) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
     from rocm_images.distributing.bundle import write_bundle
 
-    source, trust, images = _published(**options)
-    catalogue = _verified_catalogue(source, trust)
-    channel = options["channel"]
-    size = write_bundle(output, channel, images, source.cosign, catalogue, telling.step)
+    source, wanted, images = _published(**options)
+    catalogue = _verified_catalogue(source, wanted.trust)
+    listed = catalogue[0] if catalogue else None
+    size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
     click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
 
 
-def _verified_catalogue(source: Place, trust: Trust) -> Signed | None:
-    """The catalogue of a repository as its publisher signed it, where it has one.
+def _verified_catalogue(place: Place, trust: Trust) -> tuple[Signed, Catalogue] | None:
+    """The catalogue of a repository as its publisher signed it and what it says, or None.
 
     Raises:
         VerificationFailed: it is not signed by those who are trusted.
     """
     from rocm_images.catalogue.signed import TAG, signed_in
 
-    found = signed_in(source.repository)
-    if found is not None:
-        found.verified(source.cosign, trust, source.repository.reference(TAG))
-    return found
+    found = signed_in(place.repository)
+    if found is None:
+        return None
+    return found, found.verified(place.cosign, trust, place.repository.reference(TAG))
 
 
 def _published(
@@ -189,9 +190,10 @@ def _published(
     key: str | None,
     identity: str | None,
     issuer: str | None,
+    not_before: datetime.datetime | None,
     site: Site,
-) -> tuple[Place, Trust, list[ChannelImage]]:
-    from rocm_images.distributing.channel_images import images_of_channel
+) -> tuple[Place, Wanted, list[ChannelImage]]:
+    from rocm_images.distributing.channel_images import Wanted, images_of_channel
     from rocm_images.plan.selection import repository_of
     from rocm_images.registry.cosign import trust_of
     from rocm_images.registry.place import place_of
@@ -200,8 +202,12 @@ def _published(
     trust = trust_of(key, identity, issuer)
     chosen = choice.of(matrix, cells)
     source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
-    images = images_of_channel(source, trust, matrix, chosen, channel, tag_suffix=site.tag_suffix)
-    return source, trust, images
+    wanted = Wanted(trust, matrix, chosen, channel, _in_utc(not_before))
+    return source, wanted, images_of_channel(source, wanted, tag_suffix=site.tag_suffix)
+
+
+def _in_utc(date: datetime.datetime | None) -> datetime.datetime | None:
+    return date and date.replace(tzinfo=datetime.timezone.utc)
 
 
 def publish_bundle(
@@ -215,12 +221,19 @@ def publish_bundle(
     who: Who,
     site: Site,
     output: Path,
+    channel: str | None = None,
+    not_before: datetime.datetime | None = None,
+    dry_run: bool = False,
 ) -> None:
-    """Load what `bundle` wrote into a registry, and move its rolling tags there."""
+    """Load what `bundle` wrote into a registry, and move its rolling tags there.
+
+    `channel` is the one that was asked for, None where any will do. With `dry_run` it is said
+    which tags would move, and nothing is put.
+    """
     from rocm_images.catalogue.signed import TAG, as_in, bring, write_files
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
-    from rocm_images.distributing.channel_images import channel_image
+    from rocm_images.distributing.channel_images import Wanted
     from rocm_images.errors import InputError
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.report import moves_table
@@ -233,27 +246,36 @@ def publish_bundle(
     repository = repository_of(choice.of(matrix, cells))
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with opened(path) as found:
+        if channel not in (None, found.channel):
+            raise InputError(
+                f"--from: {path} is of the channel {telling.quoted(found.channel)}, and --channel "
+                f"{channel} is asked for: leave it out, or take another file"
+            )
+        wanted = Wanted(trust, matrix, cells, found.channel, _in_utc(not_before))
         arrivals = []
         for one in found.images:
             image = image_at(found, one.digest)
             if image is None:
                 raise InputError(f"--from: {path} lacks the image {one.digest}: write it again")
             layout = found.layout_of(one)
-            what = channel_image(
-                place.cosign, trust, matrix, cells, image, found.channel, layout=layout
-            )
             arrivals.append(
                 Arrival(
-                    what,
+                    wanted.look(place.cosign, image, layout=layout),
                     lambda there, layout=layout: place.cosign.load(layout, there),  # type: ignore[misc]
                 )
             )
         catalogue = found.catalogue()
-        listed = catalogue.verified(place.cosign, trust, f"{path}'s {TAG}") if catalogue else None
-        done = arrive(place, trust, arrivals, telling.step)
-    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {place.address}\n")
+        if catalogue is not None:
+            catalogue.verified(place.cosign, trust, f"{path}'s {TAG}")
+        done = arrive(place, wanted, arrivals, telling.step, tags_were_read=False, dry_run=dry_run)
+    are = "are" if dry_run else "were"
+    click.echo(f"{len(done.new)} of {len(arrivals)} images {are} new in {place.address}\n")
     click.echo(moves_table(done.planned))
-    if catalogue is not None and listed is not None:
-        bring(place.repository, catalogue, place.cosign, trust)
-        page = write_files(output, catalogue, as_in(place.repository, listed))
+    if catalogue is None or dry_run:
+        return
+    bring(place.repository, catalogue, place.cosign, trust)
+    # The registry may have kept a newer one.
+    kept = _verified_catalogue(place, trust)
+    if kept is not None:
+        page = write_files(output, kept[0], as_in(place.repository, kept[1]))
         telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

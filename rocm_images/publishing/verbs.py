@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from rocm_images.errors import InputError
 from rocm_images.places import STATE
 from rocm_images.publishing.options import (
     channel_option,
+    not_before_option,
     output_option,
     signing_options,
     trust_or_signing_options,
@@ -94,9 +96,10 @@ def _request_options(verb: Verb) -> Verb:
     help="Go on where the catalogue there is gone, older than the tags, or not ours: with what of "
     "it verifies, else anew.",
 )
+@not_before_option
 @output_option
 @one_at_a_time("publishing")
-def publish(bundle: Path | None, **options: Any) -> None:
+def publish(bundle: Path | None, not_before: datetime.datetime | None, **options: Any) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
@@ -106,8 +109,10 @@ def publish(bundle: Path | None, **options: Any) -> None:
         names = ("matrix_path", "choice", "registry", "ca_bundle", "attempts", "site", "output")
         asked = {name: options[name] for name in (*names, "dry_run")}
         channel = None if typed is ParameterSource.DEFAULT else options["channel"]
-        publish_bundle(bundle, who=_who(options), channel=channel, **asked)
+        publish_bundle(bundle, who=_who(options), channel=channel, not_before=not_before, **asked)
         return
+    if not_before:
+        raise InputError("--not-before: is for a bundle; name one with --from")
     _run(Request(who=_who(options), **options), move_tags=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
 import json
@@ -31,7 +32,9 @@ from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Manifest, Repository
 from rocm_images.registry.cosign import Cosign, Signer, Trust
-from rocm_images.registry.statements import EVIDENCE
+from rocm_images.registry.published import image_at
+from rocm_images.registry.statements import EVIDENCE, RELEASE
+from rocm_images.registry.verified import verified
 from rocm_images.smoke.evidence import Evidence
 
 CELL = ("--arch", "942", "--base", "7.2.0")
@@ -225,6 +228,69 @@ def test_a_mirror_takes_no_image_by_a_tag_that_it_was_not_given(
     bundle = site.verb("bundle", *OTHER, "--output", str(PROJECT / "build" / "none.tar"))
     assert bundle.code == 10
     assert not (PROJECT / "build" / "none.tar").exists()
+
+
+@pytest.fixture
+def passed_on(site: Site) -> Iterator[None]:
+    """The generic tag was the first image's, until its publisher gave it to the second."""
+    cosign = Cosign(site.repository.address, site.keys.environment)
+    trust, signer = Trust(key=str(site.keys.our_public)), Signer(str(site.keys.ours))
+    image = image_at(site.repository, site.immutable)
+    assert image is not None
+    release = verified(cosign, image, trust).release
+    assert release is not None
+    begun = release.channels["preview"].date - datetime.timedelta(days=1)
+    before = release.with_channel("preview", (TAG, SHORT_TAG), begun)
+    cosign.attest(image.reference, RELEASE, before.document, signer)
+    yield
+    cosign.attest(image.reference, RELEASE, release.document, signer)
+
+
+def test_a_mirror_has_a_tag_that_was_passed_on_where_its_publisher_gave_it_last(
+    site: Site, passed_on: None, registry: Registry, tmp_path: Path
+) -> None:
+    def mirror(*cells: str) -> Answer:
+        return site.verb("mirror", *cells, "--to", registry.address)
+
+    here = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
+    for cells in (OTHER, CELL):
+        mirrored = mirror(*cells)
+        assert mirrored.code == 0, mirrored.stderr
+    assert here.digest_of(SHORT_TAG) == site.digest(OTHER_TAG)
+    path = tmp_path / "site.tar"
+    assert site.verb("bundle", *CELL, "--output", str(path)).code == 0
+    words = ("publish", "--from", str(path), "--registry", registry.address, "--rehearse")
+    loaded = site.run(*words, "--output", str(tmp_path))
+    assert loaded.code == 0, loaded.stderr
+    assert f"{SHORT_TAG} stays where it is" in loaded.stderr
+    site.move(SHORT_TAG, TAG)
+    refused = mirror(*CELL)
+    assert (refused.code, "would go back in time" in refused.stderr) == (10, True), refused.stderr
+    assert here.digest_of(SHORT_TAG) == site.digest(OTHER_TAG)
+
+
+def test_a_mirror_gets_newer_evidence_and_keeps_it(site: Site, registry: Registry) -> None:
+    digest = site.digest(site.immutable)
+    evidence = Evidence.read(EVIDENCE_FOLDER, digest)
+    assert evidence is not None
+    newer = replace(evidence, date="2099-01-01T00:00:00+00:00")
+    signer, trust = Signer(str(site.keys.ours)), Trust(key=str(site.keys.our_public))
+    cosign = Cosign(site.repository.address, site.keys.environment)
+    there = RegistryAddress.parse(registry.address)
+    here = Repository(there, "sglang-rocm", retries=QUICK)
+    seen = []
+    for said in (evidence, newer, evidence):
+        cosign.attest(site.repository.reference(digest), EVIDENCE, said.document, signer)
+        mirrored = site.verb("mirror", *CELL, "--to", registry.address)
+        assert mirrored.code == 0, mirrored.stderr
+        image = image_at(here, digest)
+        assert image is not None
+        seen.append(verified(Cosign(there, site.keys.environment), image, trust).evidence.date)
+    assert seen == [evidence.date, newer.date, newer.date]
+    assert "keeps what is signed of" in mirrored.stderr
+    late = ("--not-before", "2999-01-01")
+    refused = site.verb("mirror", *CELL, "--to", registry.address, *late)
+    assert (refused.code, "was given that tag on 20" in refused.stderr) == (10, True)
 
 
 def test_what_was_moved_back_is_shown_with_its_date_and_refused_where_asked(site: Site) -> None:
@@ -425,6 +491,31 @@ def test_what_a_bundle_says_of_its_images_moves_no_tag(
     assert loaded.code == 0, loaded.stderr
     assert here.digest_of(TAG) == site.digest(TAG)
     assert [here.digest_of(tag) for tag in ("latest", "v9")] == [None, None]
+
+
+def test_a_bundle_that_is_older_than_what_is_there_changes_nothing(
+    site: Site, bundled: Path, registry: Registry, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+
+    def load(*words: str) -> Answer:
+        there = ("--from", str(bundled), "--registry", registry.address, "--rehearse")
+        return site.run("publish", *there, "--output", str(output), *words)
+
+    here = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
+    planned = load("--dry-run")
+    assert (planned.code, TAG in planned.stdout) == (0, True), planned.stderr
+    refused = load("--not-before", "2999-01-01")
+    assert (refused.code, "was given that tag on 20" in refused.stderr) == (10, True)
+    assert (registry.uploads(), output.exists()) == ([], False)
+    cosign = Cosign(site.repository.address, site.keys.environment)
+    now = listed(site.keys, site.registry.address)
+    newer = now.model_copy(update={"updated": "2099-01-01T00:00:00+00:00"})
+    put_signed(here, signed(newer, cosign, Signer(str(site.keys.ours))))
+    loaded = load()
+    assert loaded.code == 0, loaded.stderr
+    assert listed(site.keys, registry.address).updated == newer.updated
+    assert file.read(output / "catalogue.json").updated == newer.updated
 
 
 def test_a_bundle_with_a_foreign_image_beside_ours_is_refused(

@@ -32,6 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (".venv", ".cache/workflow-lint"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to((PROJECT / name).resolve())
+    (folder / ".git" / "info" / "exclude").write_text("/.venv\n")
     for name in (
         "requirements.txt",
         "requirements-dev.txt",
