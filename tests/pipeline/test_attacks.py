@@ -296,7 +296,7 @@ def test_a_mirror_gets_newer_evidence_and_keeps_it(site: Site, registry: Registr
 def test_what_was_moved_back_is_shown_with_its_date_and_refused_where_asked(site: Site) -> None:
     pulled = site.pull(TAG)
     assert pulled.code == 0, pulled.stderr
-    assert "its tags are of 20" in pulled.stderr
+    assert "it got that tag on 20" in pulled.stderr
     refused = site.pull(TAG, "--not-before", "2999-01-01")
     assert (refused.code, "was given that tag on 20" in refused.stderr) == (10, True)
     assert site.pull(TAG, "--not-before", "2026-01-01").code == 0
