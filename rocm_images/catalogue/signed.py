@@ -46,13 +46,13 @@ class Signed:
 
         Raises:
             VerificationFailed: it is not.
+            RegistryError: that cannot be found out: whoever has to be asked does not answer.
             InputError: it is no catalogue of a schema that is known.
         """
         with tempfile.TemporaryDirectory() as folder:
-            content, signature = Path(folder, FILE), Path(folder, SIGNATURE)
+            content = Path(folder, FILE)
             content.write_bytes(self.content)
-            signature.write_bytes(self.signature)
-            if not cosign.verify_file(content, signature, trust):
+            if not cosign.verify_file(content, self.signature, trust):
                 raise VerificationFailed(
                     f"{name} is not signed by {trust.words}: somebody replaced it, or an older "
                     "version of this program wrote it; do not use it"

@@ -10,17 +10,15 @@ import click
 from click.core import ParameterSource
 
 from rocm_images import telling
+from rocm_images.catalogue.listed import CATALOGUE, Listed, unverified_option
 from rocm_images.cli.options import load, matrix_option, server_option
 from rocm_images.errors import InputError
-from rocm_images.places import STATE
 from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.registry.cosign import Trust
     from rocm_images.registry.place import Place
-
-CATALOGUE = STATE / "catalogue.json"
 
 
 @click.command()
@@ -40,6 +38,7 @@ CATALOGUE = STATE / "catalogue.json"
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of catalogue.json instead.")
 @where_options
 @trust_options
+@unverified_option
 @matrix_option
 @server_option
 def catalogue(
@@ -52,12 +51,14 @@ def catalogue(
     key: str | None,
     identity: str | None,
     issuer: str | None,
+    unverified: bool,
     matrix_path: Path,
     servers: tuple[str, ...],
 ) -> None:
     """Render catalogue.html, the page to choose an image on, from catalogue.json.
 
-    With --registry, fetch catalogue.json from there first, once its signature is verified.
+    With --registry, fetch catalogue.json from there first, once its signature is verified. So is
+    that of a file that --from names, unless it is build/catalogue.json.
     """
     if schema:
         if output:
@@ -77,20 +78,45 @@ def catalogue(
         there = place_of(name, registry, ca_bundle, attempts, os.environ)
         telling.written(f"wrote {os.path.relpath(_fetch(there, trust, output))}")
         return
-    from rocm_images.catalogue.file import content_of, read
+    named = catalogue_path.resolve() != CATALOGUE.resolve()
+    listed = Listed(catalogue_path if named else None, (key, identity, issuer), unverified)
+    path = _render(listed, output or catalogue_path.parent)
+    telling.written(f"wrote {os.path.relpath(path)}")
+
+
+def _render(listed: Listed, folder: Path) -> Path:
+    """Render a catalogue, with the list that the page shows beside it; returns the page's path.
+
+    Raises:
+        InputError: nobody verified it, and the folder is that of what somebody did.
+    """
+    from rocm_images.catalogue.file import content_of, parse
     from rocm_images.catalogue.page import page
     from rocm_images.catalogue.signed import SIGNATURE
     from rocm_images.files import write_whole
 
-    folder = output or catalogue_path.parent
+    source = listed.path or CATALOGUE
+    signature = source.with_name(SIGNATURE)
+    if listed.path is None or listed.unverified:
+        if listed.path and folder.resolve() == CATALOGUE.parent.resolve():
+            raise InputError(
+                f"{os.path.relpath(folder)} has what was verified, which `pick` goes by: name "
+                "another folder with --output for what nobody verified"
+            )
+        content = content_of(source)
+        signed = content_of(signature) if signature.exists() else None
+        said = parse(content, str(source))
+    else:
+        found, said = listed.verified(source)
+        content, signed = found.content, found.signature
     path = folder / "catalogue.html"
-    write_whole(path, page(read(catalogue_path)))
-    if folder.resolve() != catalogue_path.parent.resolve():
+    write_whole(path, page(said))
+    if folder.resolve() != source.parent.resolve():
         # Who reads the page can take the list that it shows, and verify it.
-        for one in (catalogue_path, catalogue_path.with_name(SIGNATURE)):
-            if one.exists():
-                write_whole(folder / one.name, content_of(one).decode())
-    telling.written(f"wrote {os.path.relpath(path)}")
+        write_whole(folder / source.name, content.decode())
+        if signed is not None:
+            write_whole(folder / SIGNATURE, signed.decode())
+    return path
 
 
 def _fetch(there: Place, trust: Trust, output: Path | None) -> Path:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from rocm_images import telling
-from rocm_images.catalogue.verbs import CATALOGUE
+from rocm_images.catalogue.listed import Listed, unverified_option
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
 
 if TYPE_CHECKING:
-    from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+    from rocm_images.catalogue.schema import CatalogueEntry
     from rocm_images.servers import Server
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -26,11 +24,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 def catalogue_options(verb: Verb) -> Verb:
     """Adds which catalogue is asked, and whose signature it must carry, as `listed`."""
     for option in (
-        click.option(
-            "--unverified",
-            is_flag=True,
-            help="Take the file that --catalogue names at its word, whoever wrote it.",
-        ),
+        unverified_option,
         trust_options,
         click.option(
             "--catalogue",
@@ -53,41 +47,9 @@ def catalogue_options(verb: Verb) -> Verb:
         **options: Any,
     ) -> Any:
         who = (key, identity, issuer)
-        return verb(listed=_Listed(catalogue_path, who, unverified), **options)
+        return verb(listed=Listed(catalogue_path, who, unverified), **options)
 
     return cast(Verb, called)
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """A catalogue that a user named, or the one of this folder."""
-
-    path: Path | None
-    who: tuple[str | None, str | None, str | None]
-    unverified: bool
-
-    def read(self) -> Catalogue:
-        """The catalogue.
-
-        Raises:
-            InputError: it cannot be read, or whose signature counts was not said.
-            VerificationFailed: it is not signed by them.
-        """
-        from rocm_images.catalogue.file import read
-
-        # What lies in this folder, `publish` and `catalogue` wrote there after they verified it.
-        if self.path is None or self.unverified:
-            return read(self.path or CATALOGUE)
-        if not any(self.who):
-            raise InputError(
-                f"{self.path} may be of anybody: say whose catalogue counts, with --key or with "
-                "--identity and --issuer; or take it at its word with --unverified"
-            )
-        from rocm_images.catalogue.signed import signed_file
-        from rocm_images.registry.cosign import Cosign, trust_of
-
-        trust = trust_of(*self.who)
-        return signed_file(self.path).verified(Cosign(None, os.environ), trust, str(self.path))
 
 
 port_option = click.option(
@@ -116,7 +78,7 @@ def pick(
     rocm: str | None,
     channel: str | None,
     root: Path,
-    listed: _Listed,
+    listed: Listed,
 ) -> None:
     """Print the recommended image for a GPU, by its digest."""
     from rocm_images.deploying.choose import for_gfx, recommended
@@ -154,7 +116,7 @@ def pick(
 @click.option("--explain", is_flag=True, help="Print why each flag is there, and what is left out.")
 def run_args(
     image: str,
-    listed: _Listed,
+    listed: Listed,
     port: int | None,
     model_cache: Path | None,
     render_group: int | None,
@@ -210,7 +172,7 @@ def deploy(
     gpus: int,
     name: str | None,
     port: int | None,
-    listed: _Listed,
+    listed: Listed,
     output: Path | None,
 ) -> None:
     """Write what runs a server of IMAGE: a compose file, or a Kubernetes Deployment.
@@ -229,7 +191,7 @@ def deploy(
     telling.written(f"wrote {output}")
 
 
-def _reference(image: str, listed: _Listed) -> tuple[str, Server]:
+def _reference(image: str, listed: Listed) -> tuple[str, Server]:
     """The image by digest where a catalogue knows it, else the reference that was given.
 
     With the server that it holds; of what no catalogue knows, the default one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,9 @@ from rocm_images.files import growing
 from rocm_images.masking import lines_of, masked
 from rocm_images.supervisor import supervisor
 
-_VERTEX = re.compile(r"#(\d+) (\[[^\]]+\] .*|exporting to image)$")
-_CACHE = re.compile(r"#\d+ writing cache (?:image )?manifest (sha256:[0-9a-f]{64})")
+_EXPORTS_CACHE = "exporting cache to registry"
+_VERTEX = re.compile(rf"#(\d+) (\[[^\]]+\] .*|exporting to image|{_EXPORTS_CACHE})$")
+_CACHE = re.compile(r"#(\d+) writing cache (?:image )?manifest (sha256:[0-9a-f]{64})(?: .*)?$")
 _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
 # What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
@@ -65,13 +67,20 @@ class PlainProgress:
     step: str = ""
     failed_step: str = ""
     error: str = ""
-    cache: str = ""
-    """The digest of the cache that the build left in a registry."""
+    _caches: set[str] = field(default_factory=set)
     _names: dict[str, str] = field(default_factory=dict)
     _tails: dict[str, deque[str]] = field(default_factory=dict)
     _failed: str = ""
     _begun: str = ""
     _last: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+
+    @property
+    def cache(self) -> str:
+        """The digest of the cache that the build left in a registry; "" also where it is unclear.
+
+        A step prints what it likes, and what is told here is signed.
+        """
+        return next(iter(self._caches)) if len(self._caches) == 1 else ""
 
     def feed(self, line: str) -> bool:
         """Take one line without its end; returns whether it began another step."""
@@ -89,17 +98,20 @@ class PlainProgress:
     def _read(self, line: str) -> None:
         if match := _VERTEX.match(line):
             number, name = match.groups()
-            self._names[number] = name
+            # A vertex has one name, which is said before anything of it.
+            self._names.setdefault(number, name)
             # Loading the Dockerfile and the contexts takes no time and tells a reader nothing.
             if not name.startswith(("[internal]", "[context ")):
                 self._begun = _shown(name)
         elif match := _ERROR.match(line):
             self._failed, self.error = match.groups()
             self.failed_step = _shown(self._names.get(self._failed, ""))
-        elif match := _CACHE.match(line):
-            self.cache = match[1]
+        elif (match := _CACHE.match(line)) and self._names.get(match[1]) == _EXPORTS_CACHE:
+            self._caches.add(match[2])
         elif match := _OUTPUT.match(line):
             number, text = match.groups()
+            # What a terminal shows of a line that begins again: a progress bar.
+            text = text.rstrip("\r").rpartition("\r")[2]
             self._tails.setdefault(number, deque(maxlen=_TAIL_LINES)).append(text)
         elif line.startswith("ERROR: ") and not self.error:
             self.error = line.removeprefix("ERROR: ")
@@ -187,9 +199,12 @@ def follow(
     progress = PlainProgress()
     with growing(log) as append:
         append(masked(f"$ {' '.join(words)}"))
-        with supervisor.child(words, buildx.environment) as process:
+        with supervisor.child(words, buildx.environment, text=False) as process:
             assert process.stdout is not None
-            for line in buildx.patience.each(lines_of(process.stdout)):
+            # BuildKit ends a line with \n and nothing else: after the \r of a step's output,
+            # anything could look like a line of BuildKit's own.
+            output = io.TextIOWrapper(process.stdout, "utf-8", "replace", newline="\n")
+            for line in buildx.patience.each(lines_of(output)):
                 append(line)
                 if progress.feed(line):
                     on_step(progress.step)

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rocm_images import foreign
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import only_for
+from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature
 from rocm_images.supervisor import TookTooLong, supervisor
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
@@ -30,6 +32,8 @@ _SECONDS = 300.0
 _MOVING = ("copy", "save", "load")
 _MOVING_SECONDS = 6 * 3600.0
 _KEY_BYTES = 1 << 16
+# What cosign says of an attachment that `--replace` is to keep, and cannot read.
+_UNREADABLE = re.compile(r"payload data|could not decode 'payload'")
 _NO_TRANSPARENCY_LOG = "--tlog-upload=false"
 _IGNORE_TRANSPARENCY_LOG = "--insecure-ignore-tlog=true"
 # github.com's, also with an enterprise after it, and that of a GitHub Enterprise Server.
@@ -250,15 +254,15 @@ class Cosign:
                 statement["predicate"]
                 for line in output.splitlines()
                 if line.startswith("{")
-                and digest in _subjects(statement := json.loads(_payload(line)))
+                and digest in _subjects(statement := foreign.parsed(_payload(line)))
             ]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise VerificationFailed(
                 f"{image}: a statement {kind} that is signed cannot be read ({error!r})"
             ) from None
 
     def sign_file(self, path: Path, signer: Signer) -> str:
-        """Sign a file; returns the signature as a document that `verify_file` takes.
+        """Sign a file; returns the signature, which `verify_file` takes.
 
         Raises:
             InputError: the key cannot be used.
@@ -270,11 +274,27 @@ class Cosign:
             self._write("sign-blob", words, str(path))
             return signature.read_text(encoding="utf-8")
 
-    def verify_file(self, path: Path, signature: Path, trust: Trust) -> bool:
-        """Whether a file is signed by those who are trusted."""
-        words = ["verify-blob", *trust.arguments, f"--bundle={signature}", str(path)]
-        status, _, _ = self._run(words)
-        return status == 0
+    def verify_file(self, path: Path, signature: bytes, trust: Trust) -> bool:
+        """Whether a file is signed by those who are trusted; `signature` is what `sign_file` gave.
+
+        Raises:
+            RegistryError: nobody can tell: the key's holder or the transparency log does not
+                answer, the key cannot be read, or cosign says what this program does not know.
+        """
+        said = FileSignature.read(signature)
+        if said is None:
+            return False
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            given = said.of_key(place) if trust.key else said.of_identity(place)
+            if given is None:
+                return False
+            status, _, errors = self._run(["verify-blob", *trust.arguments, *given, str(path)])
+        if status == 0:
+            return True
+        if NOT_SIGNED.match(_last(errors)):
+            return False
+        raise _failure("verify-blob", path.name, errors)
 
     def copy(self, source: str, other: RegistryAddress, target: str) -> None:
         """Copy an image with everything attached to it, from this registry to the other.
@@ -346,7 +366,7 @@ class Cosign:
 
 
 def _payload(line: str) -> bytes:
-    return base64.b64decode(json.loads(line)["payload"])
+    return base64.b64decode(foreign.parsed(line)["payload"])
 
 
 def _subjects(statement: Mapping[str, Any]) -> set[str]:
@@ -373,4 +393,11 @@ def _last(errors: str) -> str:
 
 
 def _failure(verb: str, image: str, errors: str) -> RegistryError:
+    if verb == "attest" and _UNREADABLE.search(_last(errors)):
+        name, _, digest = image.rpartition("@")
+        attached = f"{name}:{digest.replace(':', '-')}.att"
+        return RegistryError(
+            f"{attached} holds no statements about {image}, so that none can be added "
+            f"({_last(errors)}): somebody put something else there; delete that tag and run again"
+        )
     return RegistryError(f"cosign {verb} {image} failed ({_last(errors)})")

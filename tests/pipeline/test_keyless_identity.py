@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from rehearsal.engine import PrivateEngine
-from rocm_images.registry.cosign import Trust, trust_of
+from rocm_images.errors import RegistryError
+from rocm_images.registry.cosign import Cosign, Trust, trust_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/images.yml").read_text())
@@ -289,3 +291,58 @@ def test_a_certificate_of_another_authority_does_not_count(
     accepted, said = verified(cosign, other, Signed(), trusted().arguments)
     assert not accepted
     assert "certificate signed by unknown authority" in said
+
+
+@dataclass(frozen=True)
+class Offline(Trust):
+    """The same trust, where the CA of the tests stands in for Fulcio."""
+
+    chain: Path | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        ignored = ["--insecure-ignore-sct=true", "--insecure-ignore-tlog=true"]
+        return [*super().arguments, f"--certificate-chain={self.chain}", *ignored]
+
+
+def test_a_files_signature_counts_by_its_certificate_and_by_no_key_in_its_place(
+    cosign: str, authority: Authority
+) -> None:
+    who = {one.name: getattr(trusted(), one.name) for one in fields(Trust)}
+    trust = Offline(**who, chain=authority.chain)
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "TUF_ROOT": str(authority.folder / "tuf")}
+    environment = {"PATH": str(Path(cosign).parent), "HOME": str(authority.folder), **nowhere}
+    entry = {"body": "AAAA", "integratedTime": 1, "logIndex": 1, "logID": "c0"}
+
+    def verified_with(certificate: bytes, signature: str, trust: Trust = trust) -> bool:
+        document = {
+            "base64Signature": signature,
+            "cert": base64.b64encode(certificate).decode(),
+            "rekorBundle": {"SignedEntryTimestamp": "AAAA", "Payload": entry},
+        }
+        content = json.dumps(document).encode()
+        return Cosign(None, environment).verify_file(authority.blob, content, trust)
+
+    def made_by(signed: Signed) -> bool:
+        authority.sign(signed)
+        leaf = (authority.folder / "leaf.pem").read_bytes()
+        return verified_with(leaf, (authority.folder / "signature").read_text())
+
+    assert made_by(Signed())
+    assert not made_by(Signed(NEIGHBOURS["a fork"]))
+    assert not made_by(Signed(repository="evil/calls-ours"))
+    assert not made_by(Signed(issuer="https://gitlab.com"))
+    # GHSA-fx35-mq7g-6g98: cosign verifies with a key in the place of the certificate.
+    key = ec.generate_private_key(P256)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    own = base64.b64encode(key.sign(authority.blob.read_bytes(), ec.ECDSA(hashes.SHA256())))
+    assert not verified_with(public, own.decode())
+    disguised = public.replace(b"PUBLIC KEY", b"CERTIFICATE")
+    assert not verified_with(disguised, own.decode())
+    # Without Fulcio's and Rekor's keys nobody knows whose it is.
+    authority.sign(Signed())
+    leaf, signature = (authority.folder / name for name in ("leaf.pem", "signature"))
+    with pytest.raises(RegistryError, match="getting Rekor public keys"):
+        verified_with(leaf.read_bytes(), signature.read_text(), trusted())

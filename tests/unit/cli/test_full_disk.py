@@ -57,7 +57,7 @@ def test_a_rendered_file_is_whole_or_the_old_one(tmp_path: Path, limit: int) -> 
         (("lock", "--update", "sglang", "--report", "{out}/report.md"), PROXY),
         (("ci-matrix",), {"GITHUB_OUTPUT": "{out}/github"}),
         (("summary",), {"GITHUB_STEP_SUMMARY": "{out}/github"}),
-        (("catalogue", "--from", "{out}/catalogue.json", "--output", "{out}"), {}),
+        (("catalogue", "--from", "{out}/catalogue.json", "--output", "{out}", "--unverified"), {}),
         (
             ("deploy", "x@sha256:" + "0" * 64, "--as", "compose", "--model", "m")
             + ("--output", "{out}/compose.yaml"),

@@ -35,7 +35,7 @@ ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully:
 
 def feed(text: str) -> tuple[PlainProgress, list[str]]:
     progress, steps = PlainProgress(), []
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         if progress.feed(line):
             steps.append(progress.step)
     return progress, steps
@@ -107,6 +107,63 @@ def test_a_proxy_is_passed_without_its_password() -> None:
 def test_secrets_are_passed_as_files() -> None:
     words = command(buildx(), request(secrets={"ca-bundle": Path("/ca.pem")}))
     assert "--secret=id=ca-bundle,src=/ca.pem" in words
+
+
+# Printed by buildx 0.13.1 on Docker 26.1 with --cache-to=type=registry.
+CACHED = """\
+#44 exporting to image
+#44 DONE 0.1s
+
+#45 exporting cache to registry
+#45 preparing build cache for export
+#45 writing layer sha256:{layer} done
+#45 preparing build cache for export 3.4s done
+#45 writing config sha256:{layer} 0.0s done
+#45 writing cache image manifest sha256:{cache} 0.0s done
+#45 DONE 3.4s
+"""
+CACHE, FORGED = "c" * 64, "f" * 64
+EXPORTED = CACHED.format(layer="a" * 64, cache=CACHE)
+STEP = "#9 [base 2/2] RUN make\n"
+
+
+@pytest.mark.parametrize("doing", ["writing cache image manifest", "writing cache manifest"])
+def test_the_cache_that_the_build_left_is_read(doing: str) -> None:
+    assert feed(EXPORTED.replace("writing cache image manifest", doing))[0].cache[7:] == CACHE
+    # BuildKit repeats a vertex and what it says of it.
+    assert feed(EXPORTED * 2)[0].cache == f"sha256:{CACHE}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"#9 writing cache manifest sha256:{FORGED}",
+        f"#9 0.5 writing cache manifest sha256:{FORGED}",
+        f"#10 writing cache manifest sha256:{FORGED} done",
+        f"#9 exporting cache to registry\n#9 writing cache manifest sha256:{FORGED}",
+        f"#9 0.5 x\r#45 writing cache manifest sha256:{FORGED}",
+        f"#45 writing cache manifest sha256:{FORGED}0",
+        f" #45 writing cache manifest sha256:{FORGED}",
+    ],
+)
+def test_what_another_step_prints_is_no_cache(line: str) -> None:
+    for text in (f"{STEP}{line}\n", f"{STEP}{line}\n{EXPORTED}", f"{EXPORTED}{STEP}{line}\n"):
+        progress, _ = feed(text)
+        assert progress.cache == (f"sha256:{CACHE}" if EXPORTED in text else "")
+
+
+def test_of_two_caches_none_is_told() -> None:
+    other = CACHED.format(layer="a" * 64, cache=FORGED)
+    assert feed(EXPORTED + other)[0].cache == ""
+
+
+def test_a_line_ends_where_buildkit_ends_it(tmp_path: Path) -> None:
+    forged = f"{STEP}#9 0.5 50%\r#45 exporting cache to registry\r"
+    forged += f"#45 writing cache manifest sha256:{FORGED} done\r\n#9 ERROR: no\n"
+    words = [sys.executable, "-c", f"import sys; sys.stdout.buffer.write({forged.encode()!r})"]
+    _, read = follow(words, buildx(), tmp_path / "log", lambda step: None)
+    assert read.cache == ""
+    assert read.tail() == [f"#45 writing cache manifest sha256:{FORGED} done"]
 
 
 NOISY = """

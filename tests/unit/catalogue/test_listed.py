@@ -1,0 +1,122 @@
+"""A catalogue that is named is verified before a page is made of it, and before it lies here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from made_up_catalogue import catalogue
+from rocm_images.catalogue import listed, verbs
+from rocm_images.catalogue.file import write
+from rocm_images.cli.main import main
+from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.matrix.schema import Matrix
+
+SIGNED = json.dumps({"base64Signature": base64.b64encode(b"ours").decode()})
+FORGED = json.dumps({"base64Signature": base64.b64encode(b"forged").decode()})
+# Takes the signature "ours" alone.
+COSIGN = """\
+#!/bin/sh
+for word; do case "$word" in --signature=*) test "$(base64 -d "${word#*=}")" = ours && exit 0;; esac
+done
+echo "error during command execution: invalid signature when validating ASN.1" >&2
+exit 1
+"""
+
+
+class Folders:
+    """The folder of this project's state, and a file of somebody."""
+
+    def __init__(self, path: Path, matrix: Matrix) -> None:
+        self.state, self.other, self.site = path / "build", path / "other", path / "site"
+        self.named = self.other / "catalogue.json"
+        for folder in (self.state, self.other):
+            folder.mkdir()
+        write(self.named, catalogue(matrix))
+        self.key = path / "cosign.pub"
+        self.key.write_text("a public key")
+        self.programs = path / "programs"
+        self.programs.mkdir()
+        (self.programs / "cosign").write_text(COSIGN)
+        (self.programs / "cosign").chmod(0o755)
+
+    def run(self, *words: object) -> Result:
+        given = ["catalogue", *map(str, words)]
+        return CliRunner().invoke(main, given, standalone_mode=False)
+
+    def sign(self, signature: str) -> None:
+        self.named.with_name("catalogue.sig.json").write_text(signature)
+
+    def state_has(self) -> set[str]:
+        return {path.name for path in self.state.iterdir()}
+
+
+@pytest.fixture
+def folders(tmp_path: Path, project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    made = Folders(tmp_path, project_matrix)
+    for module in (listed, verbs):
+        monkeypatch.setattr(module, "CATALOGUE", made.state / "catalogue.json")
+    monkeypatch.setenv("PATH", f"{made.programs}:{os.environ['PATH']}")
+    monkeypatch.delenv("ROCM_IMAGES_PUBLIC_KEY", raising=False)
+    return made
+
+
+def test_a_file_that_is_named_is_not_taken_at_its_word(folders: Folders) -> None:
+    for output in (folders.state, folders.site, folders.other):
+        done = folders.run("--from", folders.named, "--output", output)
+        assert isinstance(done.exception, InputError)
+        assert "say whose catalogue counts" in str(done.exception)
+    assert folders.state_has() == set()
+    assert not folders.site.exists()
+    assert not (folders.other / "catalogue.html").exists()
+
+
+@pytest.mark.parametrize("signature", [FORGED, "{}", ""])
+def test_a_file_that_another_signed_gets_no_page(folders: Folders, signature: str) -> None:
+    folders.sign(signature)
+    done = folders.run("--from", folders.named, "--output", folders.state, "--key", folders.key)
+    assert isinstance(done.exception, VerificationFailed)
+    assert folders.state_has() == set()
+
+
+def test_a_file_that_its_publisher_signed_is_taken_here(folders: Folders) -> None:
+    folders.sign(SIGNED)
+    done = folders.run("--from", folders.named, "--output", folders.state, "--key", folders.key)
+    assert done.exception is None
+    assert folders.state_has() == {"catalogue.json", "catalogue.sig.json", "catalogue.html"}
+    assert (folders.state / "catalogue.json").read_bytes() == folders.named.read_bytes()
+
+
+def test_what_nobody_verified_never_lies_where_pick_looks(folders: Folders, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(folders.state)
+    foreign = folders.state / "foreign.json"
+    for words in (
+        ("--from", folders.named, "--output", folders.state),
+        ("--from", folders.named, "--output", link),
+        ("--from", folders.named, "--output", folders.state / ".." / "build"),
+    ):
+        done = folders.run(*words, "--unverified")
+        assert isinstance(done.exception, InputError)
+        assert "name another folder" in str(done.exception)
+        assert folders.state_has() == set()
+    foreign.write_bytes(folders.named.read_bytes())
+    assert isinstance(folders.run("--from", foreign, "--unverified").exception, InputError)
+    assert folders.state_has() == {"foreign.json"}
+    done = folders.run("--from", folders.named, "--output", folders.site, "--unverified")
+    assert done.exception is None
+    assert (folders.site / "catalogue.html").exists()
+
+
+def test_the_file_of_this_folder_was_verified_when_it_was_written(
+    folders: Folders, project_matrix: Matrix
+) -> None:
+    write(folders.state / "catalogue.json", catalogue(project_matrix))
+    done = folders.run("--from", folders.state / "catalogue.json", "--output", folders.site)
+    assert done.exception is None
+    assert {path.name for path in folders.site.iterdir()} == {"catalogue.json", "catalogue.html"}
