@@ -165,7 +165,8 @@ def test_the_tables_own_colours_and_movements_stay() -> None:
 def test_a_text_that_an_encoding_lacks_is_written_out(encoding: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from rocm_images.cli.ending import ended\n"
-         "import click\nended(lambda: lambda: (print('日本 \\udcff'), click.echo('日本 \\udcff')))"],
+         "import click\nended(lambda: lambda: "
+         "(print('日本 \\udcff'), click.echo('日本 \\udcff')))"],
         cwd=PROJECT,
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
