@@ -15,7 +15,7 @@ test: lint ## Everything that CI checks
 	@echo "the pipeline's tests beside all others: a quarter of an hour, and what they say at their end"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target no-images pipeline
 
-no-images: # What needs one core, and none of the images that the pipeline's tests build
+no-images: ## The tests of unit and emulation, which need none of the images that the pipeline's build
 	@$(MAKE) --no-print-directory --jobs=1 unit emulation
 
 help: ## This list

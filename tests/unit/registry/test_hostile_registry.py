@@ -72,8 +72,8 @@ ENDS = (
 # `{r}` is the registry, `{g}` one that behaves, `{o}` a folder, `{t}` a rolling tag, `{i}` the
 # immutable one and `{d}` the image's digest.
 IMAGE_VERBS = {
-    "publish": f"publish {CELL} --registry {{r}} --output {{o}}",
-    "publish, to look": f"publish {CELL} --registry {{r}} --dry-run",
+    "publish": f"publish {CELL} --registry {{r}} --output {{o}} --mend-catalogue",
+    "publish, to look": f"publish {CELL} --registry {{r}} --dry-run --mend-catalogue",
     "publish a bundle": "publish --registry {r} --output {o} --from {o}/b.tar",
     "push": f"push {CELL} --registry {{r}}",
     "pull a tag": "pull {r}/sglang-rocm:{t}",
@@ -138,6 +138,7 @@ def statements(target: Target, image: Image) -> dict[str, str]:
     evidence = Evidence.of(target.cell, digest(image.top), tests=smoke_run.tests_digest(), **tested)
     given = InChannel(tags=target.cell.tags, date=datetime.now(timezone.utc))
     release = Release(
+        repository="sglang-rocm",
         cell=target.cell.name,
         build_id=target.inputs.build_id,
         immutable=target.immutable_tag,
