@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: help environment development rehearse publish-demo test no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test images no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -12,11 +12,15 @@ publish-demo: environment ## Publish the rehearsed images to a registry here, ve
 	$(VENV)/python rehearsal/publish_demo.py
 
 test: lint ## Everything that CI checks
-	@echo "the pipeline's tests beside all others: a quarter of an hour, and what they say at their end"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target no-images pipeline
+	@echo "two lanes of tests side by side: twenty minutes, and what they say at their end"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
 
-no-images: ## The tests of unit and emulation, which need none of the images that the pipeline's build
+no-images: development ## The tests that need no rehearsed image: unit, emulation, some of pipeline
 	@$(MAKE) --no-print-directory --jobs=1 unit emulation
+	$(VENV)/pytest -q tests/pipeline -m "not images"
+
+images: development ## The other tests of pipeline, which build and use the rehearsed images
+	$(VENV)/pytest -q tests/pipeline -m images
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -35,6 +35,14 @@ BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
 os.environ["ROCM_IMAGES_MATRIX"] = str(four_cells.PATH)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the rehearsed images, or writes to build/, follows one another: `-m images`."""
+    for item in items:
+        of_images = "rehearsed" in getattr(item, "fixturenames", ())
+        if of_images or hasattr(getattr(item, "module", None), "run_build_py"):
+            item.add_marker(pytest.mark.images)
+
+
 def pytest_configure() -> None:
     # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
     # tests start and interrupt.
@@ -164,8 +172,8 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def keys(real_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    environment = {**real_engine.environment, "COSIGN_PASSWORD": "of these tests alone"}
+def keys(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    environment = {**running_engine.environment, "COSIGN_PASSWORD": "of these tests alone"}
     folders = [tmp_path_factory.mktemp(name) for name in ("ours", "others")]
     for folder in folders:
         words = ["cosign", "generate-key-pair"]

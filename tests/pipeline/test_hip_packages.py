@@ -16,6 +16,8 @@ from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import IMITATION
 
+# They make bases, as the rehearsal does.
+pytestmark = pytest.mark.images
 SMALL = "libhiprtc-builtins7"
 
 
