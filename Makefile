@@ -20,7 +20,7 @@ no-images: development ## The tests that need no rehearsed image: unit, emulatio
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
 images: development ## The other tests of pipeline, which build and use the rehearsed images
-	$(VENV)/pytest -q tests/pipeline -m images
+	$(VENV)/pytest -q tests/pipeline -m "images and not recipe"
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,9 @@ emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a containe
 pipeline: development ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
-recipe-check: development ## Resolve the real requirements of each SGLang in the matrix, by the package index
+recipe-check: development ## Resolve the real requirements of each SGLang in the matrix; its real tree in the recipe
 	$(VENV)/python rehearsal/recipe_check.py
+	$(VENV)/pytest -q tests/pipeline -m recipe
 
 fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZZ="--avoid roots" and the like
 	$(VENV)/python rehearsal/laboratory.py $(or $(HIP),7.2.4) tests/emulation/replay_fuzz/forever $(FUZZ)

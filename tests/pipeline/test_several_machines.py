@@ -19,6 +19,7 @@ from registry import Registry
 from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import base_reference
 from rocm_images.engine.connect import Engine, connect
+from rocm_images.smoke.emulator import reference as emulator_reference
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def checkout(folder: Path) -> Path:
 
 @pytest.fixture
 def other_engine(real_engine: Engine, tmp_path: Path) -> Iterator[Engine]:
-    """A second engine, with images, cache and processes of its own, and the stand-in bases.
+    """A second engine, with images, cache and processes of its own, stand-in bases and emulator.
 
-    The bases come from the first engine, as real ones come from a registry.
+    They come from the first engine, as real ones come from a registry.
     """
     private = PrivateEngine(tmp_path / "engine")
     private.cache.mkdir()
@@ -69,8 +70,11 @@ def other_engine(real_engine: Engine, tmp_path: Path) -> Iterator[Engine]:
     try:
         other = connect({**os.environ, **private.environment()})
         first, second = real_engine.client(), other.client()
-        for rocm in MATRIX.bases:
-            reference = base_reference(MATRIX, rocm)
+        # What takes minutes to make and is not what this is about.
+        for reference in (
+            *(base_reference(MATRIX, one) for one in MATRIX.bases),
+            emulator_reference(),
+        ):
             second.images.load(first.images.get(reference).save(named=True))
         first.close()
         second.close()
