@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 
-.PHONY: help environment development rehearse publish-demo test images no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test images parts no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -14,9 +14,12 @@ publish-demo: environment ## Publish the rehearsed images to a registry here, ve
 test: lint ## Everything that CI checks
 	@echo "two lanes of tests side by side: twenty minutes, and what they say at their end"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
+	@$(MAKE) --no-print-directory parts
 
-no-images: development ## The tests that need no rehearsed image: unit, emulation, some of pipeline
+no-images: development ## The tests of unit and emulation, one after the other
 	@$(MAKE) --no-print-directory --jobs=1 unit emulation
+
+parts: development ## Those of pipeline that need no rehearsed image; a heavy one is among them
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
 images: development ## The other tests of pipeline, which build and use the rehearsed images

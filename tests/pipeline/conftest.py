@@ -123,6 +123,7 @@ def rehearsed() -> Answer:
 def rolling(rehearsed: Answer) -> Answer:
     """The same images again, with the rolling tags, which a variant of another test may have."""
     again = run_build_py("--rehearse", "--no-smoke")
+    assert again.code == 0, again.stderr
     assert {cell["result"] for cell in again.summary.values()} == {"up to date"}
     return again
 
