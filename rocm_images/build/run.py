@@ -35,9 +35,10 @@ from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository, Retries
+from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.place import Who
+from rocm_images.registry.retries import Retries
 from rocm_images.smoke.run import image_under_test
 
 

@@ -12,7 +12,8 @@ from rocm_images.pool import Threads
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
-    from rocm_images.registry.cosign import Cosign, Trust
+    from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.trust import Trust
 
 
 REQUESTS_AT_ONCE = 8

@@ -17,7 +17,8 @@ from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Signer, Trust
 
 _REPOSITORY = re.compile(r"[^/]+(/[a-z0-9._-]+)+")
 _AT_ONCE = 4

@@ -23,12 +23,13 @@ from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
-from rocm_images.registry.published import image_at
+from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.verified import Verified, check_built_as, verified
 
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
-    from rocm_images.registry.cosign import Cosign, Trust
+    from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.trust import Trust
 
 VERIFIED_AT_ONCE = 4
 
@@ -205,6 +206,16 @@ def verified_of(
     image = image_at(repository, target.immutable_tag)
     if image is None:
         return None
+    return verified_as(cosign, trust, image, target)
+
+
+def verified_as(cosign: Cosign, trust: Trust, image: PublishedImage, target: Target) -> Verified:
+    """An image that is signed, and is that of a target.
+
+    Raises:
+        VerificationFailed: it is not.
+        RegistryError: the registry does not answer.
+    """
     assert target.inputs is not None
     found = verified(cosign, image, trust)
     check_built_as(image, target.cell.name, target.inputs.build_id)

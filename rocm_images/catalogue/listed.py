@@ -41,10 +41,15 @@ class Listed:
         """
         from rocm_images.catalogue.file import read
 
-        # What lies in this folder, `publish` and `catalogue` wrote there after they verified it.
-        if self.path is None or self.unverified:
+        if self.is_ours or self.unverified:
             return read(self.path or CATALOGUE)
+        assert self.path is not None
         return self.verified(self.path)[1]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is that of this folder: `publish` and `catalogue` verified what they wrote."""
+        return self.path is None or self.path.resolve() == CATALOGUE.resolve()
 
     def verified(self, path: Path) -> tuple[Signed, Catalogue]:
         """What a file and the signature beside it hold; see `read`."""
@@ -54,7 +59,8 @@ class Listed:
                 "--identity and --issuer; or take it at its word with --unverified"
             )
         from rocm_images.catalogue.signed import signed_file
-        from rocm_images.registry.cosign import Cosign, trust_of
+        from rocm_images.registry.cosign import Cosign
+        from rocm_images.registry.trust import trust_of
 
         trust = trust_of(*self.who)
         found = signed_file(path)

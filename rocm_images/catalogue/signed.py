@@ -8,7 +8,6 @@ read there names the repository of its publisher, and is about the same digests 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import tempfile
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
-from rocm_images.registry.client import Manifest, Repository
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.manifest import Manifest, digest_of
+from rocm_images.registry.trust import Signer, Trust
 
 TAG = "catalogue"
 KIND = "application/vnd.rocm-serving-images.catalogue.v1+json"
@@ -80,6 +81,11 @@ def signed_file(path: Path) -> Signed:
         InputError: one of them cannot be read.
     """
     beside = path.with_name(SIGNATURE)
+    if not beside.exists():
+        raise InputError(
+            f"{path} has no signature beside it: take {SIGNATURE} from where you took it, or take "
+            "the file at its word with --unverified"
+        )
     return Signed(file.content_of(path), file.content_of(beside))
 
 
@@ -106,21 +112,20 @@ def signed_in(repository: Repository) -> Signed | None:
     return Signed(repository.blob(kinds[KIND]), repository.blob(kinds[SIGNATURE_KIND]))
 
 
-def catalogue_in(repository: Repository, cosign: Cosign, trust: Trust) -> Catalogue | None:
-    """The catalogue that a repository has, verified, or None.
-
-    In a mirror, it is the publisher's, of which only what the mirror has is kept.
+def verified_in(
+    repository: Repository, cosign: Cosign, trust: Trust
+) -> tuple[Signed, Catalogue] | None:
+    """The catalogue that a repository has, as its publisher signed it and what it says, or None.
 
     Raises:
         RegistryError: the registry does not answer.
         VerificationFailed: it is not signed by those who are trusted.
-        InputError: what it has is no catalogue of a schema that is known.
+        InputError: it is no catalogue of a schema that is known.
     """
     found = signed_in(repository)
     if found is None:
         return None
-    catalogue = found.verified(cosign, trust, repository.reference(TAG))
-    return as_in(repository, catalogue)
+    return found, found.verified(cosign, trust, repository.reference(TAG))
 
 
 def as_in(repository: Repository, catalogue: Catalogue) -> Catalogue:
@@ -173,8 +178,7 @@ def bring(repository: Repository, what: Signed, cosign: Cosign, trust: Trust) ->
         RegistryError: the registry failed.
     """
     try:
-        there = signed_in(repository)
-        newer = there.verified(cosign, trust, repository.reference(TAG)) if there else None
+        there, newer = verified_in(repository, cosign, trust) or (None, None)
     except (VerificationFailed, InputError):
         there = newer = None
     if there == what:
@@ -190,7 +194,7 @@ def _moment(catalogue: Catalogue) -> datetime.datetime:
 
 
 def _blob(repository: Repository, kind: str, content: bytes) -> dict[str, str | int]:
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    digest = digest_of(content)
     repository.put_blob(digest, content)
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 

@@ -17,8 +17,8 @@ from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from rocm_images.registry.cosign import Trust
     from rocm_images.registry.place import Place
+    from rocm_images.registry.trust import Trust
 
 
 @click.command()
@@ -69,8 +69,8 @@ def catalogue(
     # A file that was named outweighs a registry that is only in the environment.
     if registry and source is ParameterSource.DEFAULT:
         from rocm_images.plan.selection import Choice, repository_of
-        from rocm_images.registry.cosign import trust_of
         from rocm_images.registry.place import place_of
+        from rocm_images.registry.trust import trust_of
 
         matrix, cells = load(matrix_path)
         name = repository_of(Choice(servers).of(matrix, cells))
@@ -78,8 +78,7 @@ def catalogue(
         there = place_of(name, registry, ca_bundle, attempts, os.environ)
         telling.written(f"wrote {os.path.relpath(_fetch(there, trust, output))}")
         return
-    named = catalogue_path.resolve() != CATALOGUE.resolve()
-    listed = Listed(catalogue_path if named else None, (key, identity, issuer), unverified)
+    listed = Listed(catalogue_path, (key, identity, issuer), unverified)
     path = _render(listed, output or catalogue_path.parent)
     telling.written(f"wrote {os.path.relpath(path)}")
 
@@ -92,13 +91,13 @@ def _render(listed: Listed, folder: Path) -> Path:
     """
     from rocm_images.catalogue.file import content_of, parse
     from rocm_images.catalogue.page import page
-    from rocm_images.catalogue.signed import SIGNATURE
+    from rocm_images.catalogue.signed import FILE, SIGNATURE
     from rocm_images.files import write_whole
 
     source = listed.path or CATALOGUE
     signature = source.with_name(SIGNATURE)
-    if listed.path is None or listed.unverified:
-        if listed.path and folder.resolve() == CATALOGUE.parent.resolve():
+    if listed.is_ours or listed.unverified:
+        if not listed.is_ours and folder.resolve() == CATALOGUE.parent.resolve():
             raise InputError(
                 f"{os.path.relpath(folder)} has what was verified, which `pick` goes by: name "
                 "another folder with --output for what nobody verified"
@@ -113,20 +112,23 @@ def _render(listed: Listed, folder: Path) -> Path:
     write_whole(path, page(said))
     if folder.resolve() != source.parent.resolve():
         # Who reads the page can take the list that it shows, and verify it.
-        write_whole(folder / source.name, content.decode())
+        write_whole(folder / FILE, content.decode())
         if signed is not None:
             write_whole(folder / SIGNATURE, signed.decode())
+        else:
+            # One that was there is of another list.
+            (folder / SIGNATURE).unlink(missing_ok=True)
     return path
 
 
 def _fetch(there: Place, trust: Trust, output: Path | None) -> Path:
     """Fetch the catalogue that a registry has and render it; returns the path of the page."""
-    from rocm_images.catalogue.signed import TAG, as_in, signed_in, write_files
+    from rocm_images.catalogue.signed import as_in, verified_in, write_files
 
-    found = signed_in(there.repository)
-    if found is None:
+    known = verified_in(there.repository, there.cosign, trust)
+    if known is None:
         raise InputError(f"{there.repository} has no catalogue: nothing was published there")
-    said = found.verified(there.cosign, trust, there.repository.reference(TAG))
+    found, said = known
     telling.step(f"verified: signed by {trust.words}; of {said.updated}")
     return write_files(output or CATALOGUE.parent, found, as_in(there.repository, said))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 
 from rocm_images.catalogue.schema import CatalogueEntry
-from rocm_images.registry.cosign import Trust
 from rocm_images.registry.statements import EVIDENCE
+from rocm_images.registry.trust import Trust
 
 KEY = "cosign.pub"
 """What the publisher's public key is called in these commands."""

@@ -21,7 +21,7 @@ def child_pipeline(
     options: str,
     push: str | None = None,
     *,
-    registry: str | None = None,
+    pulls: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The pipeline as a document; JSON of it is YAML.
 
@@ -29,10 +29,9 @@ def child_pipeline(
         work: every cell; those that need no work get no job.
         options: more options of `build`, as a shell reads them.
         push: options of `push`; None: the jobs push nothing.
-        registry: where images are that only need to be tested again.
+        pulls: options of `build` with which it pulls what only needs to be tested again.
     """
-    if registry:
-        options = f"--registry {shlex.quote(registry)} --pull-existing {options}".rstrip()
+    options = " ".join([*map(shlex.quote, pulls), options]).rstrip()
     jobs = {one.cell.name: _job(one, options, push) for one in work if one.needed}
     if not jobs:
         jobs = {NOTHING: {"stage": "cells", "script": ["echo 'Every image is there already.'"]}}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from rocm_images.ci.work import CellWork, There
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.selection import Choice
-    from rocm_images.registry.cosign import Trust
     from rocm_images.registry.place import Place
+    from rocm_images.registry.trust import Trust
 
 
 @click.command("ci-matrix")
@@ -112,8 +113,8 @@ def ci_matrix(
         work = working.changed_since(changed_since, before, work)
     elif missing_from:
         from rocm_images.plan.selection import repository_of
-        from rocm_images.registry.cosign import trust_of
         from rocm_images.registry.place import place_of
+        from rocm_images.registry.trust import trust_of
 
         address = RegistryAddress.parse(missing_from)
         trust = trust_of(key, identity, issuer)
@@ -124,7 +125,7 @@ def ci_matrix(
     if gitlab:
         click.echo(
             json.dumps(
-                gitlab_ci.child_pipeline(work, options, push, registry=missing_from), indent=2
+                gitlab_ci.child_pipeline(work, options, push, pulls=_pulls(missing_from)), indent=2
             )
         )
     else:
@@ -135,6 +136,22 @@ def ci_matrix(
         outputs = {"matrix": github.compact(entries), "count": count}
         github.write_outputs(os.environ, outputs)
     _leave_report(work)
+
+
+def _pulls(registry: str | None) -> list[str]:
+    """How a job pulls an image that only needs to be tested again, and trusts whom we trust.
+
+    What the environment says it says to the job as well.
+    """
+    if registry is None:
+        return []
+    context = click.get_current_context()
+    typed = [
+        f"--{name}={context.params[name]}"
+        for name in ("key", "identity", "issuer")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    return [f"--registry={registry}", "--pull-existing", *typed]
 
 
 def _look(

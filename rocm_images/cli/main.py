@@ -193,7 +193,8 @@ def plan(
         from rocm_images.build.status import InRegistry
         from rocm_images.engine.network import ca_bundle_for
         from rocm_images.registry.client import Repository
-        from rocm_images.registry.cosign import Cosign, trust_of
+        from rocm_images.registry.cosign import Cosign
+        from rocm_images.registry.trust import trust_of
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
         repository = Repository(registry, repository_of(chosen), trusted)

@@ -14,10 +14,10 @@ from rocm_images.distributing.channel_images import ChannelImage, Wanted
 from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
 from rocm_images.publishing.gate import check_stand_in
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Trust
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
+from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import Verified, verified
 
 _BEGINNING = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
@@ -82,7 +82,8 @@ def arrive(
     for one in images:
         tag, sent = one.what.immutable, one.what.found
         has = _said(place, wanted.trust, sent.image.digest)
-        if has is not None and _is_newer(has, sent):
+        # What was only pushed there has no tags to keep: a release comes with what is sent.
+        if has is not None and has.release and _is_newer(has, sent):
             on_step(f"note: {repository} keeps what is signed of {tag}, which is newer there")
             sent = has
         if dry_run:
@@ -121,7 +122,8 @@ def _arrived(place: Place, wanted: Wanted, what: ChannelImage, sent: Verified) -
 
 def _as_signed(what: ChannelImage, found: Verified) -> ChannelImage:
     """The image with what is signed of it elsewhere, and those of its tags that this leaves it."""
-    release = found.release or what.release
+    release = found.release
+    assert release is not None
     here = release.channels.get(what.channel)
     rolling = tuple(tag for tag in what.rolling if here and tag in here.tags)
     return replace(what, found=found, release=release, rolling=rolling)

@@ -30,8 +30,6 @@ from rocm_images.registry.manifest import LARGEST_BLOB, Manifest
 SCHEMA = 2
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")
 _DOCUMENTS = ("bundle.json", FILE, SIGNATURE)
-_LARGEST_DOCUMENT = 32 * 1024 * 1024
-"""Bytes of bundle.json and of the catalogue."""
 _LAYOUT = '{"imageLayoutVersion": "1.0.0"}\n'
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md
 _NAME = "org.opencontainers.image.ref.name"
@@ -225,7 +223,7 @@ def _unpack(path: Path, folder: Path) -> None:
             # Nothing else of the file is used, so nothing else is written anywhere.
             if not entry.isfile() or not (blob or entry.name in _DOCUMENTS):
                 continue
-            if not blob and entry.size > _LARGEST_DOCUMENT:
+            if not blob and entry.size > LARGEST_BLOB:
                 raise ValueError(f"{entry.name} is larger than it can be")
             source = archive.extractfile(entry)
             assert source is not None

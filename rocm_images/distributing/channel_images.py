@@ -13,10 +13,11 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
 from rocm_images.publishing.gate import channel_named, refusal
-from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.statements import InChannel, Release
+from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import (
     Verified,
     check_immutable_tag,

@@ -11,10 +11,10 @@ from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.references import ImageName
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import InChannel
+from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import (
     Verified,
     check_immutable_tag,
@@ -66,7 +66,7 @@ class Asked:
 
 
 def verify(
-    repository: Repository, cosign: Cosign, trust: Trust, reference: Reference, asked: Asked
+    place: Place, trust: Trust, reference: Reference, asked: Asked
 ) -> tuple[Verified, InChannel | None]:
     """Verify an image by what its registry has; also when its publisher gave it that tag.
 
@@ -77,10 +77,10 @@ def verify(
     """
     name = reference.digest or reference.tag
     assert name is not None
-    image = image_at(repository, name)
+    image = image_at(place.repository, name)
     if image is None:
-        raise InputError(f"{repository.reference(name)}: the registry has no such image")
-    found = verified(cosign, image, trust)
+        raise InputError(f"{place.repository.reference(name)}: the registry has no such image")
+    found = verified(place.cosign, image, trust)
     given = None
     if reference.tag and is_immutable(reference.tag):
         check_immutable_tag(image, reference.tag)

@@ -30,11 +30,8 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from rocm_images.catalogue.schema import Catalogue
-    from rocm_images.catalogue.signed import Signed
     from rocm_images.distributing.channel_images import ChannelImage, Wanted
     from rocm_images.plan.selection import Choice
-    from rocm_images.registry.cosign import Trust
     from rocm_images.registry.place import Place, Who
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -66,19 +63,16 @@ def pull(
     """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
     from rocm_images.distributing.pull import Asked, Reference, pull_verified, verify
     from rocm_images.engine.connect import connect
-    from rocm_images.engine.network import ca_bundle_for
-    from rocm_images.registry.client import Repository, Retries
-    from rocm_images.registry.cosign import Cosign, trust_of
+    from rocm_images.registry.place import place_of
+    from rocm_images.registry.trust import trust_of
     from rocm_images.smoke.evidence import Level
 
     reference = Reference.parse(image)
     trust = trust_of(key, identity, issuer)
-    trusted = ca_bundle_for(ca_bundle, os.environ)
     engine = connect()
-    repository = Repository(reference.address, reference.name, trusted, Retries(attempts))
-    cosign = Cosign(reference.address, engine.environment, trusted)
+    where = (reference.name, reference.address, ca_bundle, attempts, engine.environment)
     asked = Asked(Level(evidence), _in_utc(not_before))
-    verified, given = verify(repository, cosign, trust, reference, asked)
+    verified, given = verify(place_of(*where), trust, reference, asked)
     found, release = verified.evidence, verified.release
     if given:
         said = f"; it got that tag on {given.date.isoformat()}"
@@ -122,7 +116,7 @@ def _published_options(verb: Verb) -> Verb:
 @one_at_a_time("publishing")
 def mirror(to: RegistryAddress, **options: Any) -> None:
     """Copy a channel's images to another registry, with signatures, evidence and the catalogue."""
-    from rocm_images.catalogue.signed import bring
+    from rocm_images.catalogue.signed import bring, verified_in
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
@@ -131,7 +125,7 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     trusted, attempts = options["ca_bundle"], options["attempts"]
     programs = source.cosign.environment
     place = place_of(source.repository.name, to, trusted, attempts, programs)
-    catalogue = _verified_catalogue(source, wanted.trust)
+    catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     arrivals = [
         Arrival(
             one,
@@ -156,27 +150,14 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
 )
 def bundle(output: Path, **options: Any) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
+    from rocm_images.catalogue.signed import verified_in
     from rocm_images.distributing.bundle import write_bundle
 
     source, wanted, images = _published(**options)
-    catalogue = _verified_catalogue(source, wanted.trust)
+    catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
     click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
-
-
-def _verified_catalogue(place: Place, trust: Trust) -> tuple[Signed, Catalogue] | None:
-    """The catalogue of a repository as its publisher signed it and what it says, or None.
-
-    Raises:
-        VerificationFailed: it is not signed by those who are trusted.
-    """
-    from rocm_images.catalogue.signed import TAG, signed_in
-
-    found = signed_in(place.repository)
-    if found is None:
-        return None
-    return found, found.verified(place.cosign, trust, place.repository.reference(TAG))
 
 
 def _published(
@@ -195,8 +176,8 @@ def _published(
 ) -> tuple[Place, Wanted, list[ChannelImage]]:
     from rocm_images.distributing.channel_images import Wanted, images_of_channel
     from rocm_images.plan.selection import repository_of
-    from rocm_images.registry.cosign import trust_of
     from rocm_images.registry.place import place_of
+    from rocm_images.registry.trust import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
@@ -230,16 +211,16 @@ def publish_bundle(
     `channel` is the one that was asked for, None where any will do. With `dry_run` it is said
     which tags would move, and nothing is put.
     """
-    from rocm_images.catalogue.signed import TAG, as_in, bring, write_files
+    from rocm_images.catalogue.signed import TAG, as_in, bring, verified_in, write_files
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
     from rocm_images.distributing.channel_images import Wanted
     from rocm_images.errors import InputError
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.report import moves_table
-    from rocm_images.registry.cosign import trust_of
     from rocm_images.registry.place import place_of
     from rocm_images.registry.published import image_at
+    from rocm_images.registry.trust import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(who.key, who.identity, who.issuer)
@@ -275,7 +256,7 @@ def publish_bundle(
         return
     bring(place.repository, catalogue, place.cosign, trust)
     # The registry may have kept a newer one.
-    kept = _verified_catalogue(place, trust)
+    kept = verified_in(place.repository, place.cosign, trust)
     if kept is not None:
         page = write_files(output, kept[0], as_in(place.repository, kept[1]))
         telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocm_images.build.targets import Target
+from rocm_images.build.targets import Target, verified_as
 from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Channel
@@ -15,9 +15,10 @@ from rocm_images.pool import Threads
 from rocm_images.publishing.gate import check_stand_in, refusal
 from rocm_images.references import tag_of
 from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.verified import check_built_as, verified
+from rocm_images.registry.trust import Trust
+from rocm_images.registry.verified import verified
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.run import tests_digest
 
@@ -152,9 +153,7 @@ def _of_registry(rules: Rules, given: Target, published: PublishedImage) -> Evid
             f"{given.cell.name}: only the registry has it: say whose evidence counts, with "
             "--identity and --issuer"
         )
-    assert given.inputs is not None
-    evidence = verified(rules.cosign, published, rules.trust).evidence
-    check_built_as(published, given.cell.name, given.inputs.build_id)
+    evidence = verified_as(rules.cosign, rules.trust, published, given).evidence
     reason = _refusal(rules, given.cell, published.digest, evidence)
     if reason:
         raise PublishRefused(reason)

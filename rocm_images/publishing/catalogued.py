@@ -17,6 +17,7 @@ from rocm_images.catalogue.signed import (
     put_signed,
     signed,
     signed_in,
+    verified_in,
 )
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
@@ -24,7 +25,8 @@ from rocm_images.pool import Threads
 from rocm_images.publishing.transaction import Done
 from rocm_images.recipe import labels
 from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 5
 AT_ONCE = 8
@@ -78,8 +80,8 @@ class Keeper:
             InputError: it cannot be read.
         """
         try:
-            found = self._there(signed_in(self.repository))
-            problem = self._problem(found, published, known)
+            _, found = self._verified()
+            problem = "" if self.mend else self._problem(found, published, known)
         except VerificationFailed as error:
             found, problem = None, str(error)
         if problem and not self.mend:
@@ -121,10 +123,8 @@ class Keeper:
             found = zip(digests, pool.map(self.repository.digest_of, digests), strict=True)
             return next((tag for tag, one in found if one not in (None, digests[tag])), None)
 
-    def _there(self, found: Signed | None) -> Catalogue | None:
-        if found is None:
-            return None
-        return found.verified(self.cosign, self.trust, self.repository.reference(TAG))
+    def _verified(self) -> tuple[Signed | None, Catalogue | None]:
+        return verified_in(self.repository, self.cosign, self.trust) or (None, None)
 
     def record(self, entries: Sequence[CatalogueEntry]) -> Signed:
         """Add entries to the catalogue there; writes nothing where nothing changed.
@@ -150,10 +150,10 @@ class Keeper:
         def back(previous: Catalogue | None) -> Catalogue | None:
             if previous is None:
                 return None
-            known = {(one.immutable_tag, one.channel) for one in _all(previous)}
+            known = known_in(previous, channel)
             for tag in immutable_tags:
                 # Of an image that was published before there was a catalogue, it knows nothing.
-                if (tag, channel) in known:
+                if tag in known:
                     previous = restored(previous, tag, _now(), channel=channel)
             return previous
 
@@ -162,8 +162,7 @@ class Keeper:
     def _to_change(self) -> tuple[Signed | None, Catalogue | None]:
         """What is there, as it is and verified; neither where it is to be mended and does not."""
         try:
-            found = signed_in(self.repository)
-            return found, self._there(found)
+            return self._verified()
         except VerificationFailed:
             if not self.mend:
                 raise
@@ -201,12 +200,8 @@ class Keeper:
 
 def known_in(catalogue: Catalogue | None, channel: str) -> set[str]:
     """The immutable tags of a channel that a catalogue knows."""
-    found = _all(catalogue) if catalogue else ()
+    found = (*catalogue.images, *catalogue.history) if catalogue else ()
     return {one.immutable_tag for one in found if one.channel == channel}
-
-
-def _all(catalogue: Catalogue) -> tuple[CatalogueEntry, ...]:
-    return (*catalogue.images, *catalogue.history)
 
 
 def _same(one: Catalogue, other: Catalogue) -> bool:

@@ -10,14 +10,16 @@ from rocm_images.errors import InputError, PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
+from rocm_images.publishing.attesting import attest
 from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.publishing.rolling_tags import Move, moves
 from rocm_images.recipe.build_id import SHORT
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import RELEASE, Release
+from rocm_images.registry.trust import Signer, Trust
 from rocm_images.registry.verified import check_immutable_tag, verified
 
 
@@ -94,7 +96,12 @@ def images_to_go_back_to(
 
 
 def release_anew(
-    cosign: Cosign, signer: Signer, channel: str, back: Sequence[Back], planned: Sequence[Move]
+    cosign: Cosign,
+    trust: Trust,
+    signer: Signer,
+    channel: str,
+    back: Sequence[Back],
+    planned: Sequence[Move],
 ) -> None:
     """Sign that the images get their tags now: a date that nobody without the key can give them.
 
@@ -105,7 +112,7 @@ def release_anew(
     for one in back:
         if not moving.isdisjoint(one.tags):
             release = one.release.given_now(channel, one.tags)
-            cosign.attest(one.reference, RELEASE, release.document, signer)
+            attest(cosign, trust, signer, one.reference, {RELEASE: release.document}, {})
 
 
 def tags_to_move(given: Sequence[str], cell: Cell, suffix: str) -> tuple[str, ...]:

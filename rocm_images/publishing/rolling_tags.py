@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rocm_images.errors import RegistryError
 from rocm_images.pool import Threads
-from rocm_images.registry.client import Manifest, Repository
+from rocm_images.registry.client import Repository
+from rocm_images.registry.manifest import Manifest
 
 AT_ONCE = 8
 

@@ -19,11 +19,11 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
+from rocm_images.publishing.attesting import Statements, attest, stated
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
-from rocm_images.registry.cosign import Signer
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.statements import (
     EVIDENCE,
@@ -33,10 +33,11 @@ from rocm_images.registry.statements import (
     evidence_among,
     release_among,
 )
+from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
 from rocm_images.smoke.evidence import Evidence
 
-_TRIES = 4
+_KINDS = (EVIDENCE, PROVENANCE, RELEASE)
 
 
 class Phase(str, enum.Enum):
@@ -197,47 +198,12 @@ class Transaction:
         if not self._is_signed(image):
             self.rules.cosign.sign(image.reference, self.signer)
             added = True
-        evidence = self._evidence(one, image)
-        wanted = dict(self._statements(one, image, evidence, moving))
-        return self._attested(image, wanted) or added, evidence
-
-    def _attested(self, image: PublishedImage, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Attaches the statements, by their kinds, that are not there; returns whether any was.
-
-        cosign reads what is attached, and writes it with the new one: of two machines that do so at
-        once, one loses its own.
-        """
-        for attempt in range(_TRIES):
-            missing = [
-                (kind, predicate)
-                for kind, predicate in wanted.items()
-                if predicate not in self._stated(image, kind)
-            ]
-            if not missing:
-                return attempt > 0
-            for kind, predicate in missing:
-                self.rules.cosign.attest(image.reference, kind, predicate, self.signer)
-            if self.rules.trust is None:
-                # Whose statements count was not said, so nothing can be read back.
-                return True
-        raise RegistryError(
-            f"{image.reference}: what was attached to it is gone again: somebody else attests at "
-            "the same time; let one of you publish again"
-        )
-
-    def _evidence(self, one: Candidate, image: PublishedImage) -> Evidence:
-        """The evidence of a candidate, or what it has there where that says more.
-
-        A machine with GPUs may have tested it: who publishes it to another channel has none.
-        """
-        if self.rules.trust is None:
-            return one.evidence
-        try:
-            said = self._stated(image, EVIDENCE)
-            there = evidence_among(said, image.reference, image.ids)
-        except VerificationFailed:
-            return one.evidence
-        return there if there.counts_for(one.evidence.tests, one.evidence.level) else one.evidence
+        rules, name = self.rules, image.reference
+        there = {kind: stated(rules.cosign, rules.trust, name, kind) for kind in _KINDS}
+        evidence = _evidence(one, image, there[EVIDENCE])
+        wanted = dict(self._statements(one, image, evidence, moving, there))
+        attached = attest(rules.cosign, rules.trust, self.signer, name, wanted, there)
+        return attached or added, evidence
 
     def _statements(
         self,
@@ -245,14 +211,15 @@ class Transaction:
         image: PublishedImage,
         evidence: Evidence,
         moving: AbstractSet[str] | None,
+        there: Statements,
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The statements that the image is to have, by their kinds."""
         yield EVIDENCE, evidence.document
         # Where only the registry has the image, whoever pushed it knows how it was built.
-        if one.on_engine is not None and not self._stated(image, PROVENANCE):
+        if one.on_engine is not None and not there[PROVENANCE]:
             yield PROVENANCE, provenance_of(one.target, os.environ)
         if moving is not None:
-            known = release_among(self._stated(image, RELEASE))
+            known = release_among(there[RELEASE])
             name, channel = self.rules.repository.name, self.rules.channel_name
             yield RELEASE, released_again(known, one, image, name, channel, moving).document
 
@@ -265,13 +232,17 @@ class Transaction:
             return False
         return True
 
-    def _stated(self, image: PublishedImage, kind: str) -> list[Any]:
-        if self.rules.trust is None:
-            return []
-        try:
-            return list(self.rules.cosign.statements(image.reference, kind, self.rules.trust))
-        except VerificationFailed:
-            return []
+
+def _evidence(one: Candidate, image: PublishedImage, there: Sequence[Any]) -> Evidence:
+    """The evidence of a candidate, or what it has there where that says more.
+
+    A machine with GPUs may have tested it: who publishes it to another channel has none.
+    """
+    try:
+        found = evidence_among(there, image.reference, image.ids)
+    except VerificationFailed:
+        return one.evidence
+    return found if found.counts_for(one.evidence.tests, one.evidence.level) else one.evidence
 
 
 def _checked(one: Candidate, pushed: Pushed | None) -> str:

@@ -288,13 +288,13 @@ def rollback(
             return
         keeper = Keeper(place.repository, place.cosign, trust, signer, mend=True)
         listed = keeper.check()
-        release_anew(place.cosign, signer, channel, back, planned)
+        release_anew(place.cosign, trust, signer, channel, back, planned)
         move_all(place.repository, planned)
         click.echo(report.moves_table(planned))
         unknown = {*immutable_tags} - known_in(listed, channel)
         for tag in sorted(unknown):
             telling.step(f"note: the catalogue does not know {tag}, and lists what it listed")
-        catalogue = keeper.put_back(immutable_tags, channel) if listed else None
+        catalogue = keeper.put_back(immutable_tags, channel)
         if catalogue:
             page = write_files(output, catalogue)
             telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.credentials import credentials_of
-from rocm_images.registry.manifest import Manifest as Manifest
-from rocm_images.registry.manifest import digest_of
-from rocm_images.registry.retries import Retries as Retries
-from rocm_images.registry.retries import may_pass, reason_of
+from rocm_images.registry.manifest import Manifest, digest_of
+from rocm_images.registry.retries import Retries, may_pass, reason_of
 from rocm_images.telling import quoted
 
 if TYPE_CHECKING:

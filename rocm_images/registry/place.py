@@ -10,8 +10,10 @@ from pathlib import Path
 from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import InputError
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository, Retries
-from rocm_images.registry.cosign import Cosign, Signer, Trust, is_private, trust_of
+from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.retries import Retries
+from rocm_images.registry.trust import Signer, Trust, is_private, trust_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rocm_images.errors import VerificationFailed
 from rocm_images.references import Tag
@@ -65,9 +65,9 @@ class Release(BaseModel):
     A registry's tags are whatever somebody with push rights makes of them. This is signed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_: Literal[1] = 1
+    schema_number: Literal[1] = Field(1, alias="schema")
     repository: str
     """Its last part: a mirror has it on another host, below another path."""
     cell: str
@@ -86,7 +86,7 @@ class Release(BaseModel):
     @property
     def document(self) -> dict[str, Any]:
         """The predicate."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def with_channel(self, channel: str, tags: Sequence[str], date: datetime.datetime) -> Release:
         """The same image, which now has these tags in a channel."""

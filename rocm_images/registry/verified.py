@@ -16,7 +16,7 @@ from rocm_images.engine.images import BUILD_ID, CELL
 from rocm_images.errors import VerificationFailed
 from rocm_images.recipe.build_id import SHORT
 from rocm_images.recipe.labels import VERSION
-from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import PublishedImage
 from rocm_images.registry.statements import (
     EVIDENCE,
@@ -26,6 +26,7 @@ from rocm_images.registry.statements import (
     evidence_among,
     release_among,
 )
+from rocm_images.registry.trust import Trust
 from rocm_images.smoke.evidence import Evidence
 
 _IMMUTABLE = re.compile(rf".+-[0-9a-f]{{{SHORT}}}", re.ASCII)

@@ -13,15 +13,17 @@ from registry import Registry
 from rehearsal.stand_ins import Rehearsal
 from rocm_images.build.targets import targets_of, with_found
 from rocm_images.catalogue.schema import Catalogue
-from rocm_images.catalogue.signed import catalogue_in
+from rocm_images.catalogue.signed import as_in, signed_in
 from rocm_images.engine.connect import Engine
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.publishing.candidates import Rules
 from rocm_images.publishing.transaction import Phase, Transaction
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository, Retries
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.retries import Retries
+from rocm_images.registry.trust import Signer, Trust
 
 CHANNEL = ("--channel", "preview", "--rehearse")
 ROLLING = [
@@ -50,9 +52,9 @@ def listed(keys: Keys, registry: str) -> Catalogue:
     address = RegistryAddress.parse(registry)
     repository = Repository(address, "sglang-rocm", retries=QUICK)
     cosign = Cosign(address, keys.environment)
-    found = catalogue_in(repository, cosign, Trust(key=str(keys.our_public)))
+    found = signed_in(repository)
     assert found is not None
-    return found
+    return as_in(repository, found.verified(cosign, Trust(key=str(keys.our_public)), "it"))
 
 
 class Watched:

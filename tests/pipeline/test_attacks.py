@@ -30,10 +30,12 @@ from rocm_images.plan.load import load
 from rocm_images.plan.selection import cell_named
 from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Manifest, Repository
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import EVIDENCE, RELEASE
+from rocm_images.registry.trust import Signer, Trust
 from rocm_images.registry.verified import verified
 from rocm_images.smoke.evidence import Evidence
 

@@ -24,8 +24,9 @@ from rehearsal.engine import PrivateEngine
 from rocm_images.catalogue.verifying import cosign_commands
 from rocm_images.plan.cells import cells_of
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.cosign import Cosign, Signer
+from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.statements import EVIDENCE, PROVENANCE
+from rocm_images.registry.trust import Signer
 from rocm_images.smoke.evidence import Evidence, Level
 
 PROJECT = Path(__file__).resolve().parents[2]

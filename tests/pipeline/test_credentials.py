@@ -17,7 +17,8 @@ from conftest import Keys
 from rocm_images.errors import RocmImagesError
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Signer, Trust
 
 DIGEST = "sha256:" + "0" * 64
 WORD = base64.b64encode(b"someone:a word").decode()

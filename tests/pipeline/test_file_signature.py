@@ -14,7 +14,8 @@ import pytest
 
 from conftest import Keys
 from rocm_images.errors import RegistryError
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Signer, Trust
 
 
 @pytest.fixture

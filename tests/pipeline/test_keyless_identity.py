@@ -29,7 +29,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from rehearsal.engine import PrivateEngine
 from rocm_images.errors import RegistryError
-from rocm_images.registry.cosign import Cosign, Trust, trust_of
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Trust, trust_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/images.yml").read_text())

@@ -64,7 +64,8 @@ VERIFIES = """
 from concurrent.futures import ThreadPoolExecutor
 import os, sys
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.cosign import Cosign, Trust
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.trust import Trust
 from rocm_images.start import run
 def program():
     cosign = Cosign(RegistryAddress.parse("127.0.0.1:1/team"), os.environ)

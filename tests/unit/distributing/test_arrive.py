@@ -18,11 +18,11 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.recipe.labels import VERSION
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Trust
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import EVIDENCE, RELEASE, InChannel, Release
+from rocm_images.registry.trust import Trust
 from rocm_images.smoke.evidence import Evidence, Level
 
 TRUST = Trust(key="cosign.pub")

@@ -9,8 +9,8 @@ from rocm_images.build.step_cache import StepCache, checked
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Signer, Trust
+from rocm_images.registry.manifest import Manifest
+from rocm_images.registry.trust import Signer, Trust
 
 REPOSITORY = "r.example.org:5000/team/cache"
 OURS, FOREIGN = Manifest(Image({"a": "ours"}).top), Manifest(Image({"a": "foreign"}).top)

@@ -22,9 +22,9 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed
 from rocm_images.publishing.transaction import Transaction
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Signer, Trust
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.statements import EVIDENCE
+from rocm_images.registry.trust import Signer, Trust
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import tests_digest as digest_of_the_tests
 

@@ -18,10 +18,10 @@ from rocm_images.publishing.gate import channel_named, check_stand_in, refusal
 from rocm_images.publishing.rolling_tags import Move, move_all
 from rocm_images.recipe.labels import IMITATION, STAND_IN
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Trust, trust_of
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import evidence_among
+from rocm_images.registry.trust import Trust, trust_of
 from rocm_images.smoke.evidence import Evidence, Level
 
 BUILD_ID = "4b916ad5c63d" + "0" * 52

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from rocm_images.errors import RegistryError, VerificationFailed
-from rocm_images.registry.cosign import Cosign, Signer, Trust
+from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.file_signature import FileSignature
+from rocm_images.registry.trust import Signer, Trust
 
 KEY = Trust(key="cosign.pub")
 IDENTITY = Trust(identity="who", issuer="https://issuer")

@@ -15,7 +15,8 @@ from hostile_registry import GOOD, HostileRegistry, Request, digest, says
 from rocm_images.errors import RegistryError
 from rocm_images.registry import retries, transport
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository, Retries
+from rocm_images.registry.client import Repository
+from rocm_images.registry.retries import Retries
 from rocm_images.registry.transport import Deadlines, Refused, Transport
 
 WORD = "Basic " + base64.b64encode(b"someone:a word").decode()

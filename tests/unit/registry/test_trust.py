@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rocm_images.errors import InputError
-from rocm_images.registry.cosign import trust_of
+from rocm_images.registry.trust import trust_of
 
 GITHUB = "https://token.actions.githubusercontent.com"
 

@@ -10,10 +10,10 @@ import pytest
 
 from hostile_registry import Image
 from rocm_images.errors import VerificationFailed
-from rocm_images.registry.client import Manifest
-from rocm_images.registry.cosign import Trust
+from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import PublishedImage
 from rocm_images.registry.statements import EVIDENCE, RELEASE, InChannel, Release, release_among
+from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import (
     Verified,
     check_built_as,
@@ -127,7 +127,7 @@ def test_a_tag_that_is_given_again_is_given_later_whatever_the_clock_says() -> N
 
 def test_the_newest_release_counts_wherever_it_stands() -> None:
     older = RELEASED.model_copy(update={"channels": {}})
-    documents = [older.document, RELEASED.document, {"schema_": 9}, [], None]
+    documents = [older.document, RELEASED.document, {**RELEASED.document, "schema": 2}, [], None]
     assert release_among(documents) == RELEASED
     assert release_among(reversed(documents)) == RELEASED
     assert release_among([{}, "text"]) is None

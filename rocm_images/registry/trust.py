@@ -1,0 +1,127 @@
+"""Who signs, and whose signatures count: a key's holder, or the identity of a CI's workflow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocm_images.errors import InputError
+
+_KEY_BYTES = 1 << 16
+_NO_TRANSPARENCY_LOG = "--tlog-upload=false"
+_IGNORE_TRANSPARENCY_LOG = "--insecure-ignore-tlog=true"
+# github.com's, also with an enterprise after it, and that of a GitHub Enterprise Server.
+_GITHUBS_ISSUER = re.compile(
+    r"https://token\.actions\.githubusercontent\.com(/.*)?|https://[^/]+/_services/token"
+)
+_DOT = r"(?:\\\.|\[\.\]|\.)"
+_NAME = rf"(?:[\w-]|{_DOT})+"
+_WORKFLOW = re.compile(rf"\^?https://{_NAME}/({_NAME}/{_NAME})/", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signs: the holder of a key (a file, or a KMS address), or, without one, an identity."""
+
+    key: str | None
+
+    @property
+    def arguments(self) -> list[str]:
+        """What cosign is to sign with."""
+        return [f"--key={self.key}", _NO_TRANSPARENCY_LOG] if self.key else []
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures count: a public key's, or an identity's that an OIDC issuer vouches for."""
+
+    key: str | None = None
+    identity: str | None = None
+    """A regular expression for the whole of it."""
+    issuer: str | None = None
+    repository: str | None = None
+    """OWNER/NAME on GitHub: the one in which the workflow ran, whosever the workflow is."""
+
+    @property
+    def arguments(self) -> list[str]:
+        """What cosign is to verify against."""
+        if self.key:
+            return [f"--key={self.key}", _IGNORE_TRANSPARENCY_LOG]
+        words = [
+            # cosign is content with a match anywhere in the identity.
+            f"--certificate-identity-regexp=^(?:{self.identity})$",
+            f"--certificate-oidc-issuer={self.issuer}",
+        ]
+        if self.repository:
+            words.append(f"--certificate-github-workflow-repository={self.repository}")
+        return words
+
+    @property
+    def words(self) -> str:
+        """Whose signature is asked for."""
+        return f"the key {self.key}" if self.key else f"{self.identity} (by {self.issuer})"
+
+
+def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust:
+    """Whom the user trusts.
+
+    Raises:
+        InputError: neither a key nor both an identity and its issuer were named, the identity is no
+            regular expression, or one of GitHub without its repository, or the key's file cannot be
+            read.
+    """
+    if key and (identity or issuer):
+        raise InputError("trust either a key or an identity: leave out --key, or the other two")
+    if identity and issuer:
+        return _identity_trust(identity, issuer)
+    if not key:
+        raise InputError(
+            "say whose signatures to trust: --key with the publisher's public key, or --identity "
+            "and --issuer of the CI that signs"
+        )
+    if "://" not in key and is_private(key):
+        raise InputError(f"--key: {key} is a private key: name the public one, cosign.pub")
+    return Trust(key, identity, issuer)
+
+
+def is_private(key: str) -> bool:
+    """Whether a key can sign: a private one's file, or what a KMS keeps.
+
+    Raises:
+        InputError: its file cannot be read.
+    """
+    if "://" in key:
+        return True
+    try:
+        with Path(key).open("rb") as file:
+            return b"PRIVATE KEY-----" in file.read(_KEY_BYTES)
+    except OSError as error:
+        raise InputError(f"--key: cannot read {key} ({error.strerror})") from None
+
+
+def _identity_trust(identity: str, issuer: str) -> Trust:
+    """Trust in an identity; in one of GitHub, together with the repository that it names.
+
+    GitHub's identity is the file of the workflow, and a workflow with `workflow_call` can be called
+    from anybody's repository, whose code it then runs: the identity alone proves nothing. Source:
+    https://docs.github.com/en/actions/concepts/security/openid-connect#using-openid-connect-with-reusable-workflows
+    """
+    try:
+        re.compile(identity)
+    except re.error as error:
+        raise InputError(f"--identity {identity!r} is no regular expression: {error}") from None
+    if not _GITHUBS_ISSUER.fullmatch(issuer):
+        return Trust(None, identity, issuer)
+    found = _WORKFLOW.match(identity)
+    if found is None:
+        raise InputError(
+            f"--identity {identity!r} does not begin with a repository of GitHub, as "
+            r"https://github\.com/OWNER/NAME/: a workflow can be called from anybody's repository, "
+            "so write out the one in which it has to run"
+        )
+    repository = re.sub(r"[\\\[\]]", "", found[1])
+    # A dot of its name stands for itself, also where it was written as it is.
+    escaped = repository.replace(".", r"\.")
+    exact = f"{identity[: found.start(1)]}{escaped}{identity[found.end(1) :]}"
+    return Trust(None, exact, issuer, repository)
