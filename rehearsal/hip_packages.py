@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError
 from rocm_images.files import write_json
 from rocm_images.recipe.labels import PREFIX
@@ -217,7 +218,8 @@ def _download(
     suites = [one.suite for one in packages]
     words = [word for one in packages for word in (one.name, one.version, one.suite)]
     try:
-        container = client.containers.create(
+        with container(
+            client,
             root,
             ["sh", "-c", _SCRIPT, "fetch", *words],
             network_mode="host",
@@ -228,18 +230,15 @@ def _download(
                 "DROPPED": str(_DROPPED),
             },
             use_config_proxy=True,
-        )
-        try:
-            container.start()
-            status = container.wait(timeout=_SECONDS)["StatusCode"]
+        ) as fetcher:
+            fetcher.start()
+            status = fetcher.wait(timeout=_SECONDS)["StatusCode"]
             if status != 0:
-                last = container.logs(tail=3).decode(errors="replace").strip()
+                last = fetcher.logs(tail=3).decode(errors="replace").strip()
                 error_type = Dropped if status == _DROPPED else EngineError
                 raise error_type(f"apt cannot fetch AMD's HIP runtimes: {last}")
-            stream, _ = container.get_archive("/archives")
+            stream, _ = fetcher.get_archive("/archives")
             whole = io.BytesIO(b"".join(stream))
-        finally:
-            container.remove(force=True)
     except (DockerException, RequestException) as error:
         raise EngineError(f"AMD's HIP runtimes cannot be fetched: {error}") from None
     archives = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,20 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.HUNG_UP: "as 130, by SIGHUP: the terminal was closed",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C; nothing that was begun is left",
     ExitCode.TERMINATED: "as 130, by SIGTERM",
+}
+
+
+# What the system refuses whoever asks; what else an OSError says is met where it is understood.
+REFUSALS = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EROFS: "name a place that can be written to",
+    errno.EACCES: "name a place that you may use, or be somebody who may",
+    errno.EPERM: "name a place that you may use, or be somebody who may",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "end other programs: the whole system has too many files open",
+    errno.EIO: "look at the disk: the system's log says more",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
@@ -11,16 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rocm_images.errors import InputError, WriteRefused
+from rocm_images.errors import REFUSALS, InputError, WriteRefused
 from rocm_images.masking import masked_document
-
-# Of the system, whatever name was given; a name that is none is the user's.
-_REFUSALS = frozenset(
-    (
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-        *(errno.EMFILE, errno.ENFILE, errno.EIO),
-    )
-)
 
 
 def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") -> None:
@@ -93,7 +84,7 @@ def growing(path: Path) -> Iterator[Callable[[str], None]]:
 
 def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
     """The sentence for a file that cannot be written, with the exit code of who refuses."""
-    kind = WriteRefused if error.errno in _REFUSALS else InputError
+    kind = WriteRefused if error.errno in REFUSALS else InputError
     told = f"{path}: cannot write it ({error.strerror or error})"
     return kind(f"{told}: {hint}" if hint else told)
 

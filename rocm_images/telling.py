@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from rocm_images.foreign import shown as shown
+from rocm_images.foreign import shown_line
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 
@@ -72,7 +73,7 @@ def volume() -> Volume:
 
 def quoted(said: object) -> str:
     """Somebody else's words within a sentence: on one line, which has an end."""
-    text = shown(str(said)[: LONGEST_QUOTATION + 1]).replace("\n", "\\n")
+    text = shown_line(str(said)[: LONGEST_QUOTATION + 1])
     return text if len(text) <= LONGEST_QUOTATION else f"{text[:LONGEST_QUOTATION]}..."
 
 

@@ -16,7 +16,7 @@ from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
-from rocm_images.errors import RocmImagesError
+from rocm_images.errors import REFUSALS, RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
@@ -97,8 +97,10 @@ def run_cells(
             detail = f"the engine at {engine.address} failed: {error}: see whether it still runs"
             report = CellReport.of(given.cell, Result.ENGINE_FAILED, detail=detail)
         except OSError as error:
+            refused = error.errno in REFUSALS
+            result = Result.SYSTEM_REFUSED if refused else Result.BUILD_FAILED
             detail = f"{error.filename or 'a child process'}: {error.strerror}"
-            report = CellReport.of(given.cell, Result.BUILD_FAILED, detail=detail)
+            report = CellReport.of(given.cell, result, detail=detail)
         if supervisor.stopping and report.result not in GOOD_RESULTS:
             report = CellReport.of(given.cell, Result.INTERRUPTED)
         report = report.after(time.monotonic() - begun)

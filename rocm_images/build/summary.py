@@ -29,6 +29,7 @@ class Result(str, enum.Enum):
     ENGINE_FAILED = "engine failed"
     REGISTRY_FAILED = "registry failed"
     NOT_VERIFIED = "not verified"
+    SYSTEM_REFUSED = "system refused"
     INTERRUPTED = "interrupted"
 
     @classmethod
@@ -46,6 +47,7 @@ _CODES = {
     Result.NOT_VERIFIED: ExitCode.VERIFICATION_FAILED,
     Result.ENGINE_FAILED: ExitCode.ENGINE_UNUSABLE,
     Result.REGISTRY_FAILED: ExitCode.REGISTRY_FAILED,
+    Result.SYSTEM_REFUSED: ExitCode.SYSTEM_REFUSED,
     Result.BUILD_FAILED: ExitCode.BUILD_FAILED,
     Result.SMOKE_FAILED: ExitCode.SMOKE_FAILED,
 }

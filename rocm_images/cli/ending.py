@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rocm_images import __version__
 from rocm_images.cli.signals import Signals
-from rocm_images.errors import ExitCode, RocmImagesError
+from rocm_images.errors import REFUSALS, ExitCode, RocmImagesError
 from rocm_images.masking import masked
 from rocm_images.places import INSTALLED
 from rocm_images.supervisor import Stopped, supervisor
@@ -25,18 +24,6 @@ from rocm_images.telling import COMMAND, PROGRAM, Shown, shown
 if TYPE_CHECKING:
     import click
 
-# What the system refuses whoever asks; what else an OSError says is met where it is understood.
-_REFUSALS = {
-    errno.ENOSPC: "make room there",
-    errno.EDQUOT: "make room there",
-    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
-    errno.EROFS: "name a place that can be written to",
-    errno.EACCES: "name a place that you may use, or be somebody who may",
-    errno.EPERM: "name a place that you may use, or be somebody who may",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "end other programs: the whole system has too many files open",
-    errno.EIO: "look at the disk: the system's log says more",
-}
 _INSTALL = (
     "install rocm-serving-images again, with what it requires"
     if INSTALLED
@@ -142,7 +129,7 @@ def _code(load: Callable[[], Callable[[], object]], signals: Signals) -> int:
         _say(f"the Python package {package} is missing: {_INSTALL}")
         return ExitCode.ENGINE_UNUSABLE
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
+        if isinstance(error, OSError) and error.errno in REFUSALS:
             return _refused(error)
         if type(error).__module__.partition(".")[0] in _OF_THE_ENGINE:
             _say(f"the Docker Engine failed ({error}): see whether it still runs")
@@ -157,7 +144,7 @@ def _interrupted() -> ExitCode:
 
 def _refused(error: OSError) -> ExitCode:
     place = f"{error.filename}: " if error.filename else ""
-    _say(f"{place}the system refuses: {error.strerror}: {_REFUSALS.get(error.errno or 0, '')}")
+    _say(f"{place}the system refuses: {error.strerror}: {REFUSALS.get(error.errno or 0, '')}")
     return ExitCode.SYSTEM_REFUSED
 
 

@@ -59,6 +59,7 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
         EngineError: no engine answers, or it is too old.
     """
     from docker.errors import DockerException
+    from requests.exceptions import RequestException
 
     from rocm_images.engine.client import Client
 
@@ -69,7 +70,7 @@ def connect(environment: Mapping[str, str] | None = None) -> Engine:
         client = Client(address)
         answer = client.version()
         client.close()
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         if isinstance(error.__cause__, EngineError):
             raise error.__cause__ from None
         raise EngineError(_no_answer(address, error)) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.errors import EngineError, RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.references import repository_of
 from rocm_images.supervisor import TookTooLong, supervisor
@@ -23,6 +23,7 @@ CELL = PREFIX + "cell"
 # The engine hangs up at a question of megabytes (seen at 40,000 names); up to here asking by name
 # costs less than a list of every image of a repository.
 MOST_NAMES = 1000
+_TRIES = 5
 # Of a pull or a push: a registry that stalled is told from a layer of 10 GB that is unpacked.
 MOVING_SILENCE_SECONDS = 1800.0
 
@@ -41,12 +42,15 @@ def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[E
 
     By reference and not by label, because the containerd store measures every image that it
     lists: on an engine with 20 of ours, 0.5 to 0.7 s by label, 0.06 to 0.09 s for four references.
+
+    Raises:
+        EngineError: it cannot list them, though it was asked several times.
     """
     wanted = set(references)
     asked = wanted
     if len(wanted) > MOST_NAMES:
         asked = set(map(repository_of, wanted))
-    answers = client.api.images(filters={"reference": sorted(asked)})
+    answers = _listed(client, sorted(asked))
     return tuple(
         EngineImage(
             image_id=answer["Id"],
@@ -55,6 +59,25 @@ def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[E
         )
         for answer in answers
         if wanted & set(answer.get("RepoTags") or ())
+    )
+
+
+def _listed(client: docker.DockerClient, references: Sequence[str]) -> list[dict[str, Any]]:
+    """What the engine lists, asked again where an image went away while it was measured.
+
+    The containerd store then knows no such content: https://github.com/moby/moby/issues/52688
+    """
+    from docker.errors import NotFound
+
+    for _ in range(_TRIES):
+        try:
+            found: list[dict[str, Any]] = client.api.images(filters={"reference": references})
+            return found
+        except NotFound as error:
+            problem = error.explanation
+    raise EngineError(
+        f"the Docker Engine cannot list its images ({problem}): let it finish what removes images, "
+        "or see whether its store is whole"
     )
 
 

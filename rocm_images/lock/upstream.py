@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,8 @@ from rocm_images.errors import EngineError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
-from rocm_images.supervisor import Stopped, TookTooLong, supervisor
+from rocm_images.pool import Threads
+from rocm_images.supervisor import TookTooLong, supervisor
 
 TIMEOUT_SECONDS = 30.0
 QUESTIONS_AT_ONCE = 8
@@ -74,30 +74,15 @@ def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
     """Resolve everything that is wanted, at most QUESTIONS_AT_ONCE at a time."""
     found: dict[Wanted, str] = {}
     unresolved: dict[Wanted, str] = {}
-    defects: list[Exception] = []
-    slots = threading.Semaphore(QUESTIONS_AT_ONCE)
 
     def work(one: Wanted) -> None:
-        with slots:
-            try:
-                found[one] = upstream.answer(one)
-            except Unresolved as error:
-                unresolved[one] = str(error)
-            except Stopped:
-                pass
-            except Exception as error:
-                defects.append(error)
+        try:
+            found[one] = upstream.answer(one)
+        except Unresolved as error:
+            unresolved[one] = str(error)
 
-    # Daemons, so that Ctrl-C need not wait for an engine that waits for a registry.
-    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if supervisor.stopping:
-        raise Stopped
-    if defects:
-        raise defects[0]
+    with Threads(QUESTIONS_AT_ONCE) as pool:
+        list(pool.map(work, wanted))
     return Resolution(
         {one: found[one] for one in wanted if one in found},
         {one: unresolved[one] for one in wanted if one in unresolved},
@@ -110,14 +95,13 @@ def digest_by_engine(image: str, engine: Engine) -> str:
     Raises:
         Unresolved: the engine or the registry does not say; the reason is in their words.
     """
-    import docker
     from docker.errors import APIError, DockerException, NotFound
     from requests.exceptions import RequestException
 
+    from rocm_images.engine.client import Client
+
     try:
-        client = docker.DockerClient(
-            base_url=engine.address, timeout=int(TIMEOUT_SECONDS), version=engine.api
-        )
+        client = Client(engine.address, engine.api, timeout=int(TIMEOUT_SECONDS))
         try:
             return _checked(str(client.images.get_registry_data(image).id))
         finally:
@@ -126,7 +110,7 @@ def digest_by_engine(image: str, engine: Engine) -> str:
         raise Unresolved(f"not found in its registry: {error.explanation}") from None
     except APIError as error:
         raise Unresolved(str(error.explanation)) from None
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, EngineError) as error:
         raise Unresolved(str(error)) from None
 
 

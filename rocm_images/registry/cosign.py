@@ -28,10 +28,10 @@ from rocm_images.supervisor import TookTooLong, supervisor
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
 _NO_MATCHING_SIGNATURE = 12
-_SECONDS = 300.0
+SECONDS = 300.0
 # These move whole images: some 40 GB.
 _MOVING = ("copy", "save", "load")
-_MOVING_SECONDS = 6 * 3600.0
+MOVING_SECONDS = 6 * 3600.0
 # What cosign says of an attachment that `--replace` is to keep, and cannot read.
 _UNREADABLE = re.compile(r"payload data|could not decode 'payload'")
 
@@ -241,7 +241,7 @@ class Cosign:
             return self._run_in(environment, words)
 
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
-        seconds = _MOVING_SECONDS if words[0] in _MOVING else _SECONDS
+        seconds = MOVING_SECONDS if words[0] in _MOVING else SECONDS
         try:
             answer = supervisor.run([self.program(), *words], environment, seconds=seconds)
         except OSError as error:

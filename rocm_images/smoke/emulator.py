@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rocm_images.engine import buildx
@@ -125,12 +124,11 @@ def _remove_left_behind(client: docker.DockerClient) -> None:
     from docker.errors import APIError
 
     day_ago = time.time() - 24 * 3600
-    found = client.containers.list(all=True, filters={"label": f"{PREFIX}smoke=emulator"})
-    for one in found:
-        created = datetime.fromisoformat(one.attrs["Created"][:19] + "+00:00")
-        if created.timestamp() < day_ago:
+    # The SDK's list of objects asks for each again, and fails where another cell's is gone by then.
+    for one in client.api.containers(all=True, filters={"label": f"{PREFIX}smoke=emulator"}):
+        if one["Created"] < day_ago:
             with contextlib.suppress(APIError):
-                one.remove(v=True, force=True)
+                client.api.remove_container(one["Id"], v=True, force=True)
 
 
 def environment(gfx: str, devices: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import four_cells
@@ -25,6 +25,9 @@ from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import HIP_RUNTIME, IMITATION, PREFIX
 from rocm_images.smoke import emulator
+
+if TYPE_CHECKING:
+    from attacked_site import Site
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SUMMARY = PROJECT / "build" / "summary.json"
@@ -193,3 +196,23 @@ def client(real_engine: Engine) -> Iterator[docker.DockerClient]:
     client = real_engine.client()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def attacked(
+    keys: Keys, registry_program: Path, rehearsed: Answer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A registry with two published images, which `site` gives to each test as it was."""
+    from attacked_site import published
+
+    folder = tmp_path_factory.mktemp("attacked") / "registry"
+    with published(Registry(registry_program, folder), keys) as found:
+        yield found
+
+
+@pytest.fixture
+def site(attacked: Site, client: docker.DockerClient) -> Iterator[Site]:
+    from attacked_site import as_found
+
+    with as_found(attacked, client):
+        yield attacked

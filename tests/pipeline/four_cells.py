@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rocm_images.files import write_whole
 from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -30,8 +31,8 @@ def text_of(matrix: str) -> str:
 
 def written() -> Path:
     """The file, written anew."""
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    PATH.write_text(text_of((PROJECT / "matrix.yaml").read_text()))
+    # Another run of the tests may be reading it.
+    write_whole(PATH, text_of((PROJECT / "matrix.yaml").read_text()))
     return PATH
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from conftest import BUILD_PY, Answer
 from interrupted import started
-from rocm_images.recipe.labels import PREFIX
+from rocm_images.engine.containers import RUN
 
 CELL = "sglang-942-rocm7.2.2"
 
 
 def there(client: docker.DockerClient) -> set[str]:
-    found = client.api.containers(all=True, filters={"label": f"{PREFIX}smoke"})
+    # As docs/ending.md looks for what was left.
+    found = client.api.containers(all=True, filters={"label": RUN})
     return {container["Id"] for container in found}
 
 

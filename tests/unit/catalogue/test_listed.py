@@ -120,3 +120,27 @@ def test_the_file_of_this_folder_was_verified_when_it_was_written(
     done = folders.run("--from", folders.state / "catalogue.json", "--output", folders.site)
     assert done.exception is None
     assert {path.name for path in folders.site.iterdir()} == {"catalogue.json", "catalogue.html"}
+
+
+def test_a_page_elsewhere_has_the_list_that_it_shows_and_no_signature_of_another(
+    folders: Folders,
+) -> None:
+    folders.sign(SIGNED)
+    named = folders.named.rename(folders.other / "list.json")
+    words = ("--output", folders.site, "--key", folders.key)
+    assert folders.run("--from", named, *words).exception is None
+    there = {path.name for path in folders.site.iterdir()}
+    assert there == {"catalogue.json", "catalogue.sig.json", "catalogue.html"}
+    assert (folders.site / "catalogue.json").read_bytes() == named.read_bytes()
+    (folders.other / "catalogue.sig.json").unlink()
+    done = folders.run("--from", named, "--output", folders.site, "--unverified")
+    assert done.exception is None
+    assert not (folders.site / "catalogue.sig.json").exists()
+
+
+def test_a_list_without_its_signature_is_told_from_one_that_cannot_be_read(
+    folders: Folders,
+) -> None:
+    done = folders.run("--from", folders.named, "--output", folders.site, "--key", folders.key)
+    assert isinstance(done.exception, InputError)
+    assert "has no signature beside it: take catalogue.sig.json" in str(done.exception)

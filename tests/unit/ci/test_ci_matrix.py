@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,6 +101,14 @@ def test_a_gitlab_job_pushes_what_it_tested_where_it_is_told_to(work: list[CellW
         ".venv/bin/python build.py --server sglang --arch 942 --base 7.2.0",
         ".venv/bin/python build.py push --server sglang --arch 942 --base 7.2.0 --key k",
     ]
+
+
+def test_a_gitlab_job_pulls_what_is_only_to_be_tested_again_and_trusts_whom_it_is_told(
+    work: list[CellWork],
+) -> None:
+    pulls = ["--registry=r.example.org", "--pull-existing", "--identity=^https://a b$"]
+    job = gitlab.child_pipeline(work[:1], "--jobs 2", pulls=pulls)["sglang-942-rocm7.2.0"]
+    assert shlex.split(job["script"][1])[-5:] == [*pulls, "--jobs", "2"]
 
 
 def test_a_gitlab_pipeline_has_a_job_even_when_no_cell_needs_work(work: list[CellWork]) -> None:

@@ -8,29 +8,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from made_up_catalogue import passed
 from rocm_images.build.summary import CellReport, Result, write_summary
 from rocm_images.ci.summary_page import page, read
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError
-from rocm_images.smoke.evidence import Evidence, Level
 
 GOOD = CellReport("942", Result.DONE, "sglang-rocm:v1", "sha256:00", 45_300_000_000, 2760.4)
 BAD = CellReport("950", Result.DONE).failed(
     Result.BUILD_FAILED, detail="step | failed", tail=["make: ***", "```", "<b>"], log=Path("l")
 )
-EVIDENCE = Evidence(
-    cell="942",
-    image_id="sha256:00",
-    level=Level.STATIC,
-    passed=True,
-    tests_passed=21,
-    tests_failed=0,
-    failures=(),
-    seconds=3.0,
-    date="2026-01-01T00:00:00+00:00",
-    tests="t",
-    probe=None,
-)
+EVIDENCE = passed("942", tests_passed=21)
 
 
 def page_of(folder: Path) -> str:

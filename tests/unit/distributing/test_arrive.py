@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hostile_registry import Image
+from made_up_catalogue import passed
 from rocm_images.distributing.arrive import Arrival, Arrived, arrive
 from rocm_images.distributing.channel_images import ChannelImage, Wanted, images_of_channel
 from rocm_images.engine.images import BUILD_ID, CELL
@@ -172,19 +173,7 @@ class World:
 
 
 def evidence_of(cell: Cell, image_id: str, day: int, level: Level = Level.STATIC) -> Evidence:
-    return Evidence(
-        cell=cell.name,
-        image_id=image_id,
-        level=level,
-        passed=True,
-        tests_passed=3,
-        tests_failed=0,
-        failures=(),
-        seconds=1.0,
-        date=DAYS[day].isoformat(),
-        tests="t",
-        probe=None,
-    )
+    return passed(cell.name, image_id=image_id, level=level, date=DAYS[day].isoformat())
 
 
 GENERIC = "v0.5.21-mi30x"
@@ -281,6 +270,18 @@ def test_a_tag_that_nobody_had_later_moves(world: World) -> None:
     world.source.tags[OWN] = older
     world.bring(world.images("7.2.2"))
     assert world.mirror.tags[OWN] == older
+
+
+def test_newer_evidence_of_what_was_only_pushed_there_keeps_nothing_from_arriving(
+    world: World,
+) -> None:
+    image = world.publish("7.2.2", "a", 1)
+    world.source.copy(image, world.mirror, f"{OWN}-aaaaaaaaaaaa")
+    del world.mirror.said[image, RELEASE]
+    world.mirror.say(image, evidence_of(world.cell("7.2.2"), image, 3))
+    world.bring(world.images("7.2.2"))
+    assert world.mirror.tags[OWN] == image
+    assert world.mirror.release(image) == world.source.release(image)
 
 
 @pytest.mark.parametrize("how", ["unsigned", "of another tag"])

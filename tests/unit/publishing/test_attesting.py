@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hostile_registry import Image
+from made_up_catalogue import passed
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
@@ -21,9 +23,11 @@ from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed
+from rocm_images.publishing.rollback import Back, release_anew
+from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.manifest import Manifest
-from rocm_images.registry.statements import EVIDENCE
+from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import tests_digest as digest_of_the_tests
@@ -124,19 +128,7 @@ def configuration(target: Target) -> bytes:
 
 
 def evidence_of(target: Target, image_id: str) -> Evidence:
-    return Evidence(
-        cell=target.cell.name,
-        image_id=image_id,
-        level=Level.STATIC,
-        passed=True,
-        tests_passed=3,
-        tests_failed=0,
-        failures=(),
-        seconds=1.0,
-        date="2026-01-01T00:00:00+00:00",
-        tests=digest_of_the_tests(),
-        probe=None,
-    )
+    return passed(target.cell.name, image_id=image_id, tests=digest_of_the_tests())
 
 
 @pytest.fixture
@@ -249,3 +241,21 @@ def test_evidence_that_says_more_is_kept(
     (done,) = transaction.run([found], move_tags=False).cells
     assert done.evidence == (more if kept else found.evidence)
     assert cosign.attached[image, EVIDENCE] == done.evidence.document
+
+
+def test_a_rollbacks_date_that_another_machine_lost_is_attached_again() -> None:
+    cosign = Cosign(loses=1)
+    released = Release(
+        repository="sglang-rocm",
+        cell="a-cell",
+        build_id="0" * 64,
+        immutable="v1-000000000000",
+        channels={},
+    )
+    top = Manifest(Image({}).top)
+    back = Back("r/sglang-rocm@sha256:0", released, ("v1",))
+    trust = Trust(key="cosign.pub")
+    release_anew(cosign, trust, Signer("key"), "stable", [back], [Move("v1", None, top)])  # type: ignore[arg-type]
+    attached = Release.of_document(cosign.attached[back.reference, RELEASE])
+    assert attached is not None
+    assert attached.channels["stable"].tags == ("v1",)

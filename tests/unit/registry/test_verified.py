@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hostile_registry import Image
+from made_up_catalogue import passed
 from rocm_images.errors import VerificationFailed
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import PublishedImage
@@ -23,7 +24,7 @@ from rocm_images.registry.verified import (
     is_immutable,
     verified,
 )
-from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.smoke.evidence import Evidence
 
 BUILD_ID = "4b916ad5c63d" + "0" * 52
 VERSION = "v0.5.21-rocm722-mi30x"
@@ -56,19 +57,7 @@ def image(**changed: str) -> PublishedImage:
 
 
 def evidence_of(image_id: str) -> Evidence:
-    return Evidence(
-        cell=CELL,
-        image_id=image_id,
-        level=Level.STATIC,
-        passed=True,
-        tests_passed=3,
-        tests_failed=0,
-        failures=(),
-        seconds=1.0,
-        date="2026-01-01T00:00:00+00:00",
-        tests="t",
-        probe=None,
-    )
+    return passed(CELL, image_id=image_id, date="2026-01-01T00:00:00+00:00")
 
 
 class Said:
