@@ -322,23 +322,12 @@ def test_evidence_is_read_as_programs_write_it_that_know_one_kind_of_number(
 def test_what_no_probe_prints_is_no_evidence(
     tmp_path: Path, project_matrix: Matrix, change: dict[str, Any]
 ) -> None:
-    def of(found: dict[str, Any]) -> Evidence:
-        return Evidence.of(
-            cells_of(project_matrix)[0],
-            IMAGE_ID,
-            device=Level.GPU,
-            passed=1,
-            failures=(),
-            seconds=1.0,
-            tests="t",
-            probe=found,
-        )
-
-    good = probe(stand_in=False)
-    assert Evidence.of_document(of(good).document) == of(good)
-    sealed = {**of(good).document, "probe": {**good, **change}}
+    printed = probe(stand_in=False)
+    good = evidence(project_matrix, Level.GPU, printed)
+    assert Evidence.of_document(good.document) == good
+    sealed = {**good.document, "probe": {**printed, **change}}
     assert Evidence.of_document({**sealed, SEAL: seal_of(sealed)}) is None
-    for content, found in ((good, good), ({**good, **change}, None), ([good], None)):
+    for content, found in ((printed, printed), ({**printed, **change}, None), ([printed], None)):
         path = tmp_path / "probe.json"
         path.write_text(json.dumps({"image_id": IMAGE_ID, "found": content}))
         assert read_findings(path, IMAGE_ID) == found
@@ -362,16 +351,7 @@ def test_what_no_probe_prints_is_no_evidence(
 def test_a_field_of_another_type_is_no_evidence(
     project_matrix: Matrix, field: str, value: object
 ) -> None:
-    whole = Evidence.of(
-        cells_of(project_matrix)[0],
-        IMAGE_ID,
-        device=Level.STATIC,
-        passed=1,
-        failures=(),
-        seconds=1.0,
-        tests="t",
-        probe=None,
-    ).document
+    whole = evidence(project_matrix, Level.STATIC, None).document
     assert Evidence.of_document(whole) is not None
     changed = {**whole, field: value}
     assert Evidence.of_document({**changed, SEAL: seal_of(changed)}) is None
