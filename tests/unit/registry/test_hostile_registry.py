@@ -59,7 +59,10 @@ verify-attestation*--type=*/evidence/*) cat "${0%/*}/evidence" ;;
 verify-attestation*--type=*/release/*) cat "${0%/*}/release" ;;
 esac
 for word; do
-    case "$word" in --bundle=* | --outfile=*) echo '{"a": "stand-in"}' > "${word#*=}" ;; esac
+    case "$1 $word" in
+    *" --bundle="* | *" --outfile="*) echo '{"a": "stand-in"}' > "${word#*=}" ;;
+    "save --dir="*) echo '{"manifests": []}' > "${word#*=}/index.json" ;;
+    esac
 done
 exit 0
 """
@@ -94,6 +97,8 @@ VERBS = {
     "pull a digest": "pull {r}/sglang-rocm@{d}",
     "catalogue": "catalogue --registry {r} --output {o}",
 }
+WITHOUT_AN_ENGINE = ("pull a tag", "pull an immutable tag")
+"""Those that end where an engine would go on, once they believe the registry."""
 SIGNING_VERBS = ("publish", "push", "rollback")
 Run = Callable[..., tuple[int, str, str]]
 
@@ -311,7 +316,8 @@ def test_a_verb_believes_a_registry_that_behaves(
 ) -> None:
     registry.behave()
     code, _, errors = run(VERBS[verb])
-    assert code not in ENDS, errors
+    end = ExitCode.ENGINE_UNUSABLE if verb in WITHOUT_AN_ENGINE else ExitCode.DONE
+    assert code == end, errors
     assert verb in TAG_VERBS or "verify-attestation" in cosign_was_asked(folder)
 
 
