@@ -116,10 +116,14 @@ def test_what_cannot_be_undone_hides_no_failure_and_is_tried_again(fails: bool) 
     assert tried == ["x", "x"]
 
 
-def test_what_is_being_done_when_the_run_ends_is_undone_when_it_is_done() -> None:
+def test_what_is_being_done_when_the_run_ends_is_undone_when_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rocm_images.supervisor.UNDO_SECONDS", 120)
     there: list[str] = []
     supervisor = Supervisor()
     begun, go_on = threading.Event(), threading.Event()
+    made, over = threading.Event(), threading.Event()
 
     def do() -> None:
         begun.set()
@@ -128,16 +132,24 @@ def test_what_is_being_done_when_the_run_ends_is_undone_when_it_is_done() -> Non
 
     def use() -> None:
         with supervisor.undone(do, there.clear):
-            pass
+            made.set()
+            over.wait(60)
 
-    threading.Thread(target=use, daemon=True).start()
-    begun.wait(60)
+    using = threading.Thread(target=use)
+    using.start()
+    assert begun.wait(60)
     stopping = threading.Thread(target=supervisor.stop)
     stopping.start()
+    # Whoever does not wait for what is being done undoes it by now.
+    stopping.join(0.2)
     go_on.set()
     stopping.join()
     assert supervisor.stopping
+    # Its block has not ended: it is the end of the run that undid it.
+    assert made.wait(60)
     assert there == []
+    over.set()
+    using.join()
 
 
 def test_whoever_stops_second_waits_for_the_first() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostile_registry import Image
+from made_up_registry import Image
 from rocm_images.build.step_cache import StepCache, checked
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix

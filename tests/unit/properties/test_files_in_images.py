@@ -225,18 +225,13 @@ LOG_LINES = [
 )  # fmt: skip
 def test_the_log_of_a_server(lines: list[str], server: str) -> None:
     log = ServerLog("\n".join(lines), SERVERS[server])
-    assert log.captures is not None
+    assert isinstance(log.captures, tuple)
     log.open_capture(len(lines) // 2)
     log.size_before(len(lines), 0)
     for phase in log.said.progress_phase.values():
         log.sizes_named(phase)
-    assert (
-        log.all_reduce,
-        log.decoded_with_graph,
-        log.ready,
-        log.graceful,
-        log.tail(5),
-    ) is not None
+    _ = (log.all_reduce, log.decoded_with_graph, log.ready, log.graceful)
+    assert len(log.tail(5).split("\n")) <= 5
 
 
 ANSWER = {"meta_info": {"output_token_logprobs": [[-0.5, 7, None]]}, "output_ids": [7]}
@@ -244,8 +239,12 @@ ANSWER = {"meta_info": {"output_token_logprobs": [[-0.5, 7, None]]}, "output_ids
 
 @given(contents(ANSWER), st.booleans())
 def test_an_answer_of_a_server(content: bytes, logprobs: bool) -> None:
-    with contextlib.suppress(RequestFailed, ValueError, RecursionError):
-        _generation(json.loads(content), logprobs)
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    with contextlib.suppress(RequestFailed):
+        _generation(answer, logprobs)
 
 
 @given(contents({"kind": "phase", "text": "t"}))

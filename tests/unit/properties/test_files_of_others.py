@@ -1,4 +1,6 @@
-"""Whatever a file holds, what reads it ends in a documented way.
+"""Whatever a result or a bundle that somebody hands over holds, its reader ends as documented.
+
+The table has all formats that are read, whichever module tests them.
 
 | format | read by |
 |---|---|
@@ -24,25 +26,22 @@
 | an answer of a server | graph-probe serve: serve_probe/client.py |
 | what a child of the probe or a tier prints | graph_probe/channel.py, image_selftest/tiers.py |
 
-test_claims_of_size.py has those that are large, or say so.
+test_files_of_builds.py has what sets up a build, test_files_in_images.py what lies in an image, and
+test_claims_of_size.py those that are large, or say so.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
-import os
 import tarfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,13 +55,13 @@ from made_up_tiers import (
     serve_found,
     tiers_at,
 )
-from odd_documents import contents, damaged, odd, written
-from rocm_images.build.summary import CellReport, Result, evidence_table, failures, summary_table
+from odd_documents import contents, damaged, written
+from rocm_images.build.summary import CellReport, Result, evidence_table, summary_table
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.smoke.evidence import Evidence, Level
-from verbs import ACTS, ends
+from verbs import ends
 
 PROJECT = Path(__file__).parents[3]
 MATRIX = load(PROJECT / "matrix.yaml")
@@ -224,47 +223,6 @@ def test_what_the_jobs_of_a_run_left(folder: Path, one: bytes, other: bytes) -> 
     ends("summary", str(folder / "summary.json"), str(folder / "ci-matrix.json"), codes=(0, 2))
 
 
-class Loader(yaml.SafeLoader):
-    """All scalars as they are written."""
-
-
-Loader.yaml_implicit_resolvers = {}
-A_MATRIX = yaml.load((PROJECT / "matrix.yaml").read_text(), Loader)
-
-
-def as_yaml(document: Any) -> bytes:
-    try:
-        text: str = yaml.safe_dump(document, allow_unicode=True)
-        return text.encode()
-    except (UnicodeEncodeError, yaml.YAMLError):
-        return written(document)
-
-
-@given(contents(A_MATRIX, as_yaml))
-def test_a_matrix(folder: Path, content: bytes) -> None:
-    path = folder / "matrix.yaml"
-    path.write_bytes(content)
-    ends("explain", CELL.name, "--matrix", str(path), codes=(0, 2))
-
-
-A_LOCK = {
-    "schema": "1",
-    "bases": {"rocm/pytorch:rocm7.2": "sha256:" + "ab" * 32},
-    "sources": {"https://example.org/a.git#v1": "ab" * 20},
-}
-
-
-@given(contents(A_LOCK, as_yaml))
-def test_a_lock(folder: Path, content: bytes) -> None:
-    from rocm_images.errors import InputError
-    from rocm_images.lock import file
-
-    path = folder / "matrix.lock"
-    path.write_bytes(content)
-    with contextlib.suppress(InputError):
-        assert file.text_of(file.read(path), "matrix.yaml")
-
-
 A_BUNDLE = {
     "schema": 2,
     "channel": "stable",
@@ -305,86 +263,4 @@ def test_a_bundle(folder: Path, content: bytes) -> None:
             assert found.manifest(one.digest) is None
             assert found.layout_of(one).is_relative_to(found.folder)
         found.catalogue()
-    assert {inner.name for inner in folder.iterdir()} >= {"bundle.tar"}
     assert not [*folder.glob(".bundle-*")]
-
-
-DOCKERS = {
-    "cliPluginsExtraDirs": ["/nowhere", "/nowhere/else"],
-    "auths": {"r.example.org": {"auth": "YTpi"}},
-    "currentContext": "remote",
-    "credHelpers": {"x.example.org": "none"},
-}
-CONTEXT = {"Name": "remote", "Metadata": {}, "Endpoints": {"docker": {"Host": "tcp://127.0.0.1:1"}}}
-
-
-@given(contents(DOCKERS), contents(CONTEXT))
-def test_dockers_configuration(folder: Path, configuration: bytes, context: bytes) -> None:
-    from rocm_images.engine.buildx_program import _plugin_folders
-    from rocm_images.engine.connect import _context_address
-    from rocm_images.errors import RegistryError
-    from rocm_images.registry.credentials import credentials_of
-
-    name = hashlib.sha256(b"remote").hexdigest()
-    meta = folder / "contexts" / "meta" / name / "meta.json"
-    meta.parent.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_bytes(configuration)
-    with mock.patch.dict(os.environ, {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}):
-        for content in (written(CONTEXT), context):
-            meta.write_bytes(content)
-            assert isinstance(_context_address(), str)
-        with contextlib.suppress(RegistryError):
-            credentials_of("r.example.org")
-    for place in _plugin_folders({"DOCKER_CONFIG": str(folder)}):
-        assert not os.access(place / "docker-buildx-of-nobody", os.X_OK)
-
-
-PROGRESS = (
-    "#1 [internal] load build definition\n#2 [deps 1/3] RUN --mount=type=cache pip install x\n"
-    "#2 0.512 Collecting x\n#2 ERROR: process did not complete\nERROR: failed to solve: exit 1\n"
-)
-
-
-@given(damaged(PROGRESS.encode()), damaged(PROGRESS.encode()))
-def test_the_progress_of_a_build(one: bytes, other: bytes) -> None:
-    from rocm_images.engine.buildx import PlainProgress
-
-    progress = PlainProgress()
-    for line in (one + other).decode(errors="replace").splitlines():
-        progress.feed(line)
-    assert len(progress.step) <= 100
-    report = CellReport.of(CELL, Result.DONE).failed(
-        Result.BUILD_FAILED, detail=progress.error, tail=progress.tail(), log=Path("log")
-    )
-    assert failures([report])
-
-
-PACKAGES = "dpkg\tcurl\t7.88.1\npip\ttorch\t2.9.1\n"
-
-
-@given(
-    damaged(PACKAGES.encode()),
-    odd({"rocm-serving-images.inputs": "{}", "a": "b"}),
-    odd({"base": "1", "dockerfile": "2"}),
-)
-def test_what_an_image_says_of_itself_is_compared(output: bytes, labels: Any, inputs: Any) -> None:
-    from rocm_images.comparing.difference import difference
-    from rocm_images.comparing.inside import _packages
-    from rocm_images.comparing.text import as_text
-    from rocm_images.comparing.text import release_notes as notes
-    from rocm_images.engine.images import INPUTS
-
-    # An engine has texts alone for labels; what a text says is anybody's.
-    said = labels if isinstance(labels, dict) else {}
-    texts = {str(name): value for name, value in said.items() if isinstance(value, str)}
-    old = ImageFacts.of_published(entry(CELL))
-    packages = _packages(output.decode(errors="replace"))
-    new = replace(
-        old,
-        packages=packages,
-        labels={**texts, INPUTS: written(inputs).decode()},
-        env={"A": "\x1b[2J"},
-    )
-    before = replace(old, labels={INPUTS: "{}"}, packages={"dpkg": {}, "pip": {}})
-    assert as_text(difference(before, new))
-    assert not ACTS.search(notes("t", {"c": before}, {"c": new}))

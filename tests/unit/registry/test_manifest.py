@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from hostile_registry import GOOD, Image, digest, manifest, part
+from made_up_registry import GOOD, Image, digest, manifest, part
 from rocm_images.registry.manifest import Manifest
 
 

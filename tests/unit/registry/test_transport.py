@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hostile_registry import GOOD, HostileRegistry, Request, digest, says
+from made_up_registry import GOOD, MadeUpRegistry, Request, digest, says
 from rocm_images.errors import RegistryError
 from rocm_images.registry import retries, transport
 from rocm_images.registry.address import RegistryAddress
@@ -29,37 +29,37 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def secure(authority: trustme.CA, host: str) -> Iterator[HostileRegistry]:
+def secure(authority: trustme.CA, host: str) -> Iterator[MadeUpRegistry]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    with HostileRegistry(context, host=host) as found:
+    with MadeUpRegistry(context, host=host) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def ours(authority: trustme.CA) -> Iterator[HostileRegistry]:
+def ours(authority: trustme.CA) -> Iterator[MadeUpRegistry]:
     """The registry that we have a password for."""
     yield from secure(authority, "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
-def other(authority: trustme.CA) -> Iterator[HostileRegistry]:
+def other(authority: trustme.CA) -> Iterator[MadeUpRegistry]:
     """A server on another host."""
     yield from secure(authority, "localhost")
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[HostileRegistry]:
+def plain() -> Iterator[MadeUpRegistry]:
     """A server without TLS."""
-    with HostileRegistry() as found:
+    with MadeUpRegistry() as found:
         yield found
 
 
 @pytest.fixture(autouse=True)
 def _quiet(
-    ours: HostileRegistry,
-    other: HostileRegistry,
-    plain: HostileRegistry,
+    ours: MadeUpRegistry,
+    other: MadeUpRegistry,
+    plain: MadeUpRegistry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -76,7 +76,7 @@ def _quiet(
 
 
 @pytest.fixture
-def repository(ours: HostileRegistry, authority: trustme.CA, tmp_path: Path) -> Repository:
+def repository(ours: MadeUpRegistry, authority: trustme.CA, tmp_path: Path) -> Repository:
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     address = RegistryAddress.parse(f"https://{ours.address}")
@@ -96,13 +96,13 @@ def asking_first(
     return answer
 
 
-def to(server: HostileRegistry, scheme: str = "https") -> Callable[[Request], object]:
+def to(server: MadeUpRegistry, scheme: str = "https") -> Callable[[Request], object]:
     """Redirects to the same path on another server."""
     return lambda request: says(307, Location=f"{scheme}://{server.address}{request.path}")(request)
 
 
 def test_a_registry_that_asks_is_told_the_password(
-    ours: HostileRegistry, repository: Repository
+    ours: MadeUpRegistry, repository: Repository
 ) -> None:
     ours.answers = asking_first(ours.as_registries_do)
     assert repository.digest_of("t") == digest(GOOD)
@@ -110,7 +110,7 @@ def test_a_registry_that_asks_is_told_the_password(
 
 
 def test_a_redirect_to_another_host_takes_no_password_along(
-    ours: HostileRegistry, other: HostileRegistry, repository: Repository
+    ours: MadeUpRegistry, other: MadeUpRegistry, repository: Repository
 ) -> None:
     ours.answers = asking_first(to(other))
     assert repository.digest_of("t") == digest(GOOD)
@@ -121,7 +121,7 @@ def test_a_redirect_to_another_host_takes_no_password_along(
 
 @pytest.mark.parametrize("challenge", ["Basic", "Bearer"])
 def test_another_host_that_asks_for_the_password_is_not_told(
-    ours: HostileRegistry, other: HostileRegistry, repository: Repository, challenge: str
+    ours: MadeUpRegistry, other: MadeUpRegistry, repository: Repository, challenge: str
 ) -> None:
     realm = f'{challenge} realm="https://{other.address}/token",service="s"'
     ours.answers, other.answers = to(other), says(401, WWW_Authenticate=realm)
@@ -132,7 +132,7 @@ def test_another_host_that_asks_for_the_password_is_not_told(
 
 
 def test_nobody_is_followed_from_tls_to_plain_http(
-    ours: HostileRegistry, plain: HostileRegistry, repository: Repository
+    ours: MadeUpRegistry, plain: MadeUpRegistry, repository: Repository
 ) -> None:
     ours.answers = asking_first(to(plain, "http"))
     with pytest.raises(RegistryError, match=f"sends us to {plain.address}, which has no TLS"):
@@ -141,7 +141,7 @@ def test_nobody_is_followed_from_tls_to_plain_http(
 
 
 def test_an_upload_at_another_host_takes_no_password_along(
-    ours: HostileRegistry, other: HostileRegistry, repository: Repository
+    ours: MadeUpRegistry, other: MadeUpRegistry, repository: Repository
 ) -> None:
     def uploads(request: Request) -> None:
         if request.method == "POST":
@@ -157,7 +157,7 @@ def test_an_upload_at_another_host_takes_no_password_along(
 
 
 def test_a_token_is_given_out_beside_the_registry(
-    ours: HostileRegistry, repository: Repository, authority: trustme.CA
+    ours: MadeUpRegistry, repository: Repository, authority: trustme.CA
 ) -> None:
     for tokens in secure(authority, "127.0.0.1"):
         tokens.answers = lambda request: request.answer(b'{"token": "a-token"}')
@@ -169,7 +169,7 @@ def test_a_token_is_given_out_beside_the_registry(
 
 
 def test_who_gives_out_tokens_passes_no_password_on(
-    ours: HostileRegistry, repository: Repository, authority: trustme.CA
+    ours: MadeUpRegistry, repository: Repository, authority: trustme.CA
 ) -> None:
     for tokens in secure(authority, "127.0.0.1"):
         for next_one in secure(authority, "127.0.0.1"):
@@ -182,7 +182,7 @@ def test_who_gives_out_tokens_passes_no_password_on(
 
 
 def test_a_password_is_not_sent_for_a_token_to_another_domain(
-    ours: HostileRegistry, other: HostileRegistry, repository: Repository
+    ours: MadeUpRegistry, other: MadeUpRegistry, repository: Repository
 ) -> None:
     realm = f'Bearer realm="https://{other.address}/token",service="s",scope="x"'
     ours.answers = says(401, WWW_Authenticate=realm)
@@ -206,7 +206,7 @@ def test_a_password_is_not_sent_for_a_token_to_another_domain(
     ],
 )
 def test_who_gives_out_no_tokens_is_not_taken_to_say_that_there_is_no_image(
-    ours: HostileRegistry, repository: Repository, answer: Callable[[Request], object]
+    ours: MadeUpRegistry, repository: Repository, answer: Callable[[Request], object]
 ) -> None:
     realm = f'Bearer realm="https://{ours.address}/token",service="s",scope="x"'
     ours.answers = lambda request: (
@@ -219,7 +219,7 @@ def test_who_gives_out_no_tokens_is_not_taken_to_say_that_there_is_no_image(
 
 @pytest.mark.parametrize("redirected", [False, True])
 def test_passwords_of_netrc_are_not_for_registries(
-    plain: HostileRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redirected: bool
+    plain: MadeUpRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redirected: bool
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1\nlogin someone\npassword secret\n")
@@ -266,7 +266,7 @@ def test_tokens_are_given_out_in_the_registrys_own_domain(
         session.check_realm(realm)
 
 
-def test_what_may_pass_is_asked_again_and_no_longer(plain: HostileRegistry) -> None:
+def test_what_may_pass_is_asked_again_and_no_longer(plain: MadeUpRegistry) -> None:
     plain.answers = says(429, Retry_After="99999999")
     address = RegistryAddress.parse(plain.address)
     for these, asked in ((Retries(attempts=4), 4), (Retries(attempts=9, longest=0), 1)):
@@ -277,7 +277,7 @@ def test_what_may_pass_is_asked_again_and_no_longer(plain: HostileRegistry) -> N
 
 
 def test_a_year_of_waiting_is_not_waited_for(
-    plain: HostileRegistry, monkeypatch: pytest.MonkeyPatch
+    plain: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr(retries, "sleep", waits.append)
@@ -288,7 +288,7 @@ def test_a_year_of_waiting_is_not_waited_for(
     assert max(waits) <= Retries().longest_wait
 
 
-def test_redirects_have_an_end(plain: HostileRegistry) -> None:
+def test_redirects_have_an_end(plain: MadeUpRegistry) -> None:
     plain.answers = lambda request: says(307, Location=request.path)(request)
     with pytest.raises(RegistryError, match="redirects"):
         Repository(RegistryAddress.parse(plain.address), "some/image").manifest("t")
@@ -296,7 +296,7 @@ def test_redirects_have_an_end(plain: HostileRegistry) -> None:
 
 
 def test_a_blob_has_a_limit_and_a_deadline(
-    plain: HostileRegistry, monkeypatch: pytest.MonkeyPatch
+    plain: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = RegistryAddress.parse(plain.address)
     monkeypatch.setattr(transport, "DEADLINES", Deadlines(whole=0.3))
@@ -314,13 +314,13 @@ def test_a_blob_has_a_limit_and_a_deadline(
     assert Repository(address, "some/image").blob(digest(b"x" * 1024)) == b"x" * 1024
 
 
-def test_a_registry_may_leave_the_digest_out_of_its_headers(plain: HostileRegistry) -> None:
+def test_a_registry_may_leave_the_digest_out_of_its_headers(plain: MadeUpRegistry) -> None:
     plain.answers = lambda request: request.answer(GOOD)
     repository = Repository(RegistryAddress.parse(plain.address), "some/image")
     assert repository.digest_of("t") == digest(GOOD)
 
 
-def test_questions_share_a_connection(plain: HostileRegistry) -> None:
+def test_questions_share_a_connection(plain: MadeUpRegistry) -> None:
     repository = Repository(RegistryAddress.parse(plain.address), "some/image")
     for _ in range(3):
         assert repository.digest_of("t") == digest(GOOD)
@@ -328,7 +328,7 @@ def test_questions_share_a_connection(plain: HostileRegistry) -> None:
 
 
 def test_a_proxy_is_used_and_its_answers_end_as_well(
-    plain: HostileRegistry, monkeypatch: pytest.MonkeyPatch
+    plain: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://{plain.address}")
     monkeypatch.delenv("no_proxy", raising=False)
