@@ -105,7 +105,7 @@ def made_up_engine(path: Path) -> Iterator[MadeUpEngine]:
     """An engine of which only its version is known, until a test gives it answers."""
     with _Server(path) as server:
         found = MadeUpEngine(path, server)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield found

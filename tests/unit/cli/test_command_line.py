@@ -176,7 +176,7 @@ def test_render_writes_elsewhere_when_told_to(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stops_early_gets_no_traceback() -> None:
-    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json | head -n 1"
+    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json -q | head -n 1"
     answer = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False
     )
