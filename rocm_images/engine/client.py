@@ -8,13 +8,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
 import docker
 from docker import auth, credentials
+from docker.utils.proxy import ProxyConfig
 from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from rocm_images.engine.contexts import configuration_folder, is_there
 from rocm_images.engine.endpoint import Tls
@@ -70,10 +74,31 @@ class Logins(auth.AuthConfig):
         return _Store(name)
 
 
+class _Verifying(HTTPAdapter):
+    """Verifies an engine's certificate as docker does.
+
+    Python 3.13 begins to be strict, and certificates as Docker's documentation has them made lack
+    what that asks for. https://github.com/docker/docs/pull/23578
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *given: Any, **settings: Any) -> None:
+        """Make the pool, which requests gives the CA and the client's certificate."""
+        asked = ssl.CERT_REQUIRED if self._tls.verified else ssl.CERT_NONE
+        context = create_urllib3_context(cert_reqs=asked)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if self._tls.authority is None:
+            context.load_default_certs()
+        super().init_poolmanager(*given, ssl_context=context, **settings)
+
+
 class Asking(docker.APIClient):
     """The SDK's calls of an engine, by TLS where that is asked for."""
 
-    def __init__(self, address: str, tls: Tls | None, version: str | None, timeout: int) -> None:
+    def __init__(self, address: str, tls: Tls | None, version: str, timeout: int) -> None:
         if tls and not tls.verified:
             # It is said where the engine is named; urllib3 would say it with every call.
             host = urlsplit(address).hostname
@@ -82,6 +107,11 @@ class Asking(docker.APIClient):
             )
         settings = tls.settings() if tls else False
         super().__init__(base_url=address, version=version, timeout=timeout, tls=settings)
+        if tls:
+            self.mount("https://", _Verifying(tls))
+        if not is_there(configuration_folder(os.environ) / "config.json"):
+            # The SDK went on to the home's, whose proxies it would give to containers.
+            self._proxy_configs = ProxyConfig()
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -106,7 +136,7 @@ def _is_here(url: str) -> bool:
 class _Calls(Asking):
     """Every call of an engine goes through `send`."""
 
-    def __init__(self, address: str, tls: Tls | None, version: str | None, timeout: int) -> None:
+    def __init__(self, address: str, tls: Tls | None, version: str, timeout: int) -> None:
         self._patience = Patience(address, tls)
         super().__init__(address, tls, version, timeout)
         self._auth_configs = Logins.load_config(None, None)
@@ -122,7 +152,7 @@ class Client(docker.DockerClient):
     def __init__(
         self,
         address: str,
-        version: str | None = None,
+        version: str,
         timeout: int = CALL_SECONDS,
         tls: Tls | None = None,
     ) -> None:

@@ -35,16 +35,21 @@ class Tls:
     folder: Path
     """Holds ca.pem, cert.pem and key.pem, or some of them."""
     verified: bool = True
-    """Whether the engine's own certificate must be signed by ca.pem, or by whom the system trusts
-    where there is none."""
+    """Whether the engine's own certificate counts."""
+
+    @property
+    def authority(self) -> Path | None:
+        """The CA whose engines are trusted; None: those that the system trusts."""
+        path = self.folder / "ca.pem"
+        return path if is_there(path) else None
 
     def settings(self) -> Any:
         """The same as the SDK takes it."""
         from docker.tls import TLSConfig
 
-        ca, cert, key = (self.folder / f"{name}.pem" for name in ("ca", "cert", "key"))
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
         client = (str(cert), str(key)) if is_there(cert) and is_there(key) else None
-        return TLSConfig(client, str(ca) if is_there(ca) else None, self.verified)
+        return TLSConfig(client, str(self.authority) if self.authority else None, self.verified)
 
 
 @dataclass(frozen=True)

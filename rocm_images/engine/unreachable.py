@@ -96,8 +96,8 @@ def _tls_failed(endpoint: Endpoint, error: ssl.SSLError) -> tuple[str, str]:
     """What is wrong, and what to do."""
     folder = endpoint.tls.folder if endpoint.tls else Path()
     if isinstance(error, ssl.SSLCertVerificationError):
-        by = folder / "ca.pem"
-        by_whom = f"by {by}" if is_there(by) else "by any that this system trusts"
+        by = endpoint.tls.authority if endpoint.tls else None
+        by_whom = f"by {by}" if by else "by any that this system trusts"
         return (
             f"its certificate is not good {by_whom}: {error.verify_message}",
             f"put the engine's own ca.pem into {folder}, or {_elsewhere(endpoint)}",

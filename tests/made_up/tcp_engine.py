@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import socket
 import ssl
 import threading
@@ -12,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from made_up_engine import VERSION, Answer, Request
 
@@ -88,3 +94,37 @@ class Certificates:
         authority.issue_cert(host).configure_cert(self.for_clients_alone)
         authority.configure_trust(self.for_clients_alone)
         self.for_clients_alone.verify_mode = ssl.CERT_REQUIRED
+
+
+def plain_certificates(folder: Path) -> ssl.SSLContext:
+    """A server's, with its CA in the folder: as Docker's documentation has openssl make them."""
+    folder.mkdir()
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in ("ca", "server")]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    for key, name, extension in zip(
+        keys, names, (x509.BasicConstraints(ca=True, path_length=None), host), strict=True
+    ):
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(names[0])
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(extension, critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )
+        path = folder / ("ca.pem" if name is names[0] else "server.pem")
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    secret = keys[1].private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "server-key.pem").write_bytes(secret)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
+    return server

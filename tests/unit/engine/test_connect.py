@@ -10,15 +10,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
 from docker_contexts import make_context, use_context
 from made_up_engine import VERSION, MadeUpEngine, made_up_engine
-from rocm_images.engine import endpoint, unreachable
+from rocm_images.engine import client, endpoint, unreachable
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
-from tcp_engine import Certificates, tcp_engine
+from tcp_engine import Certificates, plain_certificates, tcp_engine
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,8 @@ def with_tls(address: str, folder: Path, **variables: str) -> dict[str, str]:
 
 
 def works(engine: Engine) -> bool:
-    client = engine.client()
-    with closing(client):
-        return client.containers.list() == [] and engine.answers()
+    with closing(engine.client()) as asking:
+        return asking.containers.list() == [] and engine.answers()
 
 
 def refused(environment: dict[str, str]) -> str:
@@ -136,6 +137,18 @@ def test_a_context_brings_its_certificates(
     assert not {"DOCKER_HOST", "DOCKER_TLS_VERIFY"} & engine.environment.keys()
 
 
+def test_a_context_without_an_authority_trusts_whom_the_system_trusts(
+    ours: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home" / ".docker"
+    with tcp_engine(ours.for_clients_alone) as server:
+        meta = make_context(folder, "far", server.address, ours.folder)
+        (folder / "contexts" / "tls" / meta.parent.name / "docker" / "ca.pem").unlink()
+        assert "is not good by any that this system trusts" in refused({"DOCKER_CONTEXT": "far"})
+        monkeypatch.setenv("SSL_CERT_FILE", str(ours.folder / "ca.pem"))
+        assert works(connect({**os.environ, "DOCKER_CONTEXT": "far"}))
+
+
 @pytest.mark.parametrize("certificates", [True, False])
 def test_a_context_that_skips_verification_is_believed(
     ours: Certificates, theirs: Certificates, tmp_path: Path, certificates: bool
@@ -188,6 +201,29 @@ def test_a_certificate_for_another_host_is_no_good(theirs: Certificates) -> None
     with tcp_engine(theirs.server) as server:
         sentence = refused(with_tls(server.address, theirs.folder))
     assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in sentence
+
+
+def test_certificates_of_dockers_documentation_are_good_as_they_are_to_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lack the extensions that Python asks for from 3.13 on, whatever runs this."""
+
+    def strict(**given: Any) -> ssl.SSLContext:
+        context = create_urllib3_context(**given)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    documented = plain_certificates(tmp_path / "certificates")
+    with tcp_engine(documented) as server:
+        refusing = strict()
+        refusing.load_verify_locations(tmp_path / "certificates" / "ca.pem")
+        with (
+            closing(socket.create_connection(("127.0.0.1", server.server_port))) as plain,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            refusing.wrap_socket(plain, server_hostname="127.0.0.1")
+        monkeypatch.setattr(client, "create_urllib3_context", strict)
+        assert works(connect(with_tls(server.address, tmp_path / "certificates")))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
