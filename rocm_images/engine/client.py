@@ -18,6 +18,7 @@ from docker import auth, credentials
 from docker.utils.proxy import ProxyConfig
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util.ssl_ import create_urllib3_context
 
 from rocm_images.engine.contexts import configuration_folder, is_there
@@ -119,10 +120,22 @@ class Asking(docker.APIClient):
         """What goes for a request, by the environment too, as far as docker goes by it.
 
         REQUESTS_CA_BUNDLE is about registries and package indexes, and requests would take it for
-        the engine's CA; and nothing on this machine is reached through a proxy.
+        the engine's CA.
         """
         merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        return {**merged, "verify": self.verify, **({"proxies": {}} if _is_here(url) else {})}
+        return {**merged, "verify": self.verify, "proxies": _proxies(url)}
+
+
+def goes_through_proxy(address: str, tls: Tls | None) -> bool:
+    """Whether the environment has an engine's TCP address asked through a proxy."""
+    url = address.replace("tcp://", "https://" if tls else "http://", 1)
+    return bool(select_proxy(url, _proxies(url)))
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """By scheme, as docker reads the environment: none to this machine, and no ALL_PROXY."""
+    found = {} if _is_here(url) else get_environ_proxies(url)
+    return {scheme: proxy for scheme, proxy in found.items() if scheme in ("http", "https")}
 
 
 def _is_here(url: str) -> bool:

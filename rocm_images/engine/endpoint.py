@@ -180,7 +180,8 @@ def _check_address(address: str, source: str) -> None:
             f"ssh bring the engine's socket here (`{' '.join(words)} {socket} {there} &`) and set "
             "DOCKER_HOST=unix://$HOME/docker.sock"
         )
-    if not (parts.scheme == "unix" or (parts.scheme == "tcp" and parts.hostname and port)):
+    path = parts.scheme == "unix" and not parts.netloc and parts.path
+    if not (path or (parts.scheme == "tcp" and parts.hostname and port)):
         raise EngineError(
             f"{names}, which is no address of an engine: that is unix:///PATH/docker.sock or "
             "tcp://HOST:PORT, with 2375 mostly, and 2376 with TLS"

@@ -41,6 +41,10 @@ def check_socket(endpoint: Endpoint, environment: Mapping[str, str]) -> None:
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOENT, errno.ENOTDIR):
             why, advice = "nothing listens there", _where_none_is(environment)
+        elif number == errno.ECONNREFUSED and not Path(path).is_socket():
+            # What Docker makes of a volume whose source is not there.
+            why = "it is a folder" if Path(path).is_dir() else "it is no socket"
+            advice = "remove it and start the engine, or in a container mount its host's socket"
         elif number == errno.ECONNREFUSED:
             why, advice = "the connection was refused", _start(path, environment)
         elif number == errno.EACCES:
@@ -58,8 +62,15 @@ def no_answer(endpoint: Endpoint, why: object, advice: str) -> EngineError:
 
 def failure(endpoint: Endpoint, error: BaseException) -> EngineError:
     """The error for what the SDK raised when an engine was first asked."""
+    from rocm_images.engine.client import goes_through_proxy
+
     chain = _chain(error)
     said = " ".join(map(str, chain))
+    if endpoint.address.startswith("tcp://") and goes_through_proxy(endpoint.address, endpoint.tls):
+        host = urlsplit(endpoint.address).hostname
+        why = getattr(error, "explanation", None) or chain[-1]
+        advice = f"it was asked through a proxy, by HTTP_PROXY or HTTPS_PROXY: put {host} into"
+        return no_answer(endpoint, why, f"{advice} NO_PROXY, or have the proxy reach it")
     for one in chain:
         if isinstance(one, ssl.SSLError):
             return no_answer(endpoint, *_tls_failed(endpoint, one))

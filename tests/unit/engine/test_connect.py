@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -344,6 +344,39 @@ def test_a_socket_that_nobody_listens_at_is_to_be_started(tmp_path: Path, rootle
     command = "systemctl --user start docker" if rootless else "sudo systemctl start docker"
     assert f"start it (`{command}`)" in sentence
     assert "install" not in sentence
+
+
+@pytest.mark.parametrize("made", [Path.mkdir, Path.touch])
+def test_what_a_volume_left_in_the_sockets_place_is_no_engine(
+    tmp_path: Path, made: Callable[[Path], None]
+) -> None:
+    made(tmp_path / "docker.sock")
+    sentence = refused({})
+    assert "it is a folder" in sentence or "it is no socket" in sentence
+    assert "remove it and start the engine, or in a container mount its host's socket" in sentence
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY"])
+def test_a_proxy_in_between_is_named(
+    ours: Certificates, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    address = "tcp://docker.invalid:2375"
+    given = with_tls(address, ours.folder) if name == "HTTPS_PROXY" else {"DOCKER_HOST": address}
+    with tcp_engine() as proxy:
+        monkeypatch.setenv(name, proxy.address.replace("tcp", "http"))
+        assert "asked through a proxy, by HTTP_PROXY or HTTPS_PROXY: put docker.invalid into" in (
+            refused(given)
+        )
+        monkeypatch.setenv("no_proxy", "docker.invalid")
+        assert "docker.invalid is not known" in refused(given)
+        # Which docker does not know.
+        monkeypatch.delenv("no_proxy")
+        monkeypatch.delenv(name)
+        monkeypatch.setenv("all_proxy", proxy.address.replace("tcp", "http"))
+        assert "docker.invalid is not known" in refused(given)
 
 
 @pytest.fixture

@@ -165,6 +165,7 @@ def test_ssh_is_refused_with_the_command_that_brings_the_socket_here(
         "tcp://a:b",
         "tcp://a:99999",
         "tcp://[::1",
+        "unix://docker.sock",
         "docker",
     ],
 )
