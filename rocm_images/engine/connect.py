@@ -39,7 +39,6 @@ class Engine:
     """The newest version of the API that it speaks; naming it saves a question per client."""
     environment: Mapping[str, str]
     """The environment of every child process that talks to this engine."""
-
     tls: Tls | None = None
 
     def client(self, timeout: int | None = None) -> docker.DockerClient:
@@ -110,9 +109,10 @@ def _version(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[str,
         raise unreachable.failure(endpoint, error) from None
     finally:
         client.close()
-    if not isinstance(answer, dict) or not {"Version", "ApiVersion"} <= answer.keys():
+    found: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+    if not (found.get("Version") and re.fullmatch(r"\d+\.\d+", str(found.get("ApiVersion")))):
         raise unreachable.no_answer(endpoint, "what answers is none", "name one by DOCKER_HOST")
-    return answer
+    return found
 
 
 def _is_podman(answer: Mapping[str, Any]) -> bool:

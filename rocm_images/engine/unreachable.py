@@ -65,33 +65,28 @@ def failure(endpoint: Endpoint, error: BaseException) -> EngineError:
     from rocm_images.engine.client import goes_through_proxy
 
     chain = _chain(error)
-    said = " ".join(map(str, chain))
-    if endpoint.address.startswith("tcp://") and goes_through_proxy(endpoint.address, endpoint.tls):
-        host = urlsplit(endpoint.address).hostname
-        why = getattr(error, "explanation", None) or chain[-1]
+    said = getattr(error, "explanation", None) or chain[-1]
+    host = urlsplit(endpoint.address).hostname
+    tcp, tls = endpoint.address.startswith("tcp://"), endpoint.tls
+    if tcp and goes_through_proxy(endpoint.address, tls):
         advice = f"it was asked through a proxy, by HTTP_PROXY or HTTPS_PROXY: put {host} into"
-        return no_answer(endpoint, why, f"{advice} NO_PROXY, or have the proxy reach it")
+        return no_answer(endpoint, said, f"{advice} NO_PROXY, or have the proxy reach it")
     for one in chain:
         if isinstance(one, ssl.SSLError):
             return no_answer(endpoint, *_tls_failed(endpoint, one))
         if isinstance(one, socket.gaierror):
-            host = urlsplit(endpoint.address).hostname
             why = f"{host} is not known: {one.strerror}"
             return no_answer(endpoint, why, f"name another host: {_elsewhere(endpoint)}")
         if isinstance(one, ConnectionRefusedError):
             why = "the connection was refused"
             return no_answer(endpoint, why, f"start it there, or {_elsewhere(endpoint)}")
-    if endpoint.tls is None and endpoint.address.startswith("tcp://"):
-        asks = "HTTPS server" in said
-        # What is no HTTP, or an end without an answer: not every server says that it asks for TLS.
-        if asks or any(isinstance(one, (ConnectionResetError, EOFError)) for one in chain):
-            if asks:
-                return no_answer(endpoint, "it asks for TLS", f"set {_TLS}")
-            return no_answer(endpoint, chain[-1], f"if it asks for TLS, set {_TLS}")
-    if endpoint.tls and any(isinstance(one, ConnectionResetError) for one in chain):
-        return no_answer(endpoint, chain[-1], _client_certificate(endpoint))
-    said_by = getattr(error, "explanation", None) or chain[-1]
-    return no_answer(endpoint, said_by, f"see whether it is one, or {_elsewhere(endpoint)}")
+    if tcp and tls is None and "HTTPS server" in str(said):
+        return no_answer(endpoint, "it asks for TLS", f"set {_TLS}")
+    if tcp and any(isinstance(one, ConnectionResetError) for one in chain):
+        # Not every server says that it asks for TLS, or for a client's certificate.
+        advice = _client_certificate(endpoint) if tls else f"if it asks for TLS, set {_TLS}"
+        return no_answer(endpoint, said, advice)
+    return no_answer(endpoint, said, f"see whether it is one, or {_elsewhere(endpoint)}")
 
 
 def _chain(error: BaseException) -> Sequence[BaseException]:

@@ -286,6 +286,8 @@ def test_nobody_at_a_port_or_a_host_without_name_is_said_and_nothing_is_to_be_in
         (200, "OK"),
         (200, {"Version": "26.1"}),
         (200, {"ApiVersion": "1.45"}),
+        (200, {"Version": "26.1", "ApiVersion": "new"}),
+        (200, {"Version": None, "ApiVersion": None}),
         (403, {"message": "not for you"}),
         (500, "broken"),
     ],
