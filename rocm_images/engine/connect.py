@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -60,14 +60,18 @@ class Engine:
         return Patience(self.address, self.tls)
 
 
-def connect(environment: Mapping[str, str] | None = None) -> Engine:
+def connect(environment: Mapping[str, str] | None = None, source: str = "") -> Engine:
     """The engine that `environment`, by default this process's, means; says which it is.
+
+    Args:
+        source: what named it, in words, where that was no user.
 
     Raises:
         EngineError: no engine answers there, or it is too old.
     """
     environment = dict(os.environ if environment is None else environment)
     endpoint = endpoint_of(environment)
+    endpoint = replace(endpoint, source=source or endpoint.source)
     unreachable.check_socket(endpoint, environment)
     answer = _version(endpoint, environment)
     text = str(answer["Version"])

@@ -110,7 +110,7 @@ def _tls_failed(endpoint: Endpoint, error: ssl.SSLError) -> tuple[str, str]:
         )
     reason = error.reason or str(error)
     # TLS 1.3 asks for it once the client has gone on, so that the end may be all that is heard.
-    if "ALERT" in reason or isinstance(error, ssl.SSLEOFError):
+    if "ALERT" in reason or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return f"it refuses: {reason}", _client_certificate(endpoint)
     if any(each in str(error).lower() for each in _NO_TLS):
         return (
@@ -141,19 +141,23 @@ def _where_none_is(environment: Mapping[str, str]) -> str:
 
 
 def _start(path: str, environment: Mapping[str, str]) -> str:
-    rootless = Path(path) == rootless_socket(environment)
-    command = "systemctl --user start docker" if rootless else "sudo systemctl start docker"
-    return f"its socket is left and nobody listens: start it (`{command}`)"
+    rootless = rootless_socket(environment)
+    if Path(path) == rootless:
+        return "its socket is left: start it (`systemctl --user start docker`)"
+    own = f", or use {_of_ones_own(rootless)}" if is_there(rootless) else ""
+    return f"its socket is left: start it (`sudo systemctl start docker`){own}"
 
 
 def _let_in(path: str, environment: Mapping[str, str]) -> str:
     rootless = rootless_socket(environment)
-    own = (
-        f"your rootless engine's DOCKER_HOST=unix://{rootless}"
-        if is_there(rootless) and str(rootless) != path
-        else "a rootless engine of your own (https://docs.docker.com/engine/security/rootless/)"
-    )
+    own = "a rootless engine of your own (https://docs.docker.com/engine/security/rootless/)"
+    if is_there(rootless) and Path(path) != rootless:
+        own = _of_ones_own(rootless)
     return (
         f"have root put you into the group that {path} belongs to (`sudo usermod -aG docker "
         f"$USER`, then log in again), or use {own}"
     )
+
+
+def _of_ones_own(rootless: Path) -> str:
+    return f"your rootless engine's DOCKER_HOST=unix://{rootless}"

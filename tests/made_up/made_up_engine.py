@@ -24,12 +24,13 @@ class Request(BaseHTTPRequestHandler):
     """One question; an answer that is None was given, or withheld, by whoever was asked."""
 
     server: _Server
+    body: bytes
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
         path = re.sub(r"^/v[\d.]+", "", self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
+        self.body = self.rfile.read(length)
         for pattern, answer in self.server.answers.items():
             if re.match(pattern, f"{self.command} {path}"):
                 self.server.asked.append(f"{self.command} {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 from urllib3.util.ssl_ import create_urllib3_context
 
 from docker_contexts import make_context, use_context
-from made_up_engine import VERSION, MadeUpEngine, made_up_engine
+from made_up_engine import VERSION, MadeUpEngine, Request, made_up_engine
 from rocm_images.engine import client, endpoint, unreachable
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.errors import EngineError
@@ -308,6 +310,29 @@ def test_a_configuration_that_the_sdk_cannot_use_is_named(tmp_path: Path, conten
         assert str(path) in refused({"DOCKER_HOST": server.address})
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_containers_get_the_proxies_of_the_folder_that_docker_config_names(
+    default: MadeUpEngine, tmp_path: Path, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home" / ".docker"
+    folder.mkdir(parents=True)
+    proxy = "http://proxy.example.org"
+    (folder / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": proxy}}}))
+    if elsewhere:
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "elsewhere"))
+    bodies: list[Any] = []
+
+    def create(request: Request) -> tuple[int, object]:
+        bodies.append(request.body)
+        return 404, {"message": "no such image"}
+
+    default.answers["POST /containers/create"] = create
+    with closing(connect().client()) as asking, pytest.raises(NotFound):
+        asking.api.create_container("image")
+    (created,) = bodies
+    assert (proxy.encode() in created) is not elsewhere
+
+
 def a_program(folder: Path, name: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text("#!/bin/sh\n")
@@ -336,16 +361,19 @@ def test_where_a_name_leads_nowhere_the_engine_that_is_there_is_named(tmp_path: 
     assert "install" not in sentence
 
 
-@pytest.mark.parametrize("rootless", [True, False])
-def test_a_socket_that_nobody_listens_at_is_to_be_started(tmp_path: Path, rootless: bool) -> None:
-    path = tmp_path / "run" / "docker.sock" if rootless else tmp_path / "docker.sock"
-    path.parent.mkdir(exist_ok=True)
-    with closing(socket.socket(socket.AF_UNIX)) as left:
-        left.bind(str(path))
+@pytest.mark.parametrize("left", ["docker.sock", "run/docker.sock"])
+def test_a_socket_that_nobody_listens_at_is_to_be_started(tmp_path: Path, left: str) -> None:
+    (tmp_path / "run").mkdir()
+    with closing(socket.socket(socket.AF_UNIX)) as gone:
+        gone.bind(str(tmp_path / left))
     sentence = refused({})
-    command = "systemctl --user start docker" if rootless else "sudo systemctl start docker"
-    assert f"start it (`{command}`)" in sentence
+    command = "sudo systemctl" if left == "docker.sock" else "systemctl --user"
+    assert f"its socket is left: start it (`{command} start docker`)" in sentence
     assert "install" not in sentence
+    assert "rootless engine's DOCKER_HOST" not in sentence
+    (tmp_path / "run" / "docker.sock").touch()
+    own = f"or use your rootless engine's DOCKER_HOST=unix://{tmp_path}/run/docker.sock"
+    assert (own in refused({})) is (left == "docker.sock")
 
 
 @pytest.mark.parametrize("made", [Path.mkdir, Path.touch])
@@ -418,8 +446,11 @@ def test_a_rootless_engine_is_used_and_named(
     path = tmp_path / "run" / "docker.sock"
     with made_up_engine(path):
         engine = connect()
+        connect(os.environ, "the rehearsal's own")
     assert engine.environment["DOCKER_HOST"] == f"unix://{path}"
-    assert f"at unix://{path} (the rootless engine's socket)" in capsys.readouterr().err
+    found, named = capsys.readouterr().err.splitlines()
+    assert found.endswith(f"at unix://{path} (the rootless engine's socket)")
+    assert named.endswith(f"at unix://{path} (the rehearsal's own)")
 
 
 @pytest.fixture
