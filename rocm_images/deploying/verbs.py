@@ -65,6 +65,7 @@ port_option = click.option(
 @click.option("--auto", is_flag=True, help="The arch of this machine's GPUs.")
 @click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
 @click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
+@click.option("--pre", is_flag=True, help="Count pre-releases (rc, a, b, dev) of the server, too.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -77,22 +78,22 @@ def pick(
     auto: bool,
     rocm: str | None,
     channel: str | None,
+    pre: bool,
     root: Path,
     listed: Listed,
 ) -> None:
     """Print the recommended image for a GPU, by its digest."""
-    from rocm_images.deploying.choose import for_gfx, recommended
-    from rocm_images.deploying.gpus import gfx_of_this_machine
+    from rocm_images.deploying.choose import recommended
+    from rocm_images.deploying.gpus import machine_notes, of_this_machine
 
     if auto == bool(arch):
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
     known = listed.read()
-    image = (
-        recommended(known, arch, rocm=rocm, channel=channel)
-        if arch
-        else for_gfx(known, gfx_of_this_machine(root), rocm=rocm, channel=channel)
-    )
+    fitting, others = ([], []) if arch else of_this_machine(known, root)
+    image = recommended(known, arch or fitting[0].gfx, rocm=rocm, channel=channel, pre=pre)
     _note(image)
+    for sentence in machine_notes(image, fitting, others):
+        telling.step(f"note: {sentence}")
     click.echo(image.reference)
 
 

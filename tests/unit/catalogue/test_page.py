@@ -97,6 +97,14 @@ def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
     assert "This is a stand-in." in rehearsed
 
 
+def test_a_pre_release_is_called_one_and_not_recommended(project_matrix: Matrix) -> None:
+    image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2"))
+    badges = ('<li class="good">Recommended</li>', '<li class="caution">Pre-release</li>')
+    for version, shown in (("0.5.22", (True, False)), ("0.5.22rc0", (False, True))):
+        text = page(merged(None, [image.model_copy(update={"version": version})], FIRST))
+        assert tuple(badge in text for badge in badges) == shown
+
+
 def test_a_failed_test_is_said(project_matrix: Matrix) -> None:
     image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.0"))
     failed = image.tested_on.model_copy(update={"passed": False, "tests_failed": 3})
