@@ -105,7 +105,7 @@ def pick(
     "--model-cache",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="A folder of this machine that keeps downloaded models.",
+    help="A folder of this machine that keeps downloaded models.  [default: a volume of docker]",
 )
 @click.option(
     "--render-group",
@@ -133,11 +133,17 @@ def run_args(
     """
     import shlex
 
-    from rocm_images.engine.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
+    from rocm_images.engine.run_flags import (
+        LEFT_OUT,
+        MODEL_VOLUME,
+        RunOptions,
+        model_cache_of,
+        run_flags,
+    )
     from rocm_images.tables import text_table
 
     reference, server = _reference(image, listed)
-    cache = model_cache_of(model_cache) if model_cache else None
+    cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
         click.echo(text_table(("FLAG", "WHY"), [(flag.text, flag.why) for flag in flags]))
@@ -151,16 +157,27 @@ def run_args(
 
 @click.command()
 @click.argument("image")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- SERVER ARGUMENTS]")
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["compose", "kubernetes"]),
+    type=click.Choice(["docker", "compose", "kubernetes"]),
     required=True,
-    help="A file for docker compose, or objects for kubectl apply.",
+    help="A command of docker, a file for docker compose, or objects for kubectl apply.",
 )
 @click.option("--model", required=True, metavar="MODEL", help="A model of the Hugging Face hub.")
+@click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="How many GPUs.")
 @click.option(
-    "--gpus", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many GPUs."
+    "--gpu-resource",
+    metavar="NAME",
+    help="What the cluster calls them, as amd.com/cpx_nps4 where its device plugin names "
+    "partitions.  [default: amd.com/gpu]",
+)
+@click.option(
+    "--gpus-per-node",
+    type=click.IntRange(1),
+    help="How many a node has, each partition counted.  [default: 8, or more by the resource's "
+    "name]",
 )
 @click.option("--name", help="What it is called.  [default: the inference server's name]")
 @port_option
@@ -171,20 +188,44 @@ def deploy(
     kind: str,
     model: str,
     gpus: int,
+    gpu_resource: str | None,
+    gpus_per_node: int | None,
     name: str | None,
     port: int | None,
     listed: Listed,
     output: Path | None,
+    arguments: tuple[str, ...],
 ) -> None:
-    """Write what runs a server of IMAGE: a compose file, or a Kubernetes Deployment.
+    """Write what runs a server of IMAGE: a docker command, a compose file, a Kubernetes Deployment.
 
-    IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest.
+    IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest. What
+    follows -- is given to the server.
+
+    \b
+    build.py deploy TAG --as compose --model MODEL -- --mem-fraction-static 0.85
     """
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
+    from rocm_images.deploying.nodes import GPU_RESOURCE
     from rocm_images.files import write_whole
 
+    if gpu_resource is not None and kind != "kubernetes":
+        raise InputError(
+            "--gpu-resource is for --as kubernetes: docker gives a container /dev/dri; for a "
+            "machine with partitioned GPUs say --gpus-per-node"
+        )
     reference, server = _reference(image, listed)
-    text = rendered(Deployment(reference, model, gpus, name, port, server), Kind(kind))
+    deployment = Deployment(
+        reference,
+        model,
+        gpus,
+        name,
+        port,
+        server,
+        arguments,
+        gpu_resource or GPU_RESOURCE,
+        gpus_per_node,
+    )
+    text = rendered(deployment, Kind(kind))
     if output is None:
         click.echo(text, nl=False)
         return

@@ -16,7 +16,10 @@ from rocm_images.servers import DEFAULT, Server
 
 SHARED_MEMORY_GIB = 32
 MODEL_CACHE = "/root/.cache/huggingface"
-"""Where the Hugging Face hub keeps models inside the container."""
+"""Where the Hugging Face hub keeps models inside the container: its user is root, and no image sets
+HF_HOME."""
+MODEL_VOLUME = "serving-models"
+"""The volume of docker that keeps models where nobody names a folder."""
 ROCM_DOCKER = "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html"
 
 
@@ -39,8 +42,8 @@ class RunOptions:
 
     port: int | None = DEFAULT.port
     """Where the server answers; None: nothing is to be reached from outside."""
-    model_cache: str | None = None
-    """A folder of the host that keeps downloaded models."""
+    model_cache: str | None = MODEL_VOLUME
+    """A folder of the host, or a volume, that keeps downloaded models; None: nothing does."""
     render_group: int | None = None
     """The number of the host's render group."""
     numa: bool = False
@@ -96,7 +99,7 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
     if options.model_cache:
         yield RunFlag(
             ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
-            "keeps downloaded models on the host",
+            "keeps downloaded models when the container is gone",
         )
 
 
@@ -105,7 +108,7 @@ def in_words(flags: Sequence[RunFlag]) -> str:
     return " ".join(flag.text for flag in flags)
 
 
-FOR_GPUS = run_flags(RunOptions(port=None))
+FOR_GPUS = run_flags(RunOptions(port=None, model_cache=None))
 """What every container gets that runs on GPUs, whatever runs in it."""
 AS_DEPLOYED = in_words(FOR_GPUS)
 """The same as evidence records it."""
