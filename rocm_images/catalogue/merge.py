@@ -34,7 +34,7 @@ def merged(
     return Catalogue(
         schema=SCHEMA,
         updated=updated,
-        images=tuple(with_shared(_in_order([*kept, *new.values()]))),
+        images=tuple(with_shared(in_order([*kept, *new.values()]))),
         history=earlier,
     )
 
@@ -118,7 +118,7 @@ def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ..
     return tuple(found.values())
 
 
-def _in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
+def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
     """The images as they are listed: the first of an arch is the one to prefer."""
     by_name = sorted(images, key=lambda image: (image.cell, image.channel or ""))
     newest_first = sorted(by_name, key=lambda image: image.preference, reverse=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
-from rocm_images.engine.machine import NAME_THE_ARCH, Device, devices, in_words
+from rocm_images.engine.machine import NAME_THE_ARCH, Device, devices, in_words, partitions_of
 from rocm_images.errors import NoImageFits
 
 SECONDS = 10.0
@@ -96,10 +96,10 @@ def machine_notes(
         kinds = ", ".join(in_words(of_kind) for of_kind in _by_gfx(others))
         nodes = " ".join(f"--device {device.node}" for device in fitting)
         yield (
-            f"left out of account: {kinds}, for which there is no image. Give the container the "
-            f"others alone: {nodes} in place of --device /dev/dri."
+            f"left out of account: {kinds}, for which there is no image. Give the container those "
+            f"alone that it is for: {nodes} in place of --device /dev/dri."
         )
-    if any(device.partitions > 1 for device in fitting):
+    if partitions_of(fitting) > 1:
         yield (
             f"this machine has {in_words(fitting)}. A server's --tp counts devices, and each has a "
             "part of its GPU's dies: for whole GPUs, have the host set SPX (amd-smi set "

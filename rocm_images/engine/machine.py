@@ -65,10 +65,16 @@ def _device(line: str) -> Device:
     return Device(gfx, gpu, int(minor), int(partitions), name)
 
 
+def partitions_of(found: Sequence[Device]) -> int:
+    """In how many partitions each GPU is; of one that is not known, its devices tell."""
+    gpus = len({device.gpu for device in found})
+    return max([device.partitions for device in found] + [len(found) // (gpus or 1)])
+
+
 def in_words(found: Sequence[Device]) -> str:
     """GPUs of one gfx: how many, what they are called, and that they are partitioned."""
     gpus = len({device.gpu for device in found})
     names = ", ".join(sorted({device.name for device in found if device.name}))
     text = f"{gpus} x {found[0].gfx}" + (f" ({names})" if names else "")
-    split = max(device.partitions for device in found)
+    split = partitions_of(found)
     return text if split == 1 else f"{text} in {split} partitions each: {len(found)} devices"

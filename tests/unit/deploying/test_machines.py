@@ -69,6 +69,11 @@ MACHINES: dict[str, tuple[Sequence[Gpu], str, str]] = {
     ),
     "MI325X": (several(MI325X), "gfx942", "8 x gfx942 (AMD Instinct MI325X)"),
     "MI350X": (several(MI350X), "gfx950", "8 x gfx950 (AMD Instinct MI350X)"),
+    "CPX of a GPU that is not known": (
+        several(MI350X, 2, device_id=30119, partitions=8),
+        "gfx950",
+        "2 x gfx950 in 8 partitions each: 16 devices",
+    ),
 }
 
 

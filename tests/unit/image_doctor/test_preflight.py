@@ -277,6 +277,10 @@ def report_of(preflight: Preflight, name: str) -> list[str]:
             several(MI300X, partitions=2, memory="NPS1"),
             "16 devices, which are partitions (DPX, memory in NPS1) of 8 x AMD Instinct MI300X; ",
         ),
+        (
+            several(MI300X, 1, device_id=29999, partitions=8),
+            "8 devices, which are partitions (CPX) of 1 x gfx942; whole, each has 8 ",
+        ),
         (several(MI300X, partitions=4), "32 devices, which are partitions (QPX) of 8 x AMD "),
         (several(MI300A, 4, partitions=3), "12 devices, which are partitions (TPX) of 4 x AMD "),
         (several(MI300A, 4, partitions=6), "24 devices, which are partitions (CPX) of 4 x AMD "),
