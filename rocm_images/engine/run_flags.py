@@ -67,7 +67,8 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
     yield RunFlag(
         ("--group-add", "video"),
         "owns the devices on many hosts; a user other than root may also need the host's render "
-        "group, by number, because an image may have none of that name: --render-group",
+        "group, by number, because an image may have none of that name: --render-group; rootless "
+        "Podman takes keep-groups in its place",
     )
     if options.render_group is not None:
         yield RunFlag(("--group-add", str(options.render_group)), "the host's render group")

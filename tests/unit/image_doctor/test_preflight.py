@@ -320,6 +320,12 @@ def test_an_integrated_gpu_is_named_with_the_flags_that_leave_it_out(
     assert "--device /dev/dri/renderD129 --device /dev/dri/renderD130 in place of" in line
 
 
+def test_partitions_beside_an_integrated_gpu_are_called_devices(preflight: Preflight) -> None:
+    topologies.write(preflight.made.root, [*several(MI300X, 2, partitions=8), GFX1036])
+    (line,) = preflight()
+    assert "of 17 devices 16 are gfx942; there is gfx1036 (integrated in the CPU) as well" in line
+
+
 def test_an_integrated_gpu_that_cannot_be_opened_is_in_nobodys_way(preflight: Preflight) -> None:
     topologies.write(preflight.made.root, [GFX1036, *several(MI300X, 2)])
     node = preflight.made.root / "dev/dri/renderD128"
