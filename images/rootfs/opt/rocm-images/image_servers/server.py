@@ -62,6 +62,8 @@ class Advice:
     """Its own custom all-reduce instead of AITER's."""
     no_custom_all_reduce: str
     port: str
+    own_ports: str
+    """Those of its processes among themselves."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class LogLines:
     ready: str
     graceful: str
     """Said before a clean end."""
+    starts: re.Pattern[str]
+    """Among the first lines of a server: after the end of one before it, another begins."""
     loading: re.Pattern[str]
     """It has begun to load the model, or a draft model."""
     warming_up: re.Pattern[str]

@@ -44,6 +44,9 @@ _LOG = LogLines(
     rank=re.compile(r" TP(\d{1,6})\b"),
     ready="The server is fired up and ready to roll!",
     graceful="Gracefully exiting...",
+    starts=re.compile(
+        r"^server_args=ServerArgs\(|^Init torch distributed begin|^Load weight begin"
+    ),
     loading=re.compile(
         r"Load weight (?:begin|end(?!.{0,20}Committed))|KV Cache is allocated|Memory pool end"
         r"|Loading safetensors checkpoint|Multi-thread loading"
@@ -120,6 +123,7 @@ _LOG = LogLines(
         own_all_reduce="SGLANG_USE_AITER_AR=0",
         no_custom_all_reduce="--disable-custom-all-reduce",
         port="--port",
+        own_ports="--nccl-port, --dist-init-addr",
     ),
 )
 

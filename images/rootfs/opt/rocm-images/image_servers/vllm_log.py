@@ -22,6 +22,7 @@ VLLM_LOG = LogLines(
     rank=re.compile(r"(?:_TP|rank=|EngineCore_(?:DP)?)(\d{1,6})\b"),
     ready="Application startup complete",
     graceful="Application shutdown complete",
+    starts=re.compile(r"Initializing an? (?:V1 )?LLM engine|Starting to load model"),
     loading=re.compile(
         r"Starting to load model|Loading (?:safetensors checkpoint|weights)|Model loading took"
         r"|(?:Available|GPU) KV cache"
@@ -48,8 +49,8 @@ VLLM_LOG = LogLines(
     watchdog=re.compile(r"(?!)()()"),
     unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
     summary=re.compile(
-        r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed"
-        r"|^RuntimeError: cancelled|died unexpectedly"
+        r"Engine (?:core initialization|process) failed|EngineDeadError"
+        r"|WorkerProc initialization failed|^RuntimeError: cancelled|died unexpectedly"
     ),
     gives_up="shutting down executor",
     advice=Advice(
@@ -59,5 +60,6 @@ VLLM_LOG = LogLines(
         own_all_reduce="VLLM_ROCM_USE_AITER=0",
         no_custom_all_reduce="--disable-custom-all-reduce",
         port="--port",
+        own_ports="VLLM_PORT, MASTER_PORT",
     ),
 )

@@ -30,6 +30,12 @@ class Cause:
 
 
 _GPU = r"(?:CUDA|HIP|cuda|hip)"
+
+
+def _code(number: int) -> str:
+    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|Code: {number}\b"
+
+
 _FORMS = {
     # Name of the runtime's error: its number, its words, what it means, what to do.
     "Unsupported": (
@@ -78,10 +84,6 @@ _FORMS = {
 }
 
 
-def _code(number: int) -> str:
-    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|Code: {number}\b"
-
-
 def _form(name: str) -> Cause:
     number, words, meaning, advice = _FORMS[name]
     pattern = rf"{_GPU}ErrorStreamCapture{name}\b|{words}|{_code(number)}"
@@ -120,7 +122,10 @@ CAPTURED_EVENT = Cause(
 )
 COLLECTIVE_TIMEOUT = Cause(
     "collective-timeout",
-    re.compile(r"collective operation timeout|Timed out waiting \d+ms for (?:recv|send)"),
+    re.compile(
+        r"collective operation timeout|Timed out waiting \d+ms for (?:recv|send)"
+        r"|RPC call to \w+ timed out|watchdog hang|watchdog got stuck"
+    ),
     State.HUNG,
     "The server hung: a collective waited in vain for other ranks",
     "Look at each rank with `py-spy dump`: the one that is not in the same collective is the one "
@@ -131,7 +136,7 @@ PEER_LOST = Cause(
     re.compile(
         r"Connection (?:closed by|reset by) (?:remote )?peer|ncclRemoteError|[bB]roken pipe"
         r"|remote process exit|recvValue failed|other ranks that didn't finish loading"
-        r"|Connection refused|failed to recv, got 0 bytes"
+        r"|Connection refused|failed to recv, got 0 bytes|^EOFError\b"
     ),
     State.UNKNOWN,
     "A process lost another one",
@@ -145,6 +150,7 @@ OUT_OF_MEMORY = Cause(
         r"OutOfMemoryError|out of memory\. Tried"
         # The runtime's own words, where torch's allocator was not asked: making the context, say.
         rf"|{_GPU} error:? (?:\d+:? )?out of memory|{_GPU}Error(?:MemoryAllocation|OutOfMemory)"
+        rf"|{_code(2)}"
         r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
     ),
     State.OUT_OF_MEMORY,
@@ -154,6 +160,25 @@ OUT_OF_MEMORY = Cause(
 CAUSES: tuple[Cause, ...] = (
     COLLECTIVE_TIMEOUT,
     PEER_LOST,
+    Cause(
+        "ranks-do-not-join",
+        re.compile(
+            r"Timed out after \d+ seconds waiting for clients|client socket has timed out"
+            r"|wait timeout after \d+ ?ms"
+        ),
+        State.HUNG,
+        "The ranks did not find each other",
+        "See whether every rank was started, and reaches the address of the first one; a rank that "
+        "died before says so in its own log.",
+    ),
+    Cause(
+        "ecc-error",
+        re.compile(r"uncorrectable ECC|[DS]RAM ECC failure"),
+        State.GPU_ERROR,
+        "The GPU's own memory is faulty (ECC)",
+        "Look at the counters (`amd-smi metric --ecc`) and in `dmesg`, and take that GPU out of "
+        "service.",
+    ),
     Cause(
         "cache-does-not-fit",
         re.compile(
@@ -216,7 +241,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "device-assertion",
-        re.compile(rf"device-side assert|{_GPU}ErrorAssert\b"),
+        re.compile(rf"device-side assert|{_GPU}ErrorAssert\b|{_code(710)}"),
         State.GPU_ERROR,
         "A kernel's own assertion failed",
         "The line with `Assertion` names the kernel and what it expected: mostly an index out of "
@@ -224,7 +249,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "illegal-address",
-        re.compile(rf"illegal memory access|{_GPU}ErrorIllegalAddress"),
+        re.compile(rf"illegal memory access|{_GPU}ErrorIllegalAddress|{_code(700)}"),
         State.GPU_ERROR,
         "A kernel touched memory that is not its own",
         "The call that is named may be a later one: run it again with AMD_SERIALIZE_KERNEL=3 and "
@@ -232,7 +257,10 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "no-kernel-for-this-gpu",
-        re.compile(r"no kernel image is available|invalid device function|NoBinaryForGpu"),
+        re.compile(
+            r"no kernel image is available|invalid device function|NoBinaryForGpu"
+            rf"|{_code(98)}|{_code(209)}"
+        ),
         State.GPU_ERROR,
         "There is no kernel for this GPU in the image",
         "Use the image of this GPU's arch; `image-doctor` lists what each library was built for.",
@@ -241,7 +269,7 @@ CAUSES: tuple[Cause, ...] = (
         "no-gpu",
         re.compile(
             r"no ROCm-capable device|no CUDA-capable device|invalid device ordinal|No HIP GPUs"
-            r"|No CUDA GPUs|NoDevice\b|InvalidDevice\b"
+            rf"|No CUDA GPUs|NoDevice\b|InvalidDevice\b|{_code(100)}|{_code(101)}"
         ),
         State.GPU_ERROR,
         "A GPU that was asked for is not there",
@@ -251,7 +279,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "gpu-error",
         re.compile(
-            rf"{_GPU} error\b|{_GPU}Error[A-Z]\w+|{_GPU}\w* failed with"
+            rf"(?<!unhandled ){_GPU} error\b|{_GPU}Error[A-Z]\w+|{_GPU}\w* failed(?: with|:)"
+            r"|Triton Error \[(?:HIP|CUDA)\]"
             r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
         ),
         State.GPU_ERROR,
@@ -268,10 +297,18 @@ CAUSES: tuple[Cause, ...] = (
         "see /dev/shm (--shm-size, --ipc=host) first.",
     ),
     Cause(
+        "rendezvous-address-in-use",
+        re.compile(r"server socket has failed to listen|ZMQError: Address already in use"),
+        State.UNKNOWN,
+        "An address that the server's own processes need among themselves is taken",
+        "Another server on this host, or one that has not ended, holds it: end it, or give "
+        "another one ({own_ports}).",
+    ),
+    Cause(
         "address-in-use",
         re.compile(
             r"[aA]ddress already in use|EADDRINUSE"
-            r"|[pP]ort \d{1,5} is (?:already in use|in use|not available|unavailable)"
+            r"|[pP]ort \d{1,5} (?:is )?(?:already in use|in use|not available|unavailable)"
         ),
         State.UNKNOWN,
         "An address that the server needs is taken",
@@ -317,3 +354,8 @@ CAUSES: tuple[Cause, ...] = (
 def cause_of(text: str) -> Cause | None:
     """The first cause that a text fits."""
     return next((cause for cause in CAUSES if cause.pattern.search(text)), None)
+
+
+def named(name: str) -> Cause:
+    """The cause of that name."""
+    return next(cause for cause in CAUSES if cause.name == name)

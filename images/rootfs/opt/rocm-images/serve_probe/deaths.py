@@ -20,8 +20,8 @@ def died(log: ServerLog, sign: Sign, place: Place) -> Verdict:
         "A container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given; see the line "
         "with `NCCL WARN`."
         if name == "SIGBUS"
-        else "The stack below `Fatal Python error` in the log names the thread and its call: "
-        "report it to whose library that is. Try again with {own_all_reduce}, then with {eager}."
+        else "The stack that Python or the library wrote names the thread and its call: report it "
+        "to whose library that is. Try again with {own_all_reduce}, then with {eager}."
     )
     sentence = f"{process} died of {name}, {place.words}. {filled(log, advice)}"
     return verdict_at(log, sign, place, State.CRASHED, sentence, (), name.lower(), sign.quoted)
@@ -36,15 +36,16 @@ def _signal_name(number: int) -> str:
 
 _THREW = re.compile(r"^terminate called|^what\(\)")
 _WHY = re.compile(
-    r"^(?:terminate called|what\(\)|double free|free\(\)|malloc|corrupted|munmap_chunk|python3?: "
-    r"|.{0,200}Assertion .{1,200} failed)"
+    r"^(?:terminate called|what\(\)|LLVM ERROR|double free|free\(\)|malloc|corrupted"
+    r"|munmap_chunk|python3?: |.{0,200}Assertion .{1,200} failed)"
 )
 _LINES_BEFORE = 20
 
 
 def _aborted(log: ServerLog, sign: Sign, place: Place, said: str) -> Verdict:
     state, why = aborted_state(place), _reason(log, sign)
-    advice = "The lines above `Fatal Python error` in the log name the thread that aborted. "
+    shown = log.first("Fatal Python error") is not None
+    advice = "The stack below `Fatal Python error` names the thread that aborted. " if shown else ""
     advice += (
         "Run `graph-probe capture` in this container, and try again with {eager}."
         if place.phase is not None
@@ -72,6 +73,17 @@ def _reason(log: ServerLog, sign: Sign) -> str | None:
         if not log.entries[number].own and _WHY.match(log.lines[number].strip()):
             return log.lines[number]
     return None
+
+
+def asked_to_end(log: ServerLog, sign: Sign) -> Verdict:
+    """Ended by a signal with which one asks a program to end."""
+    place = Place(log, sign.line, sign.rank)
+    sentence = (
+        f"{who(log, sign)} was told to end ({_signal_name(sign.signal or 0)}), {place.words}: by a "
+        "person, by `docker stop`, or by an orchestrator whose probe had no answer in time. It did "
+        "not fail by itself: see how long its probes allow for a start."
+    )
+    return verdict_at(log, sign, place, State.KILLED, sentence, (), "told-to-end", sign.quoted)
 
 
 def killed(log: ServerLog, sign: Sign) -> Verdict:

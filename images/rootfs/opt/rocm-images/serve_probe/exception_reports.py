@@ -19,8 +19,12 @@ _NAMED = re.compile(
     r"(?:Error|Exception|Interrupt|Exit|OutOfResources)(?:: |:?$)"
 )
 _LAST_LINE = re.compile(
-    r"^(?!(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):)(?:[A-Za-z_]\w{0,80}\.){0,8}[A-Za-z_]\w{0,80}: "
+    r"^(?!(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):)"
+    r"(?:(?:[A-Za-z_]\w{0,80}\.){0,8}[A-Za-z_]\w{0,80}: "
+    r"|(?:[a-z_]\w{0,80}\.){0,8}(?:StopIteration|StopAsyncIteration|Empty|Full|\w{1,80}Group)$)"
 )
+_MOST_WAITING = 64
+"""Reports at once of which each waits for its exception."""
 _SEARCH_FOR = re.compile(r"^Search for `\w{1,80}'")
 _SOURCE = re.compile(r"(?:\([^)]{1,80}\) ?){1,3}|\[rank\d{1,6}\]:")
 
@@ -65,7 +69,7 @@ def reports(log: ServerLog) -> list[Report]:
         if failed:
             head = Report(number, text, entry.rank, failed[1], True, awaited=_TRACEBACK in text)
             found.append(head)
-            mine.append(head)
+            _goes_on(mine, head)
         elif text.startswith(_TRACEBACK) or (entry.own and text.endswith(_TRACEBACK)):
             _begin(found, mine, number, entry)
         elif _CHAINED.match(text):
@@ -83,13 +87,18 @@ def reports(log: ServerLog) -> list[Report]:
     return found
 
 
+def _goes_on(mine: list[Report], report: Report) -> None:
+    """Keeps it, and of the others those that still wait for their exception."""
+    mine[:] = [*[one for one in mine if one.awaited][-_MOST_WAITING:], report]
+
+
 def _begin(found: list[Report], mine: list[Report], number: int, entry: Line) -> None:
     """A traceback begins: of a report that waits for it, or of a new one."""
     waiting = next((r for r in mine[-1:] if r.chained or not (r.links or r.awaited)), None)
     if waiting is None or not entry.message.startswith(_TRACEBACK):
         waiting = Report(number, entry.message, entry.rank)
         found.append(waiting)
-        mine.append(waiting)
+        _goes_on(mine, waiting)
     waiting.awaited, waiting.chained = True, False
 
 
@@ -101,6 +110,6 @@ def _link(found: list[Report], mine: list[Report], number: int, entry: Line) -> 
     if report is None:
         report = Report(number, entry.message, entry.rank)
         found.append(report)
-        mine.append(report)
+        _goes_on(mine, report)
     report.links.append((number, entry.message))
     report.awaited = report.chained = False

@@ -7,15 +7,17 @@ searched for. docs/serve.md has the lines that count, tests/data/serve_logs whol
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from image_servers import LogLines
 from serve_probe import causes
 from serve_probe import signs as kinds
 from serve_probe.causes import Cause
-from serve_probe.deaths import died, killed
+from serve_probe.deaths import asked_to_end, died, killed
 from serve_probe.place import MOST_QUOTED, Place, aborted_state, filled, verdict_at, who
 from serve_probe.server_log import ServerLog
-from serve_probe.signs import SIGKILL, Sign, Weight, signs
-from serve_probe.standing_still import hung, unanswered
+from serve_probe.signs import LATE_LINES, SIGKILL, Sign, Weight, signs
+from serve_probe.standing_still import WAITS_FOR_A_BUILD, builds_before, hung, unanswered
 from serve_probe.verdict import Ending, Stage, State, Verdict
 
 _RANKS_OF_THE_SLOT_BUG = 8
@@ -27,7 +29,16 @@ def judge(text: str, ending: Ending, said: LogLines | None = None) -> Verdict:
 
 
 def judge_log(log: ServerLog, ending: Ending) -> Verdict:
-    """The same, of a log that has been read. Never raises."""
+    """The same, of a log that has been read; where it is of several servers, of the last."""
+    servers, last = log.last_start
+    verdict = _judge_one(last, ending)
+    if servers == 1:
+        return verdict
+    sentence = f"Of {servers} servers in this log, the last one: {verdict.sentence}"
+    return replace(verdict, sentence=sentence)
+
+
+def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
     found = signs(log)
     # Told to end, by whoever: a clean end of SGLang's has the status of a SIGKILL all the same.
     told = ending.stopped or log.graceful
@@ -43,13 +54,21 @@ def judge_log(log: ServerLog, ending: Ending) -> Verdict:
         return hung(log, silent)
     # After a child's failure the launcher kills itself, and says so.
     killed_itself = log.first(log.said.gives_up) is not None
-    explained = any(sign.cause and sign.weight is Weight.SAID for sign in found)
+    ready_at = log.first(log.said.ready)
+    explained = any(
+        sign.cause and sign.weight is Weight.SAID and (ready_at is None or sign.line > ready_at)
+        for sign in found
+    )
     if by_itself and (ending.status or 0) < 0 and not killed_itself and not explained:
         signal = -(ending.status or 0)
         last = Sign(len(log.lines) - 1, Weight.ENDS, None, log.tail(1), None, "launcher", signal)
+        if signal in kinds.ASKED_TO_END:
+            return asked_to_end(log, last)
         return _judged(log, last, [])
     failed = any(sign.weight > Weight.SAID for sign in found)
-    if log.ready and not by_itself and not failed:
+    # It killed its processes, and neither it nor who started it says that it was to.
+    gave_up = killed_itself and not told and log.stage_at(len(log.lines) - 1) is not Stage.STOPPING
+    if log.ready and not by_itself and not failed and not gave_up:
         return Verdict(
             State.READY,
             "The server became ready and no process of it failed.",
@@ -90,6 +109,8 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         serving = place.stage is Stage.SERVING
         advisories = ("ipc-leak",) if serving and "HIP" in sign.quoted else ()
         advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
+    if cause is kinds.OWN_WATCHDOG and builds_before(log, sign.line):
+        name, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
     advice = filled(log, advice)
     if state is State.ABORTED_IN_CAPTURE:
         advice += " That is not the OOM killer. Run `graph-probe capture` in this container."
@@ -104,19 +125,26 @@ _LESS_MEMORY = {
     "smaller weights, or a lower {memory}.",
     Stage.CAPTURING: "Lower {graph_sizes}, or {memory}.",
 }
-_DEVICE_ASSERTION = next(cause for cause in causes.CAUSES if cause.name == "device-assertion")
+_DEVICE_ASSERTION = causes.named("device-assertion")
 
 
 def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
     """Advisories whose own signs these are."""
     decoding = place.stage in (Stage.WARMING_UP, Stage.SERVING)
+    with_graph, eagerly = log.decoded_with_graph
+    graphs = bool(log.captures or with_graph or not eagerly)
+    # One GPU's lines name no rank; of a log without its beginning nobody knows.
+    named = any(entry.rank is not None for entry in log.entries)
+    several = named or not any(entry.own for entry in log.entries)
     if cause is kinds.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
-        return ("hip-event-query", "ar-exit-barrier") if decoding or place.phase else ()
+        own = {"hip-event-query": graphs}
+        own["ar-exit-barrier"] = several and log.all_reduce in {None, "aiter"}
+        return tuple(name for name, shown in own.items() if shown and (decoding or place.phase))
     if cause is kinds.MEMORY_FAULT and place.phase is not None:
         ranks = max((capture.rank for capture in log.captures), default=0) + 1
         return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
     if cause is kinds.MEMORY_FAULT and decoding:
-        return ("aiter-allgather", "war-barrier")
+        return ("aiter-allgather", "war-barrier") if graphs and several else ("war-barrier",)
     return ()
 
 
@@ -127,7 +155,7 @@ def _attributed(sign: Sign, found: list[Sign]) -> Sign:
     for other in sorted(found, key=lambda one: one.line):
         names = other.rank is not None or other.process is not None
         fits = other.signal == sign.signal or (other.weight is Weight.SUMMARY and not other.code)
-        if other.line > sign.line and other.cause is None and names and fits:
+        if other.line > sign.line - LATE_LINES and other.cause is None and names and fits:
             return sign._replace(rank=other.rank, process=other.process)
     return sign
 

@@ -14,15 +14,20 @@ from image_servers import LogLines
 
 MOST_CHARACTERS = 65536
 """Of a line: what says something stands at its beginning, and patterns look for long in more."""
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
 _BAR = re.compile(r"((?:it/s|s/it)[^\]\n]{0,40}\])(?=[^\s\]])")
 _WRAPPED = re.compile(
     r"\[pod/[^\]\s]{1,300}\] "  # kubectl logs --prefix
     r"|[\w.-]{1,120} {1,40}\| "  # docker compose
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d) "
-    r"(?:std(?:out|err) [FP] )?"  # docker logs -t, kubectl --timestamps, the files of CRI
-    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,120} [\w.@/-]{1,120}(?:\[\d{1,10}\])?: "
+    # docker logs -t, kubectl --timestamps; then CRI's files, GitLab's, or journald's short-iso
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)[ \t]"
+    r"(?:std(?:out|err) [FP] |\d\d[OE][ +]|[\w.-]{1,120} [\w.@/-]{1,120}\[\d{1,10}\]: )?"
+    # syslog and journald; `ts`
+    r"|(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})? "
+    r"(?:[\w.-]{1,120} (?:[\w.@/-]{1,120}\[\d{1,10}\]|[a-z][\w.@/-]{0,120}): )?"
     r"|[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d(?:\.\d{1,9})? {1,8}"  # Kibana
+    r"|\d{1,4}: (?=\[)|\[default\d+\]: ?|\[\d+,\d+\]<std(?:out|err)>: ?"  # srun, torchrun, MPI
+    r"|\((?:[\w.]{1,80} )?pid=\d{1,10}, ip=[\d.]{7,15}\) "  # Ray
 )
 _MOST_WRAPPERS = 5
 _TORCH = re.compile(r"\[rank(\d{1,6})\]:(?:\[([A-Z])[^\]]{1,120}\])? ?")

@@ -140,6 +140,20 @@ class ServerLog:
                 now = reached
         return found
 
+    @cached_property
+    def last_start(self) -> tuple[int, ServerLog]:
+        """How many servers the log is of, one after the other, and the log of the last one."""
+        starts, ended = [0], False
+        for number, entry in enumerate(self.entries):
+            if self.said.gives_up in entry.message or self.said.stopping.search(entry.message):
+                ended = True
+            elif ended and self.said.starts.search(entry.message):
+                starts.append(number)
+                ended = False
+        if len(starts) == 1:
+            return 1, self
+        return len(starts), ServerLog("\n".join(self.lines[starts[-1] :]), self.said)
+
     def stage_at(self, line: int, rank: int | None = None) -> Stage:
         """How far the server had come when a line was written; `rank`: whose line it is."""
         if self.open_capture(line, rank):

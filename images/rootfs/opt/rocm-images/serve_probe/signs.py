@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from serve_probe import causes
@@ -80,7 +81,14 @@ GPU_EXCEPTION = Cause(
     "The GPU raised an exception",
     "Try again with {own_all_reduce}, then with {eager}, to see which of them it needs.",
 )
-_RUNTIME = (GPU_HANG, MEMORY_FAULT, QUEUE_OUT_OF_RESOURCES, GPU_EXCEPTION)
+ECC_ERROR = replace(
+    causes.named("ecc-error"),
+    pattern=re.compile(
+        r"HW Exception by GPU node-(?P<node>\d{1,4}).{0,120}?reason ?: ?(?P<code>ECC)"
+        r"|Memory access fault by GPU.{0,300}?[DS]RAM ECC failure"
+    ),
+)
+_RUNTIME = (ECC_ERROR, GPU_HANG, MEMORY_FAULT, QUEUE_OUT_OF_RESOURCES, GPU_EXCEPTION)
 OWN_WATCHDOG = Cause(
     "server-watchdog",
     re.compile(r"(?!)"),
@@ -90,24 +98,38 @@ OWN_WATCHDOG = Cause(
     "one another show different collectives; where a kernel was being compiled, give it longer "
     "(--watchdog-timeout).",
 )
+WARM_UP_UNANSWERED = Cause(
+    "warm-up-unanswered",
+    re.compile(r"(?!)"),
+    State.HUNG,
+    "The server hung: its own warm-up request had no answer in time",
+    "Look at each rank with `py-spy dump`; where a kernel was being compiled, start it again, or "
+    "give it longer.",
+)
+_READ_TIMEOUT = re.compile(r"ReadTimeout|Read timed out")
 _FATAL = re.compile(r"Fatal Python error: (?P<name>.{0,300})|!!+ Segfault encountered")
 _SIGNALS = {
     "Segmentation fault": 11,
     "Segfault": 11,
     "Bus error": 7,
-    "Floating point exception": 8,
+    "Floating": 8,
     "Illegal instruction": 4,
 }
 SIGABRT, SIGKILL = 6, 9
-# SIGINT, SIGQUIT, SIGTERM: somebody asked it to end, the launcher too after another's failure.
-_ASKED_TO_END = (2, 3, 15)
+LATE_LINES = 20
+_LINES_OF_AN_ASSERTION = 50
+# SIGHUP, SIGINT, SIGQUIT, SIGTERM: somebody asked it to end; so does a launcher, after a failure.
+ASKED_TO_END = (1, 2, 3, 15)
 _WATCHDOG_ENDED = re.compile(r"watchdog thread terminated with exception: (.+)")
 _WHAT = re.compile(r"^ {0,4}what\(\): +(.+)")
 _TIMEOUT = re.compile(r"collective operation timeout.{0,600}?Timeout\(ms\)=(\d{1,10})")
-_GROUP_RANK = re.compile(r"\[(?:PG [^\]]{0,60})?Rank (\d{1,6})\]")
+_WORLD_RANK = re.compile(r"\[Rank (\d{1,6})\]")
+_STUCK = re.compile(r"ProcessGroupNCCL watchdog hang|watchdog got stuck for (\d{1,9}) seconds")
 _BIND = re.compile(r"^(?:ERROR: +)?\[[eE]rrno \d{1,3}\] .+")
 _EXIT_CODE = re.compile(r"^Exit code: (-?\d{1,4})$")
-_STATUS_OF_A_LAUNCH = re.compile(r"BLAS(?:LT)?_STATUS_\w+ when calling .(?!\w*[cC]reate)")
+_STATUS_OF_A_LAUNCH = re.compile(
+    r"BLAS(?:LT)?_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR) when calling .(?!\w*[cC]reate)"
+)
 _LOOKED_UP = re.compile(r"^(?:[\w.]*\.)?(?:KeyError|StopIteration|Empty|CancelledError)\b")
 _ASSERTION = re.compile(r"\bAssertion .{1,300}? failed|: Device-side assertion")
 
@@ -115,17 +137,30 @@ _ASSERTION = re.compile(r"\bAssertion .{1,300}? failed|: Device-side assertion")
 def signs(log: ServerLog) -> list[Sign]:
     """All signs, the first cause first."""
     found = [*_of_reports(log), *_of_lines(log)]
-    return sorted(found, key=lambda sign: (sign.weight, sign.line))
+    # A launcher can be quicker to say that a child aborted than the child to say why.
+    why = [sign.line for sign in found if sign.cause in _RUNTIME]
+
+    def order(sign: Sign) -> tuple[int, int]:
+        told = sign.cause is None and sign.signal == SIGABRT
+        after = [line for line in why if 0 < line - sign.line <= LATE_LINES] if told else []
+        return sign.weight, after[0] + 1 if after else sign.line
+
+    return sorted(found, key=order)
 
 
 def _of_reports(log: ServerLog) -> Iterator[Sign]:
     summary = log.said.summary
     for report in reports(log):
-        line, _ = report.first
-        cause = _cause_of_chain(report)
+        cause, line = _cause_of_chain(report)
+        warmed_up = "warmup error" in report.head
+        if warmed_up:
+            # A request of its own to itself, which had no answer, or a wrong one.
+            cause = WARM_UP_UNANSWERED if _READ_TIMEOUT.search(report.text) else None
         if report.ends:
             weight = Weight.ENDS
-        elif summary.search(report.text) or "warmup error" in report.head:
+        elif log.said.died.search(report.text):
+            continue  # the line itself is a sign
+        elif summary.search(report.text) or warmed_up:
             weight = Weight.SUMMARY
         else:
             weight = Weight.SAID
@@ -135,17 +170,20 @@ def _of_reports(log: ServerLog) -> Iterator[Sign]:
         yield Sign(report.line, weight, cause, log.lines[line], rank, report.process)
 
 
-def _cause_of_chain(report: Report) -> Cause | None:
-    """Of the first exception; what only says that a launch failed does not say why."""
-    texts = [text for _, text in report.links] or [report.head]
-    first = cause_of(texts[0])
-    if first is None and _LOOKED_UP.match(texts[0]):
+def _cause_of_chain(report: Report) -> tuple[Cause | None, int]:
+    """Of the first exception, with its line; who only says that a launch failed, says not why."""
+    links = report.links or [(report.line, report.head)]
+    line, text = links[0]
+    first = cause_of(text)
+    if first is None and _LOOKED_UP.match(text):
         # What was looked up and not there, and then made: the making is what failed.
-        return next(filter(None, map(cause_of, texts[1:])), None)
-    later = "\n".join(texts[1:])
-    if _STATUS_OF_A_LAUNCH.search(texts[0]) and causes.BROKEN_CAPTURE.pattern.search(later):
-        return causes.BROKEN_CAPTURE
-    return first
+        made = [(cause_of(later), number) for number, later in links[1:]]
+        known = [one for one in made if one[0] not in (None, causes.BROKEN_CAPTURE)]
+        return known[0] if known else (None, line)
+    later = "\n".join(text for _, text in links[1:])
+    if _STATUS_OF_A_LAUNCH.search(text) and causes.BROKEN_CAPTURE.pattern.search(later):
+        return causes.BROKEN_CAPTURE, line
+    return first, line
 
 
 def _of_lines(log: ServerLog) -> Iterator[Sign]:
@@ -173,7 +211,10 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
     timeout, ended = _TIMEOUT.search(text), _WATCHDOG_ENDED.search(text)
     fatal, what = _FATAL.search(text), _WHAT.match(text)
     runtime = next((cause for cause in _RUNTIME if cause.pattern.search(text)), None)
-    if timeout:
+    stuck = _STUCK.search(text)
+    if stuck:
+        yield _sign(log, number, entry, causes.COLLECTIVE_TIMEOUT, code=stuck[1])
+    elif timeout:
         seconds = str(int(timeout[1]) // 1000)
         yield _sign(log, number, entry, causes.COLLECTIVE_TIMEOUT, code=seconds)
     elif ended:
@@ -183,13 +224,14 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
         code = found["code"] if found else None
         yield _sign(log, number, entry, runtime, signal=SIGABRT, code=code)
     elif fatal:
-        said = fatal["name"] or "Segfault"
-        signal = next((n for name, n in _SIGNALS.items() if name in said), SIGABRT)
+        name = fatal["name"] or "Segfault"
+        signal = next((n for word, n in _SIGNALS.items() if word in name), SIGABRT)
         yield _sign(log, number, entry, None, signal=signal)
     elif what:
         cause = cause_of(what[1])
         if cause and not cause.consequence:
-            yield _sign(log, number, entry, cause)
+            said = _sign(log, number, entry, cause)
+            yield said._replace(signal=SIGABRT) if said.rank is None else said
     elif text == "Killed":
         yield Sign(number, Weight.SAID, None, text, signal=SIGKILL)
     elif _BIND.match(text):
@@ -226,8 +268,8 @@ def _sign(
 ) -> Sign:
     rank = entry.rank
     if rank is None and signal is None and process is None:
-        in_group = _GROUP_RANK.search(entry.message)
-        rank = int(in_group[1]) if in_group else None
+        named = _WORLD_RANK.search(entry.message)
+        rank = int(named[1]) if named else None
     weight = Weight.LOST_ANOTHER if cause and cause.consequence else Weight.ENDS
     return Sign(number, weight, cause, log.lines[number], rank, process, signal, code or None)
 
@@ -243,15 +285,24 @@ def _death(log: ServerLog, number: int, died: re.Match[str]) -> Iterator[Sign]:
     process = died["process"] or ("" if given else None)
     line = log.lines[number]
     code = int(status) if status else None
-    if code is None or code >= 0 or -code in _ASKED_TO_END:
+    if code is None or code >= 0 or -code in ASKED_TO_END:
         yield Sign(number, Weight.SUMMARY, None, line, rank, process, code=status)
+    elif -code == SIGKILL and "Subprocess" in died[0] and _gave_up_before(log, number):
+        yield Sign(number, Weight.SUMMARY, None, line, rank, process, -code)
     else:
         yield Sign(number, Weight.ENDS, None, line, rank, process, -code)
 
 
+def _gave_up_before(log: ServerLog, number: int) -> bool:
+    """Whether the launcher had begun to kill its processes."""
+    at = log.first(log.said.gives_up)
+    return at is not None and at < number
+
+
 def assertion_before(log: ServerLog, line: int) -> str | None:
     """The line of a kernel's assertion, where one failed before a line."""
-    for number in range(min(line, len(log.lines) - 1), -1, -1):
+    last = min(line, len(log.lines) - 1)
+    for number in range(last, max(last - _LINES_OF_AN_ASSERTION, -1), -1):
         if not log.entries[number].own and _ASSERTION.search(log.lines[number]):
             return log.lines[number]
     return None

@@ -10,13 +10,19 @@ from serve_probe.signs import Sign, Weight
 from serve_probe.verdict import Ending, Stage, State, Verdict
 
 _AITER_BUILDS = re.compile(r"waiting for baton release|\] start build \[")
+_FINISHED = "finish build ["
+_BUILDS_BEFORE = 200
+WAITS_FOR_A_BUILD = (
+    "AITER builds a kernel, or waits for a lock that another process holds: give it longer; where "
+    "no compiler runs, the lock is of a dead one, and is to be deleted."
+)
 _JOINING = "Init torch distributed begin"
 _JOINED = "Init torch distributed ends"
 
 
 def unanswered(log: ServerLog, ending: Ending) -> int | None:
     """The last health check without an answer, where no sign of life came after it."""
-    if ending.status is not None or ending.stopped:
+    if ending.stopped:
         return None
     last = max((number for number, _ in log.matches(log.said.unhealthy)), default=None)
     alive = re.compile(rf'" 200\b|{re.escape(log.said.decoding)}')
@@ -24,25 +30,29 @@ def unanswered(log: ServerLog, ending: Ending) -> int | None:
     return last if last is not None and lived < last else None
 
 
+def builds_before(log: ServerLog, line: int) -> bool:
+    """Whether AITER was building a kernel shortly before a line, or waited for one."""
+    for text in reversed(log.lines[max(line - _BUILDS_BEFORE, 0) : line + 1]):
+        if _FINISHED in text:
+            return False
+        if _AITER_BUILDS.search(text):
+            return True
+    return False
+
+
 def hung(log: ServerLog, at: int | None) -> Verdict:
     """It stands still: at a line that says so, or at its last one."""
     last = len(log.lines) - 1 if at is None else at
     place = Place(log, last, None)
-    recent = "\n".join(log.lines[-200:])
     joining = log.first(_JOINING) is not None and log.first(_JOINED) is None
     advisories: tuple[str, ...] = ()
     cause = "hung"
     advice = (
         "Look at each rank with `py-spy dump`: ranks that wait for one another show different "
-        "collectives. Where a kernel was being compiled, give it longer (--ready-timeout)."
+        "collectives. Where a kernel was being compiled, give it longer."
     )
-    if _AITER_BUILDS.search(recent) and place.stage is not Stage.SERVING:
-        cause, advisories = "compiling", ("empty-prebuild",)
-        advice = (
-            "AITER builds a kernel, or waits for a lock that another process holds: give it longer "
-            "(--ready-timeout); where no compiler runs, the lock is of a dead one, and is to be "
-            "deleted."
-        )
+    if builds_before(log, last):
+        cause, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
     elif place.stage is Stage.LOADING:
         advice = "The model's files come slowly, or not at all: look at the disk or the network."
     elif place.stage is Stage.STARTING and joining:
