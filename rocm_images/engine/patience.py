@@ -111,13 +111,14 @@ class Patience:
 
 def answers(address: str) -> bool:
     """Whether an engine answers at all, be it with a refusal."""
-    import docker
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
+    from rocm_images.engine.client import Calls
+
     try:
         # A version, as otherwise it would be asked for one; what it answers is all the same.
-        client = docker.APIClient(base_url=address, version="1.44", timeout=ASK_SECONDS)
+        client = Calls(address, "1.44", ASK_SECONDS)
         try:
             client.ping()
         finally:

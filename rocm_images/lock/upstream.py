@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine, connect
-from rocm_images.errors import EngineError
+from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
@@ -110,7 +110,7 @@ def digest_by_engine(image: str, engine: Engine) -> str:
         raise Unresolved(f"not found in its registry: {error.explanation}") from None
     except APIError as error:
         raise Unresolved(str(error.explanation)) from None
-    except (DockerException, RequestException, EngineError) as error:
+    except (DockerException, RequestException, EngineError, RegistryError) as error:
         raise Unresolved(str(error)) from None
 
 

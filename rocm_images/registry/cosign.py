@@ -232,11 +232,13 @@ class Cosign:
 
     def _run(self, words: Sequence[str], *others: RegistryAddress) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
-        addresses = self._addresses(*others)
-        tls = [one.host for one in addresses if not one.plain_http]
-        if len(tls) == len(addresses):
-            return self._run_in(self.environment, words)
-        # cosign sends a password to whoever asks for it, over plain HTTP too.
+        tls = [
+            one.host
+            for one in self._addresses(*others)
+            if not one.plain_http and any(word.startswith(f"{one.host}/") for word in words)
+        ]
+        # cosign sends a password to whoever asks for it, over plain HTTP too, and falls over what
+        # Docker's configuration has for others.
         with only_for(tls, self.environment) as environment:
             return self._run_in(environment, words)
 

@@ -17,6 +17,7 @@ ORDER = (
         "errors",
         "files",
         "foreign",
+        "loopback",
         "markdown",
         "masking",
         "places",
