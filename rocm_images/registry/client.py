@@ -17,6 +17,7 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
 from rocm_images.registry.retries import Retries, may_pass, reason_of
 from rocm_images.telling import quoted
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     from dxf import DXF
@@ -125,7 +126,8 @@ class Repository:
 
         verb = "write" if write else "read"
         try:
-            return self.retries.call(lambda: what(self._dxf()), may_pass)
+            with waiting_for(self.address.host) as wait:
+                return self.retries.call(lambda: what(self._dxf()), may_pass, wait)
         except DXFAuthInsecureError:
             raise RegistryError(
                 f"{self.address} asks for a password over plain HTTP: give it TLS; passwords are "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images import supervisor
+from rocm_images import supervisor, waiting
 from rocm_images.ci import at_commit
 from rocm_images.comparing import inside
 from rocm_images.deploying import gpus
@@ -47,6 +47,10 @@ def row(of: str) -> str:
 def test_what_does_not_answer_is_given_up_when_the_page_says(of: str, seconds: list[float]) -> None:
     said = re.findall(r"(\d+) (s|min|h)\b", row(of))
     assert [int(number) * UNITS[unit] for number, unit in said] == seconds
+
+
+def test_who_is_waited_for_is_named_when_the_page_says() -> None:
+    assert re.findall(r"has not answered after (\d+) s", TEXT) == [f"{waiting.SECONDS:g}"]
 
 
 def test_a_signal_ends_a_run_step_by_step_as_the_page_says() -> None:

@@ -25,6 +25,7 @@ ORDER = (
         "tables",
         "telling",
         "turns",
+        "waiting",
     ),
     ("pool", "supervisor", "threads"),
     ("servers",),
