@@ -28,6 +28,8 @@ _DOCKER_HUBS_NAME = "https://index.docker.io/v1/"
 # https://github.com/docker/docker-credential-helpers
 _NO_USER = "<token>"
 _NONE_THERE = "credentials not found"
+# https://github.com/docker/docker-credential-helpers/blob/master/client/client.go
+_KEPT_FROM = "error getting credentials"
 _TEXTS = ("username", "password", "identitytoken", "registrytoken")
 
 
@@ -68,6 +70,17 @@ def credentials_of(host: str) -> Credentials | None:
             return found
     key, kept = _entry(_table(path, document, "auths", host), host) or ("", None)
     return _written(kept, host, f"{path}: auths {key!r}") if kept is not None else None
+
+
+def kept_from(said: str, host: str) -> str | None:
+    """Why buildx, or docker, had no credentials for HOST, where it `said` that; None where not."""
+    if _KEPT_FROM not in said:
+        return None
+    try:
+        credentials_of(host)
+    except RegistryError as error:
+        return str(error)
+    return f"{said}: see credsStore and credHelpers in {_path()}"
 
 
 def proxies_of_containers() -> dict[str, Any]:
