@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent
 SOURCES = FOLDER / "sources"
 TAG_SUFFIX = "-rehearsal"
+PRIVATE = "the private engine of the rehearsal"
 
 # What every rehearsed image says of itself, beside what its base's label makes it inherit.
 LABELS = {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
@@ -62,7 +63,7 @@ class Rehearsal:
             say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
             private = PrivateEngine()
             private.start()
-            found = connect({**os.environ, **private.environment()})
+            found = connect({**os.environ, **private.environment()}, PRIVATE)
         client = found.client()
         try:
             with PrivateEngine().only_one():
@@ -84,7 +85,7 @@ class Rehearsal:
             private = PrivateEngine()
             if private.pid() is None:
                 return None
-            return connect({**os.environ, **private.environment()})
+            return connect({**os.environ, **private.environment()}, PRIVATE)
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that replace a cell's base and sources by stand-ins."""

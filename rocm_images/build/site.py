@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from rocm_images import telling
 from rocm_images.engine.connect import Engine, connect
+from rocm_images.engine.endpoint import is_expected
 from rocm_images.errors import EngineError
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ class RealSite:
 
     def found_engine(self) -> Engine | None:
         """The engine, where one can be expected: asking takes 0.1 s, mostly to import the SDK."""
-        default = Path("/var/run/docker.sock")
-        configured = Path("~/.docker/config.json").expanduser()
-        if not (os.environ.get("DOCKER_HOST") or default.exists() or configured.exists()):
+        if not is_expected(os.environ):
             telling.decided("engine: none is expected, as nothing on this machine names one")
             return None
         try:

@@ -14,6 +14,8 @@ from packaging.version import Version
 
 from rocm_images import telling
 from rocm_images.engine.connect import version_in
+from rocm_images.engine.contexts import configuration_folder
+from rocm_images.engine.endpoint import asks_for_tls
 from rocm_images.errors import EngineError
 from rocm_images.foreign import document_of
 from rocm_images.supervisor import TookTooLong, supervisor
@@ -50,6 +52,12 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
                 )
             telling.decided(f"buildx: {version}, run as {' '.join(command)}")
             return command
+    if asks_for_tls(environment):
+        raise EngineError(
+            "`docker buildx version` does not answer, and buildx by itself reads no "
+            "DOCKER_TLS_VERIFY: install docker's command and buildx for it (the packages "
+            "docker-ce-cli and docker-buildx-plugin, or docker-cli and docker-buildx)"
+        )
     raise EngineError(
         "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
         "so that `docker buildx version` answers"
@@ -57,6 +65,10 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    if asks_for_tls(environment):
+        # It is docker that reads the variables, where a plugin by its own name passes them over.
+        yield ("docker", "buildx")
+        return
     for folder in _plugin_folders(environment):
         if os.access(folder / PLUGIN, os.X_OK):
             yield (str(folder / PLUGIN),)
@@ -68,8 +80,7 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
 
 def _plugin_folders(environment: Mapping[str, str]) -> Iterator[Path]:
     """The folders of docker's plugins, in docker's order."""
-    home = environment.get("HOME") or "/"
-    configuration = Path(environment.get("DOCKER_CONFIG") or f"{home}/.docker")
+    configuration = configuration_folder(environment)
     yield configuration / "cli-plugins"
     try:
         more = [*document_of(configuration / "config.json")["cliPluginsExtraDirs"]]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
 from rocm_images import telling
-from rocm_images.engine.patience import Patience
+from rocm_images.engine import unreachable
+from rocm_images.engine.endpoint import Endpoint, Tls, endpoint_of
+from rocm_images.engine.patience import Patience, answers
 from rocm_images.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # BuildKit with named contexts that replace stages, and ADD of a git commit.
 # https://docs.docker.com/build/building/context/
 MINIMUM_ENGINE = Version("23.0")
-_INSTALL = "install Docker Engine 23 or later with buildx (https://docs.docker.com/engine/install/)"
-_REHEARSE = "to try the pipeline without one, as root on Debian or Ubuntu: make rehearse"
+# As the SDK asks before it knows better; it is not sent.
+_ANY_API = "1.44"
+# The SDK believes what Docker's files and an engine say: what they must not say meets it as these.
+_BELIEVED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -36,86 +38,88 @@ class Engine:
     """The newest version of the API that it speaks; naming it saves a question per client."""
     environment: Mapping[str, str]
     """The environment of every child process that talks to this engine."""
+    tls: Tls | None = None
 
-    def client(self) -> docker.DockerClient:
+    def client(self, timeout: int | None = None) -> docker.DockerClient:
         """A new client of the engine; close it after use.
 
         What it asks raises EngineError where the engine does not answer for a minute.
         """
-        from rocm_images.engine.client import Client
+        from rocm_images.engine.client import CALL_SECONDS, Client
 
-        return Client(self.address, self.api)
+        return Client(self.address, self.api, timeout or CALL_SECONDS, self.tls)
+
+    def answers(self) -> bool:
+        """Whether it still answers."""
+        return answers(self.address, self.tls)
 
     @property
     def patience(self) -> Patience:
         """What waits for this engine."""
-        return Patience(self.address)
+        return Patience(self.address, self.tls)
 
 
-def connect(environment: Mapping[str, str] | None = None) -> Engine:
-    """The engine that `environment` (by default this process's) names by DOCKER_HOST or context.
+def connect(environment: Mapping[str, str] | None = None, source: str = "") -> Engine:
+    """The engine that `environment`, by default this process's, means; says which it is.
+
+    Args:
+        source: what named it, in words, where that was no user.
 
     Raises:
-        EngineError: no engine answers, or it is too old.
+        EngineError: no engine answers there, or it is too old.
     """
+    environment = dict(os.environ if environment is None else environment)
+    endpoint = endpoint_of(environment)
+    endpoint = replace(endpoint, source=source or endpoint.source)
+    unreachable.check_socket(endpoint, environment)
+    answer = _version(endpoint)
+    text = str(answer["Version"])
+    version = version_in(text)
+    podman = _is_podman(answer)
+    if version < MINIMUM_ENGINE and not podman:
+        raise EngineError(
+            f"the Docker Engine at {endpoint} is version {text}, too old: {unreachable.INSTALL}"
+        )
+    telling.step(f"engine: {'Podman' if podman else 'Docker Engine'} {text} at {endpoint}")
+    if podman:
+        telling.step(
+            f"{telling.PROGRAM}: warning: nothing here was tested with Podman, and its socket has "
+            "no BuildKit to build with: where something fails, use Docker Engine 23 or later"
+        )
+    there, api = endpoint.environment(environment), str(answer["ApiVersion"])
+    return Engine(endpoint.address, version, api, there, endpoint.tls)
+
+
+def _version(endpoint: Endpoint) -> Mapping[str, Any]:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     from rocm_images.engine.client import Client
 
-    environment = dict(os.environ if environment is None else environment)
-    address = environment.get("DOCKER_HOST") or _context_address()
-    _check_socket(address)
     try:
-        client = Client(address)
-        answer = client.version()
-        client.close()
-    except (DockerException, RequestException) as error:
-        if isinstance(error.__cause__, EngineError):
-            raise error.__cause__ from None
-        raise EngineError(_no_answer(address, error)) from None
-    environment["DOCKER_HOST"] = address
-    version_text = str(answer["Version"])
-    version = version_in(version_text)
-    if version < MINIMUM_ENGINE:
+        client = Client(endpoint.address, _ANY_API, tls=endpoint.tls)
+    except (DockerException, OSError, *_BELIEVED) as error:
+        files = f" and the certificates in {endpoint.tls.folder}" if endpoint.tls else ""
         raise EngineError(
-            f"the Docker Engine at {address} is version {version_text}, too old: {_INSTALL}"
-        )
-    telling.decided(f"engine: Docker Engine {version_text} at {address}")
-    return Engine(address, version, client.api.api_version, environment)
-
-
-def _context_address() -> str:
-    """The address of the current docker context, which the SDK does not use by itself."""
-    from docker.context import ContextAPI
-
+            f"no client can be made for the engine at {endpoint} ({telling.quoted(error)}): see "
+            f"its address{files}"
+        ) from None
     try:
-        context = ContextAPI.get_current_context()
-        address = context.Host if context else None
-    # The SDK believes what Docker's files say: what they must not say meets it as anything.
-    except Exception:
-        address = None
-    return address if address and isinstance(address, str) else "unix:///var/run/docker.sock"
+        answer = client.api.version(api_version=False)
+    except (DockerException, RequestException, OSError, *_BELIEVED) as error:
+        raise unreachable.failure(endpoint, error) from None
+    finally:
+        client.close()
+    found: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+    if not (found.get("Version") and re.fullmatch(r"\d+\.\d+", str(found.get("ApiVersion")))):
+        raise unreachable.no_answer(endpoint, "what answers is none", "name one by DOCKER_HOST")
+    return found
 
 
-def _check_socket(address: str) -> None:
-    """Tries a unix socket by itself: the SDK's own answer hides what is wrong with it."""
-    if not address.startswith("unix://"):
-        return
-    try:
-        with socket.socket(socket.AF_UNIX) as attempt:
-            attempt.connect(address.removeprefix("unix://"))
-    except OSError as error:
-        reason = {
-            errno.ENOENT: "nothing listens there",
-            errno.ECONNREFUSED: "the connection was refused",
-            errno.EACCES: "permission denied: join the group docker, or become root",
-        }.get(error.errno or 0, str(error))
-        raise EngineError(_no_answer(address, reason)) from None
-
-
-def _no_answer(address: str, reason: object) -> str:
-    return f"no Docker Engine answers at {address} ({reason}): start it, or {_INSTALL}; {_REHEARSE}"
+def _is_podman(answer: Mapping[str, Any]) -> bool:
+    components = answer.get("Components")
+    named = components if isinstance(components, list) else []
+    return any(isinstance(one, dict) and one.get("Name") == "Podman Engine" for one in named)
 
 
 def version_in(text: str) -> Version:

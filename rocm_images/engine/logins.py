@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rocm_images.engine.contexts import configuration_folder
 from rocm_images.errors import RegistryError
 from rocm_images.foreign import content_of, parsed
 from rocm_images.supervisor import TookTooLong, supervisor
@@ -97,11 +98,7 @@ def proxies_of_containers() -> dict[str, Any]:
 
 
 def _path() -> Path:
-    home = Path("/")
-    # Somebody whom the system does not know, in a container say, has none.
-    with suppress(RuntimeError):
-        home = Path.home()
-    return Path(os.environ.get("DOCKER_CONFIG") or home / ".docker", "config.json")
+    return configuration_folder(os.environ) / "config.json"
 
 
 def _document(path: Path, host: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images import telling
+from rocm_images.engine.endpoint import Tls
 from rocm_images.errors import EngineError
 from rocm_images.supervisor import TookTooLong
 
@@ -34,8 +35,9 @@ _GIVEN_UP: set[str] = set()
 class Patience:
     """Of everything that waits for one engine."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None = None) -> None:
         self._address = address
+        self._tls = tls
 
     def call(self, function: Callable[[], T]) -> T:
         """What `function` gives.
@@ -83,7 +85,7 @@ class Patience:
             except queue.Empty:
                 if silence is not None and time.monotonic() - heard >= silence:
                     raise TookTooLong(f"nothing was heard for {silence:g} s") from None
-                if answers(self._address):
+                if answers(self._address, self._tls):
                     answered, told = time.monotonic(), False
                     _GIVEN_UP.discard(self._address)
                     continue
@@ -109,16 +111,16 @@ class Patience:
             yield item
 
 
-def answers(address: str) -> bool:
+def answers(address: str, tls: Tls | None = None) -> bool:
     """Whether an engine answers at all, be it with a refusal."""
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
-    from rocm_images.engine.client import Calls
+    from rocm_images.engine.client import Asking
 
     try:
         # A version, as otherwise it would be asked for one; what it answers is all the same.
-        client = Calls(address, "1.44", ASK_SECONDS)
+        client = Asking(address, tls, "1.44", ASK_SECONDS)
         try:
             client.ping()
         finally:

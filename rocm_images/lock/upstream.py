@@ -12,8 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rocm_images import telling
 from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine, connect
+from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
 from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
@@ -52,7 +54,8 @@ class Upstream:
         """Through the engine that answers here, if any."""
         try:
             return cls(connect())
-        except EngineError:
+        except EngineError as error:
+            telling.decided(f"engine: {error}")
             return cls(None)
 
     def answer(self, one: Wanted) -> str:
@@ -103,10 +106,8 @@ def digest_by_engine(image: str, engine: Engine) -> str:
     from docker.errors import APIError, DockerException, NotFound
     from requests.exceptions import RequestException
 
-    from rocm_images.engine.client import Client
-
     try:
-        client = Client(engine.address, engine.api, timeout=int(TIMEOUT_SECONDS))
+        client = engine.client(int(TIMEOUT_SECONDS))
         try:
             return _checked(str(client.images.get_registry_data(image).id))
         finally:
@@ -126,12 +127,12 @@ def digest_by_buildx(image: str) -> str:
         Unresolved: buildx is missing, or the registry does not say.
     """
     try:
-        buildx = buildx_command(os.environ)
+        buildx = buildx_command(_without_engine())
     except EngineError as error:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        return _checked(str(parsed(_ask(words))["digest"]))
+        return _checked(str(parsed(_ask(words, _without_engine()))["digest"]))
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 
@@ -165,7 +166,13 @@ def commit_of(address: str, ref: str) -> str:
     )
 
 
-def _ask(words: Sequence[str]) -> str:
+def _without_engine() -> dict[str, str]:
+    """An environment in which buildx looks for no context: it would fail where there is none."""
+    kept = {name: value for name, value in os.environ.items() if name not in CHOOSES}
+    return {**kept, "DOCKER_HOST": f"unix://{DEFAULT_SOCKET}"}
+
+
+def _ask(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> str:
     """The standard output of a command that asks a server.
 
     Raises:
@@ -173,7 +180,7 @@ def _ask(words: Sequence[str]) -> str:
         Stopped: the run is being stopped.
     """
     # Nobody is there to type a password: git is to fail and say so.
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         answer = supervisor.run(words, environment, seconds=TIMEOUT_SECONDS)
     except OSError as error:

@@ -16,7 +16,7 @@ from rocm_images import telling
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.containers import RUN_VARIABLE, remove_all
 from rocm_images.engine.images import CELL, EngineImage
-from rocm_images.engine.patience import answers, watched
+from rocm_images.engine.patience import watched
 from rocm_images.errors import BuildFailed, EngineError, InputError
 from rocm_images.files import growing
 from rocm_images.masking import lines_of
@@ -177,7 +177,7 @@ def _run_tests(engine: Engine, words: Sequence[str], log: Path, seconds: float) 
                 status: int | str = _exit_status(engine, words, log, seconds)
             except TookTooLong:
                 status = f"was stopped, as it had not ended within {seconds / 60:g} min"
-            if status != 0 and (went_away() or not answers(engine.address)):
+            if status != 0 and (went_away() or not engine.answers()):
                 raise EngineError(
                     f"the Docker Engine at {engine.address} went away during the smoke test, which "
                     "says nothing of the image: see why, and test it again"

@@ -19,6 +19,7 @@ import testinfra
 from testinfra.host import Host
 
 from machines import DEVICES, Machine
+from rocm_images.engine.connect import connect
 from rocm_images.engine.containers import run_label
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -124,7 +125,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
-    client = docker.from_env(timeout=120)
+    client = connect().client(120)
     yield client
     client.close()
 

@@ -24,12 +24,13 @@ class Request(BaseHTTPRequestHandler):
     """One question; an answer that is None was given, or withheld, by whoever was asked."""
 
     server: _Server
+    body: bytes
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
         path = re.sub(r"^/v[\d.]+", "", self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
+        self.body = self.rfile.read(length)
         for pattern, answer in self.server.answers.items():
             if re.match(pattern, f"{self.command} {path}"):
                 self.server.asked.append(f"{self.command} {path}")
@@ -105,7 +106,7 @@ def made_up_engine(path: Path) -> Iterator[MadeUpEngine]:
     """An engine of which only its version is known, until a test gives it answers."""
     with _Server(path) as server:
         found = MadeUpEngine(path, server)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield found

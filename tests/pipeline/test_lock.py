@@ -47,7 +47,7 @@ def test_it_locks_every_base_and_source_and_then_finds_nothing_to_do(anywhere: S
     for again in (anywhere.run(), anywhere.run("--check")):
         assert again.code == 0
         assert again.stdout == f"{anywhere.lock} is up to date\n"
-        assert again.stderr == ""
+        assert [x for x in again.stderr.splitlines() if not x.startswith("engine: ")] == []
     assert anywhere.lock.stat().st_mtime_ns == written
     assert [path.name for path in anywhere.folder.iterdir() if "lock" in path.name] == [
         "matrix.lock"
@@ -324,7 +324,8 @@ def test_an_interrupt_ends_every_question(site: Site, silent_server: socket.sock
         _, stderr = run.interrupt()
         assert run.processes == []
     assert run.process.returncode == 130
-    assert stderr.strip() == "build.py: interrupted"
+    said = [line for line in stderr.splitlines() if line and not line.startswith("engine: ")]
+    assert said == ["build.py: interrupted"]
     assert site.lock.read_text() == before
 
 

@@ -1,4 +1,4 @@
-"""A small matrix that tests change one line of, and the project's own."""
+"""A small matrix that tests change one line of, the project's own, and hypothesis's settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, configuration, settings
 
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+
+# The same documents in each run, and no file of a run before; a slow machine changes nothing.
+configuration.set_hypothesis_home_dir(PROJECT / ".cache" / "hypothesis")
+SAME = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("same", SAME)
+# For a hunt by hand: pytest --hypothesis-profile=hunt tests/unit/properties
+settings.register_profile("hunt", SAME, derandomize=False, max_examples=500)
+
 
 SMALL = """\
 image:
@@ -83,7 +98,8 @@ date: 2026-11-24
 """
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile(config.getoption("--hypothesis-profile") or "same")
     # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
     # tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,7 @@ from urllib.request import getproxies
 import pytest
 
 from made_up_registry import GOOD, MadeUpRegistry, digest, says
-from rocm_images.engine.client import Calls
+from rocm_images.engine.client import Asking
 from rocm_images.loopback import beside_proxies, direct, is_loopback
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
@@ -119,13 +119,13 @@ def test_an_engine_on_this_machine_is_asked_itself(
     monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
     with MadeUpRegistry() as engine:
         engine.answers = lambda request: request.answer(b"OK")
-        calls = Calls(f"tcp://{engine.address}", "1.44", 5)
+        calls = Asking(f"tcp://{engine.address}", None, "1.44", 5)
         assert calls.ping()  # type: ignore[no-untyped-call]
         calls.close()
         assert engine.asked == ["GET /v1.44/_ping"]
     proxy.answers = lambda request: request.answer(b"OK")
     assert proxy.asked == []
-    calls = Calls("tcp://engine.invalid:2375", "1.44", 5)
+    calls = Asking("tcp://engine.invalid:2375", None, "1.44", 5)
     assert calls.ping()  # type: ignore[no-untyped-call]
     calls.close()
     assert len(proxy.asked) == 1

@@ -144,6 +144,29 @@ def test_without_an_engine_it_says_what_to_install(verb: list[str], tmp_path: Pa
     assert answer.returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"DOCKER_CONTEXT": "gone"}, "DOCKER_CONTEXT names the docker context gone, which does"),
+        ({"DOCKER_HOST": "ssh://gpu-node"}, "this program does not go through ssh: run it on that"),
+        (
+            {"DOCKER_HOST": "tcp://127.0.0.1:9", "DOCKER_TLS_VERIFY": "1"},
+            "DOCKER_TLS_VERIFY asks for TLS, and ",
+        ),
+        ({"DOCKER_HOST": "/var/run/docker.sock"}, "which is no address of an engine"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["--arch", "942"], ["smoke"]])
+def test_an_engine_that_is_named_wrongly_is_a_sentence(
+    verb: list[str], variables: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    given = {"DOCKER_HOST": "", "DOCKER_CERT_PATH": "", "DOCKER_CONFIG": str(tmp_path)}
+    answer = build_py(*verb, **{**given, **variables})
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == 3
+
+
 def test_without_its_packages_it_says_how_to_get_them() -> None:
     answer = subprocess.run(
         [sys.executable, "-S", str(PROJECT / "build.py")],
@@ -176,7 +199,7 @@ def test_render_writes_elsewhere_when_told_to(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stops_early_gets_no_traceback() -> None:
-    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json | head -n 1"
+    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json -q | head -n 1"
     answer = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False
     )

@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from made_up_engine import made_up_engine
 from rocm_images import __version__, telling
 from rocm_images.build.progress import progress_for
 from rocm_images.build.run import _report
@@ -114,6 +115,20 @@ def test_verbose_says_which_files_and_engine_were_used(
     # What was said is not said by the next run, and the answer is the same.
     assert called(*words).stderr == ""
     assert called(*words).stdout == loud.stdout
+
+
+def test_every_run_says_once_which_engine_it_uses(
+    matrix_file: MatrixFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("plan", "--matrix", str(matrix_file()))
+    with made_up_engine(tmp_path / "engine.sock") as engine:
+        engine.answers["GET /images/json"] = lambda _: (200, [])
+        monkeypatch.setenv("DOCKER_HOST", engine.engine.address)
+        said = f"engine: Docker Engine 26.1 at {engine.engine.address} (DOCKER_HOST)\n"
+        for _ in range(2):
+            assert called(*words).stderr == said
+        assert called(*words, "-q").stderr == ""
+        assert called(*words, "-v").stderr.count("engine: Docker Engine") == 1
 
 
 def test_quiet_leaves_the_answer_and_nothing_else(matrix_file: MatrixFile) -> None:

@@ -73,6 +73,19 @@ def test_a_buildx_on_the_path_needs_no_docker(
     assert buildx_command(environment) == ("docker-buildx",)
 
 
+@pytest.mark.parametrize("variable", ["DOCKER_TLS_VERIFY", "DOCKER_TLS"])
+def test_where_variables_ask_for_tls_docker_starts_it_as_it_reads_none_by_itself(
+    tmp_path: Path, environment: Mapping[str, str], variable: str
+) -> None:
+    program(tmp_path / "bin" / "docker-buildx")
+    program(tmp_path / "system" / "docker-buildx")
+    assert buildx_command({**environment, variable: ""})[0].endswith("/docker-buildx")
+    with pytest.raises(EngineError, match="reads no DOCKER_TLS_VERIFY: install docker's command"):
+        buildx_command({**environment, variable: "1"})
+    program(tmp_path / "bin" / "docker")
+    assert buildx_command({**environment, variable: "1"}) == ("docker", "buildx")
+
+
 def test_a_missing_buildx_is_a_sentence_that_says_what_to_install(
     environment: Mapping[str, str],
 ) -> None:

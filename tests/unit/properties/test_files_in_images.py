@@ -31,13 +31,16 @@ from image_doctor.source_tree import NoSource
 from image_doctor.variable import examine
 from image_facts.description import FactsError, read
 from image_facts.shell import as_shell
-from image_servers import SERVERS
+from image_servers import LOGS as LOGS_OF
+from image_servers import SERVERS, LogLines
 from made_up_image import DESCRIPTION, DISPATCH, MadeUpImage
 from odd_documents import contents, damaged, odd, written
 from rocm_images.deploying.gpus import gfx_of_this_machine
 from rocm_images.errors import NoImageFits
 from serve_probe.client import RequestFailed, _generation
+from serve_probe.judge import judge_log
 from serve_probe.server_log import ServerLog
+from serve_probe.verdict import Ending
 from stand_in_code_objects import bundle_for
 from verbs import ACTS
 
@@ -221,10 +224,12 @@ LOG_LINES = [
                     st.integers(0, 200), st.text(max_size=20)),
         max_size=12,
     ),
-    st.sampled_from(sorted(SERVERS)),
+    st.sampled_from(LOGS_OF),
+    st.sampled_from([Ending(1), Ending(-9, stopped=True), Ending(None, overdue=True)]),
 )  # fmt: skip
-def test_the_log_of_a_server(lines: list[str], server: str) -> None:
-    log = ServerLog("\n".join(lines), SERVERS[server])
+def test_the_log_of_a_server(lines: list[str], said: LogLines, ending: Ending) -> None:
+    log = ServerLog("\n".join(lines), said)
+    assert judge_log(log, ending).sentence
     assert isinstance(log.captures, tuple)
     log.open_capture(len(lines) // 2)
     log.size_before(len(lines), 0)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from docker import auth
 
-from rocm_images.engine.client import Calls
+from rocm_images.engine.client import Asking
 from rocm_images.engine.connect import Engine, Version
 from rocm_images.errors import RegistryError
 from rocm_images.lock.upstream import Unresolved, digest_by_engine
@@ -57,7 +57,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
 
 def told_to_an_engine(host: str) -> dict[str, str] | None:
     """What the SDK sends along where an engine is to ask a registry."""
-    engine = Calls("tcp://127.0.0.1:1", "1.44", 1)
+    engine = Asking("tcp://127.0.0.1:1", None, "1.44", 1)
     try:
         header = auth.get_config_header(engine, host)  # type: ignore[no-untyped-call]
     finally:
@@ -299,7 +299,7 @@ def test_the_sdk_is_told_dockers_proxies_for_containers_and_no_more(configure: C
     told = {"httpProxy": "http://proxy.example.org", "noProxy": "a.example.org"}
     proxies = {"default": {**told, "httpsProxy": 7}, "tcp://127.0.0.1:1": "odd"}
     configure({"auths": {"broken.example.org": {"auth": "*"}}, "proxies": proxies})
-    engine = Calls("tcp://127.0.0.1:1", "1.44", 1)
+    engine = Asking("tcp://127.0.0.1:1", None, "1.44", 1)
     assert engine._proxy_configs.get_environment() == {
         name: told[key]
         for key, upper in (("httpProxy", "HTTP_PROXY"), ("noProxy", "NO_PROXY"))

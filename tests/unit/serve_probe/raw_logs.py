@@ -8,14 +8,17 @@ PROJECT = Path(__file__).parents[3]
 PACKAGES = PROJECT / "images" / "rootfs" / "opt" / "rocm-images"
 LOGS = PROJECT / "tests" / "data" / "serve_logs"
 MADE_UP = PROJECT / "tests" / "data" / "serve_logs_made_up"
+FROM_REPORTS = PROJECT / "tests" / "data" / "serve_logs_from_reports"
+_PATHS = {
+    path.stem: path for folder in (LOGS, MADE_UP, FROM_REPORTS) for path in folder.glob("*.log")
+}
 STAND_IN_SERVER = Path(__file__).parent / "stand_in_server"
 
 
 def read_log(name: str) -> str:
     """A raw log, byte for byte: carriage returns are part of it."""
-    folder = LOGS if (LOGS / f"{name}.log").exists() else MADE_UP
-    return (folder / f"{name}.log").read_bytes().decode(errors="replace")
+    return _PATHS[name].read_bytes().decode(errors="replace")
 
 
 def log_names() -> list[str]:
-    return sorted(path.stem for folder in (LOGS, MADE_UP) for path in folder.glob("*.log"))
+    return sorted(_PATHS)

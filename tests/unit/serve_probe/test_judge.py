@@ -6,98 +6,59 @@ import random
 import re
 
 import pytest
+from corpus import CORPUS, ENDED, OVERDUE, RUNNING, STOPPED
 
 import make_rocm_logs
 from raw_logs import MADE_UP, log_names, read_log
 from rocm_images.matrix.schema import Matrix
+from serve_probe.causes import CAUSES
 from serve_probe.judge import judge
 from serve_probe.server_log import ServerLog
-from serve_probe.verdict import Ending, State
+from serve_probe.verdict import Ending, State, Verdict
 
-STOPPED, ENDED = Ending(-9, stopped=True), Ending(-9)
 INVALIDATED = State.CAPTURE_INVALIDATED
-Expected = tuple[State, "str | None", "int | None", "int | None"]
-
-# State, phase, size, rank. Names are those of the runs that wrote the logs.
-EXPECTED: dict[str, Expected] = {
-    "ctl_query_relaxed": (State.READY, None, None, None),
-    "fail_abort_capture": (State.ABORTED_IN_CAPTURE, "decode", None, 0),
-    "fail_abort_running": (State.ABORTED_DECODING, None, None, 0),
-    "fail_kill_capture": (State.KILLED, "decode", None, 0),
-    "fail_oom": (State.OUT_OF_MEMORY, None, None, None),
-    "fail_query_100ms": (INVALIDATED, "decode", 64, None),
-    "fail_query_decode": (INVALIDATED, "decode", 256, None),
-    "fail_query_default": (INVALIDATED, "prefill", 7680, None),
-    "fail_sync_decode": (INVALIDATED, "decode", 256, None),
-    "fail_tp2_rank1_query": (INVALIDATED, "decode", 248, 1),
-    "tp1_eager_dummy": (State.READY, None, None, None),
-    "tp1_eager_rand": (State.READY, None, None, None),
-    "tp1_eager_rand_nr": (State.READY, None, None, None),
-    # A package that had been left out: no failure of the GPU, and not to be called one.
-    "tp1_graph_dummy": (State.UNKNOWN, None, None, None),
-    "tp1_graph_rand": (State.READY, None, None, None),
-    "tp1_graph_rand_nr": (State.READY, None, None, None),
-    "tp2_eager_rand": (State.READY, None, None, None),
-    "tp2_graph_dummy": (State.READY, None, None, None),
-    "tp2_graph_rand": (State.READY, None, None, None),
-    "tp2_nccl_rand": (State.READY, None, None, None),
-    "tp2_v1ar_rand": (State.READY, None, None, None),
-    # Of our own runs.
-    "provoke_abort_in_capture": (State.ABORTED_IN_CAPTURE, "decode", 240, 0),
-    "provoke_hang_in_capture": (State.HUNG, "decode", 240, None),
-    "no_memory_for_context": (State.OUT_OF_MEMORY, None, None, None),
-    "provoke_kill_decoding": (State.KILLED, None, None, 0),
-    "provoke_out_of_memory_in_capture": (State.OUT_OF_MEMORY, "decode", 240, None),
-    "tp2_race": (State.READY, None, None, None),
-    # Made up.
-    "rocm_invalidated_decode": (INVALIDATED, "decode", 256, None),
-    "rocm_invalidated_prefill": (INVALIDATED, "prefill", 7680, None),
-    "rocm_invalidated_rank1": (INVALIDATED, "decode", 248, 1),
-    "rocm_watchdog_captured_event": (INVALIDATED, "decode", 248, 1),
-    "rocm_out_of_memory": (State.OUT_OF_MEMORY, None, None, None),
-    "rocm_abort_capture": (State.ABORTED_IN_CAPTURE, "decode", None, 0),
-    "rocm_exception_0x1016": (State.ABORTED_DECODING, None, None, 0),
-    "rocm_memory_fault": (State.ABORTED_DECODING, None, None, 0),
-    "rocm_ready_aiter": (State.READY, None, None, None),
-    "rocm_ready_sglang": (State.READY, None, None, None),
-}
+FAILURES = [name for name, expected in CORPUS.items() if expected.state is not State.READY]
 
 
-def ending_of(name: str) -> Ending:
-    if EXPECTED[name][0] is State.HUNG:
-        return Ending(None, overdue=True)
-    return ENDED if EXPECTED[name][0] is not State.READY else STOPPED
+def judged(name: str) -> Verdict:
+    return judge(read_log(name), CORPUS[name].ending)
 
 
 def test_every_log_has_an_expected_verdict() -> None:
-    assert set(log_names()) == set(EXPECTED)
+    assert set(log_names()) == set(CORPUS)
 
 
 @pytest.mark.parametrize("name", log_names())
 def test_a_log_is_judged_as_what_it_was(name: str) -> None:
-    verdict = judge(read_log(name), ending_of(name))
-    assert (verdict.state, verdict.phase, verdict.size, verdict.rank) == EXPECTED[name]
+    verdict = judged(name)
+    assert not CORPUS[name].differs(verdict)
     assert verdict.sentence.endswith((".", verdict.line))
+    for said in (verdict.phase, verdict.size):
+        assert said is None or str(said) in verdict.sentence
+    assert verdict.rank is None or f"rank {verdict.rank}" in verdict.sentence
 
 
 @pytest.mark.parametrize("name", log_names())
 def test_the_launchers_exit_status_does_not_change_what_a_failure_is_called(name: str) -> None:
-    if EXPECTED[name][0] is State.READY:
-        assert judge(read_log(name), Ending(0, stopped=True)).state is State.READY
-    elif EXPECTED[name][0] is State.HUNG:
-        assert judge(read_log(name), Ending(-9, overdue=True)).state is State.HUNG
+    expected = CORPUS[name]
+    if expected.state is State.READY:
+        others = [Ending(0, stopped=True), Ending(None)]
+    elif expected.ending is OVERDUE:
+        others = [Ending(-9, overdue=True)]
     else:
-        assert judge(read_log(name), Ending(1)).state is EXPECTED[name][0]
+        others = [Ending(1), Ending(-9), Ending(None)] if expected.ending is not RUNNING else []
+    for ending in others:
+        assert not expected.differs(judge(read_log(name), ending))
 
 
 @pytest.mark.parametrize("name", log_names())
 def test_line_ends_of_another_kind_change_nothing(name: str) -> None:
     text = read_log(name)
     for changed in (text.replace("\r", "\n"), re.sub(r"(?<!\r)\n", "\r\n", text)):
-        assert judge(changed, ending_of(name)) == judge(text, ending_of(name))
+        assert judge(changed, CORPUS[name].ending) == judged(name)
 
 
-@pytest.mark.parametrize("name", [n for n, e in EXPECTED.items() if e[0] is not State.READY])
+@pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_never_called_ready_however_its_log_is_cut(name: str) -> None:
     lines = read_log(name).splitlines(keepends=True)
     for kept in range(0, len(lines), 7):
@@ -107,12 +68,8 @@ def test_a_failure_is_never_called_ready_however_its_log_is_cut(name: str) -> No
 
 def test_advisories_of_verdicts_are_those_of_the_matrix(project_matrix: Matrix) -> None:
     known = {advisory.id for advisory in project_matrix.advisories}
-    named = {
-        advisory
-        for name in log_names()
-        for advisory in judge(read_log(name), ending_of(name)).advisories
-    }
-    named |= set(judge("", Ending(None, overdue=True)).advisories)
+    named = {advisory for name in log_names() for advisory in judged(name).advisories}
+    named |= {advisory for cause in CAUSES for advisory in cause.advisories}
     assert named <= known
     assert {"hip-event-query", "ar-exit-barrier", "aiter-allgather", "ipc-leak"} <= named
 
@@ -130,7 +87,11 @@ def test_advisories_of_verdicts_are_those_of_the_matrix(project_matrix: Matrix) 
         # SGLang advises this, and names the OOM killer, whatever went wrong.
         ("1. set --mem-fraction-static to a smaller value", Ending(1), State.UNKNOWN),
         ("a common cause is the OS OOM killer", Ending(1), State.UNKNOWN),
-        ("Rank 3 scheduler died during initialization (exit code: -11)", Ending(1), State.UNKNOWN),
+        ("Rank 3 scheduler died during initialization (exit code: -11)", Ending(1), State.CRASHED),
+        ("Rank 3 scheduler died during initialization (exit code: -3)", Ending(1), State.UNKNOWN),
+        ("", Ending(-11), State.CRASHED),
+        ("", Ending(-6), State.CRASHED),
+        ("", Ending(-99), State.CRASHED),
     ],
 )
 def test_what_no_raw_log_shows_is_judged_too(text: str, ending: Ending, state: State) -> None:

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from image_servers import SERVERS
-from serve_probe import server
-from serve_probe.server_log import MOST_CHARACTERS, ServerLog
+from serve_probe import log_file, server
+from serve_probe.log_lines import MOST_CHARACTERS
+from serve_probe.server_log import ServerLog
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
@@ -19,7 +20,7 @@ from serve_probe.server_log import MOST_CHARACTERS, ServerLog
 )
 def test_a_line_of_megabytes_is_looked_through_in_no_time(name: str, text: str) -> None:
     begun = time.process_time()
-    log = ServerLog(text * (4_000_000 // len(text)), SERVERS[name])
+    log = ServerLog(text * (4_000_000 // len(text)), SERVERS[name].log)
     assert max(map(len, log.lines)) <= MOST_CHARACTERS
     assert log.captures is not None
     for phase in log.said.progress_phase.values():
@@ -32,7 +33,7 @@ def test_a_line_of_megabytes_is_looked_through_in_no_time(name: str, text: str) 
 def test_of_an_endless_log_the_beginning_and_the_end_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MOST_BYTES", 4)
+    monkeypatch.setattr(log_file, "MOST_BYTES", 4)
     path = tmp_path / "log"
     for content, read in (
         (b"", ""),

@@ -9,18 +9,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from graph_probe import image, library, report
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.findings import Findings
 from graph_probe.judgement import judge
-from graph_probe.options import SERVE, Options, parse
+from graph_probe.options import JUDGE, SERVE, Options, parse
 from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.sabotage import Sabotage
 from graph_probe.session import Session
 from graph_probe.supervisor import Supervisor
-from image_facts.foreign import shown
+from graph_probe.telling import say
 from image_servers import server_of
 
 # A launch that blocks would wait for a peer whose own launch comes after it.
@@ -38,6 +37,10 @@ def main(arguments: Sequence[str]) -> int:
         from serve_probe.command_line import main as serve  # it starts servers: a probe of its own
 
         return serve(arguments[1:])
+    if arguments and arguments[0] == JUDGE:
+        from serve_probe.judge_command import main as judge_logs  # it needs no runtime at all
+
+        return judge_logs(arguments[1:])
     started = time.monotonic()
     findings = Findings()
     as_json = "--json" in arguments
@@ -54,11 +57,11 @@ def main(arguments: Sequence[str]) -> int:
         code, sentence = error.code, error.sentence
     findings.seconds["total"] = time.monotonic() - started
     if as_json:
-        _say(json.dumps(report.as_json(command, findings, code, sentence), indent=2))
+        say(json.dumps(report.as_json(command, findings, code, sentence), indent=2))
     else:
         seconds = findings.seconds["total"]
         result = f"result   exit {int(code)} after {seconds:.1f} s: {sentence}"
-        _say(result, sys.stdout if code is ExitCode.PASS else sys.stderr)
+        say(result, sys.stdout if code is ExitCode.PASS else sys.stderr)
     return int(code)
 
 
@@ -125,18 +128,18 @@ def _run_fresh(options: Options, findings: Findings, started: float) -> None:
                 raise
             findings.notes.append(f"Process {number}: {error.sentence}")
             if not options.json:
-                _say(f"note     {findings.notes[-1]}")
+                say(f"note     {findings.notes[-1]}")
             break
         assert one.decode is not None
         findings.fresh.append(one.decode)
     if not options.json:
-        _say(report.fresh_text(findings.fresh))
+        say(report.fresh_text(findings.fresh))
 
 
 def _run(options: Options, findings: Findings) -> None:
     def announce(text: str) -> None:
         if not options.json:
-            _say(text)
+            say(text)
 
     gfx = image.expected_gfx(options.gfx, os.environ)
     environment = {name: text for name, text in os.environ.items() if name not in _BLOCKING}
@@ -157,11 +160,3 @@ def _run(options: Options, findings: Findings) -> None:
         variable = server_of(facts.server).all_reduce
         findings.judgement = judge(findings.capture.safe, variable, os.environ, holds, free_from)
         announce(report.judgement_text(findings.judgement))
-
-
-def _say(text: str, output: TextIO | None = None) -> None:
-    """Prints at once. A reader that has gone does not change what is found or returned."""
-    try:
-        print(shown(text), file=output, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

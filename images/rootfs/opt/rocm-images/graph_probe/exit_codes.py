@@ -34,6 +34,8 @@ class ExitCode(enum.IntEnum):
     SERVE_CHECK_FAILED = 46
     MISJUDGED = 47
     NO_SERVER = 48
+    SERVER_CRASHED = 49
+    SERVER_GPU_ERROR = 50
     PROBE_DEFECT = 70
     HANGUP = 129
     INTERRUPTED = 130
@@ -71,6 +73,8 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.SERVE_CHECK_FAILED: "The server decoded, but not as it should have.",
     ExitCode.MISJUDGED: "A provoked failure of the server was not judged as what it is.",
     ExitCode.NO_SERVER: "There is no inference server that could be started.",
+    ExitCode.SERVER_CRASHED: "A process of the server died of a fault of its own (SIGSEGV, say).",
+    ExitCode.SERVER_GPU_ERROR: "A call of the GPU's runtime, or a kernel, failed in the server.",
     ExitCode.PROBE_DEFECT: "The probe itself has a defect.",
     ExitCode.HANGUP: "The probe was ended by SIGHUP.",
     ExitCode.INTERRUPTED: "The probe was ended by SIGINT.",

@@ -10,7 +10,7 @@ from graph_probe import model
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.sabotage import Sabotage
 
-SERVE = "serve"
+SERVE, JUDGE = "serve", "judge"
 _STEPS_OF_FRESH = 16  # 352 nodes a graph
 
 
@@ -172,6 +172,11 @@ def _parser() -> _Parser:
         SERVE,
         add_help=False,
         help="a server with captured graphs: graph-probe serve --help",
+    )
+    add(
+        JUDGE,
+        add_help=False,
+        help="what became of a server, by its log: graph-probe judge FILE",
     )
     return parser
 

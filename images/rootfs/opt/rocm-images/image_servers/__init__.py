@@ -5,16 +5,21 @@ one, write a module like sglang.py, name it here, give it its recipe in template
 its sources in matrix.yaml. docs/servers.md shows it.
 """
 
-from image_servers.server import AllReduce, AllReduceVariable, LogLines, Server
+from image_servers.server import Advice, AllReduce, AllReduceVariable, LogLines, Server
 from image_servers.sglang import SGLANG
+from image_servers.vllm_log import VLLM_LOG
 
 SERVERS: dict[str, Server] = {SGLANG.name: SGLANG}
 DEFAULT = SGLANG
 """The one that is meant where no image says which it holds: a checkout, another's image."""
+LOGS: tuple[LogLines, ...] = (*(server.log for server in SERVERS.values()), VLLM_LOG)
+"""Whose logs can be judged."""
 
 __all__ = [
     "DEFAULT",
+    "LOGS",
     "SERVERS",
+    "Advice",
     "AllReduce",
     "AllReduceVariable",
     "LogLines",

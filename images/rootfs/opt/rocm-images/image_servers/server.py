@@ -49,18 +49,46 @@ class AllReduceVariable:
 
 
 @dataclass(frozen=True)
-class LogLines:
-    """The lines of a server's log that decide. Patterns are searched line by line."""
+class Advice:
+    """What a server's options are called, for the next step that a verdict names."""
 
+    memory: str
+    """How much of the GPU's memory it takes for itself."""
+    graph_sizes: str
+    """The largest size that it captures."""
+    eager: str
+    """No captured graphs at all."""
+    own_all_reduce: str
+    """Its own custom all-reduce instead of AITER's."""
+    no_custom_all_reduce: str
+    port: str
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """The lines of a server's log that decide. Patterns are searched in one line's message."""
+
+    title: str
+    """Whose log it is."""
+    signature: re.Pattern[str]
+    """What its logs have and others have not."""
+    prefix: re.Pattern[str]
+    """What its own logger writes before a message, from the beginning of the line."""
+    rank: re.Pattern[str]
+    """In such a prefix, group 1: the tensor-parallel rank that the line is of."""
     ready: str
     graceful: str
     """Said before a clean end."""
-    rank: re.Pattern[str]
-    """Its group 1 is the tensor-parallel rank that a line is of."""
+    loading: re.Pattern[str]
+    """It has begun to load the model, or a draft model."""
+    warming_up: re.Pattern[str]
+    """It has captured what it captures, and is not ready."""
+    stopping: re.Pattern[str]
     capture_begin: re.Pattern[str]
-    """Groups: the phase (`decode`, `prefill`), the sizes."""
+    """Groups: what is captured (a key of `capture_phases`, else its own name), the sizes."""
     capture_end: re.Pattern[str]
-    """Groups: the phase, the seconds that it took."""
+    """Groups: what is captured ("": everything), the seconds that it took."""
+    capture_phases: Mapping[str, str]
     capture_progress: re.Pattern[str]
     """Groups: a key of `progress_phase`, the size that is captured."""
     progress_phase: Mapping[str, str]
@@ -70,12 +98,21 @@ class LogLines:
     """Group 1 is True where the decoding was a graph's replay."""
     all_reduces: tuple[tuple[str, str], ...]
     """Whose all-reduce a text shows; the first that is there counts."""
-    rank_died: re.Pattern[str]
-    """A process of a rank ended. Groups: `rank` or `child`, and `status`."""
-    rank_failed: str
-    """A process of a rank says that it failed."""
+    failed: re.Pattern[str]
+    """A process says that an exception ends it; group 1 is its name, a key of `processes`."""
+    processes: Mapping[str, str]
+    """How texts call a process, by the name that logs have for it; "": that of a rank."""
+    died: re.Pattern[str]
+    """A process ended. Groups: `rank` or `child` or `process` where it says so, and `status`."""
+    watchdog: re.Pattern[str]
+    """Its own watchdog ends it. Groups: the process, the seconds."""
+    unhealthy: re.Pattern[str]
+    """A health check got no answer."""
+    summary: re.Pattern[str]
+    """An exception of who started the processes: it only says that one of them failed."""
     gives_up: str
     """The launcher ends its own processes, itself too."""
+    advice: Advice
 
 
 @dataclass(frozen=True)

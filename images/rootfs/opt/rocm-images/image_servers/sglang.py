@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from image_servers.server import AllReduceVariable, LogLines, Server
+from image_servers.server import Advice, AllReduceVariable, LogLines, Server
 
 _TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 
@@ -32,14 +32,50 @@ def _probe_arguments(backend: str, gpus: int, graphs: bool, limited: bool) -> li
     ]
 
 
+# Sources: managers/scheduler.py (the ranks), utils/watchdog.py, entrypoints/engine.py (who died),
+# model_runner_components/cuda_graph_setup.py and speculative/ (captures), of 0.4.6 to 0.5.23.
 _LOG = LogLines(
+    title="SGLang",
+    signature=re.compile(
+        _TIME + r"|sglang[./:]|Scheduler hit an exception|scheduler (?:died|is dead)"
+        r"|fired up and ready to roll|kill_process_tree"
+    ),
+    prefix=re.compile(_TIME + r"(?: [A-Z_]{1,16}\d{1,6}){0,8}\] ?"),
+    rank=re.compile(r" TP(\d{1,6})\b"),
     ready="The server is fired up and ready to roll!",
     graceful="Gracefully exiting...",
-    rank=re.compile(_TIME + r"(?: [A-Z]+\d+)*? TP(\d{1,6})(?: [A-Z]+\d+)*\]"),
-    capture_begin=re.compile(r"Capture target (\w+) CUDA graph begin\.[^\[]*\[([\d, ]*)\]?"),
-    capture_end=re.compile(r"Capture target (\w+) CUDA graph end\.(?: elapsed=([\d.]+) s)?"),
-    capture_progress=re.compile(r"Capturing (batches \(bs|num tokens \(num_tokens)=(\d{1,9}) "),
-    progress_phase={"batches (bs": "decode", "num tokens (num_tokens": "prefill"},
+    loading=re.compile(
+        r"Load weight (?:begin|end(?!.{0,20}Committed))|KV Cache is allocated|Memory pool end"
+        r"|Loading safetensors checkpoint|Multi-thread loading"
+    ),
+    warming_up=re.compile(
+        r"(?:Prefill|Decode) batch|INFO: +Started server process|INFO: +Application startup"
+        r"|Start of \w.{0,40}warmup"
+    ),
+    stopping=re.compile(r"SIGTERM received|Gracefully exiting"),
+    capture_begin=re.compile(
+        r"Capture ([\w/ -]{0,40}?) ?\b(?:CUDA|cuda|cpu/cuda|HIP) graph begin\b"
+        r"(?:[^\[]{0,400}\[([\d, ]*))?"
+    ),
+    capture_end=re.compile(
+        r"Capture ([\w/ -]{0,40}?) ?\b(?:CUDA|cuda|cpu/cuda|HIP) graph end\b"
+        r"(?:.{0,40}?elapsed[=:] ?([\d.]{1,12}) s)?"
+    ),
+    capture_phases={
+        "": "decode",
+        "target decode": "decode",
+        "target prefill": "prefill",
+        "piecewise": "prefill",
+        "draft": "draft decode",
+    },
+    capture_progress=re.compile(
+        r"Capturing (batches \(bs|num tokens \(num_tokens|prefill shape \(num_tokens)=(\d{1,9}) "
+    ),
+    progress_phase={
+        "batches (bs": "decode",
+        "num tokens (num_tokens": "prefill",
+        "prefill shape (num_tokens": "prefill",
+    },
     decoding="Decode batch",
     decode_graph=re.compile(r"Decode batch.{0,400}?cuda graph: (True|False)"),
     all_reduces=(
@@ -49,13 +85,42 @@ _LOG = LogLines(
         # SGLang's own and AITER's write this one: it only counts where AITER's line is not.
         ("sglang", " cuda graph addresses"),
     ),
-    rank_died=re.compile(
-        r"(?:Rank (?P<rank>\d{1,6}) scheduler died during initialization"
-        r"|Subprocess scheduler_(?P<child>\d{1,6}) \(pid=\d+\) crashed)"
-        r".{0,40}exit code:? (?P<status>-?\d{1,6})"
+    failed=re.compile(r"(\w{1,60}) hit an exception: Traceback"),
+    processes={
+        "": "scheduler",
+        "Scheduler": "scheduler",
+        "scheduler": "scheduler",
+        "TpModelWorkerClient": "scheduler",
+        "DetokenizerManager": "detokenizer",
+        "MultiDetokenizerRouter": "detokenizer router",
+        "TokenizerManager": "tokenizer manager",
+        "MultiTokenizerRouter": "tokenizer router",
+        "DataParallelController": "data parallel controller",
+        "sglang_router": "router",
+    },
+    died=re.compile(
+        r"(?:Rank (?P<rank>\d{1,6}) scheduler (?:died during initialization|is dead)"
+        r"|Subprocess (?:scheduler_(?P<child>\d{1,6})|(?P<process>\w{1,60})) \(pid=\d+\) crashed"
+        r"|Child process unexpectedly failed|Scheduler or DataParallelController \d+ terminated)"
+        r"(?:.{0,80}?(?:exit ?code:?[ =]{0,2}| with )(?P<status>-?\d{1,6}))?"
     ),
-    rank_failed="Scheduler hit an exception",
+    watchdog=re.compile(
+        r"^(?:(\w{1,60}) w|W)atchdog timeout \(self\.watchdog_timeout=(\d{1,9})(?:\.\d+)?"
+        r"(?!.{0,20}self\.soft=True)"
+    ),
+    unhealthy=re.compile(r"Health check failed\. Server couldn't get a response"),
+    summary=re.compile(
+        r"scheduler died during initialization|^EOFError|Please check if there are relevant logs"
+    ),
     gives_up="kill_process_tree called",
+    advice=Advice(
+        memory="--mem-fraction-static",
+        graph_sizes="--cuda-graph-max-bs",
+        eager="--disable-cuda-graph",
+        own_all_reduce="SGLANG_USE_AITER_AR=0",
+        no_custom_all_reduce="--disable-custom-all-reduce",
+        port="--port",
+    ),
 )
 
 SGLANG = Server(

@@ -12,11 +12,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 from graph_probe import image
 from graph_probe.exit_codes import ExitCode, ProbeError
-from image_facts.foreign import shown
+from graph_probe.telling import say
 from image_facts.whole_file import write_whole
 from image_servers import server_of
 from serve_probe import machine, report
@@ -66,10 +65,10 @@ def main(arguments: Sequence[str]) -> int:
             code, sentence = ExitCode.BAD_ARGUMENTS, _unwritable(output, error)
             document = report.as_json(findings, code, sentence)
     if as_json:
-        _say(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
     else:
         result = f"result   exit {int(code)} after {findings.seconds:.1f} s: {sentence}"
-        _say(result, sys.stdout if code is ExitCode.PASS else sys.stderr)
+        say(result, sys.stdout if code is ExitCode.PASS else sys.stderr)
     return int(code)
 
 
@@ -79,7 +78,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
         if options.output is not None:
             _write(options.output, report.as_json(findings, None, "It is not finished."))
         if not options.json:
-            _say(text)
+            say(text)
 
     if options.output is not None:
         try:
@@ -162,11 +161,3 @@ def _write(path: Path, document: dict[str, object]) -> None:
 
 def _unwritable(path: Path, error: OSError) -> str:
     return f"{path} cannot be written: {error.strerror}. Name another place."
-
-
-def _say(text: str, output: TextIO | None = None) -> None:
-    """Prints at once. A reader that has gone does not change what is found or returned."""
-    try:
-        print(shown(text), file=output, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Judges a server by its log and its end: what happened, what to do next, which advisory it is.
+"""Judges a server by its log and its end: what happened, where, what to do next.
 
 A launcher's exit status says nearly nothing (SGLang's clean stop by SIGTERM is -9, too), and SGLang
 advises a lower --mem-fraction-static, and names the OOM killer, whatever went wrong: so neither is
@@ -7,228 +7,154 @@ searched for. docs/serve.md has the lines that count, tests/data/serve_logs whol
 
 from __future__ import annotations
 
-import re
-
-from image_servers import DEFAULT, Server
+from image_servers import LogLines
+from serve_probe import causes
+from serve_probe import signs as kinds
+from serve_probe.causes import Cause
+from serve_probe.deaths import died, killed
+from serve_probe.place import MOST_QUOTED, Place, aborted_state, filled, verdict_at, who
 from serve_probe.server_log import ServerLog
-from serve_probe.verdict import Ending, State, Verdict
+from serve_probe.signs import SIGKILL, Sign, Weight, signs
+from serve_probe.standing_still import hung, unanswered
+from serve_probe.verdict import Ending, Stage, State, Verdict
 
-_INVALIDATED = re.compile(
-    r"(?:cuda|hip)ErrorStreamCapture(?:Invalidated|Unsupported|Implicit)"
-    r"|hipErrorCapturedEvent|cudaErrorCapturedEvent"
-    r"|previous error during capture"
-    r"|operation not permitted (?:when stream is|on an event last recorded in a) captur"
-)
-_NO_MEMORY = re.compile(
-    r"OutOfMemoryError|out of memory\. Tried"
-    # The runtime's own words, where torch's allocator was not asked: making the context, say.
-    r"|(?:CUDA|HIP) error: out of memory|(?:cuda|hip)Error(?:MemoryAllocation|OutOfMemory)"
-)
-_ABORTED = re.compile(r"Fatal Python error: Aborted")
-_GPU_FAULT = re.compile(
-    r"HSA_STATUS_ERROR_EXCEPTION.{0,200}?(?:code: )?(?P<code>0x[0-9a-f]+)"
-    r"|Memory access fault by GPU"
-)
-_EXCEPTION = re.compile(r"^(?:\[[^\]]*\] )?[\w.]*(?:Error|Exception)\b: .+")
-_SIGABRT, _SIGKILL = -6, -9
+_RANKS_OF_THE_SLOT_BUG = 8
 
 
-def judge(text: str, ending: Ending, server: Server = DEFAULT) -> Verdict:
-    """The verdict on a log, whole or cut off. Never raises."""
-    log, said = ServerLog(text, server), server.log
-    no_memory = next(log.matches(_NO_MEMORY), None)
-    # A graph that is thrown away in mid-capture, whatever ended it, is warned of in these words.
-    signs = log.matches(_INVALIDATED)
-    invalidated = next((sign for sign in signs if " warning: " not in sign[1].string), None)
-    # Whichever comes first is the cause: Python prints the first exception of a chain first, and
-    # memory that runs out inside a capture leaves a broken capture behind.
-    if no_memory and (invalidated is None or no_memory[0] < invalidated[0]):
-        return _out_of_memory(log, no_memory[0])
-    if invalidated:
-        return _invalidated(log, invalidated[0])
-    died = next(log.matches(said.rank_died), None)
-    aborted = next(log.matches(_ABORTED), None)
-    status = int(died[1]["status"]) if died else None
-    if status == _SIGABRT or aborted:
-        return _aborted(log, died, (aborted or died or (0,))[0])
-    if status == _SIGKILL and died:
-        return _killed(log, died)
-    if ending.overdue:
-        return _hung(log)
-    # After a child's failure the launcher kills itself, and says so.
-    killed_itself = log.first(said.gives_up) is not None
-    if ending.status == _SIGKILL and not ending.stopped and not killed_itself:
-        return _killed(log, None)
+def judge(text: str, ending: Ending, said: LogLines | None = None) -> Verdict:
+    """The verdict on a log, whole or cut off; `said` None: whose it is, is found. Never raises."""
+    return judge_log(ServerLog(text, said), ending)
+
+
+def judge_log(log: ServerLog, ending: Ending) -> Verdict:
+    """The same, of a log that has been read. Never raises."""
+    found = signs(log)
     by_itself = ending.status is not None and not ending.stopped
-    failed = died is not None or log.first(said.rank_failed) is not None
-    if log.ready and not failed and not by_itself:
-        return Verdict(State.READY, "The server became ready and no process of it failed.")
-    return _unknown(log, ending, died)
+    if log.ready and not by_itself:
+        # What is said at the end of a server that was told to end harms nobody.
+        found = [sign for sign in found if not kinds.stopping_on_purpose(log, sign)]
+    ends = [sign for sign in found if sign.weight is Weight.ENDS]
+    if ends:
+        return _judged(log, ends[0], found)
+    silent = unanswered(log, ending)
+    if ending.overdue or silent is not None:
+        return hung(log, silent)
+    # After a child's failure the launcher kills itself, and says so.
+    killed_itself = log.first(log.said.gives_up) is not None
+    explained = any(sign.cause and sign.weight is Weight.SAID for sign in found)
+    if by_itself and (ending.status or 0) < 0 and not killed_itself and not explained:
+        signal = -(ending.status or 0)
+        last = Sign(len(log.lines) - 1, Weight.ENDS, None, log.tail(1), None, "launcher", signal)
+        return _judged(log, last, [])
+    failed = any(sign.weight > Weight.SAID for sign in found)
+    if log.ready and not by_itself and not failed:
+        return Verdict(
+            State.READY,
+            "The server became ready and no process of it failed.",
+            stage=log.stage_at(len(log.lines) - 1),
+        )
+    if found:
+        return _judged(log, found[0], found)
+    return _unknown(log, ending)
 
 
-def _where(log: ServerLog, line: int, rank: int | None) -> tuple[str | None, int | None, str]:
-    """Phase and size of the capture that was open at a line, and both in words."""
-    capture = log.open_capture(line, rank)
-    if capture is None:
-        return None, None, "outside of any capture that the log shows"
-    size = log.size_before(line, capture.line)
-    unit = "tokens" if capture.phase == "prefill" else "batch size"
-    at = f", {unit} {size}" if size is not None else ""
-    return capture.phase, size, f"in the capture of {capture.phase}{at}"
+def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
+    """The verdict for the sign that is the cause."""
+    sign = _attributed(sign, found)
+    place = Place(log, sign.line, sign.rank)
+    cause = sign.cause
+    if cause is None and sign.signal == SIGKILL:
+        return killed(log, sign)
+    if cause is None and sign.signal is not None:
+        return died(log, sign, place)
+    if cause is None:
+        return _exception(log, sign, place)
+    state, advisories, quoted, name = cause.state, cause.advisories, sign.quoted, cause.name
+    said, advice = cause.said, cause.advice
+    if cause in (kinds.GPU_HANG, kinds.MEMORY_FAULT, kinds.GPU_EXCEPTION):
+        state = aborted_state(place)
+        advisories = _advisories_of_fault(log, cause, sign, place)
+    if cause is kinds.GPU_EXCEPTION or name == "device-assertion":
+        assertion = kinds.assertion_before(log, sign.line)
+        if assertion:
+            quoted, name, advisories = assertion, "device-assertion", ()
+            said, advice = "A kernel's own assertion failed", _DEVICE_ASSERTION.advice
+    if cause is kinds.GPU_EXCEPTION and sign.code and quoted is sign.quoted:
+        said += f" ({sign.code})"
+        said += ", which a broken graph can cause" if sign.code == _OF_BROKEN_GRAPHS else ""
+    if cause.state is State.HUNG and sign.code:
+        said += f" ({sign.code} s)"
+    if cause is causes.OUT_OF_MEMORY:
+        serving = place.stage is Stage.SERVING
+        advisories = ("ipc-leak",) if serving and "HIP" in sign.quoted else ()
+        advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
+    advice = filled(log, advice)
+    if state is State.ABORTED_IN_CAPTURE:
+        advice += " That is not the OOM killer. Run `graph-probe capture` in this container."
+    return verdict_at(
+        log, sign, place, state, f"{said}, {place.words}. {advice}", advisories, name, quoted
+    )
 
 
-def _invalidated(log: ServerLog, number: int) -> Verdict:
-    rank = _rank_near(log, number)
-    phase, size, where = _where(log, number, rank)
-    of_rank = f" on rank {rank}" if rank is not None else ""
+_OF_BROKEN_GRAPHS = "0x1016"
+_LESS_MEMORY = {
+    Stage.LOADING: "The weights or the cache are too large for these GPUs: use more of them, "
+    "smaller weights, or a lower {memory}.",
+    Stage.CAPTURING: "Lower {graph_sizes}, or {memory}.",
+}
+_DEVICE_ASSERTION = next(cause for cause in causes.CAUSES if cause.name == "device-assertion")
+
+
+def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
+    """Advisories whose own signs these are."""
+    decoding = place.stage in (Stage.WARMING_UP, Stage.SERVING)
+    if cause is kinds.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
+        return ("hip-event-query", "ar-exit-barrier") if decoding or place.phase else ()
+    if cause is kinds.MEMORY_FAULT and place.phase is not None:
+        ranks = max((capture.rank for capture in log.captures), default=0) + 1
+        return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
+    if cause is kinds.MEMORY_FAULT and decoding:
+        return ("aiter-allgather", "war-barrier")
+    return ()
+
+
+def _attributed(sign: Sign, found: list[Sign]) -> Sign:
+    """With the rank and the process that the launcher gives for the death that a sign is of."""
+    if sign.rank is not None or sign.signal is None:
+        return sign
+    for other in sorted(found, key=lambda one: one.line):
+        names = other.rank is not None or other.process is not None
+        fits = other.signal == sign.signal or (other.weight is Weight.SUMMARY and not other.code)
+        if other.line > sign.line and other.cause is None and names and fits:
+            return sign._replace(rank=other.rank, process=other.process)
+    return sign
+
+
+def _exception(log: ServerLog, sign: Sign, place: Place) -> Verdict:
+    """An exception, or a death with an exit code, that has no entry in causes.py."""
+    line = sign.quoted.strip()[:MOST_QUOTED]
+    code = f", with exit code {sign.code}" if sign.code else ""
     sentence = (
-        f"A graph capture was invalidated {where}{of_rank}: something in the process made a call "
-        "that a capture forbids, such as a watchdog's event query on a HIP runtime that the "
-        "advisory hip-event-query is about. Run `graph-probe capture` in this container: if it "
-        "says unsafe, use an image on a newer ROCm; if captures survive a watchdog, look for a "
-        "library that synchronises the device, and tell it by --disable-custom-all-reduce."
+        f"{who(log, sign)} failed {place.words}{code}, in a way that this judge does not know. Its "
+        f"first error: {line}"
     )
-    return Verdict(
-        State.CAPTURE_INVALIDATED,
-        sentence,
-        ("hip-event-query", "vendored-hip"),
-        phase,
-        size,
-        rank,
-        log.lines[number].strip()[:300],
-    )
+    return verdict_at(log, sign, place, State.UNKNOWN, sentence, (), "exception", line)
 
 
-def _rank_near(log: ServerLog, number: int) -> int | None:
-    """The rank whose report a line belongs to: of the line itself, or of the exception above it."""
-    own = log.rank_of(log.lines[number])
-    if own is not None:
-        return own
-    for earlier in range(number, -1, -1):
-        line = log.lines[earlier]
-        if "hit an exception" in line or "Error: " in line:
-            named = log.rank_of(line)
-            if named is not None or "hit an exception" in line:
-                return named
-    return None
-
-
-def _out_of_memory(log: ServerLog, number: int) -> Verdict:
-    rank = _rank_near(log, number)
-    phase, size, where = _where(log, number, rank)
-    return Verdict(
-        State.OUT_OF_MEMORY,
-        f"The GPU's memory ran out {where}. Lower --mem-fraction-static, or --cuda-graph-max-bs "
-        "where it ran out in a capture; see first whether another process holds memory "
-        "(rocm-smi --showmeminfo vram).",
-        ("ipc-leak",),
-        phase,
-        size,
-        rank,
-        log.lines[number].strip()[:300],
-    )
-
-
-def _aborted(log: ServerLog, died: tuple[int, re.Match[str]] | None, number: int) -> Verdict:
-    fault = next(log.matches(_GPU_FAULT), None)
-    line = log.lines[fault[0] if fault else number].strip()[:300]
-    rank = _rank_of_death(died)
-    phase, size, where = _where(log, number, rank)
-    cause = "The lines above `Fatal Python error` in the log name the thread that aborted. "
-    advisories: tuple[str, ...] = ("hip-event-query",)
-    if fault and fault[1]["code"]:
-        cause = (
-            f"The GPU raised an exception ({fault[1]['code']}), which a broken graph can cause. "
-        )
-        advisories = ("hip-event-query", "ar-exit-barrier")
-    elif fault:
-        cause = "A kernel touched memory that is not mapped. "
-        advisories = ("aiter-allgather", "war-barrier")
-    if phase is not None:
-        return Verdict(
-            State.ABORTED_IN_CAPTURE,
-            f"A scheduler aborted (SIGABRT) {where}; that is not the OOM killer. {cause}"
-            "Run `graph-probe capture` in this container, and try again with --disable-cuda-graph.",
-            advisories,
-            phase,
-            size,
-            rank,
-            line,
-        )
-    if log.ready:
-        return Verdict(
-            State.ABORTED_DECODING,
-            f"A scheduler aborted (SIGABRT) after the server was ready. {cause}Try again with "
-            f"{log.server.all_reduce.name}=0, then with --disable-cuda-graph, to see which of them "
-            "it needs.",
-            advisories,
-            rank=rank,
-            line=line,
-        )
-    return Verdict(
-        State.UNKNOWN,
-        f"A scheduler aborted (SIGABRT) before any capture began. {cause}",
-        rank=rank,
-        line=line,
-    )
-
-
-def _killed(log: ServerLog, died: tuple[int, re.Match[str]] | None) -> Verdict:
-    """Killed from outside: a scheduler, as the launcher reports, or the launcher itself."""
-    rank, number = _rank_of_death(died), died[0] if died else len(log.lines) - 1
-    phase, size, where = _where(log, number, rank)
-    when = "after it was ready" if log.ready and phase is None else where
-    who = "A scheduler" if died else "The launcher"
-    return Verdict(
-        State.KILLED,
-        f"{who} was killed (SIGKILL) {when}, from outside: by the kernel for the host's "
-        "memory, by the container's limit, or by a person. Look in `dmesg` for `Out of memory`, "
-        "and in the container's memory.events for oom_kill.",
-        (),
-        phase,
-        size,
-        rank,
-        log.lines[number].strip()[:300],
-    )
-
-
-def _rank_of_death(died: tuple[int, re.Match[str]] | None) -> int | None:
-    found = died[1]["rank"] or died[1]["child"] if died else None
-    return int(found) if found else None
-
-
-def _hung(log: ServerLog) -> Verdict:
-    last = len(log.lines) - 1
-    phase, size, where = _where(log, last, None)
-    when = "after the server was ready" if log.ready else where
-    advisories = ("empty-prebuild", "scratch-reclaim") if not log.ready else ()
-    return Verdict(
-        State.HUNG,
-        f"The server did not go on in time, {when}. Where a kernel was being compiled, give it "
-        "longer (--ready-timeout); else look at each rank with py-spy dump: ranks that wait for "
-        "one another show different collectives.",
-        advisories,
-        phase,
-        size,
-        line=log.tail(1)[:300],
-    )
-
-
-def _unknown(log: ServerLog, ending: Ending, died: tuple[int, re.Match[str]] | None) -> Verdict:
-    said = [line for _, line in log.matches(_EXCEPTION)]
-    line = said[-1].string.strip()[:300] if said else log.tail(1)[:300]
-    how = f"with exit code {died[1]['status']}" if died else _ended(ending)
-    when = "after it was ready" if log.ready else "before it was ready"
-    quoted = f" Its last exception: {line}" if said else f" Its last line: {line or '(none)'}"
-    return Verdict(
-        State.UNKNOWN,
-        f"The server failed {when}, {how}, in a way that this judge does not know.{quoted}",
-        rank=_rank_of_death(died),
-        line=line,
-    )
-
-
-def _ended(ending: Ending) -> str:
+def _unknown(log: ServerLog, ending: Ending) -> Verdict:
+    """No sign of failure at all, and yet it is not there, or not ready."""
+    place = Place(log, len(log.lines) - 1, None)
+    line = log.tail(1).strip()[:MOST_QUOTED]
     if ending.status is None:
-        return "without having ended"
-    return f"the launcher's exit status being {ending.status}"
+        sentence = (
+            f"The log shows no failure, and ends {place.words}. If the server stands still there, "
+            f"it hung. Its last line: {line or '(none)'}"
+        )
+    else:
+        sentence = (
+            f"The server ended {place.words}, the launcher's exit status being {ending.status}, in "
+            f"a way that this judge does not know. Its last line: {line or '(none)'}"
+        )
+    return Verdict(
+        State.UNKNOWN, sentence, (), place.phase, place.size, None, line, place.stage, None, None
+    )

@@ -11,6 +11,7 @@ from serve_probe.checks import Check, Run
 from serve_probe.findings import ProvocationResult, RaceResult, ServeFindings, SizeResult
 from serve_probe.machine import Machine
 from serve_probe.traffic import Load
+from serve_probe.verdict import Verdict
 
 SCHEMA_VERSION = 1
 _TAIL_LINES = 40
@@ -97,13 +98,7 @@ def _run_json(run: Run) -> dict[str, Any]:
     verdict = run.verdict
     loads: Sequence[Load] = run.answers.loads if run.answers else ()
     return {
-        "state": str(verdict.state),
-        "sentence": verdict.sentence,
-        "advisories": list(verdict.advisories),
-        "phase": verdict.phase,
-        "size": verdict.size,
-        "rank": verdict.rank,
-        "line": verdict.line,
+        **verdict_json(verdict),
         "problem": run.problem,
         "ready_seconds": _rounded(run.ready_seconds),
         "stop_seconds": _rounded(run.stop_seconds),
@@ -129,6 +124,22 @@ def _run_json(run: Run) -> dict[str, Any]:
         ],
         "greedy": [list(made.tokens) for made in run.answers.greedy] if run.answers else [],
         "log_tail": run.log.tail(_TAIL_LINES) if run.answers is None else "",
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict, as every key of it is called."""
+    return {
+        "state": str(verdict.state),
+        "sentence": verdict.sentence,
+        "advisories": list(verdict.advisories),
+        "stage": str(verdict.stage),
+        "phase": verdict.phase,
+        "size": verdict.size,
+        "rank": verdict.rank,
+        "process": verdict.process,
+        "cause": verdict.cause,
+        "line": verdict.line,
     }
 
 

@@ -17,13 +17,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from serve_probe.log_file import read_log
 from serve_probe.verdict import Ending
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
-MOST_BYTES = 16 * 1024 * 1024
 _VANISH_SECONDS = 5.0
 
 
@@ -100,9 +100,7 @@ class RunningServer:
     def text(self) -> str:
         """The log so far; of an endless one its beginning and its end."""
         with self.log.open("rb") as file:
-            begin = file.read(MOST_BYTES)
-            file.seek(max(file.seek(0, os.SEEK_END) - MOST_BYTES, len(begin)))
-            return (begin + file.read(MOST_BYTES)).decode(errors="replace")
+            return read_log(file)
 
     def wait_for(self, text: str, seconds: float) -> bool:
         """Whether a text came into the log within that time. Raises Stopped.

@@ -1,4 +1,4 @@
-"""Reads the log of a server: what it captured, which all-reduce it named, how it decoded.
+"""Reads the log of a server: how far it came, what it captured, which all-reduce it named.
 
 Which lines say so is the server's affair (image_servers). A log can be cut off anywhere, and
 several processes write to it at once: nothing here raises.
@@ -7,72 +7,99 @@ several processes write to it at once: nothing here raises.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from image_servers import DEFAULT, Server
+from image_servers import DEFAULT, LOGS, LogLines
+from serve_probe.log_lines import Line, parsed, plain_lines
+from serve_probe.verdict import Stage
 
-_TORCH_RANK = re.compile(r"^\[rank(\d{1,6})\]:")
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-MOST_CHARACTERS = 65536
-"""Of a line: what says something stands at its beginning, and patterns look for long in more."""
 _WATCHDOG = "watchdog thread terminated with exception"
+_SIGNED_LINES = 2000
+"""Whose log it is stands in so many lines, if anywhere."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """The capture of one phase on one rank; `line` counts from 0, `seconds` is what it says."""
+    """The capture of one phase on one rank; `line` and `end` count from 0, `end` None: it is open.
+
+    `seconds` is what it says that it took.
+    """
 
     phase: str
     rank: int
     sizes: tuple[int, ...]
     line: int
-    ended: bool = False
+    end: int | None = None
     seconds: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.end is not None
 
 
 class ServerLog:
-    """One log, as lines: carriage returns of progress bars are ends of lines, colours are gone."""
+    """One log, as lines: carriage returns of progress bars are ends of lines, colours are gone.
 
-    def __init__(self, text: str, server: Server = DEFAULT) -> None:
-        self.server, self.said = server, server.log
-        plain = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-        self.lines = [line[:MOST_CHARACTERS] for line in plain.split("\n")]
+    Args:
+        text: the log.
+        said: the lines that its server writes; None: whose it is, is found from the log.
+    """
 
-    def rank_of(self, line: str) -> int | None:
-        """The tensor-parallel rank that a line names, None where it names none."""
-        found = self.said.rank.search(line) or _TORCH_RANK.search(line)
-        return int(found[1]) if found else None
+    def __init__(self, text: str, said: LogLines | None = None) -> None:
+        self.lines = plain_lines(text)
+        self.said = said or _whose(self.lines)
+
+    @cached_property
+    def entries(self) -> list[Line]:
+        """Each of `lines` with its prefix taken off."""
+        return [parsed(line, self.said) for line in self.lines]
 
     @cached_property
     def captures(self) -> tuple[Capture, ...]:
         """Every capture that began, in the order of their beginning."""
         found: dict[tuple[str, int], Capture] = {}
-        for number, line in enumerate(self.lines):
-            rank = self.rank_of(line) or 0
-            for begin in self.said.capture_begin.finditer(line):
-                sizes = tuple(int(size) for size in re.findall(r"\d{1,9}", begin[2]))
-                found[begin[1], rank] = Capture(begin[1], rank, sizes, number)
-            for end in self.said.capture_end.finditer(line):
-                begun = found.get((end[1], rank))
-                if begun is not None:
-                    seconds = _number(end[2])
-                    found[end[1], rank] = Capture(
-                        begun.phase, rank, begun.sizes, begun.line, True, seconds
-                    )
+        for number, entry in enumerate(self.entries):
+            if "aptur" not in entry.message:
+                continue
+            rank = entry.rank or 0
+            for begin in self.said.capture_begin.finditer(entry.message):
+                phase = self._phase(begin[1])
+                sizes = tuple(int(size) for size in re.findall(r"\d{1,9}", begin[2] or ""))
+                known = found.get((phase, rank))
+                # What a progress bar says again and again is one capture.
+                if known is None or known.ended or sizes:
+                    found.pop((phase, rank), None)
+                    found[phase, rank] = Capture(phase, rank, sizes, number)
+            for end in self.said.capture_end.finditer(entry.message):
+                phase = self._phase(end[1])
+                for key, begun in found.items():
+                    if not begun.ended and (key == (phase, rank) or not self._named(end[1])):
+                        seconds = _number(end[2])
+                        found[key] = replace(begun, end=number, seconds=seconds)
         return tuple(found.values())
 
+    def _phase(self, what: str | None) -> str:
+        words = (what or "").strip()
+        return self.said.capture_phases.get(words, words or "decode")
+
+    def _named(self, what: str | None) -> bool:
+        """Whether an end names what ended; where the server's words never do, it is everything."""
+        return bool(what) or "" in self.said.capture_phases
+
     def open_capture(self, before: int, rank: int | None = None) -> Capture | None:
-        """The capture that had begun, and not ended, when line `before` was written."""
-        text = "\n".join(self.lines[: before + 1])
-        cut = (
-            ServerLog(text, self.server).captures if before + 1 < len(self.lines) else self.captures
-        )
-        still = [capture for capture in cut if not capture.ended]
-        of_rank = [capture for capture in still if capture.rank == rank]
-        candidates = of_rank or still
-        return candidates[-1] if candidates else None
+        """The capture that had begun, and not ended, when line `before` was written.
+
+        Of the rank, where it said that it captured; else of any: some lines only rank 0 writes.
+        """
+        if self._served_before(before):
+            return None
+        begun = [capture for capture in self.captures if capture.line <= before]
+        of_rank = [capture for capture in begun if capture.rank == rank]
+        still = [c for c in of_rank or begun if c.end is None or c.end > before]
+        return max(still, key=lambda capture: capture.line, default=None)
 
     def size_before(self, line: int, since: int) -> int | None:
         """The batch size, or number of tokens, that was captured last before a line."""
@@ -88,6 +115,41 @@ class ServerLog:
         named = (found for line in self.lines for found in find(line))
         phases = self.said.progress_phase
         return frozenset(int(size) for bar, size in named if phases[bar] == phase)
+
+    @cached_property
+    def _stages(self) -> list[tuple[int, Stage]]:
+        """Where the server said that it had come to a stage. What serves does not load again."""
+        found: list[tuple[int, Stage]] = []
+        said, now = self.said, Stage.STARTING
+        for number, entry in enumerate(self.entries):
+            text = entry.message
+            if said.ready in text:
+                reached = Stage.SERVING
+            elif said.stopping.search(text):
+                reached = Stage.STOPPING
+            elif now in (Stage.SERVING, Stage.STOPPING):
+                continue
+            elif said.capture_end.search(text) or said.warming_up.search(text):
+                reached = Stage.WARMING_UP
+            elif said.loading.search(text):
+                reached = Stage.LOADING
+            else:
+                continue
+            if reached is not now:
+                found.append((number, reached))
+                now = reached
+        return found
+
+    def stage_at(self, line: int, rank: int | None = None) -> Stage:
+        """How far the server had come when a line was written; `rank`: whose line it is."""
+        if self.open_capture(line, rank):
+            return Stage.CAPTURING
+        at = bisect_right([number for number, _ in self._stages], line)
+        return self._stages[at - 1][1] if at else Stage.STARTING
+
+    def _served_before(self, line: int) -> bool:
+        over = (Stage.SERVING, Stage.STOPPING)
+        return any(number <= line and stage in over for number, stage in self._stages)
 
     @cached_property
     def all_reduce(self) -> str | None:
@@ -129,6 +191,14 @@ class ServerLog:
         """The last lines that are not empty, cut to a length that can be read."""
         written = [line for line in self.lines if line.strip()]
         return "\n".join(line[:400] for line in written[-count:])
+
+
+def _whose(lines: list[str]) -> LogLines:
+    """Whose log has most lines that only it writes; the default's where none has any."""
+    some = lines[:_SIGNED_LINES]
+    signed = {said.title: sum(bool(said.signature.search(line)) for line in some) for said in LOGS}
+    best = max(LOGS, key=lambda said: signed[said.title])
+    return best if signed[best.title] else DEFAULT.log
 
 
 def _number(text: str | None) -> float | None:

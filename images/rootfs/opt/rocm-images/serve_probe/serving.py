@@ -13,7 +13,7 @@ from image_servers import Server
 from serve_probe import provocation
 from serve_probe.checks import Run
 from serve_probe.client import Client, RequestFailed
-from serve_probe.judge import judge
+from serve_probe.judge import judge_log
 from serve_probe.provocation import Provocation
 from serve_probe.server import RunningServer, Servers, free_port
 from serve_probe.server_log import ServerLog
@@ -134,12 +134,12 @@ def _run(
             stop = server.stop()
         ending = server.ending
         left = server.left() if ending.status is not None else ()
-    text = server.text()
+    log = ServerLog(server.text(), said)
     return Run(
         graph,
         tensor_parallel,
-        judge(text, ending, place.server),
-        ServerLog(text, place.server),
+        judge_log(log, ending),
+        log,
         answers,
         problem,
         ready_seconds,

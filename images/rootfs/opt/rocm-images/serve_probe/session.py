@@ -22,17 +22,8 @@ from serve_probe.options import SIZES, Options
 from serve_probe.provocation import PROVOCATIONS, Provocation
 from serve_probe.server import Servers
 from serve_probe.serving import Place, run_plain, run_provoked, run_race, visible_gpus
-from serve_probe.verdict import State, Verdict
+from serve_probe.verdict import EXIT_OF_STATE, State, Verdict
 
-EXIT_OF_STATE = {
-    State.CAPTURE_INVALIDATED: ExitCode.SERVER_CAPTURE_INVALIDATED,
-    State.OUT_OF_MEMORY: ExitCode.SERVER_OUT_OF_MEMORY,
-    State.ABORTED_IN_CAPTURE: ExitCode.SERVER_ABORTED,
-    State.ABORTED_DECODING: ExitCode.SERVER_ABORTED,
-    State.KILLED: ExitCode.SERVER_KILLED,
-    State.HUNG: ExitCode.SERVER_HUNG,
-    State.UNKNOWN: ExitCode.SERVER_FAILED,
-}
 _TOKEN_CHECKS = {"graph-equals-eager", "repeat", "batch", "finite", "sampled"}
 
 

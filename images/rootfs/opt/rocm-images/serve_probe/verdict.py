@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from graph_probe.exit_codes import ExitCode
+
 
 class State(str, enum.Enum):
     """What became of a server."""
@@ -14,9 +16,41 @@ class State(str, enum.Enum):
     OUT_OF_MEMORY = "out-of-memory"
     ABORTED_IN_CAPTURE = "aborted-in-capture"
     ABORTED_DECODING = "aborted-decoding"
+    CRASHED = "crashed"
+    """A process died by a signal of its own making: SIGSEGV, say, or SIGABRT before a capture."""
+    GPU_ERROR = "gpu-error"
+    """A call of the GPU's runtime failed, or a kernel did, and not for a capture or for memory."""
     KILLED = "killed"
     HUNG = "hung"
     UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+EXIT_OF_STATE = {
+    State.READY: ExitCode.PASS,
+    State.CAPTURE_INVALIDATED: ExitCode.SERVER_CAPTURE_INVALIDATED,
+    State.OUT_OF_MEMORY: ExitCode.SERVER_OUT_OF_MEMORY,
+    State.ABORTED_IN_CAPTURE: ExitCode.SERVER_ABORTED,
+    State.ABORTED_DECODING: ExitCode.SERVER_ABORTED,
+    State.CRASHED: ExitCode.SERVER_CRASHED,
+    State.GPU_ERROR: ExitCode.SERVER_GPU_ERROR,
+    State.KILLED: ExitCode.SERVER_KILLED,
+    State.HUNG: ExitCode.SERVER_HUNG,
+    State.UNKNOWN: ExitCode.SERVER_FAILED,
+}
+
+
+class Stage(str, enum.Enum):
+    """How far a server had come."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    CAPTURING = "capturing"
+    WARMING_UP = "warming up"
+    SERVING = "serving"
+    STOPPING = "stopping"
 
     def __str__(self) -> str:
         return self.value
@@ -37,7 +71,11 @@ class Ending:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`phase`, `size` and `rank` say where, as far as the log does; `line` is what decided."""
+    """`stage`, `phase`, `size`, `rank` and `process` say where, as far as the log does.
+
+    `phase` is what was being captured, None outside of captures; `line` is what decided; `cause`
+    is a name for it (docs/serve.md lists them).
+    """
 
     state: State
     sentence: str
@@ -46,3 +84,6 @@ class Verdict:
     size: int | None = None
     rank: int | None = None
     line: str = ""
+    stage: Stage = Stage.STARTING
+    process: str | None = None
+    cause: str | None = None

@@ -1,0 +1,316 @@
+"""What errors mean: for the text of an exception or of a runtime, its cause and the next step.
+
+The first entry that fits decides, so what is special stands before what is general. Texts of HIP:
+ROCm/clr, hipamd/src/hip_error.cpp; CUDA's are the same words with another name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from serve_probe.verdict import State
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One kind of failure. `said` begins a verdict's sentence, `advice` ends it.
+
+    `advice` may name fields of image_servers.Advice in braces. `consequence`: another process's
+    failure is the cause, wherever that is in the log.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    state: State
+    said: str
+    advice: str
+    advisories: tuple[str, ...] = ()
+    consequence: bool = False
+
+
+_GPU = r"(?:CUDA|HIP|cuda|hip)"
+_FORMS = {
+    # Name of the runtime's error: its number, its words, what it means, what to do.
+    "Unsupported": (
+        900,
+        "operation not permitted when stream is capturing",
+        "a call that no capture allows was made on the stream, or beside it",
+        "The first exception's stack names the caller, where it is the capturing thread.",
+    ),
+    "Merge": (
+        902,
+        "operation would result in a merge of separate capture sequences",
+        "two captures would have become one: a stream of one waited for an event of the other",
+        "Look for what shares an event or a stream between two captures.",
+    ),
+    "Unmatched": (
+        903,
+        "capture was not ended in the same stream as it began",
+        "the capture was not ended on the stream that it began on",
+        "Look for what changes the current stream in the captured code.",
+    ),
+    "Unjoined": (
+        904,
+        "capturing stream has unjoined work",
+        "work on another stream joined the capture and was never joined back to it",
+        "Look for a kernel library that works on a stream of its own; its end must record an "
+        "event that the capturing stream waits for.",
+    ),
+    "Isolation": (
+        905,
+        "dependency created on uncaptured work in another stream",
+        "the captured work would have waited for work that was not captured",
+        "Look for an event that was recorded before the capture and is waited for in it.",
+    ),
+    "Implicit": (
+        906,
+        "operation would make the legacy stream depend on a capturing blocking stream",
+        "something used the legacy default stream, which waits for every other one",
+        "Look for a library that launches on stream 0 in the captured code.",
+    ),
+    "WrongThread": (
+        908,
+        "attempt to terminate a thread-local capture sequence from another thread",
+        "another thread than that which began the capture ended it",
+        "Look for what hands a captured graph from thread to thread.",
+    ),
+}
+
+
+def _code(number: int) -> str:
+    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|Code: {number}\b"
+
+
+def _form(name: str) -> Cause:
+    number, words, meaning, advice = _FORMS[name]
+    pattern = rf"{_GPU}ErrorStreamCapture{name}\b|{words}|{_code(number)}"
+    said = f"A graph capture was invalidated, since {meaning} (error {number}, {name})"
+    return Cause(
+        f"capture-{re.sub(r'(?<!^)(?=[A-Z])', '-', name).lower()}",
+        re.compile(pattern),
+        State.CAPTURE_INVALIDATED,
+        said,
+        advice,
+    )
+
+
+BROKEN_CAPTURE = Cause(
+    "capture-invalidated",
+    re.compile(rf"{_GPU}ErrorStreamCaptureInvalidated|previous error during capture|{_code(901)}"),
+    State.CAPTURE_INVALIDATED,
+    "A graph capture was invalidated",
+    "Something in the process made a call that a capture forbids, such as a watchdog's event query "
+    "on a HIP runtime that the advisory hip-event-query is about. Run `graph-probe capture` in "
+    "this container: if it says unsafe, use an image on a newer ROCm; if captures survive a "
+    "watchdog, look for a library that synchronises the device, and tell it by "
+    "{no_custom_all_reduce}.",
+    ("hip-event-query", "vendored-hip"),
+)
+CAPTURED_EVENT = Cause(
+    "captured-event",
+    re.compile(
+        rf"{_GPU}ErrorCapturedEvent|operation not permitted on an event last recorded in a captur"
+        rf"|{_code(907)}"
+    ),
+    State.CAPTURE_INVALIDATED,
+    "A graph capture was invalidated by a query of an event that it had recorded",
+    BROKEN_CAPTURE.advice,
+    ("hip-event-query", "vendored-hip"),
+)
+COLLECTIVE_TIMEOUT = Cause(
+    "collective-timeout",
+    re.compile(r"collective operation timeout|Timed out waiting \d+ms for (?:recv|send)"),
+    State.HUNG,
+    "The server hung: a collective waited in vain for other ranks",
+    "Look at each rank with `py-spy dump`: the one that is not in the same collective is the one "
+    "to ask. Look in `dmesg` for its GPU.",
+)
+PEER_LOST = Cause(
+    "peer-lost",
+    re.compile(
+        r"Connection (?:closed by|reset by) (?:remote )?peer|ncclRemoteError|[bB]roken pipe"
+        r"|remote process exit|recvValue failed|other ranks that didn't finish loading"
+        r"|Connection refused|failed to recv, got 0 bytes"
+    ),
+    State.UNKNOWN,
+    "A process lost another one",
+    "Which died first, this log does not show: look at the logs of the other nodes, and at "
+    "`dmesg`.",
+    consequence=True,
+)
+OUT_OF_MEMORY = Cause(
+    "out-of-memory",
+    re.compile(
+        r"OutOfMemoryError|out of memory\. Tried"
+        # The runtime's own words, where torch's allocator was not asked: making the context, say.
+        rf"|{_GPU} error:? (?:\d+:? )?out of memory|{_GPU}Error(?:MemoryAllocation|OutOfMemory)"
+        r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
+    ),
+    State.OUT_OF_MEMORY,
+    "The GPU's memory ran out",
+    "See first whether another process holds memory (rocm-smi --showmeminfo vram).",
+)
+CAUSES: tuple[Cause, ...] = (
+    COLLECTIVE_TIMEOUT,
+    PEER_LOST,
+    Cause(
+        "cache-does-not-fit",
+        re.compile(
+            r"Not enough memory\. Please try to increase|No available memory for the cache blocks"
+            r"|larger than the available KV cache memory|less than desired GPU memory utilization"
+        ),
+        State.OUT_OF_MEMORY,
+        "The GPU's memory does not suffice for the cache beside the model",
+        "Raise {memory} if other processes leave room for it, or serve on more GPUs, with a "
+        "shorter context or smaller weights.",
+    ),
+    OUT_OF_MEMORY,
+    CAPTURED_EVENT,
+    *(_form(name) for name in _FORMS),
+    BROKEN_CAPTURE,
+    Cause(
+        "shared-memory-of-a-kernel",
+        re.compile(r"out of resource: shared memory"),
+        State.UNKNOWN,
+        "A kernel asks for more of a compute unit's own memory (LDS) than this GPU has",
+        "It is not the GPU's memory that ran out: the kernel's block sizes were tuned for another "
+        "GPU. Choose another attention backend.",
+    ),
+    Cause(
+        "jit-build-failed",
+        re.compile(r"failed jit build"),
+        State.UNKNOWN,
+        "AITER did not find a kernel built, and could not build it",
+        "The compiler's first `error:` is in the log above it. Our images have AITER's kernels "
+        "built in: `image-doctor` says which are missing.",
+        ("empty-prebuild",),
+    ),
+    Cause(
+        "compile-failed",
+        re.compile(
+            r"[nN]inja build failed|ninja: (?:error|build stopped)|'ninja'"
+            r"|hipcc.{0,80}(?:failed|non-zero)|CompilationError|error compiling|LLVM ERROR"
+        ),
+        State.UNKNOWN,
+        "A kernel did not compile",
+        "The compiler's first `error:` is in the log near it. See whether what it includes and "
+        "links is in the image, and whether its cache folder can be written.",
+    ),
+    Cause(
+        "ipc-handle",
+        re.compile(r"hipIpc(?:Get|Open)MemHandle"),
+        State.GPU_ERROR,
+        "GPU memory could not be shared between processes",
+        "Leave expandable_segments out of PYTORCH_HIP_ALLOC_CONF; on a kernel's own amdgpu set "
+        "HSA_ENABLE_IPC_MODE_LEGACY=0.",
+        ("expandable-segments", "ipc-leak"),
+    ),
+    Cause(
+        "dsa-indexer",
+        re.compile(r"compute_all_q_rope"),
+        State.UNKNOWN,
+        "SGLang's fused indexer asks this AITER for what it lacks",
+        "Set SGLANG_DISABLE_AITER_FUSED_FP8_DSA_INDEXER=1.",
+        ("dsa-indexer",),
+    ),
+    Cause(
+        "device-assertion",
+        re.compile(rf"device-side assert|{_GPU}ErrorAssert\b"),
+        State.GPU_ERROR,
+        "A kernel's own assertion failed",
+        "The line with `Assertion` names the kernel and what it expected: mostly an index out of "
+        "range, from a token or a page that does not exist.",
+    ),
+    Cause(
+        "illegal-address",
+        re.compile(rf"illegal memory access|{_GPU}ErrorIllegalAddress"),
+        State.GPU_ERROR,
+        "A kernel touched memory that is not its own",
+        "The call that is named may be a later one: run it again with AMD_SERIALIZE_KERNEL=3 and "
+        "{eager} to learn which kernel it is.",
+    ),
+    Cause(
+        "no-kernel-for-this-gpu",
+        re.compile(r"no kernel image is available|invalid device function|NoBinaryForGpu"),
+        State.GPU_ERROR,
+        "There is no kernel for this GPU in the image",
+        "Use the image of this GPU's arch; `image-doctor` lists what each library was built for.",
+    ),
+    Cause(
+        "no-gpu",
+        re.compile(
+            r"no ROCm-capable device|no CUDA-capable device|invalid device ordinal|No HIP GPUs"
+            r"|No CUDA GPUs|NoDevice\b|InvalidDevice\b"
+        ),
+        State.GPU_ERROR,
+        "A GPU that was asked for is not there",
+        "Compare the tensor-parallel size with the GPUs that the container sees (`rocm-smi`), and "
+        "see HIP_VISIBLE_DEVICES.",
+    ),
+    Cause(
+        "gpu-error",
+        re.compile(
+            rf"{_GPU} error\b|{_GPU}Error[A-Z]\w+|{_GPU}\w* failed with"
+            r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
+        ),
+        State.GPU_ERROR,
+        "A call of the GPU's runtime failed",
+        "The error is that of the kernel or the library that the log names there. Try again "
+        "with {eager}; if it fails there too, with another attention backend.",
+    ),
+    Cause(
+        "collective-failed",
+        re.compile(r"NCCL error|DistBackendError|nccl(?:Internal|System|UnhandledCuda)Error"),
+        State.UNKNOWN,
+        "A collective library failed",
+        "Run it again with NCCL_DEBUG=WARN: the line with `NCCL WARN` says why. In a container, "
+        "see /dev/shm (--shm-size, --ipc=host) first.",
+    ),
+    Cause(
+        "address-in-use",
+        re.compile(r"[aA]ddress already in use|EADDRINUSE"),
+        State.UNKNOWN,
+        "An address that the server needs is taken",
+        "Another process listens there: end it, or give another one ({port}).",
+    ),
+    Cause(
+        "import-failed",
+        re.compile(r"(?:ImportError|ModuleNotFoundError)\b"),
+        State.UNKNOWN,
+        "A Python package could not be imported",
+        "`image-doctor` checks the packages of an image of ours; a mounted checkout or "
+        "PYTHONPATH may hide one of them.",
+    ),
+    Cause(
+        "model-not-found",
+        re.compile(
+            r"LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|OfflineModeIsEnabled"
+            r"|couldn't connect to 'https://huggingface|is not a local folder|HFValidationError"
+        ),
+        State.UNKNOWN,
+        "The model could not be had",
+        "It is no matter of the GPU: give its folder, or mount a cache that has it, and see "
+        "HF_TOKEN and HF_HUB_OFFLINE.",
+    ),
+    Cause(
+        "disk-full",
+        re.compile(r"No space left on device|ENOSPC"),
+        State.UNKNOWN,
+        "A disk or /dev/shm is full",
+        "Look with `df`; a container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given.",
+    ),
+    Cause(
+        "assertion",
+        re.compile(r"^(?:[\w.]*\.)?AssertionError\b"),
+        State.UNKNOWN,
+        "An assertion of the server's own failed",
+        "Its stack in the log names what it expected: mostly a model, or a combination of options, "
+        "that this release does not take.",
+    ),
+)
+
+
+def cause_of(text: str) -> Cause | None:
+    """The first cause that a text fits."""
+    return next((cause for cause in CAUSES if cause.pattern.search(text)), None)

@@ -1,0 +1,57 @@
+"""Verdicts on servers that stand still: not ready in time, or ready and without an answer."""
+
+from __future__ import annotations
+
+import re
+
+from serve_probe.place import Place, verdict_at
+from serve_probe.server_log import ServerLog
+from serve_probe.signs import Sign, Weight
+from serve_probe.verdict import Ending, Stage, State, Verdict
+
+_AITER_BUILDS = re.compile(r"waiting for baton release|\] start build \[")
+_JOINING = "Init torch distributed begin"
+_JOINED = "Init torch distributed ends"
+
+
+def unanswered(log: ServerLog, ending: Ending) -> int | None:
+    """The last health check without an answer, where no sign of life came after it."""
+    if ending.status is not None or ending.stopped:
+        return None
+    last = max((number for number, _ in log.matches(log.said.unhealthy)), default=None)
+    alive = re.compile(rf'" 200\b|{re.escape(log.said.decoding)}')
+    lived = max((number for number, _ in log.matches(alive)), default=-1)
+    return last if last is not None and lived < last else None
+
+
+def hung(log: ServerLog, at: int | None) -> Verdict:
+    """It stands still: at a line that says so, or at its last one."""
+    last = len(log.lines) - 1 if at is None else at
+    place = Place(log, last, None)
+    recent = "\n".join(log.lines[-200:])
+    joining = log.first(_JOINING) is not None and log.first(_JOINED) is None
+    advisories: tuple[str, ...] = ()
+    cause = "hung"
+    advice = (
+        "Look at each rank with `py-spy dump`: ranks that wait for one another show different "
+        "collectives. Where a kernel was being compiled, give it longer (--ready-timeout)."
+    )
+    if _AITER_BUILDS.search(recent) and place.stage is not Stage.SERVING:
+        cause, advisories = "compiling", ("empty-prebuild",)
+        advice = (
+            "AITER builds a kernel, or waits for a lock that another process holds: give it longer "
+            "(--ready-timeout); where no compiler runs, the lock is of a dead one, and is to be "
+            "deleted."
+        )
+    elif place.stage is Stage.LOADING:
+        advice = "The model's files come slowly, or not at all: look at the disk or the network."
+    elif place.stage is Stage.STARTING and joining:
+        cause, advisories = "ranks-do-not-join", ("scratch-reclaim",)
+        advice = (
+            "The ranks did not find each other: run it again with NCCL_DEBUG=INFO, and look at "
+            "each with `py-spy dump`."
+        )
+    quoted = log.tail(1) if at is None else log.lines[at]
+    sign = Sign(last, Weight.ENDS, None, quoted)
+    sentence = f"The server hung: it did not go on in time, {place.words}. {advice}"
+    return verdict_at(log, sign, place, State.HUNG, sentence, advisories, cause, quoted)

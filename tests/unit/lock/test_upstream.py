@@ -1,0 +1,34 @@
+"""Without an engine buildx asks registries, whatever engine the environment names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docker_contexts import use_context
+from rocm_images.lock.upstream import digest_by_buildx
+
+DIGEST = f"sha256:{'a' * 64}"
+# As buildx does: it fails for a context that does not exist, though it needs none.
+_BUILDX = f"""\
+#!/bin/sh
+test "$1" = version && echo github.com/docker/buildx v0.13.1 && exit
+test "$DOCKER_HOST" && test -z "$DOCKER_CONTEXT$DOCKER_TLS_VERIFY" || exit 1
+echo '{{"digest": "{DIGEST}"}}'
+"""
+
+
+@pytest.mark.parametrize("name", ["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_HOST", "LANG"])
+def test_an_engine_that_cannot_be_had_is_not_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    configuration = tmp_path / "configuration"
+    use_context(configuration, "gone")
+    plugin = configuration / "cli-plugins" / "docker-buildx"
+    plugin.parent.mkdir()
+    plugin.write_text(_BUILDX)
+    plugin.chmod(0o755)
+    monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
+    monkeypatch.setenv(name, "gone")
+    assert digest_by_buildx("rocm/pytorch:latest") == DIGEST
