@@ -34,7 +34,7 @@ def merged(
     return Catalogue(
         schema=SCHEMA,
         updated=updated,
-        images=tuple(with_shared(sorted([*kept, *new.values()], key=_place))),
+        images=tuple(with_shared(in_order([*kept, *new.values()]))),
         history=earlier,
     )
 
@@ -118,14 +118,14 @@ def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ..
     return tuple(found.values())
 
 
+def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
+    """The images as they are listed: the first of an arch is the one to prefer."""
+    by_name = sorted(images, key=lambda image: (image.cell, image.channel or ""))
+    newest_first = sorted(by_name, key=lambda image: image.preference, reverse=True)
+    return sorted(newest_first, key=_place)
+
+
 def _place(image: CatalogueEntry) -> tuple[object, ...]:
-    """Where an image stands in the list: the first of an arch is the one to prefer."""
-    newest_first = tuple(
-        -number for version in image.newness for number in (*version.release, 0, 0, 0, 0)[:4]
-    )
-    channel = image.channel or ""
-    other_channel = channel not in ("", DEFAULT_CHANNEL)
-    return (
-        *(image.repository, image.arch, image.stand_in, other_channel, not image.recommended),
-        *(newest_first, image.cell, channel),
-    )
+    other_channel = (image.channel or "") not in ("", DEFAULT_CHANNEL)
+    rank = (image.stand_in, other_channel, image.is_prerelease, not image.recommended)
+    return (image.repository, image.arch, *rank)

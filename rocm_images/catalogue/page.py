@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from packaging.version import Version
 
+from rocm_images.catalogue.merge import in_order
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
@@ -113,7 +114,7 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
 def page(catalogue: Catalogue) -> str:
     """The whole page as HTML; every text of the catalogue is escaped."""
     style, script = (templates.as_written(f"catalogue/page.{kind}") for kind in ("css", "js"))
-    images = tuple(_shown(catalogue.images))
+    images = tuple(_shown(in_order(catalogue.images)))
     text = templates.rendered(
         templates.environment("catalogue", autoescape=True),
         "page.html.j2",

@@ -218,9 +218,19 @@ class CatalogueEntry(_Model):
         return self.repository, self.channel or "", self.cell, self.version
 
     @property
+    def is_prerelease(self) -> bool:
+        """Whether the server's version comes before a release: rc, a, b, dev (PEP 440)."""
+        return Version(self.version).is_prerelease
+
+    @property
     def newness(self) -> tuple[Version, Version]:
         """Orders images: by the server's version, then by ROCm."""
         return Version(self.version), Version(self.rocm)
+
+    @property
+    def preference(self) -> tuple[bool, Version, Version]:
+        """The largest is the one to prefer: any release, then the newest."""
+        return (not self.is_prerelease, *self.newness)
 
     @property
     def warnings(self) -> tuple[KnownIssue, ...]:

@@ -57,7 +57,8 @@ def smoke(
 ) -> None:
     """Test images that the engine already has, from inside.
 
-    Without /dev/kfd the image's own HIP runtime is tested on emulated GPUs: docs/emulation.md.
+    Without a GPU of its gfx the image's own HIP runtime is tested on emulated ones:
+    docs/emulation.md.
     """
     from rocm_images.build.run import test_images
 

@@ -123,14 +123,17 @@ def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]
 
 
 def _catalogued(path: Path, channel: str | None) -> list[ImageFacts]:
-    """Of each cell the images of its newest server: one, unless there are several channels."""
+    """Of each cell the images of its newest server: one, unless there are several channels.
+
+    A pre-release counts only where a cell has no release.
+    """
     from rocm_images.catalogue.file import read
 
     images = [image for image in read(path).images if channel in (None, image.channel)]
-    newest = {
-        cell: max(image.newness for image in images if image.cell == cell)
+    first = {
+        cell: max(image.preference for image in images if image.cell == cell)
         for cell in {image.cell for image in images}
     }
     return [
-        ImageFacts.of_published(image) for image in images if image.newness == newest[image.cell]
+        ImageFacts.of_published(image) for image in images if image.preference == first[image.cell]
     ]

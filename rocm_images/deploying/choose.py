@@ -7,19 +7,25 @@ from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.engine.run_flags import AS_DEPLOYED
-from rocm_images.errors import InputError, NoImageFits, closest
+from rocm_images.errors import InputError, closest
+from rocm_images.servers import server_of
 
 
 def recommended(
-    catalogue: Catalogue, arch: str, *, rocm: str | None = None, channel: str | None = None
+    catalogue: Catalogue,
+    arch: str,
+    *,
+    rocm: str | None = None,
+    channel: str | None = None,
+    pre: bool = False,
 ) -> CatalogueEntry:
     """The image to prefer for an arch, named as in the matrix (942) or by its gfx (gfx942).
 
     A stand-in is chosen only where there is nothing else. Without a channel, `stable` is meant
-    where there is one.
+    where there is one. Pre-releases of the server (PEP 440) count only where `pre` asks for them.
 
     Raises:
-        InputError: there is no image of that arch, ROCm release or channel.
+        InputError: there is no image of that arch, ROCm release or channel, or only pre-releases.
     """
     images = [image for image in catalogue.images if arch in (image.arch, image.gfx)]
     if not images:
@@ -33,26 +39,10 @@ def recommended(
         images = _only(images, "channel", channel, arch, [image.channel or "" for image in images])
     if rocm is not None:
         images = _only(images, "rocm", rocm, arch, [image.rocm for image in images])
-    return max(images, key=lambda image: (not image.stand_in, image.recommended, image.newness))
-
-
-def for_gfx(
-    catalogue: Catalogue, gfx: str, *, rocm: str | None = None, channel: str | None = None
-) -> CatalogueEntry:
-    """The image to prefer for the GPUs of a machine.
-
-    Raises:
-        NoImageFits: there is no image for GPUs of this gfx.
-        InputError: there is none on that ROCm release or of that channel.
-    """
-    gpus = {image.gfx: image.gpus for image in catalogue.images}
-    if gfx not in gpus:
-        known = "; ".join(f"{name} ({', '.join(names)})" for name, names in sorted(gpus.items()))
-        raise NoImageFits(
-            f"this machine's GPU is {gfx}, and the catalogue has no image for it: it has images "
-            f"for {known or 'no GPU at all'}"
-        )
-    return recommended(catalogue, gfx, rocm=rocm, channel=channel)
+    images = [image for image in images if not image.stand_in] or images
+    if not pre:
+        images = _released(images, arch, channel)
+    return max(images, key=lambda image: (image.recommended, image.newness))
 
 
 def named(catalogue: Catalogue, text: str) -> CatalogueEntry:
@@ -80,6 +70,9 @@ def notes(image: CatalogueEntry) -> list[str]:
     found = []
     if image.stand_in:
         found.append("this is a stand-in of a rehearsal: it holds no ROCm and serves nothing.")
+    if image.is_prerelease:
+        title = server_of(image.server).title
+        found.append(f"{image.version} is a pre-release of {title}, not a release.")
     if str(image.tested_on.level) in ("static", "stand-in", "emulated"):
         found.append("no GPU has run this image.")
     elif image.tested_on.ran_as != AS_DEPLOYED:
@@ -100,6 +93,21 @@ def _names(image: CatalogueEntry, tags: Sequence[str]) -> set[str]:
     for tag in (*tags, image.immutable_tag):
         names |= {tag, f"{image.repository}:{tag}", f"{image.repository}:{tag}@{image.digest}"}
     return names
+
+
+def _released(
+    images: Sequence[CatalogueEntry], arch: str, channel: str | None
+) -> list[CatalogueEntry]:
+    found = [image for image in images if not image.is_prerelease]
+    if not found:
+        newest = sorted({image.newness[0] for image in images}, reverse=True)
+        where = f" in channel {channel}" if channel else ""
+        raise InputError(
+            f"what the catalogue has for {arch}{where} is pre-releases only "
+            f"({', '.join(map(str, newest))}): ask for the newest of them with --pre, or choose "
+            "another --channel or --rocm"
+        )
+    return found
 
 
 def _only(

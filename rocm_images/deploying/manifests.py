@@ -1,4 +1,4 @@
-"""Renders what keeps a server running: a compose file, or Kubernetes objects."""
+"""Renders what runs a server: a command of docker, a compose file, or Kubernetes objects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import re
 from dataclasses import dataclass
 
 from rocm_images import references
+from rocm_images.deploying.nodes import GPU_RESOURCE, check_number, check_resource
 from rocm_images.engine.run_flags import (
     MODEL_CACHE,
     SHARED_MEMORY_GIB,
+    RunOptions,
+    docker_run,
+    run_flags,
     serving_command,
 )
 from rocm_images.errors import InputError
@@ -20,6 +24,18 @@ from rocm_images.servers import DEFAULT, Server
 _PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{references.DIGEST}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
+_SEVERAL = "for a server on several nodes see docs/leader-worker-set.yaml"
+_OURS = {
+    "--model": "--model before -- names the model",
+    "--model-path": "--model before -- names the model",
+    "--port": "say --port before --, where the health checks find it as well",
+    "--host": "it answers the container's network, and what is published is this deployment's",
+    "--nnodes": _SEVERAL,
+    "--node-rank": _SEVERAL,
+    "--dist-init-addr": _SEVERAL,
+    "--nccl-init-addr": _SEVERAL,
+}
+_TENSOR_PARALLEL = ("--tp", "--tp-size", "--tensor-parallel-size")
 START_MINUTES = 60
 """How long a server may take to load its model and capture its graphs before it counts as dead."""
 
@@ -27,6 +43,7 @@ START_MINUTES = 60
 class Kind(str, enum.Enum):
     """What is rendered."""
 
+    DOCKER = "docker"
     COMPOSE = "compose"
     KUBERNETES = "kubernetes"
 
@@ -46,6 +63,12 @@ class Deployment:
     port: int | None = None
     """None: the one that the inference server has of itself."""
     server: Server = DEFAULT
+    arguments: tuple[str, ...] = ()
+    """What the server is given besides."""
+    gpu_resource: str = GPU_RESOURCE
+    """What Kubernetes calls the GPUs."""
+    gpus_per_node: int | None = None
+    """How many devices a node has; None: as many as GPUs, or partitions of that name."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.server.name if self.name is None else self.name)
@@ -62,15 +85,43 @@ class Deployment:
                 f"{self.name!r} is no name for a server: use up to 52 of a to z, 0 to 9 and -, "
                 "beginning with a letter"
             )
+        check_resource(self.gpu_resource)
+        check_number(self.gpus, self.gpu_resource, self.gpus_per_node)
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        for number, word in enumerate(self.arguments):
+            option, _, value = word.partition("=")
+            if not word.isprintable():
+                raise InputError(f"{word!r} is no argument of a server: it cannot be printed")
+            if number == 0 and not word.startswith("-"):
+                raise InputError(
+                    f"{word!r} is no option of the server: after --, write what "
+                    f"{self.server.title} is to be given, like --mem-fraction-static 0.85"
+                )
+            if option in _OURS:
+                raise InputError(f"{option} is not for {self.server.title} here: {_OURS[option]}")
+            if option in _TENSOR_PARALLEL:
+                value = value or "".join(self.arguments[number + 1 : number + 2])
+                if value.isascii() and value.isdigit() and int(value) > self.gpus:
+                    raise InputError(
+                        f"{option} {value} is more than the {self.gpus} GPUs that the server gets: "
+                        f"say --gpus {value} before --"
+                    )
 
     @property
     def command(self) -> tuple[str, ...]:
         """What the container runs."""
-        return serving_command(self.server, self.model, self.port or self.server.port, self.gpus)
+        port = self.port or self.server.port
+        # Of an option that is there twice, a server takes the last.
+        return (*serving_command(self.server, self.model, port, self.gpus), *self.arguments)
 
 
 def rendered(deployment: Deployment, kind: Kind) -> str:
     """The file's text. No text of a user can break out of the value that it is written in."""
+    if kind is Kind.DOCKER:
+        flags = run_flags(RunOptions(deployment.port))
+        return docker_run(flags, deployment.image, deployment.command) + "\n"
     # YAML: every text goes through `quoted`.
     environment = templates.environment("deploying")
     # Each reads a variable where the other sees plain text.

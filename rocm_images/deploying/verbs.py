@@ -65,6 +65,7 @@ port_option = click.option(
 @click.option("--auto", is_flag=True, help="The arch of this machine's GPUs.")
 @click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
 @click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
+@click.option("--pre", is_flag=True, help="Count pre-releases (rc, a, b, dev) of the server, too.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -77,22 +78,22 @@ def pick(
     auto: bool,
     rocm: str | None,
     channel: str | None,
+    pre: bool,
     root: Path,
     listed: Listed,
 ) -> None:
     """Print the recommended image for a GPU, by its digest."""
-    from rocm_images.deploying.choose import for_gfx, recommended
-    from rocm_images.deploying.gpus import gfx_of_this_machine
+    from rocm_images.deploying.choose import recommended
+    from rocm_images.deploying.gpus import machine_notes, of_this_machine
 
     if auto == bool(arch):
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
     known = listed.read()
-    image = (
-        recommended(known, arch, rocm=rocm, channel=channel)
-        if arch
-        else for_gfx(known, gfx_of_this_machine(root), rocm=rocm, channel=channel)
-    )
+    fitting, others = ([], []) if arch else of_this_machine(known, root)
+    image = recommended(known, arch or fitting[0].gfx, rocm=rocm, channel=channel, pre=pre)
     _note(image)
+    for sentence in machine_notes(image, fitting, others):
+        telling.step(f"note: {sentence}")
     click.echo(image.reference)
 
 
@@ -104,7 +105,7 @@ def pick(
     "--model-cache",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="A folder of this machine that keeps downloaded models.",
+    help="A folder of this machine that keeps downloaded models.  [default: a volume of docker]",
 )
 @click.option(
     "--render-group",
@@ -132,11 +133,17 @@ def run_args(
     """
     import shlex
 
-    from rocm_images.engine.run_flags import LEFT_OUT, RunOptions, model_cache_of, run_flags
+    from rocm_images.engine.run_flags import (
+        LEFT_OUT,
+        MODEL_VOLUME,
+        RunOptions,
+        model_cache_of,
+        run_flags,
+    )
     from rocm_images.tables import text_table
 
     reference, server = _reference(image, listed)
-    cache = model_cache_of(model_cache) if model_cache else None
+    cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
         click.echo(text_table(("FLAG", "WHY"), [(flag.text, flag.why) for flag in flags]))
@@ -150,16 +157,27 @@ def run_args(
 
 @click.command()
 @click.argument("image")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- SERVER ARGUMENTS]")
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["compose", "kubernetes"]),
+    type=click.Choice(["docker", "compose", "kubernetes"]),
     required=True,
-    help="A file for docker compose, or objects for kubectl apply.",
+    help="A command of docker, a file for docker compose, or objects for kubectl apply.",
 )
 @click.option("--model", required=True, metavar="MODEL", help="A model of the Hugging Face hub.")
+@click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="How many GPUs.")
 @click.option(
-    "--gpus", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many GPUs."
+    "--gpu-resource",
+    metavar="NAME",
+    help="What the cluster calls them, as amd.com/cpx_nps4 where its device plugin names "
+    "partitions.  [default: amd.com/gpu]",
+)
+@click.option(
+    "--gpus-per-node",
+    type=click.IntRange(1),
+    help="How many a node has, each partition counted.  [default: 8, or more by the resource's "
+    "name]",
 )
 @click.option("--name", help="What it is called.  [default: the inference server's name]")
 @port_option
@@ -170,20 +188,44 @@ def deploy(
     kind: str,
     model: str,
     gpus: int,
+    gpu_resource: str | None,
+    gpus_per_node: int | None,
     name: str | None,
     port: int | None,
     listed: Listed,
     output: Path | None,
+    arguments: tuple[str, ...],
 ) -> None:
-    """Write what runs a server of IMAGE: a compose file, or a Kubernetes Deployment.
+    """Write what runs a server of IMAGE: a docker command, a compose file, a Kubernetes Deployment.
 
-    IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest.
+    IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest. What
+    follows -- is given to the server.
+
+    \b
+    build.py deploy TAG --as compose --model MODEL -- --mem-fraction-static 0.85
     """
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
+    from rocm_images.deploying.nodes import GPU_RESOURCE
     from rocm_images.files import write_whole
 
+    if gpu_resource is not None and kind != "kubernetes":
+        raise InputError(
+            "--gpu-resource is for --as kubernetes: docker gives a container /dev/dri; for a "
+            "machine with partitioned GPUs say --gpus-per-node"
+        )
     reference, server = _reference(image, listed)
-    text = rendered(Deployment(reference, model, gpus, name, port, server), Kind(kind))
+    deployment = Deployment(
+        reference,
+        model,
+        gpus,
+        name,
+        port,
+        server,
+        arguments,
+        gpu_resource or GPU_RESOURCE,
+        gpus_per_node,
+    )
+    text = rendered(deployment, Kind(kind))
     if output is None:
         click.echo(text, nl=False)
         return

@@ -16,7 +16,10 @@ from rocm_images.servers import DEFAULT, Server
 
 SHARED_MEMORY_GIB = 32
 MODEL_CACHE = "/root/.cache/huggingface"
-"""Where the Hugging Face hub keeps models inside the container."""
+"""Where the Hugging Face hub keeps models inside the container: its user is root, and no image sets
+HF_HOME."""
+MODEL_VOLUME = "serving-models"
+"""The volume of docker that keeps models where nobody names a folder."""
 ROCM_DOCKER = "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html"
 
 
@@ -39,8 +42,8 @@ class RunOptions:
 
     port: int | None = DEFAULT.port
     """Where the server answers; None: nothing is to be reached from outside."""
-    model_cache: str | None = None
-    """A folder of the host that keeps downloaded models."""
+    model_cache: str | None = MODEL_VOLUME
+    """A folder of the host, or a volume, that keeps downloaded models; None: nothing does."""
     render_group: int | None = None
     """The number of the host's render group."""
     numa: bool = False
@@ -64,7 +67,8 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
     yield RunFlag(
         ("--group-add", "video"),
         "owns the devices on many hosts; a user other than root may also need the host's render "
-        "group, by number, because an image may have none of that name: --render-group",
+        "group, by number, because an image may have none of that name: --render-group; rootless "
+        "Podman takes keep-groups in its place",
     )
     if options.render_group is not None:
         yield RunFlag(("--group-add", str(options.render_group)), "the host's render group")
@@ -96,7 +100,7 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
     if options.model_cache:
         yield RunFlag(
             ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
-            "keeps downloaded models on the host",
+            "keeps downloaded models when the container is gone",
         )
 
 
@@ -105,7 +109,7 @@ def in_words(flags: Sequence[RunFlag]) -> str:
     return " ".join(flag.text for flag in flags)
 
 
-FOR_GPUS = run_flags(RunOptions(port=None))
+FOR_GPUS = run_flags(RunOptions(port=None, model_cache=None))
 """What every container gets that runs on GPUs, whatever runs in it."""
 AS_DEPLOYED = in_words(FOR_GPUS)
 """The same as evidence records it."""

@@ -10,6 +10,8 @@ STAND_IN = PREFIX + "stand-in"
 # Whose HIP runtime a rehearsal's base has: a package of AMD's, or IMITATION for our own.
 HIP_RUNTIME = PREFIX + "hip-runtime"
 IMITATION = "imitation"
+# For which GPUs it is.
+GFX = PREFIX + "gfx"
 # The most specific of an image's rolling tags: server version, ROCm release, GPUs.
 VERSION = "org.opencontainers.image.version"
 
@@ -32,7 +34,7 @@ def labels_of(cell: Cell) -> dict[str, str]:
         "org.opencontainers.image.base.name": cell.base_image,
         PREFIX + "cell": cell.name,
         PREFIX + "arch": cell.arch,
-        PREFIX + "gfx": cell.gfx,
+        GFX: cell.gfx,
         PREFIX + "family": cell.family,
         PREFIX + "rocm": cell.rocm,
         PREFIX + "server": name,

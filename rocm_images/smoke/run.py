@@ -16,8 +16,9 @@ from rocm_images import telling
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.containers import RUN_VARIABLE, remove_all
 from rocm_images.engine.images import CELL, EngineImage
+from rocm_images.engine.machine import devices
 from rocm_images.engine.patience import watched
-from rocm_images.errors import BuildFailed, EngineError, InputError
+from rocm_images.errors import BuildFailed, EngineError, InputError, NoImageFits
 from rocm_images.files import growing
 from rocm_images.masking import lines_of
 from rocm_images.places import IMAGE_TESTS
@@ -74,10 +75,20 @@ def device_for(engine: Engine, image_labels: Mapping[str, str]) -> Level:
     """What the tests of an image can run on here: the level that they can reach at most."""
     if image_labels.get(labels.HIP_RUNTIME) == labels.IMITATION:
         return Level.STAND_IN
-    # A remote engine's machine is not this one, so its GPUs cannot be known from here.
-    local = engine.address.startswith("unix://") and Path("/dev/kfd").exists()
-    # What a rehearsal's base is made of was never meant for a GPU.
-    return Level.GPU if local and labels.STAND_IN not in image_labels else Level.EMULATED
+    # A remote engine's machine is not this one, so its GPUs cannot be known from here; and what a
+    # rehearsal's base is made of was never meant for a GPU.
+    if not engine.address.startswith("unix://") or labels.STAND_IN in image_labels:
+        return Level.EMULATED
+    gfx = image_labels.get(labels.GFX)
+    return Level.GPU if gfx in _gfx_here() else Level.EMULATED
+
+
+def _gfx_here(root: Path = Path("/")) -> set[str]:
+    """Of which gfx this machine has GPUs: one that is integrated has /dev/kfd as well."""
+    try:
+        return {device.gfx for device in devices(root)}
+    except NoImageFits:
+        return set()
 
 
 SECONDS, SERVING_SECONDS = 1800.0, 7200.0

@@ -115,7 +115,8 @@ def test_the_smoke_test_on_a_gpu_asks_the_engine_for_what_run_args_prints(
 ) -> None:
     """Creates both containers: to start them takes the devices."""
     printed = subprocess.run(
-        [sys.executable, PROJECT / "build.py", "run-args", empty_image],
+        # A volume would be left on the engine, where a user may have one of that name.
+        [sys.executable, PROJECT / "build.py", "run-args", empty_image, "--model-cache", "/tmp"],
         capture_output=True,
         text=True,
         check=True,
@@ -134,6 +135,9 @@ def test_the_smoke_test_on_a_gpu_asks_the_engine_for_what_run_args_prints(
         client.close()
     # The test reaches no network, and is reached from none.
     assert deployed.pop("PortBindings") != tested.pop("PortBindings")
+    # Nor does it download a model.
+    assert deployed.pop("Binds") == ["/tmp:/root/.cache/huggingface"]
+    assert not tested.pop("Binds")
     # docker's own console; and what is nothing has two spellings.
     different = {key for key in deployed if (deployed[key] or None) != (tested[key] or None)}
     assert different <= {"ConsoleSize"}, (deployed, tested)

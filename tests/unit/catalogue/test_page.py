@@ -15,6 +15,7 @@ from made_up_catalogue import FIRST, catalogue, entry
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
+from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.cli.main import main
 from rocm_images.engine.run_flags import AS_DEPLOYED
@@ -95,6 +96,26 @@ def test_a_stand_in_is_called_one(project_matrix: Matrix) -> None:
     assert "tand-in" not in real
     rehearsed = page(merged(None, [entry(cell, stand_in=True)], FIRST))
     assert "This is a stand-in." in rehearsed
+
+
+def test_a_pre_release_is_called_one_and_not_recommended(project_matrix: Matrix) -> None:
+    image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2"))
+    badges = ('<li class="good">Recommended</li>', '<li class="caution">Pre-release</li>')
+    for version, shown in (("0.5.22", (True, False)), ("0.5.22rc0", (False, True))):
+        text = page(merged(None, [image.model_copy(update={"version": version})], FIRST))
+        assert tuple(badge in text for badge in badges) == shown
+
+
+def test_the_release_comes_first_whatever_the_order_in_the_file(project_matrix: Matrix) -> None:
+    image = entry(cell_named(cells_of(project_matrix), "sglang-942-rocm7.2.2"))
+    both = [
+        image.model_copy(update={"version": version, "immutable_tag": f"v{version}"})
+        for version in ("0.5.22rc0", "0.5.21", "0.5.21.post1", "0.5.9")
+    ]
+    text = page(Catalogue(schema=2, updated=FIRST, images=tuple(both)))
+    assert re.findall(r'<article id="v([^"]*)"', text) == [
+        *("0.5.21.post1", "0.5.21", "0.5.9", "0.5.22rc0"),
+    ]
 
 
 def test_a_failed_test_is_said(project_matrix: Matrix) -> None:

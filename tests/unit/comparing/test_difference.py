@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from made_up_catalogue import FIRST, catalogue, digest
+from rocm_images.catalogue.file import write
+from rocm_images.catalogue.merge import merged
 from rocm_images.cli.main import main
 from rocm_images.comparing.difference import Change, difference
 from rocm_images.comparing.facts import ImageFacts, LayerFact, read_images, write_inventory
 from rocm_images.comparing.text import as_text, release_notes
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
+from rocm_images.matrix.schema import Matrix
 
 OLD = ImageFacts(
     name="sglang-rocm:old",
@@ -134,6 +138,25 @@ def test_a_file_that_is_neither_is_a_sentence(tmp_path: Path, text: str) -> None
     path.write_text(text)
     with pytest.raises(InputError, match=r"neither|this is no catalogue"):
         read_images(path)
+
+
+def test_a_pre_release_is_compared_only_where_a_cell_has_no_release(
+    project_matrix: Matrix, tmp_path: Path
+) -> None:
+    images = [
+        image.model_copy(update={"version": version, "digest": digest(image.cell + version)})
+        for image in catalogue(project_matrix).images
+        for version in ("0.5.22rc0", "0.5.22rc1", "0.5.21.post1", "0.5.21")
+    ]
+    path = tmp_path / "catalogue.json"
+    for known, version in ((images, "0.5.21.post1"), (images[::4] + images[1::4], "0.5.22rc1")):
+        write(path, merged(None, known, FIRST))
+        found = read_images(path)
+        cells = {image.cell for image in images}
+        assert {f.image_id for f in found.values()} <= {
+            i.digest for i in images if i.version == version
+        }
+        assert found.keys() == cells
 
 
 def test_two_images_of_one_cell_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from made_up_catalogue import FIRST, SECOND, catalogue, entry, evidence
+from made_up_catalogue import FIRST, SECOND, catalogue, digest, entry, evidence
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.deploying.choose import named, notes, recommended
@@ -34,6 +34,79 @@ def test_the_newest_sglang_is_preferred(known: Catalogue) -> None:
         for image in known.images
     ]
     assert recommended(merged(known, newer, SECOND), "942").version == "0.5.100"
+
+
+def of_versions(known: Catalogue, *versions: str, channel: str = "stable") -> Catalogue:
+    """The same images, of each of these versions of SGLang."""
+    images = [
+        image.model_copy(
+            update={
+                "version": version,
+                "channel": channel,
+                "tags": (),
+                "digest": digest(image.digest + version),
+            }
+        )
+        for image in known.images
+        for version in versions
+    ]
+    return merged(None, images, SECOND)
+
+
+REPORTED = ("0.5.21", "0.5.21.post1", "0.5.22rc0")
+
+
+@pytest.mark.parametrize(
+    ("versions", "chosen"),
+    [
+        (REPORTED, "0.5.21.post1"),
+        (("0.5.9", "0.5.21"), "0.5.21"),
+        (("0.5.21", "0.5.22a1", "0.5.22b2", "0.5.22.dev3", "0.6.0rc1"), "0.5.21"),
+        (("0.5.21", "0.5.21.post1.dev2"), "0.5.21"),
+        (("0.5.22rc0", "0.5.22"), "0.5.22"),
+        (("0.5.21", "0.5.21+local"), "0.5.21+local"),
+    ],
+)
+def test_a_release_is_preferred_to_every_pre_release(
+    known: Catalogue, versions: tuple[str, ...], chosen: str
+) -> None:
+    given = of_versions(known, *versions)
+    assert recommended(given, "942").version == chosen
+    assert recommended(given, "gfx950", rocm="7.2.0").version == chosen
+    # The first of an arch in the list is the one to prefer.
+    for arch in ("942", "950"):
+        first = next(image for image in given.images if image.arch == arch)
+        assert (first.version, first.recommended) == (chosen, True)
+
+
+def test_a_pre_release_is_chosen_where_it_is_asked_for(known: Catalogue) -> None:
+    assert recommended(of_versions(known, *REPORTED), "942", pre=True).version == "0.5.22rc0"
+    both = of_versions(known, "0.5.22rc0", "0.5.22")
+    assert recommended(both, "942", pre=True).version == "0.5.22"
+
+
+def test_where_there_are_only_pre_releases_it_says_how_to_ask(known: Catalogue) -> None:
+    given = of_versions(known, "0.5.22rc0", "0.5.22rc1")
+    said = r"942 in channel stable is pre-releases only \(0\.5\.22rc1, 0\.5\.22rc0\): .* --pre"
+    with pytest.raises(InputError, match=said):
+        recommended(given, "942")
+    chosen = recommended(given, "942", pre=True)
+    assert chosen.version == "0.5.22rc1"
+    assert "0.5.22rc1 is a pre-release of SGLang, not a release." in notes(chosen)
+
+
+def test_a_release_on_another_base_is_preferred_to_a_pre_release_on_the_recommended(
+    known: Catalogue,
+) -> None:
+    given = merged(
+        None,
+        [
+            *(i for i in of_versions(known, "0.5.21").images if not i.recommended),
+            *(i for i in of_versions(known, "0.5.22rc0").images if i.recommended),
+        ],
+        SECOND,
+    )
+    assert recommended(given, "942").version == "0.5.21"
 
 
 def test_stable_is_meant_where_there_is_one(project_matrix: Matrix, known: Catalogue) -> None:

@@ -15,6 +15,8 @@ from rocm_images.engine.run_flags import (
     AS_DEPLOYED,
     FOR_GPUS,
     LEFT_OUT,
+    MODEL_CACHE,
+    MODEL_VOLUME,
     RunOptions,
     engine_options,
     in_words,
@@ -63,10 +65,11 @@ def test_the_docker_sdk_takes_them() -> None:
     assert not host.keys() & {"IpcMode", "CapAdd", "Privileged", "PidMode"}
 
 
-def test_a_deployment_differs_from_the_test_by_its_port_alone() -> None:
+def test_a_deployment_differs_from_the_test_by_its_port_and_its_models_alone() -> None:
     deployed = run_flags()
-    assert [flag for flag in deployed if flag not in FOR_GPUS] == [
-        flag for flag in deployed if flag.words[0] == "--publish"
+    assert [flag.words for flag in deployed if flag not in FOR_GPUS] == [
+        ("--publish", "127.0.0.1:30000:30000"),
+        ("--volume", f"{MODEL_VOLUME}:{MODEL_CACHE}"),
     ]
     assert in_words(FOR_GPUS) == AS_DEPLOYED
 

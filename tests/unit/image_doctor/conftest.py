@@ -19,11 +19,17 @@ for folder in (
         sys.path.insert(0, str(folder))
 
 from made_up_image import MadeUpImage  # noqa: E402
+from preflight_runs import Preflight  # noqa: E402
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> MadeUpImage:
     return MadeUpImage(tmp_path / "root")
+
+
+@pytest.fixture
+def preflight(made: MadeUpImage, programs: Path) -> Preflight:
+    return Preflight(made, programs)
 
 
 @pytest.fixture(scope="session")

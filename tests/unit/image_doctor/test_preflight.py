@@ -4,54 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from made_up_image import MadeUpImage
+from preflight_runs import WRONG_GFX, Preflight
 
-WRONG_GFX = 21
 BUG = {"here": True, "free_from": "7.2.1", "reference": "sgl-project/sglang#23581"}
-NOBODY, VIDEO = 65534, 44
-
-
-class Preflight:
-    """Runs rocm-preflight with plain sh on a made-up root."""
-
-    def __init__(self, made: MadeUpImage, programs: Path) -> None:
-        self.made = made
-        # Beside the root, where whoever runs it can read it.
-        self.program = Path(shutil.copy(programs / "rocm-preflight", made.root.parent))
-
-    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["sh", str(self.program), "--root", str(self.made.root), *arguments],
-            env=self.made.environment,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            **options,
-        )
-
-    def __call__(self, expected: int = 0, **options: Any) -> list[str]:
-        """The lines that it says, its exit code having been checked."""
-        done = self.run(**options)
-        assert (done.returncode, done.stdout) == (expected, "")
-        return done.stderr.splitlines()
-
-    def report(self) -> dict[str, str]:
-        """Name -> status of its report."""
-        lines = [line.split("\t") for line in self.run("--report").stdout.splitlines()]
-        assert {len(line) for line in lines} == {4}
-        return {line[0]: line[1] for line in lines}
-
-
-@pytest.fixture
-def preflight(made: MadeUpImage, programs: Path) -> Preflight:
-    return Preflight(made, programs)
 
 
 def test_a_machine_that_fits_is_met_with_silence(preflight: Preflight) -> None:
@@ -119,39 +79,6 @@ def test_without_render_nodes_the_docker_flag_is_named(preflight: Preflight) -> 
     (line,) = preflight()
     assert "there is no /dev/dri/renderD*" in line
     assert "Add --device /dev/dri to docker run" in line
-
-
-def give_devices(root: Path, mode: int) -> None:
-    """The devices belong to the group video; anyone can reach the folder that they are in."""
-    for path in [root / "dev/kfd", *root.glob("dev/dri/*")]:
-        path.chmod(mode)
-        if os.geteuid() == 0:
-            os.chown(path, 0, VIDEO)
-    if os.geteuid() == 0:
-        for folder in [root, *root.parents][:4]:
-            folder.chmod(0o755)
-
-
-def someone_in(groups: list[int]) -> dict[str, Any]:
-    """Root may open everything: where the tests are root's, run as someone else."""
-    if os.geteuid() != 0:
-        return {}
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": groups}
-
-
-@pytest.mark.parametrize("device", ["dev/kfd", "dev/dri/renderD129"])
-def test_without_permission_the_group_is_named_by_number(preflight: Preflight, device: str) -> None:
-    path = preflight.made.root / device
-    give_devices(preflight.made.root, 0o666)
-    path.chmod(0o660 if os.geteuid() == 0 else 0)
-    (line,) = preflight(**someone_in([]))
-    assert f"this user may not open /{device}, which belongs to group {path.stat().st_gid}." in line
-    assert f"--group-add {path.stat().st_gid} " in line
-
-
-def test_someone_who_is_in_the_group_may_open_the_devices(preflight: Preflight) -> None:
-    give_devices(preflight.made.root, 0o660)
-    assert preflight(**someone_in([VIDEO])) == []
 
 
 @pytest.mark.parametrize("value", ["1", "true", "TRUE", None])

@@ -81,6 +81,8 @@ def test_what_is_known_beside_the_log(options: list[str], code: int) -> None:
 def test_stopped_on_purpose_or_not() -> None:
     text = READY.read_bytes()
     assert judge("-", "--stopped", "--status", "137", given=text).returncode == 0
+    # The log itself says that it ended as it was told.
+    assert judge("-", "--status", "-9", given=text).returncode == 0
     assert judge("-", given=text).returncode == 0
 
 

@@ -269,7 +269,10 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "address-in-use",
-        re.compile(r"[aA]ddress already in use|EADDRINUSE"),
+        re.compile(
+            r"[aA]ddress already in use|EADDRINUSE"
+            r"|[pP]ort \d{1,5} is (?:already in use|in use|not available|unavailable)"
+        ),
         State.UNKNOWN,
         "An address that the server needs is taken",
         "Another process listens there: end it, or give another one ({port}).",

@@ -29,7 +29,9 @@ def judge(text: str, ending: Ending, said: LogLines | None = None) -> Verdict:
 def judge_log(log: ServerLog, ending: Ending) -> Verdict:
     """The same, of a log that has been read. Never raises."""
     found = signs(log)
-    by_itself = ending.status is not None and not ending.stopped
+    # Told to end, by whoever: a clean end of SGLang's has the status of a SIGKILL all the same.
+    told = ending.stopped or log.graceful
+    by_itself = ending.status is not None and not told
     if log.ready and not by_itself:
         # What is said at the end of a server that was told to end harms nobody.
         found = [sign for sign in found if not kinds.stopping_on_purpose(log, sign)]
