@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rocm_images.loopback import beside_proxies
 from rocm_images.threads import aside
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Supervisor:
                     raise Stopped
                 process = subprocess.Popen(
                     [*command],
-                    env=None if environment is None else dict(environment),
+                    env=beside_proxies(os.environ if environment is None else environment),
                     stdout=subprocess.PIPE,
                     start_new_session=True,
                     **given,

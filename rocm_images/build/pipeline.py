@@ -16,11 +16,12 @@ from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
+from rocm_images.engine.logins import kept_from
 from rocm_images.errors import REFUSALS, RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
-from rocm_images.references import repository_of, tag_of
+from rocm_images.references import ImageName, repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 from rocm_images.supervisor import Stopped, supervisor
@@ -219,6 +220,11 @@ class _Run:
             )
             return report.failed(
                 Result.BUILD_FAILED, detail=detail, tail=read.tail(), log=self._log("")
+            )
+        image = ImageName.parse(cell.base_image)
+        if why := kept_from(read.error, (image and image.host) or "docker.io"):
+            return report.failed(
+                Result.REGISTRY_FAILED, detail=why, tail=read.tail(), log=self._log("")
             )
         return report.failed(
             Result.BUILD_FAILED,

@@ -1,12 +1,10 @@
-"""The SDK's client of an engine, with patience that ends, and helpers for passwords that end too.
+"""The SDK's client of an engine, with patience that ends and this program's own reading of logins.
 
 It imports the SDK, so it is imported where it is used.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
 import ssl
 import warnings
@@ -14,65 +12,53 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import docker
-from docker import auth, credentials
-from docker.utils.proxy import ProxyConfig
+from docker import auth
+from docker.utils import config
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util.ssl_ import create_urllib3_context
 
-from rocm_images.engine.contexts import configuration_folder, is_there
 from rocm_images.engine.endpoint import Tls
+from rocm_images.engine.logins import credentials_of, name_of, proxies_of_containers
 from rocm_images.engine.patience import Patience
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.loopback import is_loopback
 
 CALL_SECONDS = 600
 """What one call may take of an engine that answers others meanwhile."""
-HELPER_SECONDS = 30.0
 
 
-class _Store(credentials.Store):
-    """A program that keeps Docker's passwords; the SDK itself waits for it without end."""
-
-    def get(self, server: str | bytes) -> Any:
-        try:
-            found = super().get(server)  # type: ignore[no-untyped-call]
-            return {name: str(found[name]) for name in ("Username", "Secret")}
-        except (ValueError, KeyError, TypeError):
-            raise credentials.StoreError(f"{self.program} get: its answer is none") from None
-
-    def _execute(self, subcmd: str, data_input: bytes | None) -> bytes:
-        if self.exe is None:
-            raise credentials.StoreError(f"{self.program} is not installed")
-        words = [self.exe, subcmd]
-        try:
-            answer = supervisor.run(words, seconds=HELPER_SECONDS, given=data_input or b"")
-        except TookTooLong as error:
-            raise credentials.StoreError(f"{self.program} {subcmd}: {error}") from None
-        except OSError as error:
-            raise credentials.StoreError(f"{self.program}: {error.strerror}") from None
-        if answer.status == 0:
-            return answer.content
-        if "credentials not found in native keychain" in answer.output:
-            raise credentials.CredentialsNotFound(f"{self.program} has none")
-        raise credentials.StoreError(f"{self.program} {subcmd}: {answer.output.strip()}")
+def _of_dockers_configuration(config_path: object = None) -> dict[str, Any]:  # noqa: ARG001
+    return {"proxies": proxies_of_containers()}
 
 
-class Logins(auth.AuthConfig):
-    """What `docker login` left, of this machine's user."""
+# Each of the SDK's clients reads all of config.json when it is made, and fails with any of it.
+config.load_general_config = _of_dockers_configuration
 
-    @classmethod
-    def load_config(cls, config_path: Any, config_dict: Any, credstore_env: Any = None) -> Logins:
-        """Those of Docker's folder; the SDK goes on to the home's where that has none."""
-        path = configuration_folder(os.environ) / "config.json"
-        if config_path is None and config_dict is None:
-            if not is_there(path):
-                return cls({}, credstore_env)
-            config_path = str(path)
-        return super().load_config(config_path, config_dict, credstore_env)
 
-    def _get_store_instance(self, name: str) -> credentials.Store:
-        return _Store(name)
+class _Logins(auth.AuthConfig):
+    """What `docker login` left, as the SDK asks for it."""
+
+    # Else the SDK reads the file itself, whole.
+    is_empty = False
+
+    def resolve_authconfig(self, registry: str | None = None) -> dict[str, str] | None:
+        """What the engine is told of a registry; None where there is nothing.
+
+        Raises:
+            RegistryError: it cannot be had.
+        """
+        host = registry or auth.INDEX_NAME
+        found = credentials_of(host)
+        if found is None:
+            return None
+        return {
+            "username": found.username,
+            "password": found.password,
+            "identitytoken": found.identity_token,
+            "registrytoken": found.registry_token,
+            "serveraddress": name_of(host),
+        }
 
 
 class _Verifying(HTTPAdapter):
@@ -110,9 +96,7 @@ class Asking(docker.APIClient):
         super().__init__(base_url=address, version=version, timeout=timeout, tls=settings)
         if tls:
             self.mount("https://", _Verifying(tls))
-        if not is_there(configuration_folder(os.environ) / "config.json"):
-            # The SDK went on to the home's, whose proxies it would give to containers.
-            self._proxy_configs = ProxyConfig()
+        self._auth_configs = _Logins({})
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -134,16 +118,9 @@ def goes_through_proxy(address: str, tls: Tls | None) -> bool:
 
 def _proxies(url: str) -> dict[str, str]:
     """By scheme, as docker reads the environment: none to this machine, and no ALL_PROXY."""
-    found = {} if _is_here(url) else get_environ_proxies(url)
+    here = is_loopback(urlsplit(url).hostname or "")
+    found = {} if here else get_environ_proxies(url)
     return {scheme: proxy for scheme, proxy in found.items() if scheme in ("http", "https")}
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Calls(Asking):
@@ -152,7 +129,6 @@ class _Calls(Asking):
     def __init__(self, address: str, tls: Tls | None, version: str, timeout: int) -> None:
         self._patience = Patience(address, tls)
         super().__init__(address, tls, version, timeout)
-        self._auth_configs = Logins.load_config(None, None)
 
     def send(self, request: PreparedRequest, **options: Any) -> Response:
         send = super().send

@@ -12,7 +12,6 @@ from packaging.version import Version
 
 from rocm_images import telling
 from rocm_images.engine import unreachable
-from rocm_images.engine.contexts import configuration_folder
 from rocm_images.engine.endpoint import Endpoint, Tls, endpoint_of
 from rocm_images.engine.patience import Patience, answers
 from rocm_images.errors import EngineError
@@ -73,7 +72,7 @@ def connect(environment: Mapping[str, str] | None = None, source: str = "") -> E
     endpoint = endpoint_of(environment)
     endpoint = replace(endpoint, source=source or endpoint.source)
     unreachable.check_socket(endpoint, environment)
-    answer = _version(endpoint, environment)
+    answer = _version(endpoint)
     text = str(answer["Version"])
     version = version_in(text)
     podman = _is_podman(answer)
@@ -91,7 +90,7 @@ def connect(environment: Mapping[str, str] | None = None, source: str = "") -> E
     return Engine(endpoint.address, version, api, there, endpoint.tls)
 
 
-def _version(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[str, Any]:
+def _version(endpoint: Endpoint) -> Mapping[str, Any]:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -100,12 +99,10 @@ def _version(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[str,
     try:
         client = Client(endpoint.address, _ANY_API, tls=endpoint.tls)
     except (DockerException, OSError, *_BELIEVED) as error:
-        files = str(configuration_folder(environment) / "config.json")
-        if endpoint.tls:
-            files += f" and the certificates in {endpoint.tls.folder}"
+        files = f" and the certificates in {endpoint.tls.folder}" if endpoint.tls else ""
         raise EngineError(
             f"no client can be made for the engine at {endpoint} ({telling.quoted(error)}): see "
-            f"its address, {files}"
+            f"its address{files}"
         ) from None
     try:
         answer = client.api.version(api_version=False)

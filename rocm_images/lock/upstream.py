@@ -16,12 +16,14 @@ from rocm_images import telling
 from rocm_images.engine.buildx_program import buildx_command
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
-from rocm_images.errors import EngineError
+from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
+from rocm_images.references import ImageName
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 TIMEOUT_SECONDS = 30.0
 QUESTIONS_AT_ONCE = 8
@@ -67,10 +69,13 @@ class Upstream:
             return one.fixed
         if one.git:
             address, _, ref = one.key.partition("#")
-            return commit_of(address, ref)
-        if self.engine:
-            return digest_by_engine(one.key, self.engine)
-        return digest_by_buildx(one.key)
+            with waiting_for(address):
+                return commit_of(address, ref)
+        image = ImageName.parse(one.key)
+        with waiting_for((image and image.host) or "docker.io"):
+            if self.engine:
+                return digest_by_engine(one.key, self.engine)
+            return digest_by_buildx(one.key)
 
 
 def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
@@ -111,7 +116,7 @@ def digest_by_engine(image: str, engine: Engine) -> str:
         raise Unresolved(f"not found in its registry: {error.explanation}") from None
     except APIError as error:
         raise Unresolved(str(error.explanation)) from None
-    except (DockerException, RequestException, EngineError) as error:
+    except (DockerException, RequestException, EngineError, RegistryError) as error:
         raise Unresolved(str(error)) from None
 
 

@@ -11,6 +11,7 @@ from rocm_images.engine.images import MOVING_SILENCE_SECONDS, lent_tag
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
 from rocm_images.supervisor import TookTooLong
+from rocm_images.waiting import Wait
 
 if TYPE_CHECKING:
     import docker
@@ -53,7 +54,10 @@ def push(
         # The engine's own tags name the image; the registry's tag is the registry's.
         with lent_tag(client, image_id, name, tag):
             return repository.retries.call(
-                lambda: _push_once(engine, client, name, tag, on_step), _passes
+                lambda: _push_once(engine, client, name, tag, on_step),
+                _passes,
+                # Its silence is the engine's: layers take their time.
+                Wait(repository.address.host),
             )
     except _PushFailed as error:
         raise RegistryError(

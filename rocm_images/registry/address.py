@@ -6,11 +6,11 @@ written out is taken at its word.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from rocm_images.errors import InputError
+from rocm_images.loopback import is_loopback
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 # The path components of a repository: https://github.com/opencontainers/distribution-spec
@@ -69,9 +69,4 @@ class RegistryAddress:
 
 def _is_loopback(host: str) -> bool:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(name)

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.credentials import credentials_of
 from rocm_images.registry.manifest import Manifest, digest_of
 from rocm_images.registry.retries import Retries, may_pass, reason_of
 from rocm_images.telling import quoted
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
-    from dxf import DXF, DXFBase
-    from requests import Response
-
-    from rocm_images.registry.transport import Transport
+    from dxf import DXF
 
 T = TypeVar("T")
 # It takes an answer for what it should be.
@@ -129,7 +126,8 @@ class Repository:
 
         verb = "write" if write else "read"
         try:
-            return self.retries.call(lambda: what(self._dxf()), may_pass)
+            with waiting_for(self.address.host) as wait:
+                return self.retries.call(lambda: what(self._dxf()), may_pass, wait)
         except DXFAuthInsecureError:
             raise RegistryError(
                 f"{self.address} asks for a password over plain HTTP: give it TLS; passwords are "
@@ -173,12 +171,13 @@ class Repository:
             from dxf import DXF
 
             from rocm_images.registry import transport
+            from rocm_images.registry.authentication import authenticate
 
             session = transport.Transport(self.address, transport.DEADLINES)
             found = DXF(
                 self.address.api_host,
                 self.address.repository(self.name),
-                auth=lambda dxf, response: self._authenticate(dxf, session, response),
+                auth=lambda dxf, response: authenticate(self.address, dxf, session, response),
                 insecure=self.address.plain_http,
                 tlsverify=str(self.ca_bundle) if self.ca_bundle else True,
             )
@@ -186,27 +185,3 @@ class Repository:
             found._sessions.insert(0, session)
             self._local.dxf = found
         return found
-
-    def _authenticate(self, dxf: DXFBase, session: Transport, response: Response) -> None:
-        from requests.exceptions import HTTPError
-
-        from rocm_images.registry.transport import Refused
-
-        if not session.is_the_registry(response.url):
-            # https://github.com/containerd/containerd/security/advisories/GHSA-742w-89gc-8m9c
-            raise Refused("it sends us to somebody else, who asks for a password")
-        known = None if self.address.plain_http else credentials_of(self.address.host)
-        session.asks_for_token = True
-        try:
-            dxf.authenticate(
-                known.username if known else None,
-                known.password if known else None,
-                response=response,
-            )
-        except HTTPError as error:
-            # Of the one who gives out tokens it does not say that there is no such image.
-            if error.response is not None and error.response.status_code == 404:
-                raise Refused("it names somebody for tokens who gives out none") from None
-            raise
-        finally:
-            session.asks_for_token = False

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from rocm_images.registry.credentials import only_for
 from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
@@ -232,13 +234,19 @@ class Cosign:
 
     def _run(self, words: Sequence[str], *others: RegistryAddress) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
-        addresses = self._addresses(*others)
-        tls = [one.host for one in addresses if not one.plain_http]
-        if len(tls) == len(addresses):
-            return self._run_in(self.environment, words)
-        # cosign sends a password to whoever asks for it, over plain HTTP too.
+        asked = [
+            one
+            for one in self._addresses(*others)
+            if any(word.startswith(f"{one.host}/") for word in words)
+        ]
+        tls = [one.host for one in asked if not one.plain_http]
+        # cosign sends a password to whoever asks for it, over plain HTTP too, and falls over what
+        # Docker's configuration has for others.
         with only_for(tls, self.environment) as environment:
-            return self._run_in(environment, words)
+            # Images take their time.
+            waits = asked and words[0] not in _MOVING
+            with waiting_for(asked[0].host) if waits else nullcontext():
+                return self._run_in(environment, words)
 
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
         seconds = MOVING_SECONDS if words[0] in _MOVING else SECONDS

@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.telling import quoted
+from rocm_images.waiting import Wait
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -24,11 +28,20 @@ class Retries:
     longest: float = 600.0
     """Seconds after which nothing is tried again, however many attempts are left."""
 
-    def call(self, what: Callable[[], T], passing: Callable[[BaseException], bool]) -> T:
+    def call(
+        self, what: Callable[[], T], passing: Callable[[BaseException], bool], asked: Wait
+    ) -> T:
         """Call `what` until it succeeds, fails for good, or has failed `attempts` times.
 
         `passing` says of an exception whether it may pass. The last one is raised as it is.
+        `asked` is who is waited for.
         """
+
+        def tell(state: RetryCallState) -> None:
+            failure = state.outcome and state.outcome.exception()
+            if failure:
+                asked.again(state.attempt_number + 1, self.attempts, reason_of(failure))
+
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
         from tenacity import wait_exponential_jitter as wait
 
@@ -39,6 +52,7 @@ class Retries:
                 multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait / 2
             ),
             retry=retry_if_exception(passing),
+            before_sleep=tell,
             reraise=True,
         )
         return retrying(what)

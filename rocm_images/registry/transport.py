@@ -12,7 +12,7 @@ import socket
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -20,11 +20,13 @@ from urllib3 import poolmanager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from rocm_images.loopback import direct
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import LARGEST_BLOB, LARGEST_MANIFEST
 
 MOST_REDIRECTS = 5
 _PIECE = 64 * 1024
+_CLIENT = "rocm-images"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Transport(Session):
         self._registry = f"http{'' if address.plain_http else 's'}://{address.api_host}"
         self.asks_for_token = False
         """Whether what is sent now goes to whom the registry named for tokens."""
+        self.identity_token = ""
+        """What tokens are given out for, in the place of a password."""
         self.mount("https://", _Adapter(deadlines))
         self.mount("http://", _Adapter(deadlines) if address.plain_http else _NoPlainHttp())
 
@@ -78,6 +82,33 @@ class Transport(Session):
                 f"it wants the password sent to {other or 'nobody'}, which is in another domain: "
                 f"`docker logout {self._host}` where everybody may read it"
             )
+
+    def get(self, url: str | bytes, **settings: Any) -> Response:
+        """As requests' own; a token is asked for with the identity token, where there is one.
+
+        Raises:
+            Refused: that is wanted where none may go.
+        """
+        if not (self.asks_for_token and self.identity_token):
+            return super().get(url, **settings)
+        place, _, query = str(url).partition("?")
+        self.check_realm(place)
+        # https://distribution.github.io/distribution/spec/auth/oauth/
+        asked = parse_qs(query)
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self.identity_token,
+            "service": "".join(asked.get("service", ())),
+            "scope": " ".join(asked.get("scope", ())),
+            "client_id": _CLIENT,
+        }
+        # A redirect would take the identity token along.
+        verify = settings.get("verify")
+        answer = self.post(place, data=form, allow_redirects=False, verify=verify)
+        if answer.is_redirect:
+            raise Refused("whom it names for tokens sends us on with an identity token")
+        # Not everybody who gives out tokens knows this way to ask; all know the other.
+        return super().get(url, **settings) if answer.status_code in (404, 405) else answer
 
     def is_the_registry(self, url: str) -> bool:
         """Whether an answer from there is the registry's own, and not of whom it named."""
@@ -102,7 +133,7 @@ class Transport(Session):
             else:
                 # dxf sends them to wherever the registry wants an upload.
                 del request.headers["Authorization"]
-        return super().send(request, **settings)
+        return super().send(request, **direct(url, settings))
 
 
 def _origin(url: str) -> tuple[str, str, int]:

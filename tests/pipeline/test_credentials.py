@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
+from token_registry import IDENTITY, TOKEN, TokenRegistry
 
 from conftest import Keys
 from rocm_images.errors import RocmImagesError
@@ -117,3 +119,24 @@ def test_our_own_client_does_not(asking: Asking, docker_config: Path) -> None:
         repository.manifest("latest")
     assert asking.asked
     assert asking.told == []
+
+
+def test_cosign_itself_gives_the_identity_token_that_it_is_handed(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with TokenRegistry(authority) as registry:
+        # An entry of another registry that cosign would fall over.
+        auths = {registry.address: {"identitytoken": IDENTITY}, "other.example.org": {"auth": "*"}}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+        address = RegistryAddress.parse(f"https://{registry.address}")
+        with pytest.raises(RocmImagesError):
+            Cosign(address, keys.environment, bundle).verify(
+                f"{registry.address}/some/image@{DIGEST}", Trust(str(keys.our_public))
+            )
+        assert registry.forms
+        assert {one["refresh_token"][0] for one in registry.forms} == {IDENTITY}
+        assert set(registry.told) == {f"Bearer {TOKEN}"}

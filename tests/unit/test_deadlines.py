@@ -12,7 +12,7 @@ import pytest
 from made_up_programs import Silent
 from rocm_images.ci import at_commit
 from rocm_images.deploying import gpus
-from rocm_images.engine import buildx_program, client
+from rocm_images.engine import buildx_program, logins
 from rocm_images.errors import EngineError, InputError, NoImageFits, RegistryError
 from rocm_images.lock import upstream
 from rocm_images.registry import cosign
@@ -33,14 +33,14 @@ def log_in(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "seconds", "ask", "failure", "sentence"),
     [
-        ("cosign", cosign, "_SECONDS", verify, RegistryError, "cosign verify gave no answer"),
+        ("cosign", cosign, "SECONDS", verify, RegistryError, "cosign verify gave no answer"),
         (
             "docker-credential-silent",
-            client,
+            logins,
             "HELPER_SECONDS",
             log_in,
             RegistryError,
-            "docker-credential-silent get: no answer within 1 s.*mend the helper",
+            "credsStore names docker-credential-silent, which gave no answer within 1 s.*: mend",
         ),
         (
             "git",
@@ -98,16 +98,3 @@ def test_a_program_that_says_nothing(
         said = program.says()
     assert said == ""
     program.close()
-
-
-@pytest.mark.parametrize("answer", ["", "no JSON", "[]", '{"Username": "someone"}', "\\377\\376"])
-def test_a_helper_that_answers_nonsense_is_a_sentence(
-    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    helper = tmp_path / "docker-credential-silent"
-    helper.write_text(f"#!/bin/sh\nprintf '{answer}'\n")
-    helper.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with pytest.raises(RegistryError, match="its answer is none"):
-        log_in(tmp_path)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images import supervisor
+from rocm_images import supervisor, waiting
 from rocm_images.ci import at_commit
 from rocm_images.comparing import inside
 from rocm_images.deploying import gpus
-from rocm_images.engine import client, images, patience
+from rocm_images.engine import client, images, logins, patience
 from rocm_images.lock import upstream
 from rocm_images.registry import cosign
 from rocm_images.smoke import any_image, engine_image, run
@@ -38,7 +38,7 @@ def row(of: str) -> str:
         ("`build.py probe`", [any_image.SECONDS]),
         ("`evidence verify --image`", [engine_image.WAIT_SECONDS]),
         ("cosign", [cosign.SECONDS, cosign.MOVING_SECONDS]),
-        ("a helper for Docker's passwords", [client.HELPER_SECONDS]),
+        ("a helper for Docker's passwords", [logins.HELPER_SECONDS]),
         ("git and registries", [upstream.TIMEOUT_SECONDS]),
         ("git, for `--changed-since`", [at_commit.GIT_SECONDS, at_commit.PLAN_SECONDS]),
         ("the kernel's driver", [gpus.SECONDS]),
@@ -47,6 +47,10 @@ def row(of: str) -> str:
 def test_what_does_not_answer_is_given_up_when_the_page_says(of: str, seconds: list[float]) -> None:
     said = re.findall(r"(\d+) (s|min|h)\b", row(of))
     assert [int(number) * UNITS[unit] for number, unit in said] == seconds
+
+
+def test_who_is_waited_for_is_named_when_the_page_says() -> None:
+    assert re.findall(r"has not answered after (\d+) s", TEXT) == [f"{waiting.SECONDS:g}"]
 
 
 def test_a_signal_ends_a_run_step_by_step_as_the_page_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,41 @@ def test_a_buildx_that_built_nothing_is_not_done(
     report = run(engine, tmp_path, target)
     assert report.result is (Result.DONE if there == "it" else Result.BUILD_FAILED)
     assert ("buildx ended as if all were well" in report.detail) is (there != "it")
+
+
+# What docker's own libraries say, with what is behind it in config.json and what is not.
+HELPERLESS = """\
+#!/bin/sh
+case "$1" in version) echo github.com/docker/buildx v0.13.1; exit ;; esac
+echo "#2 [internal] load metadata for docker.io/rocm/pytorch:rocm7.2"
+echo '#2 ERROR: error getting credentials - err: exec: "docker-credential-absent": executable'
+exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("configuration", "sentence"),
+    [
+        ({"credsStore": "absent"}, "credsStore names docker-credential-absent, which is not on"),
+        ({}, "error getting credentials - err: exec: .*: see credsStore and credHelpers in "),
+    ],
+)
+def test_credentials_that_buildx_cannot_have_are_the_registrys_failure(
+    engine: MadeUpEngine,
+    target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: dict[str, str],
+    sentence: str,
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps(configuration))
+    (tmp_path / "cli-plugins" / "docker-buildx").write_text(HELPERLESS)
+    engine.answers["GET /images/.*/json"] = missing
+    report = run(engine, tmp_path, target)
+    assert (report.result, exit_code([report])) == (Result.REGISTRY_FAILED, 9)
+    assert re.search(sentence, report.detail)
+    assert str(tmp_path / "config.json") in report.detail
 
 
 @pytest.mark.parametrize(

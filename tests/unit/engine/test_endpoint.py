@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -227,18 +226,3 @@ def test_an_engine_is_expected_where_anything_names_one(home: Path, tmp_path: Pa
     (home / "run").mkdir()
     (home / "run" / "docker.sock").touch()
     assert is_expected({**nothing, "XDG_RUNTIME_DIR": str(home / "run")})
-
-
-def test_a_configuration_folder_is_asked_for_credentials_alone(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from rocm_images.engine.client import Logins
-
-    login = {"auths": {"r.example.org": {"auth": "YTpi"}}}
-    (home / ".docker" / "config.json").write_text(json.dumps(login))
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "empty"))
-    assert Logins.load_config(None, None).resolve_authconfig("r.example.org") is None
-    monkeypatch.delenv("DOCKER_CONFIG")
-    found = Logins.load_config(None, None).resolve_authconfig("r.example.org")
-    assert found["username"] == "a"

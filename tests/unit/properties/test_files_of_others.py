@@ -15,7 +15,7 @@ The table has all formats that are read, whichever module tests them.
 | matrix.yaml | nearly every verb: matrix/reader.py |
 | matrix.lock | plan, build, lock: lock/file.py |
 | a CA bundle, pip's configuration | --ca-bundle, --pip-config: engine/network.py |
-| Docker's config.json and contexts | build, push: engine/connect.py, registry/credentials.py |
+| Docker's config.json and contexts | build, push: engine/connect.py, engine/logins.py |
 | plain progress of BuildKit | build: engine/buildx.py |
 | image.json | every program in an image: image_facts/description.py, as sh: image_facts/shell.py |
 | files below /sys, /dev and /proc | rocm-preflight, pick --auto: deploying/gpus.py |
