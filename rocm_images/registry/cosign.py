@@ -10,18 +10,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rocm_images import foreign
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.cosign_version import CosignProgram, cosign_program
 from rocm_images.registry.credentials import only_for
-from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature
+from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, without_key
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.supervisor import TookTooLong, supervisor
 
@@ -45,21 +46,19 @@ class Cosign:
     ca_bundle: Path | None = None
 
     def __post_init__(self) -> None:
-        self.program()
+        # Whoever has a Cosign has a program that is supported: nothing is written before that.
+        program = self.program
+        if self.ca_bundle:
+            program.check_registry_ca()
 
-    def program(self) -> str:
-        """The path of cosign.
+    @cached_property
+    def program(self) -> CosignProgram:
+        """cosign itself.
 
         Raises:
-            EngineError: it is not on the PATH.
+            EngineError: it is missing, or its version is not supported.
         """
-        found = shutil.which("cosign", path=self.environment.get("PATH"))
-        if found is None:
-            raise EngineError(
-                "cosign is missing: install it (Debian 13's package cosign, or "
-                "https://docs.sigstore.dev/cosign/system_config/installation/)"
-            )
-        return found
+        return cosign_program(self.environment)
 
     def sign(self, image: str, signer: Signer) -> None:
         """Sign an image by digest.
@@ -161,7 +160,8 @@ class Cosign:
             signature = Path(folder) / "signature.json"
             words = [*signer.arguments, "--yes", f"--bundle={signature}", str(path)]
             self._write("sign-blob", words, str(path))
-            return signature.read_text(encoding="utf-8")
+            written = signature.read_text(encoding="utf-8")
+            return without_key(written) if signer.key else written
 
     def verify_file(self, path: Path, signature: bytes, trust: Trust) -> bool:
         """Whether a file is signed by those who are trusted; `signature` is what `sign_file` gave.
@@ -243,7 +243,7 @@ class Cosign:
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
         seconds = MOVING_SECONDS if words[0] in _MOVING else SECONDS
         try:
-            answer = supervisor.run([self.program(), *words], environment, seconds=seconds)
+            answer = supervisor.run(self.program.command(words), environment, seconds=seconds)
         except OSError as error:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
         except TookTooLong as error:

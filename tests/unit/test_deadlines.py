@@ -33,7 +33,7 @@ def log_in(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "seconds", "ask", "failure", "sentence"),
     [
-        ("cosign", cosign, "_SECONDS", verify, RegistryError, "cosign verify gave no answer"),
+        ("cosign", cosign, "SECONDS", verify, RegistryError, "cosign verify gave no answer"),
         (
             "docker-credential-silent",
             client,

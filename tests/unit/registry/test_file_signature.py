@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from made_up_programs import COSIGN_VERSION
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.file_signature import FileSignature
@@ -40,7 +41,8 @@ def cosign(tmp_path: Path) -> Cosign:
     """
     program = tmp_path / "cosign"
     program.write_text(
-        '#!/bin/sh\ncd "${0%/*}"\necho "$*" > arguments\n'
+        f"#!/bin/sh\n{COSIGN_VERSION}\n"
+        'cd "${0%/*}"\necho "$*" > arguments\n'
         'for word; do case "$word" in --bundle=*) cp "${word#--bundle=}" bundle;; esac; done\n'
         "test ! -e output || cat output\ntest -e said || exit 0\ncat said >&2\nexit 1\n"
     )
@@ -226,3 +228,18 @@ def test_an_attachment_that_is_in_the_way_is_named(
     (tmp_path / "said").write_text("error during command execution: no such host\n")
     with pytest.raises(RegistryError, match=r"cosign attest .* failed \(no such host\)"):
         cosign.attest(IMAGE, "kind", {}, Signer("key"))
+
+
+def test_a_signature_is_kept_without_the_key_that_cosign_3_puts_into_it(tmp_path: Path) -> None:
+    program = tmp_path / "cosign"
+    bundle = json.dumps({"base64Signature": "AAAA", "cert": text("PUBLIC KEY")})
+    program.write_text(
+        f"#!/bin/sh\n{COSIGN_VERSION}\n"
+        f"for word; do case $word in --bundle=*) echo '{bundle}' > ${{word#*=}};; esac; done\n"
+    )
+    program.chmod(0o755)
+    cosign = Cosign(None, {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    kept = cosign.sign_file(tmp_path / "file", Signer("cosign.key"))
+    assert json.loads(kept) == {"base64Signature": "AAAA"}
+    # An identity's certificate belongs to its signature.
+    assert json.loads(cosign.sign_file(tmp_path / "file", Signer(None))) == json.loads(bundle)
