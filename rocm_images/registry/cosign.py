@@ -11,7 +11,8 @@ import base64
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +24,15 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.cosign_version import CosignProgram, cosign_program
 from rocm_images.registry.credentials import only_for
 from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, without_key
+from rocm_images.registry.layout_signatures import holds_statements, signatures_alone
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.supervisor import TookTooLong, supervisor
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
 _NO_MATCHING_SIGNATURE = 12
+# Of a registry, and of a layout.
+_NONE_THERE = re.compile(r"^no signatures (found|associated with the image)")
 SECONDS = 300.0
 # These move whole images: some 40 GB.
 _MOVING = ("copy", "save", "load")
@@ -100,11 +104,11 @@ class Cosign:
             VerificationFailed: it is not, or by somebody else.
             RegistryError: the registry does not answer.
         """
-        words = ["verify", *trust.arguments, *self._place(image, layout)]
-        status, _, errors = self._run(words)
+        with self._place(image, layout) as place:
+            status, _, errors = self._run(["verify", *trust.arguments, *place])
         if status == 0:
             return
-        if status == _NO_SIGNATURE or "no signatures found" in errors:
+        if status == _NO_SIGNATURE or _NONE_THERE.search(_last(errors)):
             raise VerificationFailed(
                 f"{image} has no signature: it was not published by this program, or the "
                 "signature was removed; do not use it"
@@ -126,14 +130,19 @@ class Cosign:
             VerificationFailed: there is none about this digest, or none by those who are trusted.
             RegistryError: the registry does not answer.
         """
+        none = VerificationFailed(
+            f"{image} carries no statement {kind} by {trust.words}: nothing says what it was "
+            "tested on; do not use it"
+        )
         words = ["verify-attestation", *trust.arguments, f"--type={kind}"]
-        status, output, errors = self._run([*words, *self._place(image, layout)])
+        with self._place(image, layout) as place:
+            # cosign 2.5 crashes over a layout that has none.
+            if layout and not holds_statements(layout):
+                raise none
+            status, output, errors = self._run([*words, *place])
         if status != 0:
             if "matching attestations" in errors or "attestations matched" in errors:
-                raise VerificationFailed(
-                    f"{image} carries no statement {kind} by {trust.words}: nothing says what it "
-                    "was tested on; do not use it"
-                )
+                raise none
             raise _failure("verify-attestation", image, errors)
         digest = image.rpartition("@")[2]
         try:
@@ -213,8 +222,13 @@ class Cosign:
         """
         self._write("load", [*self._registry(), f"--dir={folder}", target], target)
 
-    def _place(self, image: str, layout: Path | None) -> list[str]:
-        return ["--local-image", str(layout)] if layout else [*self._registry(), image]
+    @contextmanager
+    def _place(self, image: str, layout: Path | None) -> Iterator[list[str]]:
+        if layout is None:
+            yield [*self._registry(), image]
+            return
+        with signatures_alone(layout, image.rpartition("@")[2]) as alone:
+            yield ["--local-image", str(alone)]
 
     def _addresses(self, *others: RegistryAddress) -> list[RegistryAddress]:
         return [one for one in (self.registry, *others) if one]

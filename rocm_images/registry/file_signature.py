@@ -28,8 +28,10 @@ NOT_SIGNED = re.compile(
     r"|crypto/rsa: verification error$|failed to verify signature$"
     r"|none of the expected identities matched |expected GitHub Workflow Repository not found "
     r"|cert verification failed: x509: certificate signed by unknown authority"
-    r"|x509: malformed |certificate does not include required embedded SCT "
-    r"|error verifying bundle: (?!rekor log public key not found)"
+    r"|leaf certificate verification failed$"
+    r"|(loading verifier from key opts: loading cert: )?x509: malformed "
+    r"|certificate does not include required embedded SCT |error verifying bundle: "
+    r"(?!(verifying bundle with trusted root: )?rekor log public key not found)"
 )
 
 

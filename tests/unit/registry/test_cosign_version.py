@@ -149,6 +149,7 @@ def use(cosign: Cosign, folder: Path) -> None:
     cosign.sign(IMAGE, KEY)
     cosign.attest(IMAGE, "kind", {}, KEY)
     cosign.verify(IMAGE, TRUST)
+    (folder / "index.json").write_text('{"manifests": []}')
     cosign.verify(IMAGE, TRUST, layout=folder)
     cosign.statements(IMAGE, "kind", TRUST)
     cosign.verify_file(folder / "file", b'{"base64Signature": "AAAA"}', TRUST)

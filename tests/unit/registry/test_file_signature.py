@@ -54,7 +54,7 @@ def signature(**changes: Any) -> bytes:
     return json.dumps({**GOOD, **changes}).encode()
 
 
-# As cosign 2.5 said it, of what the test's name says.
+# As cosign 2.5 said it, and 3.1 where it is named, of what the test's name says.
 REFUSED = {
     "an altered file": "invalid signature when validating ASN.1 encoded signature",
     "no signature of a curve": "ecdsa: Invalid IEEE_P1363 encoded bytes",
@@ -65,9 +65,14 @@ REFUSED = {
     "another repository": "expected GitHub Workflow Repository not found in certificate",
     "another authority": "cert verification failed: x509: certificate signed by unknown authority "
     '(possibly because of "x509: ECDSA verification failure" while trying to verify)',
+    "another authority, by 3.1": "leaf certificate verification failed",
     "no certificate": "x509: malformed certificate",
+    "no certificate, by 3.1": "loading verifier from key opts: loading cert: x509: malformed "
+    "serial number",
     "no timestamp": "certificate does not include required embedded SCT and no detached SCT was "
     "set",
+    "another log entry, by 3.1": "error verifying bundle: verifying bundle with trusted root: "
+    "unable to verify SET",
     "another log entry": "error verifying bundle: failed to extract signature from bundle: kind in "
     "body is required",
 }
@@ -83,6 +88,10 @@ OPEN = {
     "no file": "open catalogue.json: no such file or directory",
     "an old root": "error verifying bundle: rekor log public key not found for payload. Check your "
     "TUF root (see cosign initialize)",
+    "an old root, by 3.1": "error verifying bundle: verifying bundle with trusted root: rekor log "
+    "public key not found for payload",
+    "no key, by 3.1": "loading verifier from key opts: loading public key: open cosign.pub: no "
+    "such file or directory",
     "no log": "searching log query: Post https://x: giving up after 4 attempt(s)",
     "an unknown option": "unknown flag: --insecure-ignore-tlog",
     "the words elsewhere": "getting public key: invalid signature when validating x",

@@ -218,10 +218,13 @@ def _no_engine(*_: object) -> NoReturn:
 
 
 def _write_bundle(path: Path, image: Image) -> None:
-    entry = {"digest": digest(image.top), "entries": [image.entry()]}
+    attached = [b"{}", json.dumps({"config": {"digest": digest(b"{}")}, "layers": []}).encode()]
+    kind = {"kind": "dev.cosignproject.cosign/atts"}
+    statements = {"digest": digest(attached[1]), "annotations": kind}
+    entry = {"digest": digest(image.top), "entries": [image.entry(), statements]}
     document = {"schema": 2, "channel": "stable", "images": [entry]}
     files = {"bundle.json": json.dumps(document).encode()}
-    for content in (*image.blobs.values(), *image.manifests.values()):
+    for content in (*image.blobs.values(), *image.manifests.values(), *attached):
         files[f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"] = content
     with tarfile.open(path, "w") as archive:
         for name, content in files.items():
