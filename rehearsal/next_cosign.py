@@ -5,7 +5,6 @@ Nothing pins its version: that is whatever the release in the making has, which 
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from rehearsal.debian_packages import Distribution, distribution
@@ -13,10 +12,11 @@ from rehearsal.unpacked_programs import unpacked
 from rocm_images.errors import EngineError
 
 _SUITE = "forky"
+INSTALLED = Path("/opt/next-cosign/cosign")
 
 
 def next_cosign() -> Path:
-    """The program; on Ubuntu, which has no package of it, the installed one, of any version.
+    """The program; on Ubuntu, which has no package of it, what was put at INSTALLED.
 
     Raises:
         EngineError: there is none, and none can be unpacked.
@@ -25,7 +25,6 @@ def next_cosign() -> Path:
     if host.is_debian:
         packages = Distribution(host.codename, {_SUITE: ("cosign",)})
         return unpacked("next-cosign", packages) / "usr/bin/cosign"
-    found = shutil.which("cosign")
-    if found is None:
-        raise EngineError(f"cosign is missing, and {host.codename} has no package of it: install 3")
-    return Path(found)
+    if not INSTALLED.is_file():
+        raise EngineError(f"{host.codename} has no package of cosign: put version 3 at {INSTALLED}")
+    return INSTALLED
