@@ -88,6 +88,12 @@ def site(
     registry.stop()
 
 
+@pytest.fixture(scope="module")
+def written(site: Site) -> dict[str, str]:
+    """An image of each version, which all tests read."""
+    return {version: site.published(version, "to be read") for version in BOTH}
+
+
 def test_they_are_two_versions_that_are_spoken_with(site: Site) -> None:
     assert [site.cosign(version).program.major for version in BOTH] == [2, 3]
 
@@ -106,8 +112,10 @@ def check(cosign: Cosign, site: Site, by: str, image: str, layout: Path | None =
 
 
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
-def test_either_reads_what_the_other_signed(site: Site, writer: str, reader: str) -> None:
-    image, cosign = site.published(writer, f"read by {reader}"), site.cosign(reader)
+def test_either_reads_what_the_other_signed(
+    site: Site, written: dict[str, str], writer: str, reader: str
+) -> None:
+    image, cosign = written[writer], site.cosign(reader)
     check(cosign, site, writer, image)
     unsigned = site.image(f"nobody's, for {reader} after {writer}")
     with pytest.raises(VerificationFailed, match="has no signature"):
@@ -136,12 +144,12 @@ def test_a_newer_statement_replaces_the_others_and_leaves_the_rest(
 
 @pytest.mark.parametrize(("writer", "mover"), PAIRS)
 def test_what_is_attached_goes_with_a_copy_and_a_bundle(
-    site: Site, tmp_path: Path, writer: str, mover: str
+    site: Site, written: dict[str, str], tmp_path: Path, writer: str, mover: str
 ) -> None:
-    image, cosign = site.published(writer, f"moved by {mover}"), site.cosign(mover)
+    image, cosign = written[writer], site.cosign(mover)
     digest = image.partition("@")[2]
     cosign.save(image, tmp_path / "layout")
-    name = f"{site.registry.address}/{digest[-12:]}"
+    name = f"{site.registry.address}/by-{BOTH.index(mover)}/{digest[-12:]}"
     assert cosign.registry is not None
     cosign.copy(image, cosign.registry, f"{name}/copied:t")
     cosign.load(tmp_path / "layout", f"{name}/loaded:t")
