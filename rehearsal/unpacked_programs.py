@@ -54,7 +54,7 @@ def browser() -> UnpackedProgram:
             "is no package to unpack: install one of them"
         )
     packages = Distribution(host.codename, {"": ("chromium-headless-shell",)})
-    root = _unpacked("browser", packages, with_dependencies=True)
+    root = unpacked("browser", packages, with_dependencies=True)
     # Some packages of Debian 12 still have their libraries in /lib.
     folders = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu")
     libraries = [str(path) for folder in folders for path in root.glob(folder)]
@@ -73,14 +73,19 @@ def compose() -> Path:
         EngineError: it cannot be unpacked.
     """
     host = distribution()
-    root = _unpacked("compose", Distribution(host.codename, _COMPOSE[host.codename]))
+    root = unpacked("compose", Distribution(host.codename, _COMPOSE[host.codename]))
     for place in ("usr/libexec/docker/cli-plugins", "usr/lib/docker/cli-plugins"):
         if (found := root / place / "docker-compose").is_file():
             return found
     raise EngineError(f"the package of docker compose has no plugin below {root}")
 
 
-def _unpacked(name: str, packages: Distribution, *, with_dependencies: bool = False) -> Path:
+def unpacked(name: str, packages: Distribution, *, with_dependencies: bool = False) -> Path:
+    """The root of what packages hold, unpacked once below this name.
+
+    Raises:
+        EngineError: see `debian_packages.unpack`.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

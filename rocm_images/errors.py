@@ -38,8 +38,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.DONE: "everything asked for was done",
     ExitCode.BUILD_FAILED: "at least one cell failed to build; the others were finished",
     ExitCode.BAD_INPUT: "bad input: matrix.yaml, an option, or a name that does not exist",
-    ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx or a Python package is missing or too "
-    "old, or the engine failed",
+    ExitCode.ENGINE_UNUSABLE: "Docker Engine, buildx, cosign or a Python package is missing or of "
+    "a version that is not supported, or the engine failed",
     ExitCode.SMOKE_FAILED: "every cell was built, at least one failed its smoke test",
     ExitCode.RENDER_DRIFT: "render --check: the committed files are not what would be rendered",
     ExitCode.LOCK_INCOMPLETE: "lock: a name could not be resolved; its entry stays as it was",
@@ -87,7 +87,7 @@ class InputError(RocmImagesError):
 
 
 class EngineError(RocmImagesError):
-    """The Docker Engine, buildx or a package is missing or too old, or the engine failed."""
+    """The engine, buildx, cosign or a package is missing or not supported, or the engine failed."""
 
     exit_code = ExitCode.ENGINE_UNUSABLE
 

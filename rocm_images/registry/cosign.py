@@ -10,19 +10,21 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rocm_images import foreign
 from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.cosign_version import CosignProgram, cosign_program
 from rocm_images.registry.credentials import only_for
-from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature
+from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, without_key
+from rocm_images.registry.layout_signatures import holds_statements, signatures_alone
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.supervisor import TookTooLong, supervisor
 from rocm_images.waiting import waiting_for
@@ -30,6 +32,8 @@ from rocm_images.waiting import waiting_for
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE = 10
 _NO_MATCHING_SIGNATURE = 12
+# Of a registry, and of a layout.
+_NONE_THERE = re.compile(r"^no signatures (found|associated with the image)")
 SECONDS = 300.0
 # These move whole images: some 40 GB.
 _MOVING = ("copy", "save", "load")
@@ -47,21 +51,19 @@ class Cosign:
     ca_bundle: Path | None = None
 
     def __post_init__(self) -> None:
-        self.program()
+        # Whoever has a Cosign has a program that is supported: nothing is written before that.
+        program = self.program
+        if self.ca_bundle:
+            program.check_registry_ca()
 
-    def program(self) -> str:
-        """The path of cosign.
+    @cached_property
+    def program(self) -> CosignProgram:
+        """cosign itself.
 
         Raises:
-            EngineError: it is not on the PATH.
+            EngineError: it is missing, or its version is not supported.
         """
-        found = shutil.which("cosign", path=self.environment.get("PATH"))
-        if found is None:
-            raise EngineError(
-                "cosign is missing: install it (Debian 13's package cosign, or "
-                "https://docs.sigstore.dev/cosign/system_config/installation/)"
-            )
-        return found
+        return cosign_program(self.environment)
 
     def sign(self, image: str, signer: Signer) -> None:
         """Sign an image by digest.
@@ -103,11 +105,11 @@ class Cosign:
             VerificationFailed: it is not, or by somebody else.
             RegistryError: the registry does not answer.
         """
-        words = ["verify", *trust.arguments, *self._place(image, layout)]
-        status, _, errors = self._run(words)
+        with self._place(image, layout) as place:
+            status, _, errors = self._run(["verify", *trust.arguments, *place])
         if status == 0:
             return
-        if status == _NO_SIGNATURE or "no signatures found" in errors:
+        if status == _NO_SIGNATURE or _NONE_THERE.search(_last(errors)):
             raise VerificationFailed(
                 f"{image} has no signature: it was not published by this program, or the "
                 "signature was removed; do not use it"
@@ -129,14 +131,19 @@ class Cosign:
             VerificationFailed: there is none about this digest, or none by those who are trusted.
             RegistryError: the registry does not answer.
         """
+        none = VerificationFailed(
+            f"{image} carries no statement {kind} by {trust.words}: nothing says what it was "
+            "tested on; do not use it"
+        )
         words = ["verify-attestation", *trust.arguments, f"--type={kind}"]
-        status, output, errors = self._run([*words, *self._place(image, layout)])
+        with self._place(image, layout) as place:
+            # cosign 2.5 crashes over a layout that has none.
+            if layout and not holds_statements(layout):
+                raise none
+            status, output, errors = self._run([*words, *place])
         if status != 0:
             if "matching attestations" in errors or "attestations matched" in errors:
-                raise VerificationFailed(
-                    f"{image} carries no statement {kind} by {trust.words}: nothing says what it "
-                    "was tested on; do not use it"
-                )
+                raise none
             raise _failure("verify-attestation", image, errors)
         digest = image.rpartition("@")[2]
         try:
@@ -163,7 +170,8 @@ class Cosign:
             signature = Path(folder) / "signature.json"
             words = [*signer.arguments, "--yes", f"--bundle={signature}", str(path)]
             self._write("sign-blob", words, str(path))
-            return signature.read_text(encoding="utf-8")
+            written = signature.read_text(encoding="utf-8")
+            return without_key(written) if signer.key else written
 
     def verify_file(self, path: Path, signature: bytes, trust: Trust) -> bool:
         """Whether a file is signed by those who are trusted; `signature` is what `sign_file` gave.
@@ -215,8 +223,13 @@ class Cosign:
         """
         self._write("load", [*self._registry(), f"--dir={folder}", target], target)
 
-    def _place(self, image: str, layout: Path | None) -> list[str]:
-        return ["--local-image", str(layout)] if layout else [*self._registry(), image]
+    @contextmanager
+    def _place(self, image: str, layout: Path | None) -> Iterator[list[str]]:
+        if layout is None:
+            yield [*self._registry(), image]
+            return
+        with signatures_alone(layout, image.rpartition("@")[2]) as alone:
+            yield ["--local-image", str(alone)]
 
     def _addresses(self, *others: RegistryAddress) -> list[RegistryAddress]:
         return [one for one in (self.registry, *others) if one]
@@ -251,7 +264,7 @@ class Cosign:
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
         seconds = MOVING_SECONDS if words[0] in _MOVING else SECONDS
         try:
-            answer = supervisor.run([self.program(), *words], environment, seconds=seconds)
+            answer = supervisor.run(self.program.command(words), environment, seconds=seconds)
         except OSError as error:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
         except TookTooLong as error:

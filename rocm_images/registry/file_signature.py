@@ -21,15 +21,17 @@ _CERTIFICATE = re.compile(
     rb"\s*-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*"
 )
 
-# How cosign 2 begins where a file's signature does not verify: of each kind of key, of an identity.
+# How cosign begins where a file's signature does not verify: of each kind of key, of an identity.
 # Whatever else it says leaves open whether the file is signed.
 NOT_SIGNED = re.compile(
     r"invalid signature when validating |ecdsa: Invalid IEEE_P1363 encoded bytes$"
     r"|crypto/rsa: verification error$|failed to verify signature$"
     r"|none of the expected identities matched |expected GitHub Workflow Repository not found "
     r"|cert verification failed: x509: certificate signed by unknown authority"
-    r"|x509: malformed |certificate does not include required embedded SCT "
-    r"|error verifying bundle: (?!rekor log public key not found)"
+    r"|leaf certificate verification failed$"
+    r"|(loading verifier from key opts: loading cert: )?x509: malformed "
+    r"|certificate does not include required embedded SCT |error verifying bundle: "
+    r"(?!(verifying bundle with trusted root: )?rekor log public key not found)"
 )
 
 
@@ -76,6 +78,16 @@ class FileSignature:
         bundle.write_text(json.dumps(document), encoding="ascii")
         # Named, too, it has to be a certificate, and the bundle's the same one.
         return [f"--certificate={certificate}", f"--bundle={bundle}"]
+
+
+def without_key(written: str) -> str:
+    """What cosign wrote of a key's signature, without the key: nobody is to go by that one.
+
+    Version 3 puts it in the place of the certificate.
+    """
+    document = parsed(written.encode())
+    document.pop("cert", None)
+    return json.dumps(document)
 
 
 def _entry(log: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Programs in place of git, cosign and others, that begin and then say nothing."""
+"""Programs in place of git, cosign and others, that begin and then say nothing.
+
+Nobody goes on with a cosign that has not said its version, so that this one says it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,17 @@ PATIENCE = 60.0
 
 _SCRIPT = """\
 #!/bin/sh
+{version}
 exec 3> {pipe}
 trap '{at_interrupt}' INT
 echo begun >&3
 sleep 600 & sleep 600
 sleep 600
 """
+
+
+COSIGN_VERSION = 'test "$1" = version && echo "GitVersion: v2.5.0" && exit 0'
+"""The line of a shell's script with which a stand-in for cosign says its version."""
 
 
 class Silent:
@@ -27,7 +35,9 @@ class Silent:
         pipe = folder / f"{name}.pipe"
         os.mkfifo(pipe)
         self._reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        self.path.write_text(_SCRIPT.format(pipe=pipe, at_interrupt=at_interrupt))
+        version = COSIGN_VERSION if name == "cosign" else ""
+        script = _SCRIPT.format(version=version, pipe=pipe, at_interrupt=at_interrupt)
+        self.path.write_text(script)
         self.path.chmod(0o755)
         self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
 

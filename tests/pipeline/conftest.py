@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
+from rehearsal.next_cosign import next_cosign
 from rocm_images.engine import connect as engine
 from rocm_images.engine.buildx import Buildx, find_buildx
 from rocm_images.engine.connect import Engine
@@ -153,6 +155,16 @@ def registry_program() -> Path:
     """The registry of the distribution's package, unpacked with the private engine's."""
     packages = PrivateEngine().packages
     return debian_packages.unpack(packages, debian_packages.distribution()) / PROGRAM
+
+
+@pytest.fixture(scope="session")
+def cosigns(registry_program: Path) -> dict[str, Path]:
+    """cosign of the packages that the registry comes from, or, on Ubuntu, the installed one; and
+    the one that distributions ship next."""
+    assert registry_program.exists()
+    found = shutil.which("cosign", path=PrivateEngine().environment()["PATH"])
+    assert found, "cosign is missing: docs/publish.md"
+    return {"today's": Path(found), "the next": next_cosign()}
 
 
 @pytest.fixture

@@ -208,3 +208,18 @@ def test_what_the_registry_lacks_is_named(keys: Keys, registry: Registry) -> Non
         environment=keys.environment,
     )
     assert (refused.code, f"has no tag {TAGS[0]}" in refused.stderr) == (2, True), refused.stderr
+
+
+def test_what_the_next_cosign_publishes_this_one_takes_and_the_other_way_round(
+    source: Registry, keys: Keys, registry: Registry, cosigns: dict[str, Path]
+) -> None:
+    path = f"{cosigns['the next'].parent}:{keys.environment['PATH']}"
+    following = {**keys.environment, "PATH": path}
+    where = ("--registry", registry.address, "--key", str(keys.ours))
+    published = run_build_py("publish", *CHANNEL, *CELL, *where, environment=following)
+    assert published.code == 0, published.stderr
+    assert len(listed(keys, registry.address).images) == 1
+    for place, environment in ((registry, keys.environment), (source, following)):
+        words = ("pull", f"{place.address}/sglang-rocm:{TAGS[0]}", "--key", str(keys.our_public))
+        pulled = run_build_py(*words, environment=environment)
+        assert pulled.code == 0, pulled.stderr

@@ -13,7 +13,7 @@ from rocm_images.comparing import inside
 from rocm_images.deploying import gpus
 from rocm_images.engine import client, images, logins, patience
 from rocm_images.lock import upstream
-from rocm_images.registry import cosign
+from rocm_images.registry import cosign, cosign_version
 from rocm_images.smoke import any_image, engine_image, run
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "ending.md").read_text()
@@ -37,6 +37,7 @@ def row(of: str) -> str:
         ("the packages of an image", [inside.WAIT_SECONDS]),
         ("`build.py probe`", [any_image.SECONDS]),
         ("`evidence verify --image`", [engine_image.WAIT_SECONDS]),
+        ("the version of cosign", [cosign_version.SECONDS]),
         ("cosign", [cosign.SECONDS, cosign.MOVING_SECONDS]),
         ("a helper for Docker's passwords", [logins.HELPER_SECONDS]),
         ("git and registries", [upstream.TIMEOUT_SECONDS]),

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from made_up_catalogue import catalogue
+from made_up_programs import COSIGN_VERSION
 from rocm_images.catalogue import listed, verbs
 from rocm_images.catalogue.file import write
 from rocm_images.cli.main import main
@@ -20,13 +21,18 @@ from rocm_images.matrix.schema import Matrix
 SIGNED = json.dumps({"base64Signature": base64.b64encode(b"ours").decode()})
 FORGED = json.dumps({"base64Signature": base64.b64encode(b"forged").decode()})
 # Takes the signature "ours" alone.
-COSIGN = """\
+COSIGN = (
+    f"""\
 #!/bin/sh
+{COSIGN_VERSION}
+"""
+    + """\
 for word; do case "$word" in --signature=*) test "$(base64 -d "${word#*=}")" = ours && exit 0;; esac
 done
 echo "error during command execution: invalid signature when validating ASN.1" >&2
 exit 1
 """
+)
 
 
 class Folders:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from made_up_programs import COSIGN_VERSION
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.file_signature import FileSignature
@@ -40,7 +41,8 @@ def cosign(tmp_path: Path) -> Cosign:
     """
     program = tmp_path / "cosign"
     program.write_text(
-        '#!/bin/sh\ncd "${0%/*}"\necho "$*" > arguments\n'
+        f"#!/bin/sh\n{COSIGN_VERSION}\n"
+        'cd "${0%/*}"\necho "$*" > arguments\n'
         'for word; do case "$word" in --bundle=*) cp "${word#--bundle=}" bundle;; esac; done\n'
         "test ! -e output || cat output\ntest -e said || exit 0\ncat said >&2\nexit 1\n"
     )
@@ -52,7 +54,7 @@ def signature(**changes: Any) -> bytes:
     return json.dumps({**GOOD, **changes}).encode()
 
 
-# As cosign 2.5 said it, of what the test's name says.
+# As cosign 2.5 said it, and 3.1 where it is named, of what the test's name says.
 REFUSED = {
     "an altered file": "invalid signature when validating ASN.1 encoded signature",
     "no signature of a curve": "ecdsa: Invalid IEEE_P1363 encoded bytes",
@@ -63,9 +65,14 @@ REFUSED = {
     "another repository": "expected GitHub Workflow Repository not found in certificate",
     "another authority": "cert verification failed: x509: certificate signed by unknown authority "
     '(possibly because of "x509: ECDSA verification failure" while trying to verify)',
+    "another authority, by 3.1": "leaf certificate verification failed",
     "no certificate": "x509: malformed certificate",
+    "no certificate, by 3.1": "loading verifier from key opts: loading cert: x509: malformed "
+    "serial number",
     "no timestamp": "certificate does not include required embedded SCT and no detached SCT was "
     "set",
+    "another log entry, by 3.1": "error verifying bundle: verifying bundle with trusted root: "
+    "unable to verify SET",
     "another log entry": "error verifying bundle: failed to extract signature from bundle: kind in "
     "body is required",
 }
@@ -81,6 +88,10 @@ OPEN = {
     "no file": "open catalogue.json: no such file or directory",
     "an old root": "error verifying bundle: rekor log public key not found for payload. Check your "
     "TUF root (see cosign initialize)",
+    "an old root, by 3.1": "error verifying bundle: verifying bundle with trusted root: rekor log "
+    "public key not found for payload",
+    "no key, by 3.1": "loading verifier from key opts: loading public key: open cosign.pub: no "
+    "such file or directory",
     "no log": "searching log query: Post https://x: giving up after 4 attempt(s)",
     "an unknown option": "unknown flag: --insecure-ignore-tlog",
     "the words elsewhere": "getting public key: invalid signature when validating x",
@@ -226,3 +237,18 @@ def test_an_attachment_that_is_in_the_way_is_named(
     (tmp_path / "said").write_text("error during command execution: no such host\n")
     with pytest.raises(RegistryError, match=r"cosign attest .* failed \(no such host\)"):
         cosign.attest(IMAGE, "kind", {}, Signer("key"))
+
+
+def test_a_signature_is_kept_without_the_key_that_cosign_3_puts_into_it(tmp_path: Path) -> None:
+    program = tmp_path / "cosign"
+    bundle = json.dumps({"base64Signature": "AAAA", "cert": text("PUBLIC KEY")})
+    program.write_text(
+        f"#!/bin/sh\n{COSIGN_VERSION}\n"
+        f"for word; do case $word in --bundle=*) echo '{bundle}' > ${{word#*=}};; esac; done\n"
+    )
+    program.chmod(0o755)
+    cosign = Cosign(None, {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    kept = cosign.sign_file(tmp_path / "file", Signer("cosign.key"))
+    assert json.loads(kept) == {"base64Signature": "AAAA"}
+    # An identity's certificate belongs to its signature.
+    assert json.loads(cosign.sign_file(tmp_path / "file", Signer(None))) == json.loads(bundle)

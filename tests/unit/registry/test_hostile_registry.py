@@ -20,6 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from made_up_programs import COSIGN_VERSION
 from made_up_registry import Image, MadeUpRegistry, digest
 from misbehaviours import ANSWERS, ENDLESS, IMAGES, misbehave
 from rocm_images.build import run as build_run
@@ -51,9 +52,13 @@ PROJECT = Path(__file__).resolve().parents[3]
 CELL = "--arch 942 --base 7.2.2"
 QUICK = transport.Deadlines(connect=5, between=0.25, whole=0.5)
 # Says yes to everything: what a registry says is refused without its help.
-STAND_IN_COSIGN = """\
+STAND_IN_COSIGN = (
+    f"""\
 #!/bin/sh
 # A stand-in for cosign.
+{COSIGN_VERSION}
+"""
+    + """\
 echo "$1" >> "${0%/*}/cosign-was-asked"
 case "$*" in
 verify-attestation*--type=*/evidence/*) cat "${0%/*}/evidence" ;;
@@ -67,6 +72,7 @@ for word; do
 done
 exit 0
 """
+)
 ENDS = (
     ExitCode.REGISTRY_FAILED,
     ExitCode.VERIFICATION_FAILED,
@@ -212,10 +218,13 @@ def _no_engine(*_: object) -> NoReturn:
 
 
 def _write_bundle(path: Path, image: Image) -> None:
-    entry = {"digest": digest(image.top), "entries": [image.entry()]}
+    attached = [b"{}", json.dumps({"config": {"digest": digest(b"{}")}, "layers": []}).encode()]
+    kind = {"kind": "dev.cosignproject.cosign/atts"}
+    statements = {"digest": digest(attached[1]), "annotations": kind}
+    entry = {"digest": digest(image.top), "entries": [image.entry(), statements]}
     document = {"schema": 2, "channel": "stable", "images": [entry]}
     files = {"bundle.json": json.dumps(document).encode()}
-    for content in (*image.blobs.values(), *image.manifests.values()):
+    for content in (*image.blobs.values(), *image.manifests.values(), *attached):
         files[f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"] = content
     with tarfile.open(path, "w") as archive:
         for name, content in files.items():
@@ -309,6 +318,19 @@ def test_a_verb_meets_a_hostile_registry(
     assert registry.writes == good.writes == []
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["b.tar"]
     assert cosign_was_asked(folder) <= {"public-key", "verify", "verify-attestation"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_begins_nothing_with_a_cosign_that_nobody_tried(
+    registry: MadeUpRegistry, good: MadeUpRegistry, run: Run, folder: Path, verb: str
+) -> None:
+    (folder.parent / "programs" / "cosign").write_text("#!/bin/sh\necho GitVersion: v4.0.1\n")
+    registry.behave()
+    code, _, errors = run(VERBS[verb])
+    assert code == ExitCode.ENGINE_UNUSABLE, errors
+    assert "put cosign 2 or 3 first on the PATH" in errors
+    assert registry.writes == good.writes == []
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["b.tar"]
 
 
 @pytest.mark.parametrize("verb", {**IMAGE_VERBS, **TAG_VERBS})
