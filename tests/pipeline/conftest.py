@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import four_cells
 import pytest
+from surroundings import settle
 
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
@@ -34,6 +34,7 @@ SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
 
 
+settle(machine=True)
 # What build.py is called with here, wherever a test names no other.
 os.environ["ROCM_IMAGES_MATRIX"] = str(four_cells.PATH)
 
@@ -44,12 +45,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         of_images = "rehearsed" in getattr(item, "fixturenames", ())
         if of_images or hasattr(getattr(item, "module", None), "run_build_py"):
             item.add_marker(pytest.mark.images)
-
-
-def pytest_configure() -> None:
-    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
-    # tests start and interrupt.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from surroundings import settle
 
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
+
+settle()
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -81,12 +83,6 @@ advisories:
     references: [sgl-project/sglang#23581]
 date: 2026-11-24
 """
-
-
-def pytest_configure() -> None:
-    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
-    # tests start and interrupt.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
