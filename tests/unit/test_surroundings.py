@@ -24,7 +24,7 @@ from surroundings import settle
 settle(machine={machine})
 child = subprocess.Popen(["sleep", "600"])
 child.send_signal(signal.{name})
-print(os.environ["HOME"], -child.wait(timeout=30))
+print(os.environ["HOME"], -child.wait(timeout=30), sep="\\n")
 """
 
 
@@ -40,7 +40,7 @@ def settled(name: str = "SIGINT", *, machine: bool = False, **environment: str) 
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
