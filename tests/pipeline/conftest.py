@@ -171,8 +171,16 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def keys(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    environment = {**running_engine.environment, "COSIGN_PASSWORD": "of these tests alone"}
+def keys(
+    running_engine: Engine, registry_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Keys:
+    # cosign is the distribution's, as the registry is, unless the engine's owner has one.
+    path = os.pathsep.join([running_engine.environment["PATH"], str(registry_program.parent)])
+    environment = {
+        **running_engine.environment,
+        "PATH": path,
+        "COSIGN_PASSWORD": "of these tests alone",
+    }
     folders = [tmp_path_factory.mktemp(name) for name in ("ours", "others")]
     for folder in folders:
         words = ["cosign", "generate-key-pair"]
