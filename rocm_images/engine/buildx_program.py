@@ -6,7 +6,11 @@ plugin does the same, in less than half the time and processor time.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -56,6 +60,38 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def with_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment for buildx, which ends at once where it cannot write its settings.
+
+    They lie in Docker's configuration: a home that a user of a CI's container does not have, or a
+    secret that is mounted. There they go to a folder that ends with this process.
+    """
+    folder = _configuration(environment) / "buildx"
+    if environment.get("BUILDX_CONFIG"):
+        return environment
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return environment
+    except OSError:
+        pass
+    return {**environment, "BUILDX_CONFIG": _passing_folder()}
+
+
+@functools.cache
+def _passing_folder() -> str:
+    made = tempfile.mkdtemp(prefix="rocm-serving-images-buildx-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    telling.decided(f"buildx keeps its settings in {made}: those of the user cannot be written")
+    return made
+
+
+def _configuration(environment: Mapping[str, str]) -> Path:
+    """Docker's folder of the user's configuration."""
+    home = environment.get("HOME") or "/"
+    return Path(environment.get("DOCKER_CONFIG") or f"{home}/.docker")
+
+
 def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     for folder in _plugin_folders(environment):
         if os.access(folder / PLUGIN, os.X_OK):
@@ -68,8 +104,7 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
 
 def _plugin_folders(environment: Mapping[str, str]) -> Iterator[Path]:
     """The folders of docker's plugins, in docker's order."""
-    home = environment.get("HOME") or "/"
-    configuration = Path(environment.get("DOCKER_CONFIG") or f"{home}/.docker")
+    configuration = _configuration(environment)
     yield configuration / "cli-plugins"
     try:
         more = [*document_of(configuration / "config.json")["cliPluginsExtraDirs"]]
