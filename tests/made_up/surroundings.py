@@ -34,6 +34,8 @@ _SET = {
 }
 _FOUND = dict(os.environ)
 """What pytest was started with: folders of tests that run as one each take their part of it."""
+_LONGEST_TMPDIR = 30
+"""A socket's path holds 107 bytes; pytest's folder for a test, below this, and its name take 70."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -50,8 +52,12 @@ def settle(*, machine: bool = False) -> None:
         home = tempfile.mkdtemp(prefix="home-of-tests-")
         atexit.register(shutil.rmtree, home, ignore_errors=True)
         kept["HOME"] = home
+    if len(kept.get("TMPDIR", "")) > _LONGEST_TMPDIR and _can_be_written(Path("/tmp")):
+        kept["TMPDIR"] = "/tmp"
     os.environ.clear()
     os.environ.update(kept)
+    # Read anew where it was asked for before.
+    tempfile.tempdir = None
 
 
 def listened_to_again() -> None:

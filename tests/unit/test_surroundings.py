@@ -16,7 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # A process as the tests start them, and what a shell or nohup left for it.
 _LEFT = """
-import os, signal, subprocess, sys
+import os, signal, subprocess, sys, tempfile
+tempfile.gettempdir()
 sys.path.insert(0, sys.argv[1])
 signal.signal(signal.{name}, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{name}])
@@ -24,12 +25,12 @@ from surroundings import settle
 settle(machine={machine})
 child = subprocess.Popen(["sleep", "600"])
 child.send_signal(signal.{name})
-print(os.environ["HOME"], -child.wait(timeout=30), sep="\\n")
+print(os.environ["HOME"], -child.wait(timeout=30), tempfile.gettempdir(), sep="\\n")
 """
 
 
 def settled(name: str = "SIGINT", *, machine: bool = False, **environment: str) -> list[str]:
-    """HOME as tests see it, and which signal ended what they started and sent `name`."""
+    """HOME as tests see it, the signal that ended what was sent `name`, and where files go."""
     words = [sys.executable, "-c", _LEFT.format(name=name, machine=machine)]
     done = subprocess.run(
         [*words, PROJECT / "tests" / "made_up"],
@@ -58,6 +59,14 @@ def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
     assert settled(machine=True, HOME=str(tmp_path))[0] == str(tmp_path)
     # Tests that need no engine have no use for what is configured there.
     assert settled(machine=False, HOME=str(tmp_path))[0] != str(tmp_path)
+
+
+def test_a_folder_for_files_too_long_for_sockets_is_not_used(tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    assert settled(TMPDIR=str(long))[2] == "/tmp"
+    short = "/var/tmp"
+    assert settled(TMPDIR=short)[2] == short
 
 
 def test_no_habit_of_who_runs_the_tests_reaches_what_they_test() -> None:
