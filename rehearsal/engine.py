@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A private Docker Engine for the rehearsal: `rehearsal/engine.py start|stop|status|env`.
 
-It runs from unpacked packages with its own socket, data folder and containerd image store, opens
-no network port, makes no bridge and writes no firewall rule, so it can run beside any other
-engine. `rm -rf .cache` removes every trace after `stop`.
+It runs from unpacked packages with its own containerd, socket, data folder and containerd image
+store, opens no network port, makes no bridge and writes no firewall rule, so it can run beside any
+other engine. `rm -rf .cache` removes every trace after `stop`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -19,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,10 @@ if __name__ == "__main__":
 from rehearsal import debian_packages
 from rocm_images import telling
 from rocm_images.errors import EngineError
-from rocm_images.files import write_json
+from rocm_images.files import write_json, write_whole
 from rocm_images.places import PROJECT
 
-_STARTED: dict[Path, subprocess.Popen[bytes]] = {}
+_STARTED: dict[Path, list[subprocess.Popen[bytes]]] = {}
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -151,6 +152,9 @@ class PrivateEngine:
             yield
 
     def _launch(self) -> None:
+        # One that was left by a dockerd that was killed.
+        self._end("containerd")
+        self._reap()
         self.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
         (self.runtime / "docker.pid").unlink(missing_ok=True)
@@ -158,6 +162,8 @@ class PrivateEngine:
             "features": {"containerd-snapshotter": True},
             "data-root": str(self.data),
             "exec-root": str(self.runtime / "exec"),
+            # Else it takes the system's where one runs, and with it the system's images.
+            "containerd": str(self._containerd_socket),
             "pidfile": str(self.runtime / "docker.pid"),
             "hosts": [f"unix://{self.socket}"],
             "group": str(os.getegid()),
@@ -167,30 +173,64 @@ class PrivateEngine:
             "log-level": "warn",
         }
         write_json(self._configuration, configuration)
-        with self.log.open("wb") as log:
+        words = ["containerd", "--config", str(self._configure_containerd())]
+        self._begin(words, self.cache / "containerd.log", self._containerd_socket.is_socket)
+        words = ["dockerd", "--config-file", str(self._configuration)]
+        self._begin(words, self.log, self.answers)
+
+    @property
+    def _containerd_socket(self) -> Path:
+        return self.runtime / "exec" / "containerd" / "containerd.sock"
+
+    def _configure_containerd(self) -> Path:
+        """Writes for our containerd what dockerd writes for one that it starts by itself."""
+        folder = self._containerd_socket.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        self._containerd_socket.unlink(missing_ok=True)
+        root, state, address = (
+            json.dumps(str(path))
+            for path in (
+                self.data / "containerd/daemon",
+                folder / "daemon",
+                self._containerd_socket,
+            )
+        )
+        path = folder / "containerd.toml"
+        write_whole(
+            path,
+            f"version = 2\nroot = {root}\nstate = {state}\n"
+            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f'[grpc]\naddress = {address}\n[debug]\nlevel = "warn"\n',
+        )
+        return path
+
+    def _begin(self, words: list[str], path: Path, ready: Callable[[], bool]) -> None:
+        with path.open("wb") as log:
             process = subprocess.Popen(
-                ["dockerd", "--config-file", str(self._configuration)],
+                words,
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        if dead := _STARTED.pop(self.runtime, None):
-            dead.wait()
         # The engine is to outlive this process, which must not drop its handle before.
-        _STARTED[self.runtime] = process
+        _STARTED.setdefault(self.runtime, []).append(process)
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                last = self.log.read_text(errors="replace").splitlines()[-3:]
+                self._end("containerd")
+                last = path.read_text(errors="replace").splitlines()[-3:]
                 raise EngineError(
-                    f"the private engine does not answer; the end of {self.log} is:\n"
-                    + "\n".join(last)
+                    f"the private engine does not answer; the end of {path} is:\n" + "\n".join(last)
                 )
             time.sleep(0.05)
+
+    def _reap(self) -> None:
+        for dead in _STARTED.pop(self.runtime, []):
+            dead.wait()
 
     def answers(self) -> bool:
         """Whether the engine answers on its socket."""
@@ -225,8 +265,7 @@ class PrivateEngine:
             EngineError: it is still there after being told to stop.
         """
         pids = self._end("dockerd") + self._end("containerd", "containerd-shim-runc-v2")
-        if handle := _STARTED.pop(self.runtime, None):
-            handle.wait()
+        self._reap()
         self._unmount()
         shutil.rmtree(self.runtime, ignore_errors=True)
         return bool(pids)

@@ -53,7 +53,9 @@ def browser() -> UnpackedProgram:
             f"none of {', '.join(INSTALLED_BROWSERS)} is installed, and on {host.codename} there "
             "is no package to unpack: install one of them"
         )
-    packages = Distribution(host.codename, {"": ("chromium-headless-shell",)})
+    # It looks for the data files of chromium-common beside itself, not where the host has them.
+    names = ("chromium-headless-shell", "chromium-common")
+    packages = Distribution(host.codename, {"": names})
     root = unpacked("browser", packages, with_dependencies=True)
     # Some packages of Debian 12 still have their libraries in /lib.
     folders = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu")

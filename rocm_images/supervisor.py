@@ -233,8 +233,10 @@ class Supervisor:
         self._stopped.set()
 
     def _end(self, running: Sequence[subprocess.Popen[Any]]) -> None:
+        # What ignores SIGINT from its start on, as in a shell's background, starts its children so.
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         for process in running:
-            _signal_group(process, signal.SIGINT)
+            _signal_group(process, signal.SIGTERM if ignored else signal.SIGINT)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(process.poll() is None for process in running):
             if time.monotonic() > deadline or self._hurry.wait(_LOOK_SECONDS):

@@ -97,13 +97,13 @@ TEST(a_kernel_that_nobody_has_is_left_out_where_that_is_asked_for) {
 
 TEST(a_library_that_cannot_be_loaded_ends_the_process_with_its_name) {
   const Ending ending = ending_of([] {
-    set("HSA_STANDIN_KERNELS", "/nowhere/of.kernels.so");
+    set("HSA_STANDIN_KERNELS", "/proc/absent/of.kernels.so");
     begin();
     int* place = allocate(gpu(0), 1);
     run("reverse", kOne, &place, 1, 1);
   });
   CHECK(ending.aborted());
-  CHECK(ending.says("/nowhere/of.kernels.so"));
+  CHECK(ending.says("/proc/absent/of.kernels.so"));
 }
 
 TEST(hips_own_fill_of_rows_writes_the_rows_and_not_between_them) {

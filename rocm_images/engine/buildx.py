@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.engine.build_cache import BuildCache
-from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.buildx_program import buildx_command, with_settings
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.network import proxy_arguments
 from rocm_images.engine.patience import Patience
@@ -48,7 +48,10 @@ def find_buildx(engine: Engine) -> Buildx:
         EngineError: it is missing or too old.
     """
     return Buildx(
-        buildx_command(engine.environment), engine.environment, _has_bridge(engine), engine.patience
+        buildx_command(engine.environment),
+        with_settings(engine.environment),
+        _has_bridge(engine),
+        engine.patience,
     )
 
 

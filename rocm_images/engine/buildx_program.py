@@ -6,7 +6,11 @@ plugin does the same, in less than half the time and processor time.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,6 +66,32 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
         "buildx is missing: install it (the package docker-buildx-plugin or docker-buildx), "
         "so that `docker buildx version` answers"
     )
+
+
+def with_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment for buildx, which ends at once where it cannot write its settings.
+
+    They lie in Docker's configuration: a home that a user of a CI's container does not have, or a
+    secret that is mounted. There they go to a folder that ends with this process.
+    """
+    folder = configuration_folder(environment) / "buildx"
+    if environment.get("BUILDX_CONFIG"):
+        return environment
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return environment
+    except OSError:
+        pass
+    return {**environment, "BUILDX_CONFIG": _passing_folder()}
+
+
+@functools.cache
+def _passing_folder() -> str:
+    made = tempfile.mkdtemp(prefix="rocm-serving-images-buildx-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    telling.decided(f"buildx keeps its settings in {made}: those of the user cannot be written")
+    return made
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from surroundings import settle
 
 from rehearsal.laboratory import Laboratory, NotToBeHad
 from rehearsal.laboratory import laboratory as started
 from rehearsal.stand_ins import Rehearsal
+
+settle(machine=True)
 
 ENGINE = Path(__file__).resolve().parents[2] / "rehearsal" / "engine.py"
 

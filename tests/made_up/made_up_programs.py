@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 from pathlib import Path
 
 PATIENCE = 60.0
 """Seconds that a test waits for what happens at once, unless the machine is loaded."""
 
+# It waits for what it started in the background: a shell would hear a signal that comes before a
+# program in its foreground only after that program.
 _SCRIPT = """\
 #!/bin/sh
 {version}
 exec 3> {pipe}
-trap '{at_interrupt}' INT
+trap '{at_interrupt}' {number}
+sleep 600 & sleep 600 &
 echo begun >&3
-sleep 600 & sleep 600
-sleep 600
+wait
+wait
+wait
 """
 
 
@@ -30,13 +35,19 @@ COSIGN_VERSION = 'test "$1" = version && echo "GitVersion: v2.5.0" && exit 0'
 class Silent:
     """One program on a PATH of its own; all that it starts holds a pipe open."""
 
-    def __init__(self, folder: Path, name: str, at_interrupt: str = "exit 1") -> None:
+    def __init__(
+        self, folder: Path, name: str, at_interrupt: str = "exit 1", number: str = "INT"
+    ) -> None:
         self.path = folder / name
         pipe = folder / f"{name}.pipe"
         os.mkfifo(pipe)
         self._reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        version = COSIGN_VERSION if name == "cosign" else ""
-        script = _SCRIPT.format(version=version, pipe=pipe, at_interrupt=at_interrupt)
+        script = _SCRIPT.format(
+            version=COSIGN_VERSION if name == "cosign" else "",
+            pipe=shlex.quote(str(pipe)),
+            at_interrupt=at_interrupt,
+            number=number,
+        )
         self.path.write_text(script)
         self.path.chmod(0o755)
         self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import four_cells
 import pytest
+from surroundings import settle
 
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
@@ -36,6 +36,7 @@ SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
 
 
+settle(machine=True)
 # What build.py is called with here, wherever a test names no other.
 os.environ["ROCM_IMAGES_MATRIX"] = str(four_cells.PATH)
 
@@ -46,12 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         of_images = "rehearsed" in getattr(item, "fixturenames", ())
         if of_images or hasattr(getattr(item, "module", None), "run_build_py"):
             item.add_marker(pytest.mark.images)
-
-
-def pytest_configure() -> None:
-    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
-    # tests start and interrupt.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -188,8 +183,16 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def keys(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    environment = {**running_engine.environment, "COSIGN_PASSWORD": "of these tests alone"}
+def keys(
+    running_engine: Engine, registry_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Keys:
+    # cosign is the distribution's, as the registry is, unless the engine's owner has one.
+    path = os.pathsep.join([running_engine.environment["PATH"], str(registry_program.parent)])
+    environment = {
+        **running_engine.environment,
+        "PATH": path,
+        "COSIGN_PASSWORD": "of these tests alone",
+    }
     folders = [tmp_path_factory.mktemp(name) for name in ("ours", "others")]
     for folder in folders:
         words = ["cosign", "generate-key-pair"]

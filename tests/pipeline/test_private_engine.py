@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +63,34 @@ def test_it_survives_being_killed(private: PrivateEngine) -> None:
     private.start()
     assert private.pid() not in (None, first)
     assert private.answers()
+
+
+# In a process of its own, whose /run/containerd nobody else sees.
+BESIDE = """
+import sys
+from pathlib import Path
+from rehearsal.engine import PrivateEngine
+engine = PrivateEngine(Path(sys.argv[1]))
+engine.start()
+print(engine.answers(), flush=True)
+engine.stop()
+"""
+
+
+def test_it_leaves_the_systems_containerd_alone(private: PrivateEngine) -> None:
+    # Of the system's there is the name alone: who asks it gets no answer.
+    hide = "mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && "
+    listen = "import socket; socket.socket(socket.AF_UNIX).bind('/run/containerd/containerd.sock')"
+    script = f'{hide} "$1" -c "{listen}" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh"]
+        + [sys.executable, "-c", BESIDE, str(private.cache)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
 class EngineThatFails(PrivateEngine):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
+from surroundings import settle
 
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
+
+settle()
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -100,9 +102,6 @@ date: 2026-11-24
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(config.getoption("--hypothesis-profile") or "same")
-    # A shell starts what it sends to the background with SIGINT ignored, and so would be what the
-    # tests start and interrupt.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -109,9 +109,11 @@ def test_a_missing_table_ends_with_2_and_a_sentence(capsys: pytest.CaptureFixtur
 def test_a_library_that_cannot_be_loaded_ends_with_2_and_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["--lib", "/none.so", "--expected", str(DATA / "more-calls-hip-7.2.4.tsv")]
+    words = ["--lib", "/proc/absent.so", "--expected", str(DATA / "more-calls-hip-7.2.4.tsv")]
     assert main(words) == 2
-    assert capsys.readouterr().err.startswith("/none.so cannot be loaded: /none.so: cannot open")
+    assert capsys.readouterr().err.startswith(
+        "/proc/absent.so cannot be loaded: /proc/absent.so: cannot open"
+    )
 
 
 def test_a_compiler_that_cannot_be_loaded_ends_with_2_and_a_sentence(

@@ -78,13 +78,13 @@ def test_plan_shows_the_reason_of_the_all_reduce_default(project_matrix: Matrix)
         (["--arch", "943"], "did you mean '942'"),
         (["plan", "--base", "7.2.99"], "unknown base '7.2.99'"),
         (["explain", "942"], "unknown cell '942'"),
-        (["plan", "--matrix", "/nonexistent/m.yaml"], "name an existing file"),
+        (["plan", "--matrix", "/proc/absent/m.yaml"], "name an existing file"),
         (["--jobs", "0"], "0 is not in the range"),
         (["--arhc", "942"], "--arch"),
         (["bild"], "No such command"),
         (["--context", "aiter"], "is not NAME=SOURCE"),
         (["--context", "aiter-source=."], "did you mean 'aiter-src'"),
-        (["--context", "aiter-src=/nonexistent"], "is no folder"),
+        (["--context", "aiter-src=/proc/absent"], "is no folder"),
         (["--context", "aiter-src=https://a:SECRET@x.org/r.git"], "its address holds credentials"),
         (["--context", "aiter-src=HTTPS://SECRET@x.org/r.git"], "its address holds credentials"),
         (["--context", "aiter-src=http://SECRET:@x.org"], "its address holds credentials"),
@@ -199,9 +199,12 @@ def test_render_writes_elsewhere_when_told_to(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stops_early_gets_no_traceback() -> None:
-    script = f"{sys.executable} {PROJECT / 'build.py'} plan --json -q | head -n 1"
+    words = ["bash", "-o", "pipefail", "-c", '"$@" | head -n 1', "bash", sys.executable]
     answer = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False
+        [*words, PROJECT / "build.py", "plan", "--json", "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.stdout == "[\n"
     assert answer.stderr == ""

@@ -239,7 +239,7 @@ def test_what_it_depends_on_is_what_build_py_needs(wheel: Path) -> None:
 
 
 def test_a_probe_needs_no_project(rocm_images: Command, tmp_path: Path) -> None:
-    done = rocm_images("probe", "image:tag", folder=tmp_path, DOCKER_HOST="unix:///nonexistent")
+    done = rocm_images("probe", "image:tag", folder=tmp_path, DOCKER_HOST="unix:///proc/absent")
     assert (done.returncode, "matrix" in done.stderr) == (3, False)
     named = rocm_images("probe", "image:tag", "--matrix", "absent.yaml", folder=tmp_path)
     assert named.returncode == 2

@@ -161,3 +161,20 @@ def test_what_it_was_started_to_ignore_it_ignores(git: Silent) -> None:
         run.process.send_signal(INT)
         run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode == 130
+
+
+def test_in_the_background_its_child_is_asked_to_end_by_a_signal_that_it_hears(
+    tmp_path: Path,
+) -> None:
+    git = Silent(tmp_path, "git", at_interrupt="echo told >&3; exit 1", number="TERM")
+    # As a shell without jobs starts what it does not wait for.
+    words = ["sh", "-c", "trap '' INT QUIT; exec \"$@\"", "sh", *BUILD_PY, *ASKS_GIT]
+    with started(words, git.environment) as run:
+        assert git.says() == "begun\n"
+        run.process.send_signal(INT)
+        run.process.send_signal(TERM)
+        assert git.says() == "told\n"
+        run.process.communicate(timeout=PATIENCE)
+        assert run.processes == []
+    git.close()
+    assert run.process.returncode == 143

@@ -42,7 +42,7 @@ def feed(text: str) -> tuple[PlainProgress, list[str]]:
 
 
 def buildx(*, has_bridge: bool = True, **environment: str) -> Buildx:
-    return Buildx(("docker", "buildx"), environment, has_bridge, Patience("unix:///nowhere"))
+    return Buildx(("docker", "buildx"), environment, has_bridge, Patience("unix:///proc/absent"))
 
 
 def request(**changes: object) -> BuildRequest:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from rocm_images.engine import buildx_program
-from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.buildx_program import buildx_command, with_settings
 from rocm_images.errors import EngineError
 
 
@@ -99,3 +100,24 @@ def test_a_buildx_that_is_too_old_is_a_sentence(
     program(tmp_path / "system" / "docker-buildx", "github.com/docker/buildx v0.9.1 x")
     with pytest.raises(EngineError, match=r"version 0\.9\.1, too old"):
         buildx_command(environment)
+
+
+@pytest.mark.parametrize("home", ["/proc", "{}/file/home"])
+def test_where_the_users_settings_cannot_be_written_buildx_has_others(
+    home: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for variable in ("HOME", "DOCKER_CONFIG"):
+        asked = {"HOME": "/proc", variable: home.format(tmp_path)}
+        given = with_settings(asked)
+        assert os.access(given["BUILDX_CONFIG"], os.W_OK)
+        assert given.items() >= asked.items()
+
+
+def test_the_users_own_settings_of_buildx_stay_where_they_are(tmp_path: Path) -> None:
+    for environment in (
+        {"HOME": str(tmp_path)},
+        {"HOME": "/proc", "DOCKER_CONFIG": str(tmp_path)},
+        {"HOME": "/proc", "BUILDX_CONFIG": str(tmp_path)},
+    ):
+        assert with_settings(environment) == environment

@@ -115,7 +115,7 @@ def test_what_fails_while_it_is_read_fails_where_it_is_waited_for() -> None:
         yield 1
         raise ValueError("odd")
 
-    events = Patience("unix:///nowhere").each(failing())
+    events = Patience("unix:///proc/absent").each(failing())
     assert next(events) == 1
     with pytest.raises(ValueError, match="odd"):
         next(events)

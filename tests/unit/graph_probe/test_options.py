@@ -114,7 +114,7 @@ def test_the_gfx_of_the_arguments_wins_over_the_images(image_json: dict[str, str
 
 
 def test_without_an_image_description_no_gfx_is_expected() -> None:
-    assert expected_gfx(None, {"GRAPH_PROBE_IMAGE_JSON": "/nonexistent/image.json"}) is None
+    assert expected_gfx(None, {"GRAPH_PROBE_IMAGE_JSON": "/proc/absent/image.json"}) is None
 
 
 @pytest.mark.parametrize("text", [None, "{", "{}", '{"gfx": "gfx942", "rocm": "7.2.0"}'])

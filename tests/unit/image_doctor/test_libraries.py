@@ -61,5 +61,5 @@ def test_without_any_library_there_is_nothing_to_resolve(made: MadeUpImage) -> N
 def test_without_ldd_the_check_is_not_run(
     made: MadeUpImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PATH", "/proc/absent")
     assert libraries.check_shared_libraries(made.image).status is Status.NOT_RUN

@@ -203,7 +203,7 @@ def test_an_empty_root_stops_nothing(preflight: Preflight, tmp_path: Path) -> No
 
 def test_no_process_is_started_where_all_is_well(preflight: Preflight) -> None:
     # Without any program on the path it says the same.
-    preflight.made.environment["PATH"] = "/nowhere"
+    preflight.made.environment["PATH"] = "/proc/absent"
     program = str(preflight.program)
     done = subprocess.run(
         ["/bin/sh", program, "--root", str(preflight.made.root)],

@@ -111,7 +111,7 @@ def test_the_race_is_run_with_the_same_arguments_where_servers_work(
     [
         ([], "--output FILE is needed"),
         (["--output", "-", "--image-id", "latest"], "'latest' is not sha256: and 64 digits"),
-        (["--output", "/nonexistent/folder/file"], "No such file or directory"),
+        (["--output", "/proc/absent/file"], "No such file or directory"),
         (["--noise"], "--noise"),
         (["--output", "-", "--", "--tp", "1", "--race"], "--race is none of a self-test's"),
         (["--output", "-", "--", "--provoke", "all"], "--provoke is none of a self-test's"),

@@ -81,7 +81,7 @@ def test_an_image_json(made: MadeUpImage, monkeypatch: pytest.MonkeyPatch, conte
     known_facts(environment)
     with contextlib.suppress(ProbeError):
         expected_gfx(None, environment)
-    known_facts({PATH_VARIABLE: "/nowhere", ELSE_VARIABLE: content.decode(errors="replace")})
+    known_facts({PATH_VARIABLE: "/proc/absent", ELSE_VARIABLE: content.decode(errors="replace")})
     with contextlib.suppress(FactsError):
         assert as_shell(read(path)).encode()
 

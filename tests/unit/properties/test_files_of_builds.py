@@ -77,7 +77,7 @@ def test_a_lock(folder: Path, content: bytes) -> None:
 
 
 DOCKERS = {
-    "cliPluginsExtraDirs": ["/nowhere", "/nowhere/else"],
+    "cliPluginsExtraDirs": ["/proc/absent", "/proc/absent/else"],
     "auths": {"r.example.org": {"auth": "YTpi"}},
     "currentContext": "remote",
     "credHelpers": {"x.example.org": "none"},

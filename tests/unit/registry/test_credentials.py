@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from docker import auth
 
+from made_up_programs import COSIGN_VERSION
 from rocm_images.engine.client import Asking
 from rocm_images.engine.connect import Engine, Version
 from rocm_images.errors import RegistryError
@@ -312,7 +313,9 @@ def test_cosign_is_handed_what_it_needs_and_waits_for_no_helper(
     configure: Configure, tmp_path: Path
 ) -> None:
     cosign = tmp_path / "cosign"
-    cosign.write_text('#!/bin/sh\ncat "$DOCKER_CONFIG/config.json" > "$0.told"\n')
+    cosign.write_text(
+        f'#!/bin/sh\n{COSIGN_VERSION}\ncat "$DOCKER_CONFIG/config.json" > "$0.told"\n'
+    )
     cosign.chmod(0o755)
     told = tmp_path / "cosign.told"
     ours = Cosign(RegistryAddress.parse(HOST), os.environ)

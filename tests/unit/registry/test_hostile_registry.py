@@ -200,7 +200,7 @@ def folder(
     for name in ("GITHUB_OUTPUT", "ROCM_IMAGES_REGISTRY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(RealSite, "found_engine", lambda site: None)
-    nobody = Engine("unix:///nobody", Version("28"), "1.48", {"PATH": os.environ["PATH"]})
+    nobody = Engine("unix:///proc/absent", Version("28"), "1.48", {"PATH": os.environ["PATH"]})
     monkeypatch.setattr(connect, "connect", lambda: nobody)
     monkeypatch.setattr(RealSite, "prepared", lambda *_: nobody)
     monkeypatch.setattr(build_run, "with_found", lambda _, given: given)
@@ -263,14 +263,15 @@ def run(
     handlers = {number: signal.getsignal(number) for number in ENDING}
 
     def given(verb: str) -> tuple[int, str, str]:
-        words = verb.format(
-            r=registry.address,
-            g=good.address,
-            o=folder,
-            t=target.cell.tags[0],
-            i=target.immutable_tag,
-            d=digest(image.top),
-        ).split()
+        named = {
+            "r": registry.address,
+            "g": good.address,
+            "o": folder,
+            "t": target.cell.tags[0],
+            "i": target.immutable_tag,
+            "d": digest(image.top),
+        }
+        words = [word.format(**named) for word in verb.split()]
         takes = {parameter.name for parameter in main.commands[words[0]].params}
         signs = words[0] in SIGNING_VERBS and "--from" not in words
         more = [f"--key={keys[signs]}"] if "key" in takes else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from rocm_images.smoke.outcome import read_findings, read_serve
 ONE, OTHER = ("sha256:" + digit * 64 for digit in "12")
 
 # In place of Python with pytest: leaves findings as tests/image/conftest.py does, once it may.
+# A shell starts it: a line of #! cannot name a Python whose path holds spaces.
 TESTS = """\
-#!{python}
+#!/bin/sh
+''''exec {python} "$0" "$@" #'''
 import json, sys
 from pathlib import Path
 options = dict(word[2:].split("=", 1) for word in sys.argv if "=" in word)
@@ -74,7 +77,7 @@ def test_two_runs_of_one_cell_at_once_keep_their_findings_apart(
     for name in ("started 1", "started 2", "go on 1", "go on 2"):
         os.mkfifo(fifos / name)
     script = tmp_path / "python"
-    script.write_text(TESTS.format(python=sys.executable, fifos=str(fifos)))
+    script.write_text(TESTS.format(python=shlex.quote(sys.executable), fifos=str(fifos)))
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr(run, "_labels_of", lambda engine, image_id: {})
