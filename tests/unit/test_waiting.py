@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from made_up_programs import COSIGN_VERSION
 from made_up_registry import GOOD, MadeUpRegistry, Request, digest, says
 from rocm_images import telling, waiting
 from rocm_images.lock import upstream
@@ -216,7 +217,7 @@ def test_cosign_is_waited_for_in_the_registrys_name(
 ) -> None:
     os.mkfifo(tmp_path / "end")
     program = tmp_path / "cosign"
-    program.write_text('#!/bin/sh\nread end < "${0%/*}/end"\n')
+    program.write_text(f'#!/bin/sh\n{COSIGN_VERSION}\nread end < "${{0%/*}}/end"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     ours = Cosign(RegistryAddress.parse("127.0.0.1:5000"), os.environ)

@@ -197,7 +197,7 @@ def test_an_image_is_tested_on_gpus_of_its_own_gfx_alone(
     monkeypatch.setattr(run, "devices", lambda _: devices(root))
     here, elsewhere = (
         cast(Engine, SimpleNamespace(address=address))
-        for address in ("unix:///nowhere/docker.sock", "tcp://10.0.0.1:2376")
+        for address in ("unix:///proc/absent/docker.sock", "tcp://10.0.0.1:2376")
     )
     assert run.device_for(here, {labels.GFX: "gfx942"}) is level
     assert run.device_for(elsewhere, {labels.GFX: "gfx942"}) is Level.EMULATED

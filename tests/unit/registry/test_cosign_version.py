@@ -129,7 +129,7 @@ def test_no_cosign_is_refused(tmp_path: Path) -> None:
 
 def test_a_cosign_that_cannot_be_started_is_refused(made: Made, tmp_path: Path) -> None:
     made("")
-    (tmp_path / "cosign").write_text("#!/nowhere/sh\n")
+    (tmp_path / "cosign").write_text("#!/proc/absent/sh\n")
     with pytest.raises(EngineError, match=r"cosign cannot be started .*: put cosign 2 or 3"):
         Cosign(ADDRESS, os.environ)
 

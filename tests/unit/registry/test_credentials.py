@@ -327,6 +327,7 @@ def test_cosign_is_handed_what_it_needs_and_waits_for_no_helper(
     with pytest.raises(RegistryError, match=r"config\.json: credsStore names docker-cred"):
         ours.verify(f"{HOST}/some/image@{DIGEST}", Trust("cosign.pub"))
     # What lies here already needs no registry.
+    (tmp_path / "index.json").write_text('{"manifests": []}')
     ours.verify(DIGEST, Trust("cosign.pub"), layout=tmp_path)
     assert json.loads(told.read_text()) == {"auths": {}}
 
