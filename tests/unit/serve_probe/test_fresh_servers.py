@@ -19,7 +19,7 @@ def test_fresh_servers_that_all_agree_pass() -> None:
 
 
 def test_one_fresh_server_of_three_that_differs_is_a_corrupted_replay(tmp_path: Path) -> None:
-    done = serve("--tp", "1", "--fresh", "3", how=f"second-differs={tmp_path / 'counted'}")
+    done = serve("--tp", "1", "--fresh", "3", how=f"second-differs='{tmp_path}/counted'")
     assert (done.code, done.failed()) == (19, {"fresh"})
     assert done.found["exit_name"] == "replay_corrupted"
     assert "1 of 3 servers with graphs gave other tokens" in done.found["sentence"]
@@ -42,7 +42,7 @@ def test_every_fresh_server_is_checked_as_the_first_is() -> None:
 
 
 def test_where_eager_dies_no_graph_is_blamed(tmp_path: Path) -> None:
-    how = f"eager-dies second-differs={tmp_path / 'counted'}"
+    how = f"eager-dies second-differs='{tmp_path}/counted'"
     done = serve("--tp", "1", "--fresh", "3", how=how)
     assert (done.code, done.found["exit_name"]) == (45, "server_failed")
     assert done.found["sizes"][0]["differing"] == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-HOW = os.environ.get("STAND_IN", "").split()
+HOW = shlex.split(os.environ.get("STAND_IN", ""))
 WORDS = sys.argv
 PORT = int(WORDS[WORDS.index("--port") + 1])
 RANKS = int(WORDS[WORDS.index("--tp") + 1])
