@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rocm_images import telling
-from rocm_images.engine.buildx_program import buildx_command
+from rocm_images.engine.buildx_program import buildx_command, with_settings
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
 from rocm_images.errors import EngineError, RegistryError
@@ -132,7 +132,8 @@ def digest_by_buildx(image: str) -> str:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        return _checked(str(parsed(_ask(words, _without_engine()))["digest"]))
+        answer = _ask(words, with_settings(_without_engine()))
+        return _checked(str(parsed(answer)["digest"]))
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 

@@ -32,3 +32,14 @@ def test_an_engine_that_cannot_be_had_is_not_in_its_way(
     monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
     monkeypatch.setenv(name, "gone")
     assert digest_by_buildx("rocm/pytorch:latest") == DIGEST
+
+
+def test_dockers_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As buildx does: it ends where it cannot make its folder.
+    plugin = tmp_path / "docker-buildx"
+    makes_it = 'mkdir -p "${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx}" || exit 1\n'
+    plugin.write_text(_BUILDX.replace("echo '{", f"{makes_it}echo '{{"))
+    plugin.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", "/proc/absent")
+    assert digest_by_buildx("rocm/pytorch:latest") == DIGEST
