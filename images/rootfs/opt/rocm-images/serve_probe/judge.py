@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from image_servers import LogLines
-from serve_probe import causes
+from serve_probe import causes, faults
 from serve_probe import signs as kinds
 from serve_probe.causes import Cause
 from serve_probe.deaths import asked_to_end, died, killed
@@ -92,15 +92,15 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         return _exception(log, sign, place)
     state, advisories, quoted, name = cause.state, cause.advisories, sign.quoted, cause.name
     said, advice = cause.said, cause.advice
-    if cause in (kinds.GPU_HANG, kinds.MEMORY_FAULT, kinds.GPU_EXCEPTION):
+    if cause in (faults.GPU_HANG, faults.MEMORY_FAULT, faults.GPU_EXCEPTION):
         state = aborted_state(place)
         advisories = _advisories_of_fault(log, cause, sign, place)
-    if cause is kinds.GPU_EXCEPTION or name == "device-assertion":
+    if cause is faults.GPU_EXCEPTION or name == "device-assertion":
         assertion = kinds.assertion_before(log, sign.line)
         if assertion:
             quoted, name, advisories = assertion, "device-assertion", ()
             said, advice = "A kernel's own assertion failed", _DEVICE_ASSERTION.advice
-    if cause is kinds.GPU_EXCEPTION and sign.code and quoted is sign.quoted:
+    if cause is faults.GPU_EXCEPTION and sign.code and quoted is sign.quoted:
         said += f" ({sign.code})"
         said += ", which a broken graph can cause" if sign.code == _OF_BROKEN_GRAPHS else ""
     if cause.state is State.HUNG and sign.code:
@@ -109,7 +109,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         serving = place.stage is Stage.SERVING
         advisories = ("ipc-leak",) if serving and "HIP" in sign.quoted else ()
         advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
-    if cause is kinds.OWN_WATCHDOG and builds_before(log, sign.line):
+    if cause is faults.OWN_WATCHDOG and builds_before(log, sign.line):
         name, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
     advice = filled(log, advice)
     if state is State.ABORTED_IN_CAPTURE:
@@ -136,14 +136,14 @@ def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place)
     # One GPU's lines name no rank; of a log without its beginning nobody knows.
     named = any(entry.rank is not None for entry in log.entries)
     several = named or not any(entry.own for entry in log.entries)
-    if cause is kinds.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
+    if cause is faults.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
         own = {"hip-event-query": graphs}
         own["ar-exit-barrier"] = several and log.all_reduce in {None, "aiter"}
         return tuple(name for name, shown in own.items() if shown and (decoding or place.phase))
-    if cause is kinds.MEMORY_FAULT and place.phase is not None:
+    if cause is faults.MEMORY_FAULT and place.phase is not None:
         ranks = max((capture.rank for capture in log.captures), default=0) + 1
         return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
-    if cause is kinds.MEMORY_FAULT and decoding:
+    if cause is faults.MEMORY_FAULT and decoding:
         return ("aiter-allgather", "war-barrier") if graphs and several else ("war-barrier",)
     return ()
 

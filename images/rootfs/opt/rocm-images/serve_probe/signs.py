@@ -9,15 +9,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from serve_probe import causes
+from serve_probe import causes, faults
 from serve_probe.causes import Cause, cause_of
 from serve_probe.exception_reports import Report, reports
 from serve_probe.log_lines import Line
 from serve_probe.server_log import ServerLog
-from serve_probe.verdict import Stage, State
+from serve_probe.verdict import Stage
 
 
 class Weight(enum.IntEnum):
@@ -50,62 +49,6 @@ class Sign(NamedTuple):
     code: str | None = None
 
 
-GPU_HANG = Cause(
-    "gpu-hang",
-    re.compile(r"HW Exception by GPU node-(?P<node>\d{1,4}).{0,120}?reason ?: ?(?P<code>[\w ]+)"),
-    State.ABORTED_DECODING,
-    "The driver gave a GPU up as hung (HW Exception, GPU hang)",
-    "Look in `dmesg` for the reset and for ring timeouts, check firmware and driver, and see "
-    "whether it is always the same GPU.",
-)
-MEMORY_FAULT = Cause(
-    "memory-fault",
-    re.compile(r"Memory access fault by GPU node-(?P<node>\d{1,4})(?P<code>)"),
-    State.ABORTED_DECODING,
-    "A kernel touched memory that is not mapped (memory access fault)",
-    "Try again with {own_all_reduce}, then with {eager}, to see which of them it needs.",
-)
-QUEUE_OUT_OF_RESOURCES = Cause(
-    "queue-out-of-resources",
-    re.compile(r"(?P<node>)HSA_STATUS_ERROR_OUT_OF_RESOURCES.{0,300}?(?P<code>)"),
-    State.OUT_OF_MEMORY,
-    "A queue of the GPU was aborted since memory or scratch ran out",
-    "Lower {memory}; see first whether another process holds memory (rocm-smi --showmeminfo vram).",
-)
-GPU_EXCEPTION = Cause(
-    "gpu-exception",
-    re.compile(
-        r"(?P<node>)HSA_STATUS_ERROR_\w+(?:.{0,300}?(?:[cC]ode: ?)?(?P<code>0x[0-9a-fA-F]{1,8})\b)?"
-    ),
-    State.ABORTED_DECODING,
-    "The GPU raised an exception",
-    "Try again with {own_all_reduce}, then with {eager}, to see which of them it needs.",
-)
-ECC_ERROR = replace(
-    causes.named("ecc-error"),
-    pattern=re.compile(
-        r"HW Exception by GPU node-(?P<node>\d{1,4}).{0,120}?reason ?: ?(?P<code>ECC)"
-        r"|Memory access fault by GPU.{0,300}?[DS]RAM ECC failure"
-    ),
-)
-_RUNTIME = (ECC_ERROR, GPU_HANG, MEMORY_FAULT, QUEUE_OUT_OF_RESOURCES, GPU_EXCEPTION)
-OWN_WATCHDOG = Cause(
-    "server-watchdog",
-    re.compile(r"(?!)"),
-    State.HUNG,
-    "The server hung",
-    "Its own watchdog ended it. Look at the stacks above that line (py-spy): ranks that wait for "
-    "one another show different collectives; where a kernel was being compiled, give it longer "
-    "(--watchdog-timeout).",
-)
-WARM_UP_UNANSWERED = Cause(
-    "warm-up-unanswered",
-    re.compile(r"(?!)"),
-    State.HUNG,
-    "The server hung: its own warm-up request had no answer in time",
-    "Look at each rank with `py-spy dump`; where a kernel was being compiled, start it again, or "
-    "give it longer.",
-)
 _READ_TIMEOUT = re.compile(r"ReadTimeout|Read timed out")
 _FATAL = re.compile(r"Fatal Python error: (?P<name>.{0,300})|!!+ Segfault encountered")
 _SIGNALS = {
@@ -138,7 +81,7 @@ def signs(log: ServerLog) -> list[Sign]:
     """All signs, the first cause first."""
     found = [*_of_reports(log), *_of_lines(log)]
     # A launcher can be quicker to say that a child aborted than the child to say why.
-    why = [sign.line for sign in found if sign.cause in _RUNTIME]
+    why = [sign.line for sign in found if sign.cause in faults.RUNTIME]
 
     def order(sign: Sign) -> tuple[int, int]:
         told = sign.cause is None and sign.signal == SIGABRT
@@ -155,7 +98,7 @@ def _of_reports(log: ServerLog) -> Iterator[Sign]:
         warmed_up = "warmup error" in report.head
         if warmed_up:
             # A request of its own to itself, which had no answer, or a wrong one.
-            cause = WARM_UP_UNANSWERED if _READ_TIMEOUT.search(report.text) else None
+            cause = faults.WARM_UP_UNANSWERED if _READ_TIMEOUT.search(report.text) else None
         if report.ends:
             weight = Weight.ENDS
         elif log.said.died.search(report.text):
@@ -195,7 +138,7 @@ def _of_lines(log: ServerLog) -> Iterator[Sign]:
         ended = log.said.watchdog.search(text) if entry.own else None
         if ended:
             name, seconds = ended[1] or "Scheduler", ended[2]
-            yield _sign(log, number, entry, OWN_WATCHDOG, process=name, code=seconds)
+            yield _sign(log, number, entry, faults.OWN_WATCHDOG, process=name, code=seconds)
         if entry.level in ("I", "W"):
             continue
         if entry.own and entry.level is None:
@@ -210,7 +153,7 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
     text = entry.message
     timeout, ended = _TIMEOUT.search(text), _WATCHDOG_ENDED.search(text)
     fatal, what = _FATAL.search(text), _WHAT.match(text)
-    runtime = next((cause for cause in _RUNTIME if cause.pattern.search(text)), None)
+    runtime = next((cause for cause in faults.RUNTIME if cause.pattern.search(text)), None)
     stuck = _STUCK.search(text)
     if stuck:
         yield _sign(log, number, entry, causes.COLLECTIVE_TIMEOUT, code=stuck[1])
@@ -221,7 +164,7 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
         yield _sign(log, number, entry, _cause_of_watchdog(log, number, ended[1]))
     elif runtime:
         found = runtime.pattern.search(text)
-        code = found["code"] if found else None
+        code = found.groupdict().get("code") if found else None
         yield _sign(log, number, entry, runtime, signal=SIGABRT, code=code)
     elif fatal:
         name = fatal["name"] or "Segfault"
@@ -243,18 +186,8 @@ def _cause_of_watchdog(log: ServerLog, number: int, text: str) -> Cause | None:
     after = log.lines[number + 1] if number + 1 < len(log.lines) else ""
     cause = cause_of(f"{text}\n{after}")
     if cause and cause.name == "capture-unsupported":
-        return causes.CAPTURED_EVENT if "Event" in after else WATCHDOG_IN_CAPTURE
+        return causes.CAPTURED_EVENT if "Event" in after else faults.WATCHDOG_IN_CAPTURE
     return cause
-
-
-WATCHDOG_IN_CAPTURE = causes.Cause(
-    "watchdog-in-capture",
-    re.compile(r"(?!)"),
-    State.CAPTURE_INVALIDATED,
-    "A graph capture was invalidated by the collective library's watchdog thread",
-    causes.BROKEN_CAPTURE.advice,
-    causes.BROKEN_CAPTURE.advisories,
-)
 
 
 def _sign(
