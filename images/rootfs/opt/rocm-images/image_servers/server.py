@@ -114,7 +114,7 @@ class LogLines:
     """A health check got no answer."""
     summary: re.Pattern[str]
     """An exception of who started the processes: it only says that one of them failed."""
-    gives_up: str
+    gives_up: re.Pattern[str]
     """The launcher ends its own processes, itself too."""
     advice: Advice
 

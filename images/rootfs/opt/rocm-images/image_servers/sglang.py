@@ -88,7 +88,7 @@ _LOG = LogLines(
         # SGLang's own and AITER's write this one: it only counts where AITER's line is not.
         ("sglang", " cuda graph addresses"),
     ),
-    failed=re.compile(r"(\w{1,60}) hit an exception: Traceback"),
+    failed=re.compile(r"(\w{1,60}) hit an exception:(?: Traceback| ?$)"),
     processes={
         "": "scheduler",
         "Scheduler": "scheduler",
@@ -115,7 +115,7 @@ _LOG = LogLines(
     summary=re.compile(
         r"scheduler died during initialization|^EOFError|Please check if there are relevant logs"
     ),
-    gives_up="kill_process_tree called",
+    gives_up=re.compile(r"kill_process_tree called|SIGQUIT received|[Rr]eceived sigquit from"),
     advice=Advice(
         memory="--mem-fraction-static",
         graph_sizes="--cuda-graph-max-bs",

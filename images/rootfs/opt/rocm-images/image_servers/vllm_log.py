@@ -52,7 +52,7 @@ VLLM_LOG = LogLines(
         r"Engine (?:core initialization|process) failed|EngineDeadError"
         r"|WorkerProc initialization failed|^RuntimeError: cancelled|died unexpectedly"
     ),
-    gives_up="shutting down executor",
+    gives_up=re.compile(r"shutting down executor"),
     advice=Advice(
         memory="--gpu-memory-utilization",
         graph_sizes="--max-cudagraph-capture-size",

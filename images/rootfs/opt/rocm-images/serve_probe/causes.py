@@ -29,11 +29,11 @@ class Cause:
     consequence: bool = False
 
 
-_GPU = r"(?:CUDA|HIP|cuda|hip)"
+_GPU = r"(?:CUDA|Cuda|HIP|cuda|hip)"
 
 
 def _code(number: int) -> str:
-    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|Code: {number}\b"
+    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|\]: +Code: {number}\b"
 
 
 _FORMS = {
@@ -149,7 +149,8 @@ OUT_OF_MEMORY = Cause(
     re.compile(
         r"OutOfMemoryError|out of memory\. Tried"
         # The runtime's own words, where torch's allocator was not asked: making the context, say.
-        rf"|{_GPU} error:? (?:\d+:? )?out of memory|{_GPU}Error(?:MemoryAllocation|OutOfMemory)"
+        rf"|{_GPU}(?: driver)? error:? (?:\d+:? )?out of memory|{_GPU}Malloc\w* failed: out of mem"
+        rf"|{_GPU}Error(?:MemoryAllocation|OutOfMemory)"
         rf"|{_code(2)}"
         r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
     ),
@@ -279,8 +280,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "gpu-error",
         re.compile(
-            rf"(?<!unhandled ){_GPU} error\b|{_GPU}Error[A-Z]\w+|{_GPU}\w* failed(?: with|:)"
-            r"|Triton Error \[(?:HIP|CUDA)\]"
+            rf"(?<!unhandled ){_GPU}(?: driver| runtime)? [eE]rror\b|{_GPU}Error[A-Z]\w+"
+            rf"|{_GPU}\w* failed(?: with|:)|failed with error code (?:invalid|unspecified|too many)"
+            r"|kernel.{0,60} launch failed|Triton Error \[(?:HIP|CUDA)\]"
             r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
         ),
         State.GPU_ERROR,
@@ -339,6 +341,15 @@ CAUSES: tuple[Cause, ...] = (
         State.UNKNOWN,
         "A disk or /dev/shm is full",
         "Look with `df`; a container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given.",
+    ),
+    Cause(
+        "http-server-does-not-start",
+        re.compile(
+            r"^(?:ERROR: +)?(?:\[[eE]rrno -?\d{1,3}\]|\[SSL\])|^ERROR: +Application startup failed"
+        ),
+        State.UNKNOWN,
+        "The HTTP server could not start",
+        "The line says why: an address, a name or a certificate. It is no matter of the GPU.",
     ),
     Cause(
         "assertion",

@@ -34,12 +34,14 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+_FATAL_BY_ITSELF = re.compile(r"Fatal Python error: (?!Aborted)")
 _THREW = re.compile(r"^terminate called|^what\(\)")
 _WHY = re.compile(
     r"^(?:terminate called|what\(\)|LLVM ERROR|double free|free\(\)|malloc|corrupted"
     r"|munmap_chunk|python3?: |.{0,200}Assertion .{1,200} failed)"
 )
 _LINES_BEFORE = 20
+_LINES_OF_STACKS = 400
 
 
 def _aborted(log: ServerLog, sign: Sign, place: Place, said: str) -> Verdict:
@@ -52,8 +54,9 @@ def _aborted(log: ServerLog, sign: Sign, place: Place, said: str) -> Verdict:
         else "Try again with {own_all_reduce}, then with {eager}, to see which it needs."
     )
     # The known bug ends a capture, or the first decode, and leaves no other reason.
+    own_words = _FATAL_BY_ITSELF.search(sign.quoted) or _in_a_compiler(log, sign.line)
     first = not any(log.said.decoding in line for line in log.lines[: sign.line])
-    open_question = why is None or _THREW.match(why.strip())
+    open_question = not own_words and (why is None or _THREW.match(why.strip()))
     its_own = state is not State.CRASHED and open_question and (place.phase or first)
     return verdict_at(
         log,
@@ -65,6 +68,13 @@ def _aborted(log: ServerLog, sign: Sign, place: Place, said: str) -> Verdict:
         "aborted",
         why or sign.quoted,
     )
+
+
+def _in_a_compiler(log: ServerLog, line: int) -> bool:
+    """Whether the thread that aborted was compiling a kernel, by the stack that Python wrote."""
+    stack = log.lines[line : line + _LINES_OF_STACKS]
+    current = next((n for n, text in enumerate(stack) if text.startswith("Current thread")), None)
+    return current is not None and any("/triton/" in text for text in stack[current : current + 6])
 
 
 def _reason(log: ServerLog, sign: Sign) -> str | None:

@@ -47,13 +47,17 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
         # What is said at the end of a server that was told to end harms nobody.
         found = [sign for sign in found if not kinds.stopping_on_purpose(log, sign)]
     ends = [sign for sign in found if sign.weight is Weight.ENDS]
+    if ends and ends[0].cause is causes.BROKEN_CAPTURE:
+        ends = [*_what_broke_it(log, ends[0], found), *ends]
     if ends:
         return _judged(log, ends[0], found)
     silent = unanswered(log, ending)
     if ending.overdue or silent is not None:
         return hung(log, silent)
     # After a child's failure the launcher kills itself, and says so.
-    killed_itself = log.first(log.said.gives_up) is not None
+    killed_itself = log.gave_up is not None or any(sign.weight > Weight.SAID for sign in found)
+    if killed_itself:
+        found = [sign for sign in found if sign.quoted != "Killed"]
     ready_at = log.first(log.said.ready)
     explained = any(
         sign.cause and sign.weight is Weight.SAID and (ready_at is None or sign.line > ready_at)
@@ -81,7 +85,7 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
 
 def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
     """The verdict for the sign that is the cause."""
-    sign = _attributed(sign, found)
+    sign = _attributed(log, sign, found)
     place = Place(log, sign.line, sign.rank)
     cause = sign.cause
     if cause is None and sign.signal == SIGKILL:
@@ -119,6 +123,32 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
     )
 
 
+def _what_broke_it(log: ServerLog, broken: Sign, found: list[Sign]) -> list[Sign]:
+    """What broke a capture that "a previous error" broke: said before it, or by another rank."""
+    capture = log.open_capture(broken.line, broken.rank)
+    if capture is None:
+        return []
+    before = [
+        sign._replace(rank=broken.rank, process=broken.process)
+        for sign in found
+        if sign.weight is Weight.SAID
+        and capture.line < sign.line < broken.line
+        and sign.cause not in (None, causes.BROKEN_CAPTURE)
+        and sign.rank in (None, broken.rank)
+    ]
+    others = [
+        sign
+        for sign in found
+        if sign.weight is Weight.ENDS
+        and 0 < sign.line - broken.line <= LATE_LINES
+        and sign.process is not None
+        and sign.rank != broken.rank
+        and sign.cause is not None
+        and sign.cause.state is not State.CAPTURE_INVALIDATED
+    ]
+    return [*before, *others]
+
+
 _OF_BROKEN_GRAPHS = "0x1016"
 _LESS_MEMORY = {
     Stage.LOADING: "The weights or the cache are too large for these GPUs: use more of them, "
@@ -148,10 +178,18 @@ def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place)
     return ()
 
 
-def _attributed(sign: Sign, found: list[Sign]) -> Sign:
+def _attributed(log: ServerLog, sign: Sign, found: list[Sign]) -> Sign:
     """With the rank and the process that the launcher gives for the death that a sign is of."""
-    if sign.rank is not None or sign.signal is None:
+    if sign.rank is not None:
         return sign
+    if sign.signal is None:
+        # A request that failed, or an address that is taken, is no rank's.
+        of_a_rank = sign.weight is Weight.SAID and "rrno" not in sign.quoted and not log.ready
+        if sign.process is not None or not of_a_rank:
+            return sign
+        told = (one for one in found if one.weight is Weight.SUMMARY and one.rank is not None)
+        dead = next((one for one in told if one.line > sign.line), sign)
+        return sign._replace(rank=dead.rank, process=dead.process)
     for other in sorted(found, key=lambda one: one.line):
         names = other.rank is not None or other.process is not None
         fits = other.signal == sign.signal or (other.weight is Weight.SUMMARY and not other.code)

@@ -15,7 +15,12 @@ from image_servers import LogLines
 MOST_CHARACTERS = 65536
 """Of a line: what says something stands at its beginning, and patterns look for long in more."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
-_BAR = re.compile(r"((?:it/s|s/it)[^\]\n]{0,40}\])(?=[^\s\]])")
+# Where a progress bar ends and another process's words begin: after it, or where it was cut.
+_AFTER_BAR = re.compile(
+    r"(?<=it\])(?=[^\s\]])|(?<=it/s\])(?=[^\s\]])"
+    r"|(?<=.)(?=\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|Fatal Python error: |HW Exception by)"
+    r"|(?<=.)(?=Memory access fault by)"
+)
 _WRAPPED = re.compile(
     r"\[pod/[^\]\s]{1,300}\] "  # kubectl logs --prefix
     r"|[\w.-]{1,120} {1,40}\| "  # docker compose
@@ -51,13 +56,13 @@ class Line(NamedTuple):
 
 def plain_lines(text: str) -> list[str]:
     """The lines of a log, each without what a terminal, a container or a collector put before."""
-    lines = []
+    lines: list[str] = []
     for written in text.split("\n"):
         # Of a progress bar, each state is a line.
         for drawn in _from_json(written).rstrip("\r").split("\r"):
             line = _unwrapped(_ESCAPE.sub("", drawn[:MOST_CHARACTERS]))
-            bar = "it/s" in line or "s/it" in line
-            lines += _BAR.sub("\\1\n", line).split("\n") if bar else [line]
+            bar = "it/s" in line or "s/it" in line or line.startswith("Capturing ")
+            lines += _AFTER_BAR.split(line) if bar else [line]
     return lines
 
 

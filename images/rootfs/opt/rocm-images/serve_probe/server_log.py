@@ -145,7 +145,8 @@ class ServerLog:
         """How many servers the log is of, one after the other, and the log of the last one."""
         starts, ended = [0], False
         for number, entry in enumerate(self.entries):
-            if self.said.gives_up in entry.message or self.said.stopping.search(entry.message):
+            ends = self.said.gives_up.search(entry.message)
+            if ends or self.said.stopping.search(entry.message):
                 ended = True
             elif ended and self.said.starts.search(entry.message):
                 starts.append(number)
@@ -193,6 +194,11 @@ class ServerLog:
     def first(self, text: str) -> int | None:
         """The number of the first line that holds a text."""
         return next((number for number, line in enumerate(self.lines) if text in line), None)
+
+    @cached_property
+    def gave_up(self) -> int | None:
+        """The line in which the launcher began to end its own processes."""
+        return next((number for number, _ in self.matches(self.said.gives_up)), None)
 
     def matches(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, re.Match[str]]]:
         """Every line that a pattern is found in, with its number."""

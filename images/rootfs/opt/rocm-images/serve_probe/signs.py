@@ -49,12 +49,22 @@ class Sign(NamedTuple):
     code: str | None = None
 
 
+_ENDED_ITSELF = re.compile(r"SystemExit: (?:\d|$)|SystemExit$")
 _READ_TIMEOUT = re.compile(r"ReadTimeout|Read timed out")
-_FATAL = re.compile(r"Fatal Python error: (?P<name>.{0,300})|!!+ Segfault encountered")
+# Python's, torch's, UCX's and absl's words for a signal.
+_FATAL = re.compile(
+    r"Fatal Python error: (?P<python>.{0,300})|!!+ (?P<torch>Segfault) encountered"
+    r"|^\[\S{1,120} *:\d+ *:\d+\] Caught signal \d{1,2} \((?P<ucx>[\w ]{1,40})"
+    r"|^\*\*\* (?P<absl>SIG[A-Z]{2,5}) received"
+)
 _SIGNALS = {
     "Segmentation fault": 11,
     "Segfault": 11,
+    "SIGSEGV": 11,
     "Bus error": 7,
+    "SIGBUS": 7,
+    "SIGFPE": 8,
+    "SIGILL": 4,
     "Floating": 8,
     "Illegal instruction": 4,
 }
@@ -68,7 +78,14 @@ _WHAT = re.compile(r"^ {0,4}what\(\): +(.+)")
 _TIMEOUT = re.compile(r"collective operation timeout.{0,600}?Timeout\(ms\)=(\d{1,10})")
 _WORLD_RANK = re.compile(r"\[Rank (\d{1,6})\]")
 _STUCK = re.compile(r"ProcessGroupNCCL watchdog hang|watchdog got stuck for (\d{1,9}) seconds")
-_BIND = re.compile(r"^(?:ERROR: +)?\[[eE]rrno \d{1,3}\] .+")
+# What uvicorn says of why it does not start.
+_NO_START = re.compile(
+    r"^(?:ERROR: +)?\[[eE]rrno -?\d{1,3}\] .+|^ERROR: +(?:\[SSL\]|Application startup failed)"
+)
+# Libraries that print their error and end the process.
+_PRINTED = re.compile(
+    r"\[AITER\].{0,600}\[HIP error\]|^Failed: \w{1,8} error .+|^HIP error hipError"
+)
 _EXIT_CODE = re.compile(r"^Exit code: (-?\d{1,4})$")
 _STATUS_OF_A_LAUNCH = re.compile(
     r"BLAS(?:LT)?_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR) when calling .(?!\w*[cC]reate)"
@@ -103,7 +120,7 @@ def _of_reports(log: ServerLog) -> Iterator[Sign]:
             weight = Weight.ENDS
         elif log.said.died.search(report.text):
             continue  # the line itself is a sign
-        elif summary.search(report.text) or warmed_up:
+        elif summary.search(report.text) or warmed_up or _ENDED_ITSELF.match(report.first[1]):
             weight = Weight.SUMMARY
         else:
             weight = Weight.SAID
@@ -135,14 +152,14 @@ def _of_lines(log: ServerLog) -> Iterator[Sign]:
         died = log.said.died.search(text)
         if died:
             yield from _death(log, number, died)
-        ended = log.said.watchdog.search(text) if entry.own else None
+        ended = log.said.watchdog.search(text)
         if ended:
             name, seconds = ended[1] or "Scheduler", ended[2]
             yield _sign(log, number, entry, faults.OWN_WATCHDOG, process=name, code=seconds)
         if entry.level in ("I", "W"):
             continue
         if entry.own and entry.level is None:
-            if _BIND.match(text):
+            if _NO_START.match(text):
                 yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
             continue
         yield from _of_runtime(log, number, entry)
@@ -161,24 +178,30 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
         seconds = str(int(timeout[1]) // 1000)
         yield _sign(log, number, entry, causes.COLLECTIVE_TIMEOUT, code=seconds)
     elif ended:
-        yield _sign(log, number, entry, _cause_of_watchdog(log, number, ended[1]))
+        yield _or_aborted(_sign(log, number, entry, _cause_of_watchdog(log, number, ended[1])))
     elif runtime:
         found = runtime.pattern.search(text)
         code = found.groupdict().get("code") if found else None
         yield _sign(log, number, entry, runtime, signal=SIGABRT, code=code)
     elif fatal:
-        name = fatal["name"] or "Segfault"
+        name = next(filter(None, fatal.groups()), "")
         signal = next((n for word, n in _SIGNALS.items() if word in name), SIGABRT)
         yield _sign(log, number, entry, None, signal=signal)
     elif what:
         cause = cause_of(what[1])
         if cause and not cause.consequence:
-            said = _sign(log, number, entry, cause)
-            yield said._replace(signal=SIGABRT) if said.rank is None else said
+            yield _or_aborted(_sign(log, number, entry, cause))
+    elif _PRINTED.search(text):
+        yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
     elif text == "Killed":
         yield Sign(number, Weight.SAID, None, text, signal=SIGKILL)
-    elif _BIND.match(text):
+    elif _NO_START.match(text):
         yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
+
+
+def _or_aborted(sign: Sign) -> Sign:
+    """With the signal that follows such a line, where the line names no rank: the launcher may."""
+    return sign._replace(signal=SIGABRT) if sign.rank is None and sign.cause else sign
 
 
 def _cause_of_watchdog(log: ServerLog, number: int, text: str) -> Cause | None:
@@ -228,8 +251,7 @@ def _death(log: ServerLog, number: int, died: re.Match[str]) -> Iterator[Sign]:
 
 def _gave_up_before(log: ServerLog, number: int) -> bool:
     """Whether the launcher had begun to kill its processes."""
-    at = log.first(log.said.gives_up)
-    return at is not None and at < number
+    return log.gave_up is not None and log.gave_up < number
 
 
 def assertion_before(log: ServerLog, line: int) -> str | None:
