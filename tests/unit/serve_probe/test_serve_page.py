@@ -6,8 +6,11 @@ import re
 import shlex
 
 import pytest
+from corpus import CORPUS
 
 from raw_logs import PROJECT
+from serve_probe import faults
+from serve_probe.causes import CAUSES, Cause
 from serve_probe.options import SIZES, parse
 from serve_probe.provocation import PROVOCATIONS, Kind
 from serve_probe.verdict import State
@@ -26,6 +29,13 @@ def test_every_command_of_the_page_is_understood(command: str) -> None:
 def test_the_page_lists_every_state_and_every_kind_of_failure() -> None:
     for name in (*State, *Kind):
         assert f"`{name}`" in PAGE
+
+
+def test_the_page_lists_every_cause() -> None:
+    causes = {cause.name for cause in CAUSES}
+    causes |= {cause.name for cause in vars(faults).values() if isinstance(cause, Cause)}
+    causes |= {expected.cause for expected in CORPUS.values() if expected.cause}
+    assert not [name for name in sorted(causes) if f"`{name}`" not in PAGE]
 
 
 def test_every_kind_has_its_provocation() -> None:
