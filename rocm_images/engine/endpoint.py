@@ -101,6 +101,15 @@ def is_expected(environment: Mapping[str, str]) -> bool:
     )
 
 
+def is_named(environment: Mapping[str, str]) -> bool:
+    """Whether somebody chose an engine, so that it matters to them whether it can be had."""
+    if any(environment.get(name) for name in ("DOCKER_HOST", "DOCKER_CONTEXT")):
+        return True
+    path = configuration_folder(environment) / "config.json"
+    chosen = current_context(path, quietly=True)
+    return asks_for_tls(environment) or chosen not in ("", DEFAULT)
+
+
 def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
     """The engine that `environment` means.
 
