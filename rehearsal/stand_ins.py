@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rehearsal.bases import base_reference, make_base
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
-from rocm_images.engine.connect import Engine, connect
+from rocm_images.engine.connect import Engine, connect, connect_if_any
 from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 from rocm_images.smoke import emulator
@@ -79,13 +79,12 @@ class Rehearsal:
 
     def found_engine(self) -> Engine | None:
         """An engine that answers, else the private one where it runs."""
-        try:
-            return connect()
-        except EngineError:
-            private = PrivateEngine()
-            if private.pid() is None:
-                return None
-            return connect({**os.environ, **private.environment()}, PRIVATE)
+        if found := connect_if_any():
+            return found
+        private = PrivateEngine()
+        if private.pid() is None:
+            return None
+        return connect({**os.environ, **private.environment()}, PRIVATE)
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that replace a cell's base and sources by stand-ins."""

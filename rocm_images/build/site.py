@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from rocm_images import telling
-from rocm_images.engine.connect import Engine, connect
-from rocm_images.engine.endpoint import is_expected
-from rocm_images.errors import EngineError
+from rocm_images.engine.connect import Engine, connect, connect_if_any
 
 if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
@@ -78,14 +75,7 @@ class RealSite:
 
     def found_engine(self) -> Engine | None:
         """The engine, where one can be expected: asking takes 0.1 s, mostly to import the SDK."""
-        if not is_expected(os.environ):
-            telling.decided("engine: none is expected, as nothing on this machine names one")
-            return None
-        try:
-            return connect()
-        except EngineError as error:
-            telling.decided(f"engine: {error}")
-            return None
+        return connect_if_any()
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing."""

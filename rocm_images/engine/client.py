@@ -17,6 +17,7 @@ from docker.utils import config
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
 from rocm_images.engine.endpoint import Tls
@@ -74,12 +75,19 @@ class _Verifying(HTTPAdapter):
 
     def init_poolmanager(self, *given: Any, **settings: Any) -> None:
         """Make the pool, which requests gives the CA and the client's certificate."""
+        super().init_poolmanager(*given, ssl_context=self._context(), **settings)
+
+    def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
+        """The pool of those that are asked through a proxy, which is asked as requests does."""
+        return super().proxy_manager_for(proxy, ssl_context=self._context(), **settings)
+
+    def _context(self) -> ssl.SSLContext:
         asked = ssl.CERT_REQUIRED if self._tls.verified else ssl.CERT_NONE
         context = create_urllib3_context(cert_reqs=asked)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if self._tls.authority is None:
             context.load_default_certs()
-        super().init_poolmanager(*given, ssl_context=context, **settings)
+        return context
 
 
 class Asking(docker.APIClient):
@@ -88,10 +96,10 @@ class Asking(docker.APIClient):
     def __init__(self, address: str, tls: Tls | None, version: str, timeout: int) -> None:
         if tls and not tls.verified:
             # It is said where the engine is named; urllib3 would say it with every call.
-            host = urlsplit(address).hostname
-            warnings.filterwarnings(
-                "ignore", f"Unverified HTTPS request .* {re.escape(repr(host))}"
-            )
+            for host in filter(None, (urlsplit(address).hostname, _proxys_host(address, tls))):
+                warnings.filterwarnings(
+                    "ignore", f"Unverified HTTPS request .* {re.escape(repr(host))}"
+                )
         settings = tls.settings() if tls else False
         super().__init__(base_url=address, version=version, timeout=timeout, tls=settings)
         if tls:
@@ -112,8 +120,17 @@ class Asking(docker.APIClient):
 
 def goes_through_proxy(address: str, tls: Tls | None) -> bool:
     """Whether the environment has an engine's TCP address asked through a proxy."""
+    return bool(_proxy(address, tls))
+
+
+def _proxy(address: str, tls: Tls | None) -> str | None:
     url = address.replace("tcp://", "https://" if tls else "http://", 1)
-    return bool(select_proxy(url, _proxies(url)))
+    return select_proxy(url, _proxies(url))
+
+
+def _proxys_host(address: str, tls: Tls) -> str | None:
+    """The host that urllib3 names instead of the engine's, where it asks through a proxy."""
+    return parse_url(_proxy(address, tls) or "").host
 
 
 def _proxies(url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from rocm_images import telling
 from rocm_images.engine import unreachable
-from rocm_images.engine.endpoint import Endpoint, Tls, endpoint_of
+from rocm_images.engine.endpoint import Endpoint, Tls, endpoint_of, is_expected, is_named
 from rocm_images.engine.patience import Patience, answers
 from rocm_images.errors import EngineError
 
@@ -88,6 +88,25 @@ def connect(environment: Mapping[str, str] | None = None, source: str = "") -> E
         )
     there, api = endpoint.environment(environment), str(answer["ApiVersion"])
     return Engine(endpoint.address, version, api, there, endpoint.tls)
+
+
+def connect_if_any() -> Engine | None:
+    """The engine that this process's environment means, for what can go on without one.
+
+    Looking takes no time where nothing names one. What somebody named and cannot be had is a
+    warning; else the reason is told by -v.
+    """
+    if not is_expected(os.environ):
+        telling.decided("engine: none is expected, as nothing on this machine names one")
+        return None
+    try:
+        return connect()
+    except EngineError as error:
+        if is_named(os.environ):
+            telling.step(f"{telling.PROGRAM}: warning: {error}")
+        else:
+            telling.decided(f"engine: {error}")
+        return None
 
 
 def _version(endpoint: Endpoint) -> Mapping[str, Any]:

@@ -45,15 +45,17 @@ def is_there(path: Path) -> bool:
     return os.access(path, os.F_OK)
 
 
-def current_context(path: Path) -> str:
-    """The context that a config.json names; "" for none."""
+def current_context(path: Path, *, quietly: bool = False) -> str:
+    """The context that a config.json names; "" for none, with a warning where it is broken."""
     try:
         name = document_of(path).get("currentContext")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, AttributeError) as error:
         # docker warns as well, and takes its default.
-        telling.step(f"{telling.PROGRAM}: warning: {_unreadable(path, error)}: no context of it")
+        why = f"{telling.PROGRAM}: warning: {_unreadable(path, error)}: no context of it"
+        if not quietly:
+            telling.step(why)
         return ""
     return name if isinstance(name, str) else ""
 

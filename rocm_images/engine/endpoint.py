@@ -23,6 +23,8 @@ from rocm_images.errors import EngineError
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 # Where docker looks with TLS and no host.
 _DEFAULT_WITH_TLS = "tcp://localhost:2376"
+# Also with TLS.
+_DEFAULT_PORT = 2375
 CHOOSES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 """The variables by which Docker's programs choose an engine."""
 _FILES = "ca.pem, cert.pem and key.pem"
@@ -84,6 +86,11 @@ def asks_for_tls(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DOCKER_TLS_VERIFY") or environment.get("DOCKER_TLS"))
 
 
+def _tls_variable(environment: Mapping[str, str]) -> str:
+    """The variable that asks for TLS, where one does."""
+    return "DOCKER_TLS_VERIFY" if environment.get("DOCKER_TLS_VERIFY") else "DOCKER_TLS"
+
+
 def is_expected(environment: Mapping[str, str]) -> bool:
     """Whether anything on this machine names an engine, or is one's socket."""
     return (
@@ -92,6 +99,15 @@ def is_expected(environment: Mapping[str, str]) -> bool:
         or is_there(DEFAULT_SOCKET)
         or is_there(rootless_socket(environment))
     )
+
+
+def is_named(environment: Mapping[str, str]) -> bool:
+    """Whether somebody chose an engine, so that it matters to them whether it can be had."""
+    if any(environment.get(name) for name in ("DOCKER_HOST", "DOCKER_CONTEXT")):
+        return True
+    path = configuration_folder(environment) / "config.json"
+    chosen = current_context(path, quietly=True)
+    return asks_for_tls(environment) or chosen not in ("", DEFAULT)
 
 
 def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
@@ -110,7 +126,7 @@ def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
     if name and name != DEFAULT:
         return _by_context(name, source, folder)
     if asks_for_tls(environment):
-        return _by_variables(_DEFAULT_WITH_TLS, "DOCKER_TLS_VERIFY", environment)
+        return _by_variables(_DEFAULT_WITH_TLS, _tls_variable(environment), environment)
     rootless = rootless_socket(environment)
     path, source = DEFAULT_SOCKET, "Docker's default"
     if is_there(rootless) and not is_there(DEFAULT_SOCKET):
@@ -132,13 +148,14 @@ def _by_variables(address: str, source: str, environment: Mapping[str, str]) -> 
         address += str(DEFAULT_SOCKET)
     if "://" not in address and not address.startswith("/"):
         address = f"tcp://{address}"
+    address = _completed(address)
     _check_address(address, source)
     variables = {"DOCKER_HOST": address}
     if not asks_for_tls(environment) or not address.startswith("tcp://"):
         return Endpoint(address, source, None, MappingProxyType(variables))
     named = environment.get("DOCKER_CERT_PATH")
     folder = Path(named) if named else configuration_folder(environment)
-    variable = "DOCKER_TLS_VERIFY" if environment.get("DOCKER_TLS_VERIFY") else "DOCKER_TLS"
+    variable = _tls_variable(environment)
     if not is_there(folder / "ca.pem"):
         where = f"DOCKER_CERT_PATH, {folder}," if named else f"{folder}, without DOCKER_CERT_PATH,"
         raise EngineError(
@@ -162,6 +179,25 @@ def _by_context(name: str, source: str, folder: Path) -> Endpoint:
         tls = Tls(context.certificates, context.verified)
     # Its name rather than its address: the certificates come with it.
     return Endpoint(context.address, said, tls, MappingProxyType({"DOCKER_CONTEXT": name}))
+
+
+def _completed(address: str) -> str:
+    """A TCP address with the host and the port that docker takes where a variable has none.
+
+    https://github.com/docker/cli/blob/master/opts/hosts.go; a context's is taken as it is.
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return address
+    if parts.scheme != "tcp" or (parts.path and not parts.netloc):
+        return address
+    if parts.hostname and port is not None:
+        return address
+    host = parts.hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    return f"tcp://{host}:{_DEFAULT_PORT if port is None else port}{parts.path}"
 
 
 def _check_address(address: str, source: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import socket
 import ssl
@@ -22,7 +23,9 @@ _FOLDERS = "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 """Where dockerd is, though it may not be on a user's PATH."""
 _NO_TLS = ("wrong version number", "http request", "record layer failure")
 """What OpenSSL says, in its various versions, of an answer that is no TLS."""
-_TLS = "DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+_TLS = "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+_CERTIFICATES = ",ca=ca.pem,cert=cert.pem,key=key.pem"
+"""As `docker context update` takes them, which leaves none of those that were there."""
 
 
 def check_socket(endpoint: Endpoint, environment: Mapping[str, str]) -> None:
@@ -81,10 +84,10 @@ def failure(endpoint: Endpoint, error: BaseException) -> EngineError:
             why = "the connection was refused"
             return no_answer(endpoint, why, f"start it there, or {_elsewhere(endpoint)}")
     if tcp and tls is None and "HTTPS server" in str(said):
-        return no_answer(endpoint, "it asks for TLS", f"set {_TLS}")
+        return no_answer(endpoint, "it asks for TLS", _with_tls(endpoint))
     if tcp and any(isinstance(one, ConnectionResetError) for one in chain):
         # Not every server says that it asks for TLS, or for a client's certificate.
-        advice = _client_certificate(endpoint) if tls else f"if it asks for TLS, set {_TLS}"
+        advice = _client_certificate(endpoint) if tls else f"if it has TLS, {_with_tls(endpoint)}"
         return no_answer(endpoint, said, advice)
     return no_answer(endpoint, said, f"see whether it is one, or {_elsewhere(endpoint)}")
 
@@ -113,12 +116,34 @@ def _tls_failed(endpoint: Endpoint, error: ssl.SSLError) -> tuple[str, str]:
     if "ALERT" in reason or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return f"it refuses: {reason}", _client_certificate(endpoint)
     if any(each in str(error).lower() for each in _NO_TLS):
-        return (
-            "it does not speak TLS",
-            "unset DOCKER_TLS_VERIFY and DOCKER_TLS, or name its port with TLS, mostly 2376: "
-            + _elsewhere(endpoint),
-        )
+        return "it does not speak TLS", _without_tls(endpoint)
     return f"TLS fails: {reason}", f"see whether {folder} has the engine's files, as PEM"
+
+
+def _with_tls(endpoint: Endpoint) -> str:
+    return _updated_context(endpoint, _CERTIFICATES) if _is_context(endpoint) else _TLS
+
+
+def _without_tls(endpoint: Endpoint) -> str:
+    if _is_context(endpoint):
+        return f"{_updated_context(endpoint, '')}, or its port with TLS, mostly 2376"
+    unset = "unset DOCKER_TLS_VERIFY and DOCKER_TLS, or name its port with TLS, mostly 2376: "
+    return unset + _elsewhere(endpoint)
+
+
+def _is_context(endpoint: Endpoint) -> bool:
+    """Whether a context chose it, to which the variables about TLS say nothing."""
+    return "DOCKER_CONTEXT" in endpoint.variables
+
+
+def _updated_context(endpoint: Endpoint, certificates: str) -> str:
+    """The advice to give a context certificates, or none."""
+    name = shlex.quote(telling.quoted(endpoint.variables["DOCKER_CONTEXT"]))
+    docker = shlex.quote(f"host={endpoint.address}{certificates}")
+    return (
+        f"give the context {'its' if certificates else 'no'} certificates "
+        f"(`docker context update {name} --docker {docker}`)"
+    )
 
 
 def _client_certificate(endpoint: Endpoint) -> str:

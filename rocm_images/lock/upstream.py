@@ -12,9 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rocm_images import telling
 from rocm_images.engine.buildx_program import buildx_command, with_settings
-from rocm_images.engine.connect import Engine, connect
+from rocm_images.engine.connect import Engine, connect_if_any
 from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
 from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
@@ -52,11 +51,7 @@ class Upstream:
     @classmethod
     def here(cls) -> Upstream:
         """Through the engine that answers here, if any."""
-        try:
-            return cls(connect())
-        except EngineError as error:
-            telling.decided(f"engine: {error}")
-            return cls(None)
+        return cls(connect_if_any())
 
     def answer(self, one: Wanted) -> str:
         """The digest or commit that one name stands for.

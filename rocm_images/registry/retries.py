@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rocm_images.telling import quoted
 from rocm_images.waiting import Wait
@@ -77,13 +77,21 @@ def may_pass(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """The innermost reason of a failed request, in a few words."""
-    from requests.exceptions import HTTPError
+    from requests.exceptions import HTTPError, ProxyError
 
     if isinstance(error, HTTPError) and error.response is not None:
         return quoted(f"it answered {error.response.status_code} {error.response.reason}")
-    inner: Any = error
-    while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
-    inner = getattr(inner, "reason", inner)
+    chain = [error]
+    while led := _led_to(chain[-1]):
+        chain.append(led)
     # urllib3 begins with the connection that it was.
-    return quoted(re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(inner)))
+    said = re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(chain[-1]))
+    if any(isinstance(one, ProxyError) for one in chain):
+        said = f"by the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: {said}"
+    return quoted(said)
+
+
+def _led_to(error: BaseException) -> BaseException | None:
+    """What led to an error, as requests and urllib3 put one into another, beside words or not."""
+    within = (*error.args, getattr(error, "reason", None))
+    return next((one for one in within if isinstance(one, BaseException)), None)

@@ -47,7 +47,8 @@ def test_it_locks_every_base_and_source_and_then_finds_nothing_to_do(anywhere: S
     for again in (anywhere.run(), anywhere.run("--check")):
         assert again.code == 0
         assert again.stdout == f"{anywhere.lock} is up to date\n"
-        assert [x for x in again.stderr.splitlines() if not x.startswith("engine: ")] == []
+        # The engine that is used is told of, or that the one that is named is not there.
+        assert [x for x in again.stderr.splitlines() if "Docker Engine" not in x] == []
     assert anywhere.lock.stat().st_mtime_ns == written
     assert [path.name for path in anywhere.folder.iterdir() if "lock" in path.name] == [
         "matrix.lock"

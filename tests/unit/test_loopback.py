@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.request import getproxies
 
 import pytest
 
 from made_up_registry import GOOD, MadeUpRegistry, digest, says
 from rocm_images.engine.client import Asking
+from rocm_images.errors import RegistryError
 from rocm_images.loopback import beside_proxies, direct, is_loopback
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
@@ -69,6 +73,36 @@ def test_a_redirect_to_this_machine_goes_around_the_proxy_and_one_from_it_throug
         registry.answers = says(307, Location="http://registry.invalid/v2/a/manifests/t")
         assert asks(registry.address) == digest(GOOD)
         assert proxy.asked == ["GET http://registry.invalid/v2/a/manifests/t"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_had_is_named_by_its_variables(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
+    with pytest.raises(RegistryError) as caught:
+        asks(f"{scheme}://registry.invalid")
+    by = r"\(by the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: Failed to establish a new "
+    assert re.search(by + r"connection: \[Errno \d+\] Connection refused\)$", str(caught.value))
+
+
+def test_a_proxy_that_lets_nobody_through_is_quoted(
+    proxy: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
+    with pytest.raises(RegistryError, match=r"ALL_PROXY: Tunnel connection failed: 501 "):
+        asks("https://registry.invalid")
+
+
+def test_a_connection_that_ends_is_said_in_words() -> None:
+    with MadeUpRegistry() as registry:
+        registry.answers = lambda request: request.close()
+        with pytest.raises(
+            RegistryError, match=r"\(Remote end closed connection without [a-z]+\)$"
+        ):
+            asks(registry.address)
 
 
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])

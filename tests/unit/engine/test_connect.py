@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
+from docker_contexts import use_context
 from made_up_engine import VERSION, MadeUpEngine, Request, made_up_engine
 from reaching import refused, with_tls, works
-from rocm_images.engine.connect import connect
+from rocm_images import telling
+from rocm_images.engine.connect import connect, connect_if_any
+from rocm_images.errors import EngineError
 from tcp_engine import Certificates, tcp_engine
 
 pytestmark = pytest.mark.usefixtures("no_docker")
@@ -189,3 +192,50 @@ def test_docker_is_not_podman(
         {**VERSION, "Version": "20.10.5", "Components": components},
     )
     assert "is version 20.10.5, too old: install Docker Engine 23" in refused({})
+
+
+@pytest.mark.parametrize(
+    ("variables", "current"),
+    [
+        ({"DOCKER_HOST": "unix:///proc/absent"}, ""),
+        ({"DOCKER_HOST": "ssh://gpu-node"}, ""),
+        ({"DOCKER_CONTEXT": "gone"}, ""),
+        ({"DOCKER_TLS_VERIFY": "1"}, ""),
+        ({}, "gone"),
+    ],
+)
+def test_an_engine_that_was_named_and_cannot_be_had_is_a_warning(
+    variables: dict[str, str],
+    current: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if current:
+        use_context(tmp_path / "home" / ".docker", current)
+    with pytest.raises(EngineError) as caught:
+        connect()
+    assert connect_if_any() is None
+    assert capsys.readouterr().err == f"{telling.PROGRAM}: warning: {caught.value}\n"
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"currentContext": "default"}'])
+def test_an_engine_that_nobody_named_is_missed_by_verbose_alone(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content:
+        (tmp_path / "home" / ".docker").mkdir(parents=True)
+        (tmp_path / "home" / ".docker" / "config.json").write_text(content)
+    assert connect_if_any() is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_configuration_that_is_broken_is_told_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home" / ".docker").mkdir(parents=True)
+    (tmp_path / "home" / ".docker" / "config.json").write_text("{")
+    assert connect_if_any() is None
+    assert capsys.readouterr().err.count("config.json cannot be read") == 1

@@ -41,6 +41,14 @@ def told(home: Path, **variables: str) -> dict[str, str]:
         ),
         ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "other"}, "tcp://other:2375", "context other"),
         ({"DOCKER_HOST": "a:2375"}, "tcp://a:2375", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "a"}, "tcp://a:2375", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://a"}, "tcp://a:2375", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://a:"}, "tcp://a:2375", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://a/path"}, "tcp://a:2375/path", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://[::1]"}, "tcp://[::1]:2375", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://:23755"}, "tcp://localhost:23755", "DOCKER_HOST"),
+        ({"DOCKER_HOST": ":23755"}, "tcp://localhost:23755", "DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://"}, "tcp://localhost:2375", "DOCKER_HOST"),
         ({"DOCKER_HOST": " unix:///a "}, "unix:///a", "DOCKER_HOST"),
         ({"DOCKER_HOST": "unix://"}, "unix://{home}/../var/docker.sock", "DOCKER_HOST"),
         ({"DOCKER_CONTEXT": "default"}, "unix://{home}/../var/docker.sock", "Docker's default"),
@@ -159,13 +167,12 @@ def test_ssh_is_refused_with_the_command_that_brings_the_socket_here(
         "npipe:////./pipe/docker_engine",
         "fd://",
         "http://a:1",
-        "tcp://",
-        "tcp://a",
+        "tcp:///var/run/docker.sock",
+        "tcp://a:0",
         "tcp://a:b",
         "tcp://a:99999",
         "tcp://[::1",
         "unix://docker.sock",
-        "docker",
     ],
 )
 def test_what_is_no_address_is_refused_with_what_one_is(home: Path, address: str) -> None:
@@ -173,6 +180,28 @@ def test_what_is_no_address_is_refused_with_what_one_is(home: Path, address: str
         EngineError, match=r"no address .* unix:///PATH/docker\.sock or tcp://HOST:"
     ):
         endpoint_of(told(home, DOCKER_HOST=address))
+
+
+@pytest.mark.parametrize("address", ["tcp://", "tcp://a"])
+def test_a_contexts_address_is_not_completed(home: Path, address: str) -> None:
+    """As docker goes by it: to the ports of HTTP, where no engine is."""
+    make_context(home / ".docker", "other", address)
+    with pytest.raises(EngineError, match=f"context other names {address}, which is no address"):
+        endpoint_of(told(home, DOCKER_CONTEXT="other"))
+
+
+def test_docker_takes_the_same_port_with_tls_where_a_host_is_named(home: Path) -> None:
+    (home / ".docker" / "ca.pem").touch()
+    found = endpoint_of(told(home, DOCKER_HOST="tcp://a", DOCKER_TLS_VERIFY="1"))
+    assert (found.address, found.variables["DOCKER_HOST"]) == ("tcp://a:2375", "tcp://a:2375")
+    assert found.tls is not None
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_TLS", "DOCKER_TLS_VERIFY"])
+def test_what_asks_for_tls_without_a_host_is_named(home: Path, variable: str) -> None:
+    (home / ".docker" / "ca.pem").touch()
+    found = endpoint_of(told(home, **{"DOCKER_CONTEXT": "default", variable: "1"}))
+    assert (found.address, found.source) == ("tcp://localhost:2376", variable)
 
 
 @pytest.mark.parametrize("default", [True, False])

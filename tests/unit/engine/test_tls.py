@@ -48,10 +48,11 @@ def test_without_a_path_the_certificates_are_in_dockers_folder(
 def test_a_certificate_that_is_not_to_be_verified_is_not_and_that_is_said_once(
     ours: Certificates, theirs: Certificates, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tcp_engine(theirs.server) as server, warnings.catch_warnings():
+    with tcp_engine(theirs.server) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         given = with_tls(server.address, ours.folder, DOCKER_TLS_VERIFY="", DOCKER_TLS="1")
         assert works(connect(given))
+    assert caught == []
     assert capfd.readouterr().err.splitlines() == [
         f"engine: Docker Engine 26.1 at {server.address} (DOCKER_HOST, TLS, not verified)"
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docker_contexts import make_context, use_context
 from reaching import refused, with_tls
 from tcp_engine import Certificates, tcp_engine
 
@@ -30,6 +31,38 @@ def test_tls_to_a_port_without_it_is_said(ours: Certificates) -> None:
     with tcp_engine() as server:
         sentence = refused(with_tls(server.address, ours.folder))
     assert "it does not speak TLS): unset DOCKER_TLS_VERIFY" in sentence
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+@pytest.mark.parametrize("current", [True, False])
+def test_a_context_without_certificates_is_given_them(
+    ours: Certificates, tmp_path: Path, says_so: bool, current: bool
+) -> None:
+    """The variables about TLS say nothing of a context."""
+    if current:
+        use_context(tmp_path / "home" / ".docker", "far")
+    with tcp_engine(ours.server, says_so=says_so) as server:
+        make_context(tmp_path / "home" / ".docker", "far", server.address)
+        sentence = refused({} if current else {"DOCKER_CONTEXT": "far"})
+    assert (
+        f"give the context its certificates (`docker context update far --docker host="
+        f"{server.address},ca=ca.pem,cert=cert.pem,key=key.pem`)"
+    ) in sentence
+    assert "DOCKER_TLS" not in sentence
+
+
+@pytest.mark.parametrize("certificates", [True, False])
+def test_a_context_with_tls_to_a_port_without_it_is_given_none(
+    ours: Certificates, tmp_path: Path, certificates: bool
+) -> None:
+    with tcp_engine() as server:
+        given = ours.folder if certificates else None
+        make_context(tmp_path / "home" / ".docker", "far", server.address, given, skip=True)
+        sentence = refused({"DOCKER_CONTEXT": "far"})
+    assert "it does not speak TLS): give the context no certificates" in sentence
+    assert f"`docker context update far --docker host={server.address}`" in sentence
+    assert "mostly 2376" in sentence
+    assert "DOCKER_TLS" not in sentence
 
 
 @pytest.mark.parametrize("there", [True, False])
