@@ -18,11 +18,8 @@ NAME = "made-up"
 MODULE = '''
 """A made-up server."""
 
-import re
-
 from image_servers.server import AllReduceVariable, LogLines, Server
 
-NOTHING = re.compile("(?!)")
 MADE_UP = Server(
     name="made-up",
     title="Made-up",
@@ -43,9 +40,7 @@ MADE_UP = Server(
     port=8000,
     command=lambda model, gpus, port, host: ["-m", "made_up.serve", model],
     probe_arguments=lambda backend, gpus, graphs, limited: [],
-    log=LogLines(
-        "ready", "bye", NOTHING, NOTHING, NOTHING, NOTHING, {}, "", NOTHING, (), NOTHING, "", ""
-    ),
+    log=LogLines(title="Made up", ready="ready"),
 )
 '''
 WHEEL = """\

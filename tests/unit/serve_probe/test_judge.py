@@ -9,6 +9,7 @@ import pytest
 from corpus import CORPUS, ENDED, OVERDUE, RUNNING, STOPPED
 
 import make_rocm_logs
+from image_servers import LogLines
 from raw_logs import MADE_UP, log_names, read_log
 from rocm_images.matrix.schema import Matrix
 from serve_probe.causes import CAUSES
@@ -175,3 +176,19 @@ def test_captures_are_read_with_their_sizes_and_seconds_rank_by_rank() -> None:
     assert len(found["decode", 0].sizes) == 36
     assert (found["prefill", 0].seconds, found["decode", 1].seconds) == (51.31, 1.56)
     assert all(capture.ended for capture in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "ending", "state"),
+    [
+        ("up and running", Ending(None), State.READY),
+        ("up and running\nFatal Python error: Aborted", Ending(-6), State.ABORTED_DECODING),
+        ("Traceback (most recent call last):\nValueError: x", Ending(1), State.UNKNOWN),
+        ("torch.OutOfMemoryError: HIP out of memory. Tried", Ending(1), State.OUT_OF_MEMORY),
+        ("loading", Ending(None, overdue=True), State.HUNG),
+    ],
+)
+def test_a_server_of_which_only_readiness_is_known(text: str, ending: Ending, state: State) -> None:
+    verdict = judge(text, ending, LogLines(title="Made up", ready="up and running"))
+    assert verdict.state is state
+    assert "{" not in verdict.sentence

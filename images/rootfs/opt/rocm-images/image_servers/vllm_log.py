@@ -35,8 +35,6 @@ VLLM_LOG = LogLines(
     capture_progress=re.compile(r"Capturing a (cudagraph) on .{0,40}?num_tokens=(\d{1,9})\b"),
     progress_phase={"cudagraph": "decode"},
     decoding="Avg generation throughput",
-    decode_graph=re.compile(r"(?!)()"),
-    all_reduces=(),
     failed=re.compile(
         r"(WorkerProc|EngineCore)(?:_?\w{0,20}) "
         r"(?:hit an exception|encountered a fatal error|failed to start)"
@@ -46,7 +44,6 @@ VLLM_LOG = LogLines(
         r"(?:Worker proc (?:VllmWorker-(?P<child>\d{1,6})|(?P<process>\w{1,60}))"
         r"|RayWorkerProc rank=\[?(?P<rank>\d{1,6})\]?) died unexpectedly(?P<status>(?!))?"
     ),
-    watchdog=re.compile(r"(?!)()()"),
     unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
     summary=re.compile(
         r"Engine (?:core initialization|process) failed|EngineDeadError"

@@ -55,7 +55,7 @@ def _aborted(log: ServerLog, sign: Sign, place: Place, said: str) -> Verdict:
     )
     # The known bug ends a capture, or the first decode, and leaves no other reason.
     own_words = _FATAL_BY_ITSELF.search(sign.quoted) or _in_a_compiler(log, sign.line)
-    first = not any(log.said.decoding in line for line in log.lines[: sign.line])
+    first = not log.decoded_before(sign.line)
     open_question = not own_words and (why is None or _THREW.match(why.strip()))
     its_own = state is not State.CRASHED and open_question and (place.phase or first)
     return verdict_at(

@@ -178,13 +178,18 @@ class ServerLog:
         said = [flag for line in self.lines for flag in self.said.decode_graph.findall(line)]
         return said.count("True"), said.count("False")
 
+    def decoded_before(self, line: int, since: int = 0) -> bool:
+        """Whether a line about decoding stands between two others."""
+        text = self.said.decoding
+        return bool(text) and any(text in one for one in self.lines[since:line])
+
     @property
     def ready(self) -> bool:
         return self.first(self.said.ready) is not None
 
     @property
     def graceful(self) -> bool:
-        return self.first(self.said.graceful) is not None
+        return bool(self.said.graceful) and self.first(self.said.graceful) is not None
 
     @cached_property
     def watchdog_exceptions(self) -> int:

@@ -16,6 +16,7 @@ WAITS_FOR_A_BUILD = (
     "AITER builds a kernel, or waits for a lock that another process holds: give it longer; where "
     "no compiler runs, the lock is of a dead one, and is to be deleted."
 )
+_ANSWERED = re.compile(r'" 200\b')
 _JOINING = "Init torch distributed begin"
 _JOINED = "Init torch distributed ends"
 
@@ -25,9 +26,10 @@ def unanswered(log: ServerLog, ending: Ending) -> int | None:
     if ending.stopped:
         return None
     last = max((number for number, _ in log.matches(log.said.unhealthy)), default=None)
-    alive = re.compile(rf'" 200\b|{re.escape(log.said.decoding)}')
-    lived = max((number for number, _ in log.matches(alive)), default=-1)
-    return last if last is not None and lived < last else None
+    if last is None or log.decoded_before(len(log.lines), since=last):
+        return None
+    answered = any(number > last for number, _ in log.matches(_ANSWERED))
+    return None if answered else last
 
 
 def builds_before(log: ServerLog, line: int) -> bool:
