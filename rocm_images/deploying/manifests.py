@@ -12,6 +12,7 @@ from rocm_images.deploying.arguments import check_arguments
 from rocm_images.deploying.nodes import GPU_RESOURCE, check_number, check_resource
 from rocm_images.engine.run_flags import (
     MODEL_CACHE,
+    MODEL_VOLUME,
     SHARED_MEMORY_GIB,
     RunOptions,
     docker_run,
@@ -104,6 +105,7 @@ def rendered(deployment: Deployment, kind: Kind) -> str:
         f"{kind}.yaml.j2",
         deployment=deployment,
         model_cache=MODEL_CACHE,
+        model_volume=MODEL_VOLUME,
         shared_memory_gib=SHARED_MEMORY_GIB,
         start_minutes=START_MINUTES,
     )

@@ -102,6 +102,11 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
             ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
             "keeps downloaded models when the container is gone",
         )
+        yield RunFlag(
+            ("--env", "HF_TOKEN"),
+            "for models that need an account: taken from the shell that starts this, and not given "
+            "where it has none",
+        )
 
 
 def in_words(flags: Sequence[RunFlag]) -> str:

@@ -211,7 +211,7 @@ def test_models_are_kept_where_the_hub_puts_them(kind: str) -> None:
     elif kind == "compose":
         found = yaml.safe_load(text)
         assert found["services"]["sglang"]["volumes"] == [f"models:{MODEL_CACHE}"]
-        assert "models" in found["volumes"]
+        assert found["volumes"] == {"models": {"name": "serving-models"}}
     else:
         pod = next(iter(yaml.safe_load_all(text)))["spec"]["template"]["spec"]
         mounts = {
@@ -220,9 +220,24 @@ def test_models_are_kept_where_the_hub_puts_them(kind: str) -> None:
         assert mounts[MODEL_CACHE] in {v["name"] for v in pod["volumes"] if "emptyDir" not in v}
 
 
-def test_run_args_keep_models_as_well() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_of_the_hub_reaches_the_server_and_no_file(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    text = deploy(kind).stdout
+    assert "HF_TOKEN" in text
+    assert "hf_secret" not in text
+    if kind == "docker":
+        # Without a value docker gives it only where the shell has it.
+        words = shlex.split(text.replace("\\\n", " ").partition(IMAGE)[0])
+        assert words[words.index("--env") + 1] == "HF_TOKEN"
+
+
+def test_run_args_keep_models_and_pass_the_token_as_well() -> None:
     done = CliRunner().invoke(main, ["run-args", IMAGE])
-    assert f" --volume serving-models:{MODEL_CACHE} {IMAGE}\n" in done.stdout
+    flags = f" --volume serving-models:{MODEL_CACHE} --env HF_TOKEN {IMAGE}\n"
+    assert flags in done.stdout
 
 
 def test_no_image_puts_models_elsewhere() -> None:

@@ -70,6 +70,7 @@ def test_a_deployment_differs_from_the_test_by_its_port_and_its_models_alone() -
     assert [flag.words for flag in deployed if flag not in FOR_GPUS] == [
         ("--publish", "127.0.0.1:30000:30000"),
         ("--volume", f"{MODEL_VOLUME}:{MODEL_CACHE}"),
+        ("--env", "HF_TOKEN"),
     ]
     assert in_words(FOR_GPUS) == AS_DEPLOYED
 
