@@ -19,7 +19,7 @@ from rocm_images.engine.run_flags import (
     MODEL_VOLUME,
     RunOptions,
     engine_options,
-    in_words,
+    flags_in_words,
     run_flags,
 )
 from rocm_images.smoke.evidence import Level
@@ -72,7 +72,7 @@ def test_a_deployment_differs_from_the_test_by_its_port_and_its_models_alone() -
         ("--volume", f"{MODEL_VOLUME}:{MODEL_CACHE}"),
         ("--env", "HF_TOKEN"),
     ]
-    assert in_words(FOR_GPUS) == AS_DEPLOYED
+    assert flags_in_words(FOR_GPUS) == AS_DEPLOYED
 
 
 @pytest.mark.parametrize("flag", LEFT_OUT, ids=lambda flag: flag.words[0])
