@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+DOCKER_HUB = "docker.io"
+"""The registry of images that name none."""
 DIGEST = r"sha256:[0-9a-f]{64}"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -44,6 +46,12 @@ class ImageName:
         first, slash, _ = self.repository.partition("/")
         named = "." in first or ":" in first or first == "localhost"
         return first if slash and named else None
+
+
+def registry_of(image: str) -> str:
+    """HOST or HOST:PORT of the registry that has an image."""
+    name = ImageName.parse(image)
+    return (name and name.host) or DOCKER_HUB
 
 
 def tag_of(reference: str) -> str:

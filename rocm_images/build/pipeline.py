@@ -21,7 +21,7 @@ from rocm_images.errors import REFUSALS, RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
-from rocm_images.references import ImageName, repository_of, tag_of
+from rocm_images.references import registry_of, repository_of, tag_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 from rocm_images.supervisor import Stopped, supervisor
@@ -221,8 +221,7 @@ class _Run:
             return report.failed(
                 Result.BUILD_FAILED, detail=detail, tail=read.tail(), log=self._log("")
             )
-        image = ImageName.parse(cell.base_image)
-        if why := kept_from(read.error, (image and image.host) or "docker.io"):
+        if why := kept_from(read.error, registry_of(cell.base_image)):
             return report.failed(
                 Result.REGISTRY_FAILED, detail=why, tail=read.tail(), log=self._log("")
             )

@@ -6,44 +6,32 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
-from rocm_images.engine.machine import NAME_THE_ARCH, Device, devices, in_words, partitions_of
+from rocm_images.engine.machine import (
+    NAME_THE_ARCH,
+    Device,
+    devices,
+    devices_in_words,
+    partitions_of,
+)
 from rocm_images.errors import NoImageFits
 
-SECONDS = 10.0
-"""The most that reading the topology may take."""
 NEVER_SOLD = (" HF", " VF")
 """What AMD adds to the name of a GPU that a virtual machine has, and of a variant of its board."""
 
 
-def gpus(root: Path) -> list[str]:
-    """The gfx of every device that can be used here.
-
-    Raises:
-        NoImageFits: what lies in sys and dev is not what a kernel shows.
-    """
-    return [device.gfx for device in devices(root, SECONDS)]
-
-
-def gfx_of_this_machine(root: Path = Path("/"), known: Collection[str] | None = None) -> str:
-    """The gfx of this machine's GPUs: see `usable`."""
-    return usable(devices(root, SECONDS), root, known)[0].gfx
-
-
-def usable(
-    found: Sequence[Device], root: Path = Path("/"), known: Collection[str] | None = None
-) -> list[Device]:
+def usable(found: Sequence[Device], root: Path, known: Collection[str]) -> list[Device]:
     """The devices that an image can be for: of one gfx, and of those for which there are images.
 
     Args:
         found: every device of the machine.
         root: where sys and dev are.
-        known: for which gfx there are images; None: for any.
+        known: for which gfx there are images.
 
     Raises:
         NoImageFits: there is no GPU, no image for those that there are, or GPUs of several kinds
             for which there are images.
     """
-    fitting = [device for device in found if known is None or device.gfx in known]
+    fitting = [device for device in found if device.gfx in known]
     kinds = sorted({device.gfx for device in fitting})
     if len(kinds) > 1:
         counted = " and ".join(
@@ -73,7 +61,7 @@ def of_this_machine(catalogue: Catalogue, root: Path) -> tuple[list[Device], lis
         NoImageFits: as `usable`, and there is no image for any of them.
     """
     images = {image.gfx: image.gpus for image in catalogue.images}
-    found = devices(root, SECONDS)
+    found = devices(root)
     fitting = usable(found, root, images)
     if not fitting:
         known = "; ".join(f"{name} ({', '.join(names)})" for name, names in sorted(images.items()))
@@ -93,7 +81,7 @@ def machine_notes(
 ) -> Iterator[str]:
     """What someone should know who runs the image on this machine, each as a sentence."""
     if others:
-        kinds = ", ".join(in_words(of_kind) for of_kind in _by_gfx(others))
+        kinds = ", ".join(devices_in_words(of_kind) for of_kind in _by_gfx(others))
         nodes = " ".join(f"--device {device.node}" for device in fitting)
         yield (
             f"left out of account: {kinds}, for which there is no image. Give the container those "
@@ -101,8 +89,8 @@ def machine_notes(
         )
     if partitions_of(fitting) > 1:
         yield (
-            f"this machine has {in_words(fitting)}. A server's --tp counts devices, and each has a "
-            "part of its GPU's dies: for whole GPUs, have the host set SPX (amd-smi set "
+            f"this machine has {devices_in_words(fitting)}. A server's --tp counts devices, and "
+            "each has a part of its GPU's dies: for whole GPUs, have the host set SPX (amd-smi set "
             "--compute-partition SPX)."
         )
     for name in sorted({device.name for device in fitting}):

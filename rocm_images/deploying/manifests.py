@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 
 from rocm_images import references
+from rocm_images.deploying.arguments import check_arguments
 from rocm_images.deploying.nodes import GPU_RESOURCE, check_number, check_resource
 from rocm_images.engine.run_flags import (
     MODEL_CACHE,
+    MODEL_VOLUME,
     SHARED_MEMORY_GIB,
     RunOptions,
     docker_run,
@@ -24,18 +26,6 @@ from rocm_images.servers import DEFAULT, Server
 _PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{references.DIGEST}")
 # RFC 1035, as a Service's name has to be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-_SEVERAL = "for a server on several nodes see docs/leader-worker-set.yaml"
-_OURS = {
-    "--model": "--model before -- names the model",
-    "--model-path": "--model before -- names the model",
-    "--port": "say --port before --, where the health checks find it as well",
-    "--host": "it answers the container's network, and what is published is this deployment's",
-    "--nnodes": _SEVERAL,
-    "--node-rank": _SEVERAL,
-    "--dist-init-addr": _SEVERAL,
-    "--nccl-init-addr": _SEVERAL,
-}
-_TENSOR_PARALLEL = ("--tp", "--tp-size", "--tensor-parallel-size")
 START_MINUTES = 60
 """How long a server may take to load its model and capture its graphs before it counts as dead."""
 
@@ -87,27 +77,7 @@ class Deployment:
             )
         check_resource(self.gpu_resource)
         check_number(self.gpus, self.gpu_resource, self.gpus_per_node)
-        self._check_arguments()
-
-    def _check_arguments(self) -> None:
-        for number, word in enumerate(self.arguments):
-            option, _, value = word.partition("=")
-            if not word.isprintable():
-                raise InputError(f"{word!r} is no argument of a server: it cannot be printed")
-            if number == 0 and not word.startswith("-"):
-                raise InputError(
-                    f"{word!r} is no option of the server: after --, write what "
-                    f"{self.server.title} is to be given, like --mem-fraction-static 0.85"
-                )
-            if option in _OURS:
-                raise InputError(f"{option} is not for {self.server.title} here: {_OURS[option]}")
-            if option in _TENSOR_PARALLEL:
-                value = value or "".join(self.arguments[number + 1 : number + 2])
-                if value.isascii() and value.isdigit() and int(value) > self.gpus:
-                    raise InputError(
-                        f"{option} {value} is more than the {self.gpus} GPUs that the server gets: "
-                        f"say --gpus {value} before --"
-                    )
+        check_arguments(self.arguments, self.gpus, self.server.title)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -135,6 +105,7 @@ def rendered(deployment: Deployment, kind: Kind) -> str:
         f"{kind}.yaml.j2",
         deployment=deployment,
         model_cache=MODEL_CACHE,
+        model_volume=MODEL_VOLUME,
         shared_memory_gib=SHARED_MEMORY_GIB,
         start_minutes=START_MINUTES,
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rocm_images.errors import EngineError, RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
-from rocm_images.references import repository_of
+from rocm_images.references import registry_of, repository_of
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -127,8 +129,12 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
     try:
         # The SDK's own images.pull does not look at what fails while layers arrive. All events are
         # read, because the connection is closed only then.
-        pulling = client.api.pull(reference, stream=True, decode=True)
-        events = list(engine.patience.each(pulling, silence=MOVING_SILENCE_SECONDS))
+        # An engine says nothing before the registry has named the image.
+        with waiting_for(registry_of(reference)):
+            pulling = client.api.pull(reference, stream=True, decode=True)
+            arriving = engine.patience.each(pulling, silence=MOVING_SILENCE_SECONDS)
+            events = list(islice(arriving, 1))
+        events += arriving
         for failure in (event["error"] for event in events if "error" in event):
             raise RegistryError(f"cannot pull {reference}: {failure}")
         image = client.images.get(reference)

@@ -18,12 +18,12 @@ from typing import Any
 from rocm_images.engine.contexts import configuration_folder
 from rocm_images.errors import RegistryError
 from rocm_images.foreign import content_of, parsed
+from rocm_images.references import DOCKER_HUB
 from rocm_images.supervisor import TookTooLong, supervisor
 from rocm_images.telling import quoted
 
 HELPER_SECONDS = 30.0
 _PROGRAM = "docker-credential-"
-_DOCKER_HUB = "docker.io"
 _DOCKER_HUBS_NAME = "https://index.docker.io/v1/"
 # The user that a helper names where what it keeps is an identity token.
 # https://github.com/docker/docker-credential-helpers
@@ -50,7 +50,7 @@ class Credentials:
 
 def name_of(host: str) -> str:
     """The name that Docker's files and helpers have for a registry: its HOST or HOST:PORT."""
-    return _DOCKER_HUBS_NAME if _bare(host) == _DOCKER_HUB else host
+    return _DOCKER_HUBS_NAME if _bare(host) == DOCKER_HUB else host
 
 
 def credentials_of(host: str) -> Credentials | None:
@@ -132,7 +132,7 @@ def _table(path: Path, document: dict[str, Any], name: str, host: str) -> dict[s
 
 def _bare(name: str) -> str:
     host = name.rpartition("://")[2].partition("/")[0].lower()
-    return _DOCKER_HUB if host == "index.docker.io" else host
+    return DOCKER_HUB if host == "index.docker.io" else host
 
 
 def _entry(table: dict[str, Any], host: str) -> tuple[str, Any] | None:

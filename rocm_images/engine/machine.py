@@ -40,7 +40,7 @@ class Device:
         return f"/dev/dri/renderD{self.minor}"
 
 
-def devices(root: Path, seconds: float = SECONDS) -> list[Device]:
+def devices(root: Path) -> list[Device]:
     """Every device that can be used on the machine whose sys and dev lie in `root`.
 
     Raises:
@@ -48,10 +48,10 @@ def devices(root: Path, seconds: float = SECONDS) -> list[Device]:
     """
     words = ["sh", str(PREFLIGHT), "--root", str(root), "--devices"]
     try:
-        done = supervisor.run(words, seconds=seconds)
+        done = supervisor.run(words, seconds=SECONDS)
         why = f"ends rocm-preflight with {done.status}"
     except TookTooLong:
-        why = f"takes longer than {seconds} s to read"
+        why = f"takes longer than {SECONDS} s to read"
     else:
         if done.status == 0:
             return [_device(line) for line in done.output.splitlines()]
@@ -71,7 +71,7 @@ def partitions_of(found: Sequence[Device]) -> int:
     return max([device.partitions for device in found] + [len(found) // (gpus or 1)])
 
 
-def in_words(found: Sequence[Device]) -> str:
+def devices_in_words(found: Sequence[Device]) -> str:
     """GPUs of one gfx: how many, what they are called, and that they are partitioned."""
     gpus = len({device.gpu for device in found})
     names = ", ".join(sorted({device.name for device in found if device.name}))

@@ -102,16 +102,21 @@ def _flags(options: RunOptions) -> Iterator[RunFlag]:
             ("--volume", f"{options.model_cache}:{MODEL_CACHE}"),
             "keeps downloaded models when the container is gone",
         )
+        yield RunFlag(
+            ("--env", "HF_TOKEN"),
+            "for models that need an account: taken from the shell that starts this, and not given "
+            "where it has none",
+        )
 
 
-def in_words(flags: Sequence[RunFlag]) -> str:
+def flags_in_words(flags: Sequence[RunFlag]) -> str:
     """All of them as they are typed in a shell."""
     return " ".join(flag.text for flag in flags)
 
 
 FOR_GPUS = run_flags(RunOptions(port=None, model_cache=None))
 """What every container gets that runs on GPUs, whatever runs in it."""
-AS_DEPLOYED = in_words(FOR_GPUS)
+AS_DEPLOYED = flags_in_words(FOR_GPUS)
 """The same as evidence records it."""
 
 

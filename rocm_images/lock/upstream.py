@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from rocm_images.engine.buildx_program import buildx_command, with_settings
 from rocm_images.engine.connect import Engine, connect_if_any
 from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
+from rocm_images.engine.logins import kept_from
 from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
-from rocm_images.references import ImageName
+from rocm_images.references import registry_of
 from rocm_images.supervisor import TookTooLong, supervisor
 from rocm_images.waiting import waiting_for
 
@@ -66,8 +67,7 @@ class Upstream:
             address, _, ref = one.key.partition("#")
             with waiting_for(address):
                 return commit_of(address, ref)
-        image = ImageName.parse(one.key)
-        with waiting_for((image and image.host) or "docker.io"):
+        with waiting_for(registry_of(one.key)):
             if self.engine:
                 return digest_by_engine(one.key, self.engine)
             return digest_by_buildx(one.key)
@@ -119,7 +119,8 @@ def digest_by_buildx(image: str) -> str:
     """The digest that a tag has in its registry; buildx asks, without any engine.
 
     Raises:
-        Unresolved: buildx is missing, or the registry does not say.
+        Unresolved: buildx is missing or gets no credentials, or the registry does not say.
+        Stopped: the run is being stopped.
     """
     try:
         buildx = buildx_command(_without_engine())
@@ -129,6 +130,8 @@ def digest_by_buildx(image: str) -> str:
     try:
         answer = _ask(words, with_settings(_without_engine()))
         return _checked(str(parsed(answer)["digest"]))
+    except Unresolved as error:
+        raise Unresolved(kept_from(str(error), registry_of(image)) or str(error)) from None
     except (ValueError, KeyError, TypeError):
         raise Unresolved("buildx names no digest for it") from None
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from rocm_images.errors import InputError
 from rocm_images.loopback import is_loopback
+from rocm_images.references import DOCKER_HUB
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 # The path components of a repository: https://github.com/opencontainers/distribution-spec
 _PREFIX = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
-_DOCKER_HUB = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RegistryAddress:
     @property
     def api_host(self) -> str:
         """The host that answers for the registry."""
-        return "registry-1.docker.io" if self.host == _DOCKER_HUB else self.host
+        return "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
 
     def repository(self, name: str) -> str:
         """The path of a repository in the registry."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dxf.exceptions import DXFUnauthorizedError
 from requests.exceptions import HTTPError
 
+from rocm_images.engine.logins import Credentials, credentials_of
 from rocm_images.errors import RegistryError
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.credentials import Credentials, credentials_of
 from rocm_images.registry.transport import Refused, Transport
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocm_images.engine.logins import Credentials as Credentials
-from rocm_images.engine.logins import credentials_of as credentials_of
-from rocm_images.engine.logins import name_of
+from rocm_images.engine.logins import Credentials, credentials_of, name_of
 
 
 @contextmanager

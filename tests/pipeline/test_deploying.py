@@ -73,6 +73,7 @@ def test_compose_reads_its_file_as_it_is_meant(
     assert [device["source"] for device in service["devices"]] == ["/dev/kfd", "/dev/dri"]
     assert int(service["shm_size"]) == 32 << 30
     assert service["environment"] == {"HF_TOKEN": "from the shell"}
+    assert json.loads(done.stdout)["volumes"]["models"] == {"name": "serving-models"}
     assert service["ports"][0]["host_ip"] == "127.0.0.1"
     assert not service.keys() & {"privileged", "cap_add", "ipc", "network_mode"}
 

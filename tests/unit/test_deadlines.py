@@ -11,13 +11,11 @@ import pytest
 
 from made_up_programs import Silent
 from rocm_images.ci import at_commit
-from rocm_images.deploying import gpus
-from rocm_images.engine import buildx_program, logins
+from rocm_images.engine import buildx_program, logins, machine
 from rocm_images.errors import EngineError, InputError, NoImageFits, RegistryError
 from rocm_images.lock import upstream
 from rocm_images.registry import cosign
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.credentials import credentials_of
 
 
 def verify(_: Path) -> None:
@@ -27,7 +25,7 @@ def verify(_: Path) -> None:
 
 def log_in(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"credsStore": "silent"}))
-    credentials_of("registry.example.org")
+    logins.credentials_of("registry.example.org")
 
 
 @pytest.mark.parametrize(
@@ -60,9 +58,9 @@ def log_in(folder: Path) -> None:
         ),
         (
             "sh",
-            gpus,
+            machine,
             "SECONDS",
-            lambda folder: gpus.gpus(folder),
+            lambda folder: machine.devices(folder),
             NoImageFits,
             "takes longer than 1.0 s to read, so it is no kernel's",
         ),

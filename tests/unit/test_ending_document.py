@@ -10,8 +10,7 @@ import pytest
 from rocm_images import supervisor, waiting
 from rocm_images.ci import at_commit
 from rocm_images.comparing import inside
-from rocm_images.deploying import gpus
-from rocm_images.engine import client, images, logins, patience
+from rocm_images.engine import client, images, logins, machine, patience
 from rocm_images.lock import upstream
 from rocm_images.registry import cosign, cosign_version
 from rocm_images.smoke import any_image, engine_image, run
@@ -42,7 +41,7 @@ def row(of: str) -> str:
         ("a helper for Docker's passwords", [logins.HELPER_SECONDS]),
         ("git and registries", [upstream.TIMEOUT_SECONDS]),
         ("git, for `--changed-since`", [at_commit.GIT_SECONDS, at_commit.PLAN_SECONDS]),
-        ("the kernel's driver", [gpus.SECONDS]),
+        ("the kernel's driver", [machine.SECONDS]),
     ],
 )
 def test_what_does_not_answer_is_given_up_when_the_page_says(of: str, seconds: list[float]) -> None:

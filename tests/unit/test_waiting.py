@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from made_up_engine import made_up_engine
 from made_up_programs import COSIGN_VERSION
 from made_up_registry import GOOD, MadeUpRegistry, Request, digest, says
 from rocm_images import telling, waiting
+from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.lock import upstream
 from rocm_images.lock.changes import Wanted
 from rocm_images.lock.upstream import Unresolved, Upstream
@@ -81,6 +83,24 @@ def test_a_registry_that_is_slow_is_named_at_a_terminal(
     registry.answers = once_told(told, registry.as_registries_do)
     assert there(registry).digest_of("t") == digest(GOOD)
     assert told.lines == [f"{PROGRAM}: waiting for {registry.address}"]
+
+
+def test_a_registry_that_an_engine_waits_for_is_named(
+    told: Told, terminal: None, tmp_path: Path
+) -> None:
+    host = "registry.example.org:5000"
+    image = {"Id": "sha256:1", "RepoTags": [], "Config": {"Labels": {BUILD_ID: "one"}}}
+    with made_up_engine(tmp_path / "engine.sock") as made_up:
+
+        def pulled(_: object) -> tuple[int, object]:
+            told.wait()
+            return 200, {"status": "Pulling from some/image"}
+
+        made_up.answers["POST /images/create"] = pulled
+        made_up.answers["GET /images/"] = lambda _: (200, image)
+        found = pull(made_up.engine, f"{host}/some/image@sha256:{'1' * 64}", "one")
+    assert found.image_id == "sha256:1"
+    assert told.lines == [f"{PROGRAM}: waiting for {host}"]
 
 
 class Clock:

@@ -52,6 +52,24 @@ def test_the_workflows_are_the_ones_that_the_documents_name() -> None:
     assert set(re.findall(r"`(\w+\.yml)`", document)) == {*WORKFLOWS, "dependabot.yml"}
 
 
+def test_cosign_is_of_the_versions_that_the_tests_use_and_the_document_names() -> None:
+    def versions(name: str) -> set[str]:
+        return {
+            step["with"]["cosign-release"]
+            for job in WORKFLOWS[name]["jobs"].values()
+            for step in steps(job)
+            if "cosign-installer" in step.get("uses", "")
+        }
+
+    document = (PROJECT / "docs" / "publish.md").read_text()
+    named = re.search(r"on GitHub with ([\d.]+) and ([\d.]+\d)\.", document)
+    assert named
+    assert versions("ci.yml") == {f"v{version}" for version in named.groups()}
+    for name in ("cell.yml", "images.yml"):
+        assert versions(name)
+        assert versions(name) < versions("ci.yml")
+
+
 @pytest.mark.parametrize(("name", "job"), JOBS)
 def test_each_step_is_one_command_that_can_be_run_at_a_desk(name: str, job: dict[str, Any]) -> None:
     for step in steps(job):

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from made_up_catalogue import catalogue
 from rocm_images.catalogue.file import write
 from rocm_images.cli.main import main
-from rocm_images.deploying.gpus import gfx_of_this_machine, gpus
+from rocm_images.deploying.gpus import usable
+from rocm_images.engine.machine import devices
 from rocm_images.errors import ExitCode, NoImageFits
 from rocm_images.matrix.schema import Matrix
 
@@ -36,11 +37,19 @@ def machine(root: Path, *versions: int) -> Path:
     return root
 
 
+def gpus(root: Path) -> list[str]:
+    return [device.gfx for device in devices(root)]
+
+
+def gfx_of(root: Path) -> str:
+    return usable(devices(root), root, {"gfx942", "gfx950", "gfx90a"})[0].gfx
+
+
 @pytest.mark.parametrize(
     ("version", "gfx"), [(GFX942, "gfx942"), (GFX950, "gfx950"), (GFX90A, "gfx90a")]
 )
 def test_gpus_of_one_kind_are_named(tmp_path: Path, version: int, gfx: str) -> None:
-    assert gfx_of_this_machine(machine(tmp_path, version, version)) == gfx
+    assert gfx_of(machine(tmp_path, version, version)) == gfx
 
 
 def test_each_gpu_is_listed_and_the_cpus_are_not(tmp_path: Path) -> None:
@@ -49,21 +58,21 @@ def test_each_gpu_is_listed_and_the_cpus_are_not(tmp_path: Path) -> None:
 
 def test_without_the_driver_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoImageFits, match=r"there is no /dev/kfd: .* amdgpu driver"):
-        gfx_of_this_machine(tmp_path)
+        gfx_of(tmp_path)
 
 
 def test_a_gpu_without_its_render_node_does_not_count(tmp_path: Path) -> None:
     root = machine(tmp_path, GFX942, GFX950)
     (root / "dev/dri/renderD129").unlink()
-    assert gfx_of_this_machine(root) == "gfx942"
+    assert gfx_of(root) == "gfx942"
     (root / "dev/dri/renderD128").unlink()
     with pytest.raises(NoImageFits, match="no GPU that has its render node"):
-        gfx_of_this_machine(root)
+        gfx_of(root)
 
 
 def test_gpus_of_several_kinds_are_counted(tmp_path: Path) -> None:
     with pytest.raises(NoImageFits, match="2 of gfx942 and 1 of gfx950, and an image is for one"):
-        gfx_of_this_machine(machine(tmp_path, GFX942, GFX950, GFX942))
+        gfx_of(machine(tmp_path, GFX942, GFX950, GFX942))
 
 
 @pytest.mark.parametrize("version", ["090402", "9" * 30, "0x16104", "90402 7", "$((1/0))", ""])
@@ -88,7 +97,7 @@ def test_a_topology_that_no_kernel_shows_is_not_read_to_its_end(
     root = machine(tmp_path, GFX942)
     with (root / "sys/class/kfd/kfd/topology/nodes/1/properties").open("wb") as file:
         file.truncate(1 << 30)
-    monkeypatch.setattr("rocm_images.deploying.gpus.SECONDS", 0.5)
+    monkeypatch.setattr("rocm_images.engine.machine.SECONDS", 0.5)
     with pytest.raises(NoImageFits, match=r"takes longer than 0\.5 s .*name the GPU's arch"):
         gpus(root)
 

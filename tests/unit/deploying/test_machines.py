@@ -16,7 +16,7 @@ from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.cli.main import main
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.machine import devices, in_words
+from rocm_images.engine.machine import devices, devices_in_words
 from rocm_images.errors import NoImageFits
 from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe import labels
@@ -83,7 +83,7 @@ def test_gpus_are_counted_and_called_by_their_names(
 ) -> None:
     found = devices(topologies.write(tmp_path, gpus))
     assert {device.gfx for device in found} == {gfx}
-    assert in_words(found) == words
+    assert devices_in_words(found) == words
 
 
 def test_newer_drivers_number_partitions_in_the_highest_bits(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_newer_drivers_number_partitions_in_the_highest_bits(tmp_path: Path) -> 
         path.write_text(
             path.read_text().replace(f"location_id {slot + number % 8}\n", f"location_id {place}\n")
         )
-    assert in_words(devices(tmp_path)).startswith("2 x gfx942")
+    assert devices_in_words(devices(tmp_path)).startswith("2 x gfx942")
 
 
 @pytest.fixture

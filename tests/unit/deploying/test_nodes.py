@@ -64,6 +64,11 @@ def test_what_follows_the_dashes_reaches_the_server(kind: str) -> None:
         (["--nnodes", "2"], "docs/leader-worker-set.yaml"),
         (["--tp", "8"], "--tp 8 is more than the 4 GPUs that the server gets: say --gpus 8"),
         (["--tp-size=16"], "--tp-size 16 is more than the 4 GPUs"),
+        (["--tp", "+8"], "--tp 8 is more than the 4 GPUs"),
+        (["--hos", "::"], "--hos is an abbreviation: write the option out, as --host"),
+        (["--tensor-parallel", "16"], "write the option out, as --tensor-parallel-size"),
+        (["--data=2"], "write the option out, as --data-parallel-size"),
+        (["--model-p", "x"], "write the option out, as --model-path"),
         (["extra"], "'extra' is no option of the server"),
         (["--a", "b\nc"], "it cannot be printed"),
     ],
@@ -80,6 +85,52 @@ def test_what_would_contradict_the_deployment_is_refused(
 def test_fewer_ranks_than_gpus_are_the_users_choice() -> None:
     words = words_of("docker", deploy("docker", "--", "--tp", "4", "--dp", "2").stdout)
     assert words[-4:] == ["--tp", "4", "--dp", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "--dp 2",
+            "--tp 8 times --dp 2 (16 together) is more than the 8 GPUs that the server gets:"
+            " say --tp 4 after --, too",
+        ),
+        ("--pp-size 2", "--tp 8 times --pp-size 2 (16 together) is more than the 8 GPUs"),
+        ("--dp 16", "say --gpus 16 before --, and --tp 1 after it"),
+        (
+            "--tp 4 --dp=4",
+            "--tp 4 times --dp 4 (16 together) is more than the 8 GPUs that the "
+            "server gets: say --gpus 16 before --",
+        ),
+        ("--tp 2 --pipeline-parallel-size 2 --data-parallel-size 4", "(16 together)"),
+        ("--tp 16 --enable-dp-attention --dp 16", "--tp 16 is more than the 8 GPUs"),
+        ("--tp 4 --tensor-parallel-size 8 --pp 2", "--tensor-parallel-size 8 times --pp 2"),
+    ],
+)
+def test_every_parallelism_takes_its_gpus(words: str, said: str) -> None:
+    done = deploy("docker", "--", *words.split())
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--dp 8 --enable-dp-attention",
+        "--dwdp-size=8 --dp 8",
+        "--config /models/server.yaml --dp 8",
+        "--tp 2 --pp-size 2 --dp-size 2",
+        "--tp 16 --tp-size 4 --dp 4 --data-parallel-size 2",
+        # More than one of the server's own begin so, or it takes no number: the server says it.
+        "--tp two",
+        "--dp 0",
+        "--pp-max-micro-batch-size 16",
+        "--dp",
+    ],
+)
+def test_what_the_gpus_are_enough_for_is_the_servers(words: str) -> None:
+    given = words.split()
+    assert words_of("docker", deploy("docker", "--", *given).stdout)[-len(given) :] == given
 
 
 def test_without_the_dashes_an_option_is_the_programs_own() -> None:
@@ -160,7 +211,7 @@ def test_models_are_kept_where_the_hub_puts_them(kind: str) -> None:
     elif kind == "compose":
         found = yaml.safe_load(text)
         assert found["services"]["sglang"]["volumes"] == [f"models:{MODEL_CACHE}"]
-        assert "models" in found["volumes"]
+        assert found["volumes"] == {"models": {"name": "serving-models"}}
     else:
         pod = next(iter(yaml.safe_load_all(text)))["spec"]["template"]["spec"]
         mounts = {
@@ -169,9 +220,24 @@ def test_models_are_kept_where_the_hub_puts_them(kind: str) -> None:
         assert mounts[MODEL_CACHE] in {v["name"] for v in pod["volumes"] if "emptyDir" not in v}
 
 
-def test_run_args_keep_models_as_well() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_of_the_hub_reaches_the_server_and_no_file(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    text = deploy(kind).stdout
+    assert "HF_TOKEN" in text
+    assert "hf_secret" not in text
+    if kind == "docker":
+        # Without a value docker gives it only where the shell has it.
+        words = shlex.split(text.replace("\\\n", " ").partition(IMAGE)[0])
+        assert words[words.index("--env") + 1] == "HF_TOKEN"
+
+
+def test_run_args_keep_models_and_pass_the_token_as_well() -> None:
     done = CliRunner().invoke(main, ["run-args", IMAGE])
-    assert f" --volume serving-models:{MODEL_CACHE} {IMAGE}\n" in done.stdout
+    flags = f" --volume serving-models:{MODEL_CACHE} --env HF_TOKEN {IMAGE}\n"
+    assert flags in done.stdout
 
 
 def test_no_image_puts_models_elsewhere() -> None:

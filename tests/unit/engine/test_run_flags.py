@@ -19,7 +19,7 @@ from rocm_images.engine.run_flags import (
     MODEL_VOLUME,
     RunOptions,
     engine_options,
-    in_words,
+    flags_in_words,
     run_flags,
 )
 from rocm_images.smoke.evidence import Level
@@ -70,8 +70,9 @@ def test_a_deployment_differs_from_the_test_by_its_port_and_its_models_alone() -
     assert [flag.words for flag in deployed if flag not in FOR_GPUS] == [
         ("--publish", "127.0.0.1:30000:30000"),
         ("--volume", f"{MODEL_VOLUME}:{MODEL_CACHE}"),
+        ("--env", "HF_TOKEN"),
     ]
-    assert in_words(FOR_GPUS) == AS_DEPLOYED
+    assert flags_in_words(FOR_GPUS) == AS_DEPLOYED
 
 
 @pytest.mark.parametrize("flag", LEFT_OUT, ids=lambda flag: flag.words[0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from docker_contexts import use_context
-from rocm_images.lock.upstream import digest_by_buildx
+from rocm_images.lock.upstream import Unresolved, digest_by_buildx
 
 DIGEST = f"sha256:{'a' * 64}"
 # As buildx does: it fails for a context that does not exist, though it needs none.
@@ -43,3 +44,39 @@ def test_dockers_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("DOCKER_CONFIG", "/proc/absent")
     assert digest_by_buildx("rocm/pytorch:latest") == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("configuration", "image", "said"),
+    [
+        (
+            {"credsStore": "absent"},
+            "rocm/pytorch:latest",
+            "config.json: credsStore names docker-credential-absent, which is not on the PATH, so "
+            "that no credentials for docker.io can be had",
+        ),
+        (
+            {"credHelpers": {"registry.example.org:5000": "absent"}},
+            "registry.example.org:5000/pytorch:1",
+            "config.json: credHelpers 'registry.example.org:5000' names docker-credential-absent",
+        ),
+        ({}, "rocm/pytorch:latest", "error getting credentials - err: exec: it: see credsStore"),
+    ],
+)
+def test_a_helper_that_is_missing_is_named_with_its_place(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: dict[str, object],
+    image: str,
+    said: str,
+) -> None:
+    says = "echo 'ERROR: error getting credentials - err: exec: it' >&2; exit 1\n"
+    plugin = tmp_path / "docker-buildx"
+    plugin.write_text(_BUILDX.replace("echo '{", f"{says}echo '{{"))
+    plugin.chmod(0o755)
+    (tmp_path / "config.json").write_text(json.dumps(configuration))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(Unresolved) as caught:
+        digest_by_buildx(image)
+    assert said in str(caught.value)

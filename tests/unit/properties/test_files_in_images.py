@@ -35,7 +35,7 @@ from image_servers import LOGS as LOGS_OF
 from image_servers import SERVERS, LogLines
 from made_up_image import DESCRIPTION, DISPATCH, MadeUpImage
 from odd_documents import contents, damaged, odd, written
-from rocm_images.deploying.gpus import gfx_of_this_machine
+from rocm_images.engine.machine import devices
 from rocm_images.errors import NoImageFits
 from serve_probe.client import RequestFailed, _generation
 from serve_probe.judge import judge_log
@@ -149,7 +149,8 @@ def test_files_of_the_kernel(made: MadeUpImage, properties: bytes, mounts: bytes
     (made.root / "proc/mounts").write_bytes(mounts)
     preflight(made.root)
     with contextlib.suppress(NoImageFits):
-        assert re.fullmatch("gfx[0-9a-f]+", gfx_of_this_machine(made.root))
+        for device in devices(made.root):
+            assert re.fullmatch("gfx[0-9a-f]+", device.gfx)
 
 
 def a_library(folder: Path, content: bytes) -> bytes:

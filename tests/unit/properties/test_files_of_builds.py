@@ -89,8 +89,8 @@ CONTEXT = {"Name": "remote", "Metadata": {}, "Endpoints": {"docker": {"Host": "t
 def test_dockers_configuration(folder: Path, configuration: bytes, context: bytes) -> None:
     from rocm_images.engine.buildx_program import _plugin_folders
     from rocm_images.engine.endpoint import endpoint_of
+    from rocm_images.engine.logins import credentials_of
     from rocm_images.errors import EngineError, RegistryError
-    from rocm_images.registry.credentials import credentials_of
 
     name = hashlib.sha256(b"remote").hexdigest()
     meta = folder / "contexts" / "meta" / name / "meta.json"

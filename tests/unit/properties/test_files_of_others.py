@@ -18,7 +18,7 @@ The table has all formats that are read, whichever module tests them.
 | Docker's config.json and contexts | build, push: engine/connect.py, engine/logins.py |
 | plain progress of BuildKit | build: engine/buildx.py |
 | image.json | every program in an image: image_facts/description.py, as sh: image_facts/shell.py |
-| files below /sys, /dev and /proc | rocm-preflight, pick --auto: deploying/gpus.py |
+| files below /sys, /dev and /proc | rocm-preflight, pick --auto: engine/machine.py |
 | shared objects (ELF) with offload bundles | image-doctor: image_doctor/offload_bundle.py |
 | a source tree or wheel of the server | image-doctor variable: image_doctor/source_tree.py |
 | torch/version.py | image-doctor: image_doctor/packages.py |

@@ -15,11 +15,12 @@ from docker import auth
 from made_up_programs import COSIGN_VERSION
 from rocm_images.engine.client import Asking
 from rocm_images.engine.connect import Engine, Version
+from rocm_images.engine.logins import Credentials, credentials_of
 from rocm_images.errors import RegistryError
 from rocm_images.lock.upstream import Unresolved, digest_by_engine
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.cosign import Cosign, Trust
-from rocm_images.registry.credentials import Credentials, credentials_of, only_for
+from rocm_images.registry.credentials import only_for
 
 HOST = "registry.example.org:5000"
 OURS = Credentials("someone", "a word")
