@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import StringConstraints
 
 DOCKER_HUB = "docker.io"
 """The registry of images that name none."""
@@ -21,9 +18,6 @@ REPOSITORY = (
     rf"\[[0-9a-fA-F:]+\]|[a-zA-Z0-9.-]+(?=:\d))(?::\d+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
 )
 _IMAGE = re.compile(rf"({REPOSITORY})(?::({TAG}))?(?:@({DIGEST}))?", re.ASCII)
-
-Digest = Annotated[str, StringConstraints(pattern=f"^{DIGEST}$")]
-Tag = Annotated[str, StringConstraints(pattern=f"^{TAG}$")]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rocm_images.matrix.types import ReleaseText, VersionText
-from rocm_images.references import Digest, Tag
+from rocm_images.reference_types import Digest, Tag
 from rocm_images.servers import SERVERS
 from rocm_images.smoke.evidence import Level
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rocm_images.errors import VerificationFailed
-from rocm_images.references import Tag
+from rocm_images.reference_types import Tag
 from rocm_images.smoke.evidence import Evidence
 
 _PROJECT = "https://github.com/rocm-serving-images/rocm-serving-images"

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rocm_images.references import Digest
+from rocm_images.reference_types import Digest
 from rocm_images.smoke.evidence import Level
 
 Status = Literal["passed", "failed", "not-run"]
