@@ -1,4 +1,4 @@
-"""Tags and digests as fields of pydantic's models: apart, so that whoever reads names loads none."""
+"""Tags and digests as fields of pydantic's models: apart, so that reading names loads none of it."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ ORDER = (
         "masking",
         "places",
         "references",
+        "reference_types",
         "tables",
         "telling",
         "turns",
