@@ -1,4 +1,4 @@
-"""Tags and digests as fields of pydantic's models: apart, so that reading names loads none of it."""
+"""Tags and digests as fields of pydantic's models: apart, so that reading names loads none."""
 
 from __future__ import annotations
 
