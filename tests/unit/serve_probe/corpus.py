@@ -1339,6 +1339,13 @@ CORPUS: dict[str, Expected] = {
         quoted="(EngineCore pid=3709) ERROR 09-18 21:38:02 [core",
         ending=FAILED,
     ),
+    "vllm-port-in-use": Expected(
+        State.UNKNOWN,
+        Stage.SERVING,
+        cause="address-in-use",
+        quoted="(APIServer pid=1) ERROR:    [Errno 98] error whi",
+        ending=FAILED,
+    ),
     "vllm-rpc-timeout": Expected(
         State.HUNG,
         Stage.SERVING,

@@ -223,6 +223,5 @@ def _unknown(log: ServerLog, ending: Ending) -> Verdict:
             f"The server ended {place.words}, the launcher's exit status being {ending.status}, in "
             f"a way that this judge does not know. Its last line: {line or '(none)'}"
         )
-    return Verdict(
-        State.UNKNOWN, sentence, (), place.phase, place.size, None, line, place.stage, None, None
-    )
+    last = Sign(len(log.lines) - 1, Weight.SUMMARY, None, line)
+    return verdict_at(log, last, place, State.UNKNOWN, sentence, (), None, line)

@@ -63,7 +63,7 @@ def verdict_at(
     state: State,
     sentence: str,
     advisories: tuple[str, ...],
-    cause: str,
+    cause: str | None,
     quoted: str,
 ) -> Verdict:
     line = quoted.strip()[:MOST_QUOTED]

@@ -78,7 +78,7 @@ _WHAT = re.compile(r"^ {0,4}what\(\): +(.+)")
 _TIMEOUT = re.compile(r"collective operation timeout.{0,600}?Timeout\(ms\)=(\d{1,10})")
 _WORLD_RANK = re.compile(r"\[Rank (\d{1,6})\]")
 _STUCK = re.compile(r"ProcessGroupNCCL watchdog hang|watchdog got stuck for (\d{1,9}) seconds")
-# What uvicorn says of why it does not start.
+# What uvicorn says of why it does not start: it ends in good order then, as if it had been told to.
 _NO_START = re.compile(
     r"^(?:ERROR: +)?\[[eE]rrno -?\d{1,3}\] .+|^ERROR: +(?:\[SSL\]|Application startup failed)"
 )
@@ -160,7 +160,7 @@ def _of_lines(log: ServerLog) -> Iterator[Sign]:
             continue
         if entry.own and entry.level is None:
             if _NO_START.match(text):
-                yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
+                yield Sign(number, Weight.ENDS, cause_of(text), log.lines[number])
             continue
         yield from _of_runtime(log, number, entry)
 
@@ -196,7 +196,7 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
     elif text == "Killed":
         yield Sign(number, Weight.SAID, None, text, signal=SIGKILL)
     elif _NO_START.match(text):
-        yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
+        yield Sign(number, Weight.ENDS, cause_of(text), log.lines[number])
 
 
 def _or_aborted(sign: Sign) -> Sign:
