@@ -50,9 +50,9 @@ RUN {{ clock }} --mount=type=bind,from=made-up-src,target=/src,rw . /run/clock/c
  && /opt/venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 """
 DEPS = """\
-RUN {{ clock }} --mount=type=bind,from=wheel,source=/wheels,target=/wheels . /run/clock/clock \\
- && /opt/venv/bin/python -m pip install --no-deps --no-index /wheels/*.whl \\
- && forget_files /wheels/*.whl
+RUN {{ clock }} --mount=type=bind,from=requirements,target=/run/requirements \\
+    . /run/clock/clock \\
+ && /opt/venv/bin/python -m pip install -r /run/requirements/requirements.txt
 """
 PACKAGE = """\
 [build-system]

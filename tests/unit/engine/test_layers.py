@@ -35,9 +35,13 @@ def test_a_layer_belongs_to_the_stage_that_its_instruction_stands_in() -> None:
     assert stages_of_layers(DOCKERFILE) == ("base", "serving", "serving", "serving")
 
 
-def test_the_recipe_makes_layers_in_base_deps_and_serving_only(project_matrix: Matrix) -> None:
-    for _, text in render(project_matrix, cells_of(project_matrix)):
-        assert list(dict.fromkeys(stages_of_layers(text))) == ["base", "deps", "serving"]
+def test_the_recipe_s_layers_are_of_the_stages_that_the_image_stands_on(
+    project_matrix: Matrix,
+) -> None:
+    for cell, text in render(project_matrix, cells_of(project_matrix)):
+        system = ["system"] if cell.sdk else []
+        found = list(dict.fromkeys(stages_of_layers(text)))
+        assert found == [*system, "base", "deps", "kernels", "server", "serving"]
 
 
 def test_only_layers_from_the_first_on_are_shared() -> None:

@@ -18,24 +18,25 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.render import render
 
+# The scripts of the stage `mends`, by their place.
+TRANSFORMERS, CONFIGURATIONS = 0, 1
 # Who reads the variables that are not SGLang's: torch's Inductor, HIP and CLR, ROCr and RCCL.
 OTHERS = ("TORCHINDUCTOR_", "HIP_", "DEBUG_HIP_", "HSA_")
 
 
-def script_of(matrix: Matrix, name: str) -> str:
-    """A script of the stage `mends`."""
+def scripts_of(matrix: Matrix, first: str, second: str) -> tuple[str, str]:
+    """The two scripts of a stage, by the names of their files."""
     (_, text), *_ = render(matrix, cells_of(matrix)[:1])
-    pattern = (
-        r"^COPY <<'mend\.py' <<'extra\.py' /\n(?P<mend>.*?)^mend\.py\n(?P<extra>.*?)^extra\.py$"
-    )
+    one, other = re.escape(first), re.escape(second)
+    pattern = rf"^COPY <<'{one}' <<'{other}' /\n(.*?)^{one}\n(.*?)^{other}$"
     found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
     assert found
-    return found[name]
+    return found[1], found[2]
 
 
-def mended(matrix: Matrix, packages: Path) -> subprocess.CompletedProcess[str]:
+def mended(matrix: Matrix, packages: Path, which: int) -> subprocess.CompletedProcess[str]:
     script = packages.parent / "mend.py"
-    script.write_text(script_of(matrix, "mend"))
+    script.write_text(scripts_of(matrix, "transformers.py", "configurations.py")[which])
     return subprocess.run(
         [sys.executable, str(script)],
         env={"PYTHONPATH": str(packages)},
@@ -68,7 +69,7 @@ def test_every_configuration_of_an_mi300x_is_there_for_a_guest_of_one(
 ) -> None:
     plain = set(packages.rglob("*AMD_Instinct_MI300X*.json"))
     assert len(plain) == 20
-    done = mended(project_matrix, packages)
+    done = mended(project_matrix, packages, CONFIGURATIONS)
     assert done.returncode == 0, done.stderr
     for path in plain:
         guest = path.with_name(path.name.replace("MI300X", "MI300X_VF"))
@@ -82,7 +83,7 @@ def test_transformers_is_mended_where_it_needs_it(
 ) -> None:
     path = with_transformers(packages, version)
     before = path.read_text()
-    done = mended(project_matrix, packages)
+    done = mended(project_matrix, packages, TRANSFORMERS)
     assert done.returncode == 0, done.stderr
     after = path.read_text()
     assert (before != after) is (version == "5.12.1")
@@ -95,7 +96,7 @@ def test_a_transformers_that_is_not_what_was_known_ends_the_build(
 ) -> None:
     path = with_transformers(packages, "5.12.1")
     path.write_text(path.read_text().replace("Path(source_file).resolve()", "Path(other)"))
-    done = mended(project_matrix, packages)
+    done = mended(project_matrix, packages, TRANSFORMERS)
     assert done.returncode == 1
     assert "Path(source_file).resolve() is not in" in done.stderr
 
@@ -104,13 +105,17 @@ def test_a_transformers_that_is_not_what_was_known_ends_the_build(
 def test_an_extra_that_the_wheel_has_not_ends_the_build(
     project_matrix: Matrix, tmp_path: Path, extra: str, code: int
 ) -> None:
-    script = tmp_path / "extra.py"
-    script.write_text(script_of(project_matrix, "extra"))
+    script = tmp_path / "requirements.py"
+    script.write_text(scripts_of(project_matrix, "requirements.py", "split.py")[0])
     # PyPI's wheel is the one for CUDA.
     words = [sys.executable, str(script), str(downloaded("sglang", "0.5.21", "3.10")), extra]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code
     assert ("has no extra srt_hip, but " in done.stderr) is bool(code)
+    # What it asks for without one is asked for with one, too; the wheel itself is not.
+    names = {re.split(r"[^\w.-]", line)[0] for line in done.stdout.splitlines()}
+    assert ({"transformers", "torch"} <= names) is not bool(code)
+    assert "sglang" not in names
 
 
 def versions(matrix: Matrix) -> Iterator[tuple[str, str, set[str]]]:

@@ -145,7 +145,7 @@ SGLANG = Server(
         "fast-hadamard-transform": ("fast_hadamard_transform_cuda",),
     },
     prebuilt="AITER",
-    wheel_stages=("aiter", "sgl-kernel", "fast-hadamard-transform"),
+    wheel_stages=("aiter", "fast-hadamard-transform", "sgl-kernel"),
     # Source: sglang/srt/distributed/device_communicators/custom_all_reduce.py. The default is that
     # of every release that reads the variable, up to 0.5.23.
     all_reduce=AllReduceVariable(

@@ -1,0 +1,147 @@
+"""Sorts what a stage wrote into layers: `split.py before` as it begins, `split.py NAME PARTS` last.
+
+Runs inside a build. /layers/NAME/1 to PARTS receive the files, /layers/NAME/removed the paths that
+are gone. A layer is to stay as it is where the packages in it do: packages below 16 MiB are sorted
+by a hash of their names, larger ones by size, and only what has above 256 MiB apart, by file.
+"""
+
+import os
+import shutil
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+LARGE, APART, BOUND = 1 << 24, 1 << 28, 1 << 30
+BEFORE, LAYERS = Path("before"), Path("layers")
+ROOT = Path("/")
+
+
+def walk(folder: str, skipped: set[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Each path below a folder, as `opt/venv` without a leading slash, in an order of its own."""
+    with os.scandir(ROOT / folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path = f"{folder}/{entry.name}".lstrip("/")
+            if path in skipped:
+                continue
+            status = entry.stat(follow_symlinks=False)
+            yield path, status
+            if stat.S_ISDIR(status.st_mode):
+                yield from walk(path, skipped)
+
+
+def everything() -> Iterator[tuple[str, os.stat_result]]:
+    """What is in the image: no mount of the step, and nothing of this program's."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = {line.split()[4].lstrip("/") for line in lines}
+    return walk("", mounts | {str(BEFORE), str(LAYERS)})
+
+
+def unit_of(path: str) -> str:
+    """What belongs together: an import package with its metadata; all that is none."""
+    _, found, inside = path.partition("/site-packages/")
+    return inside.split("/")[0].split("-")[0].split(".")[0].lower() if found else ""
+
+
+def sorted_into(parts: int, sizes: dict[str, int]) -> dict[str, int]:
+    """The part of each path, by what belongs together and its size."""
+    names = {path: unit_of(path) for path in sizes}
+    units = added(names, sizes)
+    names |= {path: path for path, unit in names.items() if units[unit] > APART}
+    units = added(names, sizes)
+    loads, found = [0] * parts, {}
+    # By powers of two: a package that grows a little leaves the others where they are.
+    for name in sorted(units, key=lambda name: (-units[name].bit_length(), name)):
+        if units[name] < LARGE:
+            found[name] = zlib.crc32(os.fsencode(name)) % parts
+        else:
+            found[name] = loads.index(min(loads))
+            loads[found[name]] += 1 << units[name].bit_length()
+    return {path: found[name] + 1 for path, name in names.items()}
+
+
+def added(names: dict[str, str], sizes: dict[str, int]) -> dict[str, int]:
+    """The bytes under each name."""
+    total = dict.fromkeys(names.values(), 0)
+    for path, name in names.items():
+        total[name] += sizes[path]
+    return total
+
+
+def copy(path: str, folder: Path) -> None:
+    """A file, a link or an empty folder, below the folders that it is in."""
+    source, target = ROOT / path, folder / path
+    for parent in reversed(Path(path).parents[:-1]):
+        if not (folder / parent).is_dir():
+            (folder / parent).mkdir()
+            keep(ROOT / parent, folder / parent)
+    if source.is_dir() and not source.is_symlink():
+        target.mkdir(exist_ok=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
+    keep(source, target)
+
+
+def keep(source: Path, target: Path) -> None:
+    """Give what was copied its owner and mode."""
+    status = source.lstat()
+    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    if not target.is_symlink():
+        target.chmod(stat.S_IMODE(status.st_mode))
+
+
+def noted(path: str, status: os.stat_result) -> str:
+    """A path as the list of what was before has it: a folder's ends with a slash."""
+    return f"{path}/" if stat.S_ISDIR(status.st_mode) else path
+
+
+def is_new(path: str, status: os.stat_result, before: set[str]) -> bool:
+    """Whether the stage wrote it, whose steps date what they write; a full folder has its files."""
+    if stat.S_ISDIR(status.st_mode):
+        return f"{path}/" not in before and not list((ROOT / path).iterdir())
+    return int(status.st_mtime) == int(os.environ["SOURCE_DATE_EPOCH"]) + int(
+        os.environ["STAGE_SECOND"]
+    )
+
+
+def gone_since(before: set[str], now: set[str]) -> list[str]:
+    """The paths that are not there any more, or are another kind: the uppermost ones."""
+    gone = {path.rstrip("/") for path in before - now}
+    return sorted(p for p in gone if not any(str(above) in gone for above in Path(p).parents))
+
+
+def split(name: str, parts: int) -> None:
+    """Write the layers of a stage, and say how large they are."""
+    before = set(os.fsdecode((ROOT / BEFORE).read_bytes()).split("\0")) - {""}
+    now = dict(everything())
+    sizes = {
+        path: status.st_size if stat.S_ISREG(status.st_mode) else 0
+        for path, status in now.items()
+        if is_new(path, status, before)
+    }
+    layers = ROOT / LAYERS / name
+    for part in range(1, parts + 1):
+        (layers / str(part)).mkdir(parents=True)
+    totals = [0] * parts
+    for path, part in sorted_into(parts, sizes).items():
+        copy(path, layers / str(part))
+        totals[part - 1] += sizes[path]
+    gone = gone_since(before, {noted(path, status) for path, status in now.items()})
+    (layers / "removed").write_bytes(os.fsencode("".join(f"/{path}\0" for path in gone)))
+    for part, total in enumerate(totals, 1):
+        warning = "" if total <= BOUND else ", more than a layer is to have: give it more parts"
+        print(f"{name} {part}: {total / 1e6:.1f} MB{warning}")
+
+
+def note() -> None:
+    """Write down what there is before the stage's steps."""
+    paths = "\0".join(noted(path, status) for path, status in everything())
+    (ROOT / BEFORE).write_bytes(os.fsencode(paths))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["before"]:
+        note()
+    else:
+        split(sys.argv[1], int(sys.argv[2]))

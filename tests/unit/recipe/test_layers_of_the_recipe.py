@@ -1,0 +1,273 @@
+"""What changes rarely comes first in an image, and no layer holds the whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.recipe.render import render
+
+PARTS = Path(__file__).resolve().parents[3] / "templates" / "parts"
+SECOND = 946_684_802
+PACKAGES = "opt/venv/lib/python3.10/site-packages"
+MIB = 1 << 20
+
+
+def rendered(matrix: Matrix, cell: Cell) -> str:
+    ((_, text),) = render(matrix, [cell])
+    return text
+
+
+def stages(text: str) -> dict[str, str]:
+    """Stage name -> its instructions, by the order of the file."""
+    blocks = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+    return {
+        block.split("\n", 1)[0].split()[-1]: re.sub(
+            r"^#.*\n", "", block, flags=re.MULTILINE
+        ).strip()
+        for block in blocks
+    }
+
+
+def chain(text: str) -> list[str]:
+    """The stages that the image stands on, the lowest first."""
+    parents = {name: block.split()[1] for name, block in stages(text).items()}
+    found = ["serving"]
+    while parents[found[0]] in parents:
+        found.insert(0, parents[found[0]])
+    return found
+
+
+@pytest.fixture(scope="module")
+def two_releases(project_matrix: Matrix) -> tuple[str, str]:
+    """One cell of two releases of the images, with another SGLang, on the same pins."""
+    cell = next(c for c in cells_of(project_matrix) if c.name == "sglang-942-rocm7.2.2")
+    old = cell.sources["sglang"]
+    sources = {
+        **cell.sources,
+        "sglang": old.model_copy(update={"ref": "v9.8.7", "version": "9.8.7"}),
+    }
+    later = replace(cell, sources=sources, epoch=cell.epoch + 86_400 * 30)
+    assert later.version == "9.8.7"
+    return rendered(project_matrix, cell), rendered(project_matrix, later)
+
+
+def test_what_another_sglang_changes_is_its_own_stages(two_releases: tuple[str, str]) -> None:
+    one, other = map(stages, two_releases)
+    assert one.keys() == other.keys()
+    changed = {name for name in one if one[name] != other[name]}
+    assert changed == {"sglang-src", "wheel", "facts", "serving"}
+    # Of the last, the labels: no step.
+    steps = [
+        re.findall(r"^(?:RUN|COPY) (?:.*\\\n)*.*", text["serving"], re.M) for text in (one, other)
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_an_image_stands_on_what_changes_rarely(two_releases: tuple[str, str]) -> None:
+    for text in two_releases:
+        assert chain(text) == ["base", "deps", "kernels", "server", "serving"]
+        taken = re.findall(r"^COPY --link --from=(\S+)-layers", stages(text)["kernels"], re.M)
+        assert list(dict.fromkeys(taken)) == ["aiter", "fast-hadamard-transform", "sgl-kernel"]
+        assert re.findall(r"--from=(\S+)-layers", stages(text)["server"]) == ["server"]
+
+
+def test_no_stage_below_the_server_sees_its_wheel_or_source(two_releases: tuple[str, str]) -> None:
+    for text in two_releases:
+        seen = {
+            name
+            for name, block in stages(text).items()
+            if re.search(r"from=(?:wheel|sglang-src|server\S*)\b", block)
+        }
+        # Its own kernels are compiled from its source.
+        assert seen == {"wheel", "requirements", "sgl-kernel", "server-layers", "server", "serving"}
+        assert "from=requirements,source=/requirements.txt" in stages(text)["deps-layers"]
+
+
+def test_no_step_depends_on_the_date_of_the_release(two_releases: tuple[str, str]) -> None:
+    epochs = []
+    for text in two_releases:
+        (epoch,) = re.findall(r"^ARG SOURCE_DATE_EPOCH=(\d+)$", text, re.M)
+        # It stands before the first stage, and no stage takes it.
+        assert text.count(epoch) == 1
+        assert text.index(epoch) < text.index("\nFROM ")
+        epochs.append(epoch)
+    assert epochs[0] != epochs[1]
+
+
+def wheel_that_requires(folder: Path, version: str, *lines: str) -> Path:
+    path = folder / f"made_up-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        metadata = "\n".join(
+            ["Metadata-Version: 2.1", "Name: made-up", f"Version: {version}", *lines, "", "Text"]
+        )
+        wheel.writestr(f"made_up-{version}.dist-info/METADATA", metadata)
+    return path
+
+
+def requirements(wheel: Path, *extras: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(PARTS / "requirements.py"), str(wheel), *extras]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+LINES = (
+    "Provides-Extra: on_amd",
+    "Provides-Extra: common",
+    "Provides-Extra: other",
+    "Requires-Dist: plain",
+    'Requires-Dist: made-up[common,on-amd]; extra == "on-amd"',
+    'Requires-Dist: tool==1.2; extra == "on-amd"',
+    'Requires-Dist: shared>=3,<4; extra == "common"',
+    'Requires-Dist: never; extra == "other"',
+    'Requires-Dist: old; python_version < "3"',
+    'Requires-Dist: source@ git+https://example.org/a.git@v1 ; extra == "common"',
+)
+
+
+def test_the_requirements_are_those_of_the_extra_and_of_what_it_names(tmp_path: Path) -> None:
+    done = requirements(wheel_that_requires(tmp_path, "1.0", *LINES), "on_amd")
+    assert done.returncode == 0, done.stderr
+    found = [re.sub(r"\s*@\s*", "@", line) for line in done.stdout.splitlines()]
+    assert found == [
+        "plain",
+        "shared<4,>=3",
+        "source@git+https://example.org/a.git@v1",
+        "tool==1.2",
+    ]
+    plain = requirements(wheel_that_requires(tmp_path, "1.0", *LINES))
+    assert plain.stdout == "plain\n"
+
+
+def test_two_releases_that_ask_for_the_same_have_one_list(tmp_path: Path) -> None:
+    one = requirements(wheel_that_requires(tmp_path, "1.0", *LINES), "on-amd")
+    # In another order, too.
+    other = requirements(wheel_that_requires(tmp_path, "2.0", *reversed(LINES)), "on-amd")
+    assert one.stdout == other.stdout != ""
+
+
+@pytest.fixture
+def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script of the build, on a folder in place of an image's root."""
+    spec = importlib.util.spec_from_file_location("split", PARTS / "split.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(SECOND - 2))
+    monkeypatch.setenv("STAGE_SECOND", "2")
+    return module
+
+
+def write(file: Path, content: str, date: int = SECOND) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    os.utime(file, (date, date))
+    return file
+
+
+def test_every_file_that_a_stage_wrote_is_in_one_layer_and_no_other_file_is(
+    split: ModuleType, tmp_path: Path
+) -> None:
+    torch, share = tmp_path / PACKAGES / "torch", tmp_path / "opt/venv/share"
+    kept = write(torch / "kept.py", "kept", date=1)
+    write(torch / "changed.py", "old", date=1)
+    gone = write(tmp_path / PACKAGES / "old/gone.py", "gone", date=1)
+    folder = write(share / "now-a-file/x", "x", date=1).parent
+    split.note()
+    write(torch / "changed.py", "new")
+    shutil.rmtree(gone.parent)
+    shutil.rmtree(folder)
+    write(folder, "a file")
+    program = write(tmp_path / "opt/venv/bin/new", "program")
+    program.chmod(0o755)
+    program.parent.chmod(0o750)
+    link = program.with_name("link")
+    link.symlink_to("new")
+    os.utime(link, (SECOND, SECOND), follow_symlinks=False)
+    (tmp_path / "opt/empty").mkdir()
+    split.split("deps", 3)
+    found: dict[str, Path] = {}
+    for part in ("1", "2", "3"):
+        layer = tmp_path / "layers/deps" / part
+        for path in layer.rglob("*"):
+            if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
+                assert found.setdefault(str(path.relative_to(layer)), path) == path
+    assert found.keys() == {
+        f"{PACKAGES}/torch/changed.py",
+        "opt/venv/share/now-a-file",
+        "opt/venv/bin/new",
+        "opt/venv/bin/link",
+        "opt/empty",
+    }
+    assert kept.is_file()
+    new = found["opt/venv/bin/new"]
+    assert (new.stat().st_mode & 0o777, new.parent.stat().st_mode & 0o777) == (0o755, 0o750)
+    assert found["opt/venv/bin/link"].readlink() == Path("new")
+    removed = (tmp_path / "layers/deps/removed").read_text().split("\0")
+    assert removed == [f"/{PACKAGES}/old", "/opt/venv/share/now-a-file", ""]
+
+
+def layers(split: ModuleType, sizes: Mapping[str, int]) -> list[set[str]]:
+    """The files of each of four layers, below site-packages."""
+    found: list[set[str]] = [set(), set(), set(), set()]
+    for path, part in split.sorted_into(
+        4, {f"{PACKAGES}/{p}": n for p, n in sizes.items()}
+    ).items():
+        found[part - 1].add(path.removeprefix(f"{PACKAGES}/"))
+    return found
+
+
+LARGE = {f"large_{index}/lib.so": (20 + index) * MIB for index in range(9)}
+SMALL = {f"small_{index}/a.py": 1000 * index for index in range(200)}
+
+
+def test_a_package_stays_whole_and_the_layers_are_of_one_size(split: ModuleType) -> None:
+    sizes = {**LARGE, "large_1-2.0.dist-info/RECORD": 1, "large_1.libs/libc.so": 2, **SMALL}
+    found = layers(split, sizes)
+    (layer,) = (names for names in found if "large_1/lib.so" in names)
+    assert {"large_1-2.0.dist-info/RECORD", "large_1.libs/libc.so"} <= layer
+    loads = [sum(sizes[name] for name in layer) for layer in found]
+    assert max(loads) < 2 * min(loads)
+
+
+def test_a_package_that_is_replaced_leaves_the_other_layers_as_they_are(split: ModuleType) -> None:
+    replaced = {"large_3/lib.so": 24 * MIB, "small_7/a.py": 9 * MIB, "added/a.py": 5}
+    after = layers(split, {**LARGE, **SMALL, **replaced})
+    assert [names - {"added/a.py"} for names in after] == layers(split, {**LARGE, **SMALL})
+
+
+def test_what_is_larger_than_a_layer_is_taken_apart_by_file(split: ModuleType) -> None:
+    # As AITER is: hundreds of libraries, and thousands of sources.
+    sizes = {f"aiter/jit/module_{index}.so": (10 + index % 40) * MIB for index in range(100)}
+    sizes |= {f"aiter_meta/{index}.h": 10_000 for index in range(4000)}
+    loads = [sum(sizes[name] for name in layer) for layer in layers(split, sizes)]
+    assert sum(loads) > 2 * split.BOUND
+    assert max(loads) < split.BOUND
+
+
+def test_a_layer_above_the_bound_is_told(
+    split: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(split, "BOUND", 10)
+    split.note()
+    write(tmp_path / PACKAGES / "huge.py", "x" * 11)
+    split.split("deps", 2)
+    said = sorted(line.partition(", ")[2] for line in capsys.readouterr().out.splitlines())
+    assert said == ["", "more than a layer is to have: give it more parts"]
