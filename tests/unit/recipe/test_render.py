@@ -58,7 +58,9 @@ def test_two_archs_of_a_base_share_every_line_up_to_the_first_compile(
 def test_a_dockerfile_does_not_know_how_it_is_built(project_matrix: Matrix) -> None:
     for text in dockerfiles(project_matrix).values():
         assert "rehears" not in text.lower().replace("a stand-in.", "")
-        assert re.search(r"^FROM (rocm/pytorch:rocm7|ubuntu:24)\S+ AS (?:base|system)$", text, re.MULTILINE)
+        assert re.search(
+            r"^FROM (rocm/pytorch:rocm7|ubuntu:24)\S+ AS (?:base|system)$", text, re.MULTILINE
+        )
 
 
 @pytest.mark.parametrize("label", ["org.opencontainers.image.version", "rocm-serving-images.gfx"])
