@@ -1,6 +1,6 @@
 """Moves what ccache has of a cell between a registry and BuildKit, which exports no cache mount.
 
-Two targets of the recipe do it (templates/parts/ccache.j2), each in a build of its own: an image
+Two targets of the recipe do it (templates/parts/units.j2), each in a build of its own: an image
 that the step which compiles mounted would be part of that step's cache key.
 """
 
