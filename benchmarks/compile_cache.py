@@ -110,7 +110,7 @@ def measured(folder: Path, kernels: int | None) -> list[Run]:
 
 def run_of(name: str, log: str) -> Run:
     """What a log of plain progress says of AITER's step."""
-    (step,) = re.findall(r"^(#\d+) \[aiter 1/1\] RUN", log, re.MULTILINE)
+    (step,) = set(re.findall(r"^(#\d+) \[aiter \d+/\d+\] .*/run/ccache/use", log, re.MULTILINE))
     lines = "\n".join(line for line in log.splitlines() if line.startswith(f"{step} "))
 
     def number(pattern: str) -> str:

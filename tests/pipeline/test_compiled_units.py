@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -47,25 +48,54 @@ def aiter(tmp_path: Path) -> Path:
     return tree
 
 
-def emptied_mount(engine: Buildx) -> None:
-    """Another machine: BuildKit empties a cache mount where it is told to use no cache."""
-    (cell,) = [one for one in cells_of(MATRIX) if one.name == CELL]
-    request = BuildRequest(
-        dockerfile=PROJECT / "build" / "rendered" / CELL / "Dockerfile",
-        directory=ROOTFS,
-        references=(),
-        contexts=stand_ins.Rehearsal().replaced(MATRIX, cell),
-        labels={},
-        log=Path(),
-        target="units",
-    )
-    *words, folder = command(engine, request)
-    words += ["--no-cache-filter=units", "--output=type=cacheonly", folder]
-    done = subprocess.run(
-        words, env=dict(engine.environment), capture_output=True, text=True, check=False
-    )
-    # It copies what is there, and there is nothing.
-    assert "cannot stat '/var/cache/ccache/[0-9a-f]'" in done.stderr
+@dataclass(frozen=True)
+class Stages:
+    """Builds of single stages of the cell's recipe."""
+
+    engine: Buildx
+    aiter: Path
+    folder: Path
+
+    def built(self, target: str, *more: str) -> subprocess.CompletedProcess[str]:
+        (cell,) = [one for one in cells_of(MATRIX) if one.name == CELL]
+        text = (PROJECT / "build" / "rendered" / CELL / "Dockerfile").read_text()
+        dockerfile = self.folder / "Dockerfile"
+        dockerfile.write_text(f"{text}\nFROM scratch AS wheels\nCOPY --from=aiter /wheels/ /\n")
+        request = BuildRequest(
+            dockerfile=dockerfile,
+            directory=ROOTFS,
+            references=(),
+            contexts={
+                **stand_ins.Rehearsal().replaced(MATRIX, cell),
+                "aiter-src": str(self.aiter),
+            },
+            labels={},
+            log=Path(),
+            target=target,
+            build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
+        )
+        *words, context = command(self.engine, request)
+        return subprocess.run(
+            [*words, *more, context],
+            env=dict(self.engine.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def empty_mount(self) -> None:
+        """Another machine: BuildKit empties a cache mount where it is told to use no cache."""
+        done = self.built("units", "--no-cache-filter=units", "--output=type=cacheonly")
+        # It copies what is there, and there is nothing.
+        assert "cannot stat '/var/cache/ccache/[0-9a-f]'" in done.stderr
+
+    def wheel(self, name: str, *more: str) -> tuple[bytes, str]:
+        """AITER's wheel, and what the build said."""
+        to = self.folder / name
+        done = self.built("wheels", f"--output=type=local,dest={to}", *more)
+        assert done.returncode == 0, done.stderr
+        (wheel,) = to.glob("*.whl")
+        return wheel.read_bytes(), done.stderr
 
 
 def build(tree: Path, cache: str, keys: Keys) -> Answer:
@@ -76,10 +106,10 @@ def build(tree: Path, cache: str, keys: Keys) -> Answer:
     )
 
 
-def counted() -> tuple[int, int]:
-    """How many units of AITER ccache found, and how many it did not, in the last build."""
-    (step,) = re.findall(r"^(#\d+) \[aiter 1/1\] RUN", LOG.read_text(), re.MULTILINE)
-    lines = [line for line in LOG.read_text().splitlines() if line.startswith(f"{step} ")]
+def counted(log: str) -> tuple[int, int]:
+    """How many units of AITER ccache found, and how many it did not."""
+    (step,) = set(re.findall(r"^(#\d+) \[aiter \d+/\d+\] .*/run/ccache/use", log, re.MULTILINE))
+    lines = [line for line in log.splitlines() if line.startswith(f"{step} ")]
     hits, misses = (
         next(int(m[1]) for line in lines if (m := re.search(rf" {kind}: +(\d+)", line)))
         for kind in ("Hits", "Misses")
@@ -101,6 +131,7 @@ def test_a_build_that_died_goes_on_on_another_machine(
     keys: Keys,
     buildx: Buildx,
     client: docker.DockerClient,
+    tmp_path: Path,
 ) -> None:
     cache = f"{registry.address}/team/cache"
     setup = aiter / "setup.py"
@@ -114,10 +145,18 @@ def test_a_build_that_died_goes_on_on_another_machine(
     # The engine has it no more: it is no image to run.
     assert not client.images.list(f"{cache}:{CELL}-units")
 
-    emptied_mount(buildx)
+    stages = Stages(buildx, aiter, tmp_path)
+    stages.empty_mount()
     setup.write_text(whole)
     done = build(aiter, cache, keys)
     assert done.code == 0, done.stderr
     taken = PROJECT / "build" / "logs" / f"{CELL}.units-in.log"
     assert f"{cache}@{digest}" in taken.read_text()
-    assert counted() == (UNITS, 0)
+    assert counted(LOG.read_text()) == (UNITS, 0)
+
+    # Nothing of it shows in what is built: one compiled from nothing is the same bytes.
+    found, said = stages.wheel("found")
+    assert "Hits:" not in said
+    compiled, said = stages.wheel("compiled", "--no-cache-filter=aiter")
+    assert counted(said) == (0, UNITS)
+    assert found == compiled
