@@ -1,9 +1,9 @@
 """`python -m benchmarks.compile_cache`: what a build costs whose units are there already.
 
-The whole program builds one cell, whose base has Debian's hipcc and whose AITER is the tree of 40
-kernels: from nothing; after one kernel changed; and after another changed, on a machine that has
-none of the units but takes them from a registry. Only the step that compiles is timed, since that
-is what differs; what ccache counted stands beside it.
+The recipe's stage of AITER is built on a base with Debian's hipcc, from a tree of 40 kernels: from
+nothing; after one kernel changed; and after another changed, on a machine that has none of the
+units but takes them from a registry. The time is that of the step that compiles, since no other
+step knows of it; what ccache counted stands beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.kernels.tree import change, write_tree
@@ -28,11 +28,13 @@ from benchmarks.machine import machine
 from rehearsal.bases import base_reference
 from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import Rehearsal
-from rocm_images.engine.buildx import BuildRequest, Buildx, command, find_buildx
+from rocm_images.engine.buildx import BuildRequest, Buildx, command, find_buildx, follow
+from rocm_images.engine.compiled_units import UnitBuilds
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import PROJECT, ROOTFS, STATE
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.load import load
+from rocm_images.recipe.render import render
 
 TARGET = 0.2
 """Of the first build's time, the most that one after a changed kernel may take."""
@@ -77,33 +79,53 @@ def main(arguments: list[str]) -> int:
 
 
 def measured(folder: Path, kernels: int | None) -> list[Run]:
-    """The three builds; `folder` is empty, and gets the tree, the registry's files and keys."""
+    """The three builds; `folder` is empty, and gets the tree and the registry's files."""
     matrix = load(PROJECT / "matrix.yaml")
     (cell,) = (one for one in cells_of(matrix) if one.name == CELL)
     engine = Rehearsal().prepared(matrix, [cell])
     builder = find_buildx(engine)
     _base(builder, matrix, cell)
-    environment = {**engine.environment, "COSIGN_PASSWORD": "of this benchmark alone"}
-    _ran(["cosign", "generate-key-pair"], environment, folder)
     tree = write_tree(folder / "aiter", kernels)
     # Nothing that an earlier run left is a unit of this one.
     common = tree / "kernels" / "common.h"
     common.write_text(f'{common.read_text()}\n__device__ const char mark[] = "{uuid.uuid4()}";\n')
+    ((_, dockerfile),) = render(matrix, [cell])
+    (folder / "Dockerfile").write_text(dockerfile)
+    request = BuildRequest(
+        dockerfile=folder / "Dockerfile",
+        directory=ROOTFS,
+        references=(),
+        contexts={
+            **Rehearsal().replaced(matrix, cell),
+            cell.base_image: f"docker-image://{_IMAGE}",
+            "aiter-src": str(tree),
+        },
+        labels={},
+        log=folder / "aiter.log",
+        build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
+    )
+    units = UnitBuilds(engine, builder, request, lambda _: None)
+
+    def build(name: str) -> Run:
+        stage = replace(request, target="aiter")
+        _built(builder, stage, "--output=type=cacheonly")
+        return run_of(name, request.log.read_text())
+
     with ExitStack() as stack:
-        cache = _registry(stack, folder / "registry", environment)
-
-        def build(name: str) -> Run:
-            words = [sys.executable, str(PROJECT / "build.py"), "build", "--rehearse", "--no-smoke"]
-            words += ["--arch", cell.arch, "--base", cell.rocm, "--cache", cache]
-            words += ["--key", str(folder / "cosign.key"), "--context", f"aiter-src={tree}"]
-            words += ["--context", f"{cell.base_image}=docker-image://{_IMAGE}"]
-            _ran(words, environment, PROJECT)
-            return run_of(name, (STATE / "logs" / f"{CELL}.log").read_text())
-
+        tag = f"{_registry(stack, folder / 'registry', engine.environment)}:{CELL}-units"
         first = build("first")
         change(tree, "rms_norm_f16", "1e-6f", "1e-5f")
         second = build("one kernel changed")
-        _empty_mount(builder, matrix, cell)
+        digest = units.keep(tag)
+        # BuildKit empties a cache mount where it is told to use no cache: the copy finds nothing.
+        stage = replace(request, target="units", log=folder / "empty.log")
+        try:
+            _built(builder, stage, "--no-cache-filter=units", "--output=type=cacheonly")
+        except SystemExit:
+            pass
+        else:
+            raise SystemExit("BuildKit has not emptied the cache mount: nothing is shown")
+        units.take(f"{tag.rpartition(':')[0]}@{digest}")
         change(tree, "layer_norm_f16", "1e-5f", "1e-4f")
         return [first, second, build("one kernel changed, another machine")]
 
@@ -132,29 +154,9 @@ def _base(builder: Buildx, matrix: Matrix, cell: Cell) -> None:
         references=(_IMAGE,),
         contexts={"base": base},
         labels={},
-        log=Path(),
+        log=STATE / "logs" / "benchmark-hip.log",
     )
-    _ran(command(builder, request), builder.environment, PROJECT)
-
-
-def _empty_mount(builder: Buildx, matrix: Matrix, cell: Cell) -> None:
-    """Another machine: BuildKit empties a cache mount where it is told to use no cache."""
-    replaced = Rehearsal().replaced(matrix, cell)
-    request = BuildRequest(
-        dockerfile=STATE / "rendered" / CELL / "Dockerfile",
-        directory=ROOTFS,
-        references=(),
-        contexts={**replaced, cell.base_image: f"docker-image://{_IMAGE}"},
-        labels={},
-        log=Path(),
-        target="units",
-    )
-    *words, where = command(builder, request)
-    words += ["--no-cache-filter=units", "--output=type=cacheonly", where]
-    done = subprocess.run(
-        words, env=dict(builder.environment), capture_output=True, text=True, check=False
-    )
-    assert "cannot stat '/var/cache/ccache/" in done.stderr, done.stderr
+    _built(builder, request)
 
 
 def _registry(stack: ExitStack, folder: Path, environment: Mapping[str, str]) -> str:
@@ -189,12 +191,13 @@ def _registry(stack: ExitStack, folder: Path, environment: Mapping[str, str]) ->
             time.sleep(0.05)
 
 
-def _ran(words: list[str], environment: Mapping[str, str], folder: Path) -> None:
-    done = subprocess.run(
-        words, env=dict(environment), cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(words[:4])} ended with {done.returncode}:\n{done.stderr}")
+def _built(builder: Buildx, request: BuildRequest, *more: str) -> None:
+    request.log.unlink(missing_ok=True)
+    *words, where = command(builder, request)
+    status, read = follow([*words, *more, where], builder, request.log, lambda _: None)
+    if status != 0:
+        said = "\n".join(read.tail())
+        raise SystemExit(f"{read.failed_step} ended with {status}: {read.error}\n{said}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 
-CELL = "sglang-942-rocm7.2.0"
+CELL = "sglang-942-rocm7.2.2"
 LOG = PROJECT / "build" / "logs" / f"{CELL}.log"
 UNITS = 6
 """Of the stand-in for AITER: one for each of its modules."""
@@ -100,7 +100,7 @@ class Stages:
 
 def build(tree: Path, cache: str, keys: Keys) -> Answer:
     return run_build_py(
-        *("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0"),
+        *("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.2"),
         *("--context", f"aiter-src={tree}", "--cache", cache, "--key", str(keys.ours)),
         environment=keys.environment,
     )
@@ -121,7 +121,7 @@ def counted(log: str) -> tuple[int, int]:
 def tags_stay(rolling: Answer) -> Iterator[None]:
     """The rolling tags are the rehearsed images' again."""
     yield
-    run_build_py("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0")
+    run_build_py("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.2")
 
 
 def test_a_build_that_died_goes_on_on_another_machine(
