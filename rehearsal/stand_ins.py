@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rehearsal.bases import base_reference, make_base
+from rehearsal.ccache import NAME as CCACHE
+from rehearsal.ccache import ccache_reference, make_ccache
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
 from rocm_images.engine.connect import Engine, connect, connect_if_any
@@ -44,7 +46,7 @@ class Rehearsal:
 
         Raises:
             EngineError: no engine answers and none can be started.
-            BuildFailed: a stand-in base or the emulator does not build.
+            BuildFailed: a stand-in base, ccache's image or the emulator does not build.
         """
         found = self.engine()
         client = found.client()
@@ -52,6 +54,8 @@ class Rehearsal:
             with PrivateEngine().only_one():
                 for rocm in dict.fromkeys(cell.rocm for cell in cells):
                     make_base(found, client, matrix, rocm)
+                for pin in {p.sha256: p for c in cells if (p := c.downloads.get(CCACHE))}.values():
+                    make_ccache(found, client, pin)
         finally:
             client.close()
         return found
@@ -91,6 +95,8 @@ class Rehearsal:
         base = f"docker-image://{base_reference(matrix, cell.rocm)}"
         folders = {name: SOURCES / name.removesuffix("-src") for name in cell.pins}
         there = {name: str(folder) for name, folder in folders.items() if folder.is_dir()}
+        if pin := cell.downloads.get(CCACHE):
+            there[f"{CCACHE}-src"] = f"docker-image://{ccache_reference(pin)}"
         return {cell.base_image: base, **there}
 
     def programs(self) -> Mapping[str, str]:

@@ -28,19 +28,25 @@ def wheelhouse(folder: Path, pins: Sequence[str]) -> Path:
     if finished.is_file() and finished.read_text() == wanted:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    _pip_download(folder, "--require-hashes", f"--requirement={_REQUIREMENTS}")
+    fetch(folder, "--require-hashes", f"--requirement={_REQUIREMENTS}")
     if pins:
-        _pip_download(folder, *pins)
+        fetch(folder, *pins)
     write_whole(finished, wanted)
     return folder
 
 
-def _pip_download(folder: Path, *what: str) -> None:
+def fetch(folder: Path, *what: str, platforms: Sequence[str] = ("any",)) -> None:
+    """Have pip download wheels, and not what they require, for the base's interpreter.
+
+    Raises:
+        EngineError: they cannot be downloaded.
+    """
     try:
         done = supervisor.run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}"]
-            # For the base's interpreter, whichever it is: pure Python only.
-            + ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
+            # For the base's interpreter, whichever it is: nothing that is for one.
+            + ["--only-binary=:all:", "--implementation=py", "--abi=none"]
+            + [f"--platform={platform}" for platform in platforms]
             + ["--python-version=3.11", *what],
             seconds=_SECONDS,
         )
@@ -49,6 +55,6 @@ def _pip_download(folder: Path, *what: str) -> None:
         said = str(error)
     if said is not None:
         raise EngineError(
-            "pip cannot download the wheels of the stand-in base; check that this machine reaches "
+            "pip cannot download the wheels of the rehearsal; check that this machine reaches "
             f"its package index:\n{said}"
         )

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rocm_images.build.progress import Progress
+from rocm_images.build.step_cache import keep_units, take_units
 from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
 from rocm_images.build.targets import Target
 from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
+from rocm_images.engine.compiled_units import UnitBuilds
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
 from rocm_images.engine.logins import kept_from
@@ -190,23 +192,25 @@ class _Run:
         dockerfile = options.state / "rendered" / cell.name / "Dockerfile"
         write_whole(dockerfile, self.given.dockerfile, lasting=False)
         self._on_step(f"build starts: {self.given.why}" if self.given.why else "build starts")
-        status, read = buildx.run(
-            self.buildx,
-            buildx.BuildRequest(
-                dockerfile=dockerfile,
-                directory=rootfs(),
-                references=self.given.references,
-                contexts=self.given.contexts,
-                labels={**self.given.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
-                log=self._log(""),
-                builder=options.builder,
-                build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **self.given.build_args},
-                secrets=options.secrets,
-                network=options.network,
-                cache=options.cache.get(cell.name),
-            ),
-            self._on_step,
+        cache = options.cache.get(cell.name, BuildCache())
+        request = buildx.BuildRequest(
+            dockerfile=dockerfile,
+            directory=rootfs(),
+            references=self.given.references,
+            contexts=self.given.contexts,
+            labels={**self.given.labels, BUILD_ID: inputs.build_id, INPUTS: inputs.label},
+            log=self._log(""),
+            builder=options.builder,
+            build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **self.given.build_args},
+            secrets=options.secrets,
+            network=options.network,
+            cache=cache,
         )
+        units = UnitBuilds(self.engine, self.buildx, request, self._on_step)
+        take_units(units, cache, cell.name)
+        status, read = buildx.run(self.buildx, request, self._on_step)
+        if options.sign_cache and not read.stages.isdisjoint(cell.server.wheel_stages):
+            keep_units(units, cache, cell.name, options.sign_cache)
         if status == 0 and self._has_built(inputs.build_id):
             if read.cache and options.sign_cache:
                 self._on_step("sign the build cache")

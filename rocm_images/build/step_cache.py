@@ -1,4 +1,4 @@
-"""The build steps that a registry keeps: signed by who built them, and taken from nobody else.
+"""The build steps and compiled units that a registry keeps: signed, and taken from nobody else.
 
 Whoever can push there could put a layer of theirs in the place of a step's, and the image would
 have the build id of ours. So a build takes only caches that are signed, each by its digest.
@@ -7,12 +7,13 @@ have the build id of ours. So a build takes only caches that are signed, each by
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rocm_images import telling
 from rocm_images.engine.build_cache import BuildCache
-from rocm_images.errors import InputError, RegistryError, VerificationFailed
+from rocm_images.engine.compiled_units import LARGEST_UNITS, UnitBuilds
+from rocm_images.errors import InputError, RegistryError, RocmImagesError, VerificationFailed
 from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
 from rocm_images.registry.address import RegistryAddress
@@ -22,6 +23,9 @@ from rocm_images.registry.trust import Signer, Trust
 
 _REPOSITORY = re.compile(r"[^/]+(/[a-z0-9._-]+)+")
 _AT_ONCE = 4
+_UNITS = "-units"
+_CCACHE = "ccache"
+"""The download without which a recipe compiles without it."""
 
 
 def checked(repository: str) -> str:
@@ -57,8 +61,10 @@ class StepCache:
         """The cache of each wanted cell, by its name, made of those that are signed."""
         bases = {cell.rocm for cell in wanted}
         near = [cell for cell in cells if cell.rocm in bases]
+        compiling = [cell for cell in wanted if _CCACHE in cell.downloads]
+        tags = [cell.name for cell in near] + [_units(cell.name) for cell in compiling]
         with Threads(_AT_ONCE) as pool:
-            found = dict(zip((one.name for one in near), pool.map(self._signed, near), strict=True))
+            found = dict(zip(tags, pool.map(self._signed, tags), strict=True))
         return {
             cell.name: BuildCache(
                 # Its own first.
@@ -68,6 +74,10 @@ class StepCache:
                     if other.rocm == cell.rocm and (reference := found[other.name])
                 ],
                 self.repository.reference(cell.name) if self.signer else None,
+                found.get(_units(cell.name)),
+                self.repository.reference(_units(cell.name))
+                if self.signer and cell in compiling
+                else None,
             )
             for cell in wanted
         }
@@ -80,15 +90,43 @@ class StepCache:
         except RegistryError as error:
             telling.failure(f"the build cache of {cell} stays unsigned, and unused: {error}")
 
-    def _signed(self, cell: Cell) -> str | None:
-        """The cache of a cell by its digest, where it is signed; what is wrong is said."""
+    def _signed(self, tag: str) -> str | None:
+        """What a tag stands for, by its digest, where it is signed; what is wrong is said."""
         try:
-            manifest = self.repository.manifest(cell.name)
+            manifest = self.repository.manifest(tag)
             if manifest is None:
                 return None
+            size = sum(layer["size"] for layer in manifest.document.get("layers", ()))
+            if tag.endswith(_UNITS) and size > LARGEST_UNITS:
+                raise RegistryError(f"it has {size >> 30} GiB, and {LARGEST_UNITS >> 30} are taken")
             reference = self.repository.reference(manifest.digest)
             self.cosign.verify(reference, self.trust)
             return reference
         except (RegistryError, VerificationFailed) as error:
-            telling.failure(f"the build cache of {cell.name} is not used: {error}")
+            telling.failure(f"the build cache of {tag} is not used: {error}")
             return None
+
+
+def take_units(builds: UnitBuilds, cache: BuildCache, cell: str) -> None:
+    """Take the units of a cell, where there are some; that they cannot be taken fails no build."""
+    if cache.units:
+        try:
+            builds.take(cache.units)
+        except RocmImagesError as error:
+            telling.failure(f"the compiled units of {cell} are not used: {error}")
+
+
+def keep_units(
+    builds: UnitBuilds, cache: BuildCache, cell: str, sign: Callable[[str, str], None]
+) -> None:
+    """Keep, signed, the units of a cell; that they cannot be kept fails no build."""
+    if cache.units_to:
+        try:
+            sign(_units(cell), builds.keep(cache.units_to))
+        except RocmImagesError as error:
+            telling.failure(f"the compiled units of {cell} are not kept: {error}")
+
+
+def _units(cell: str) -> str:
+    """The tag of a cell's units."""
+    return cell + _UNITS

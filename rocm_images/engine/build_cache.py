@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BuildCache:
-    """Where a cell's steps are taken from, by digest, and the tag that keeps those of a build."""
+    """Where a cell's steps and units are taken from, by digest, and the tags that keep new ones."""
 
     sources: Sequence[str] = ()
     to: str | None = None
+    units: str | None = None
+    """The image, by digest, of what ccache had of the cell."""
+    units_to: str | None = None
+    """The tag that keeps what ccache has of it after a build, also after one that failed."""
 
     @property
     def arguments(self) -> tuple[str, ...]:

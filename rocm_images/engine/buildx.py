@@ -70,6 +70,8 @@ class PlainProgress:
     step: str = ""
     failed_step: str = ""
     error: str = ""
+    stages: set[str] = field(default_factory=set)
+    """Those of which a step has begun that was in no cache."""
     _caches: set[str] = field(default_factory=set)
     _names: dict[str, str] = field(default_factory=dict)
     _tails: dict[str, deque[str]] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class PlainProgress:
         begun, self._begun = self._begun, ""
         if begun and not line.endswith(" CACHED") and begun != self.step:
             self.step = begun
+            self.stages.add(begun.removeprefix("[").split()[0])
             began = True
         else:
             began = False

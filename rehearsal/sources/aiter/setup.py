@@ -38,7 +38,8 @@ def libraries() -> list[Extension]:
         file.write_bytes(compressed(plain) if kernel == COMPRESSED else plain)
         macros = {"STAND_IN_TARGET": ";".join(targets), "STAND_IN_BUNDLE": str(file)}
         quoted = [(name, f'"{text}"') for name, text in macros.items()]
-        made.append(Extension(f"aiter.jit.{kernel}", ["csrc/kernel.cpp"], define_macros=quoted))
+        sources = ["csrc/kernel.cpp", "csrc/host.cpp"]
+        made.append(Extension(f"aiter.jit.{kernel}", sources, define_macros=quoted))
     return made
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from made_up_registry import Image
-from rocm_images.build.step_cache import StepCache, checked
-from rocm_images.errors import InputError, RegistryError, VerificationFailed
+from rocm_images.build import step_cache
+from rocm_images.build.step_cache import StepCache, checked, keep_units, take_units
+from rocm_images.engine.build_cache import BuildCache
+from rocm_images.errors import BuildFailed, InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
-from rocm_images.plan.cells import cells_of
+from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.trust import Signer, Trust
 
@@ -102,3 +106,85 @@ def test_a_cache_that_cannot_be_signed_fails_no_build(
 def test_what_is_no_repository_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no repository"):
         checked(text)
+
+
+class Builds:
+    """A stand-in for the builds that move units."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.taken: list[str] = []
+        self.kept: list[str] = []
+        self.fails = fails
+
+    def take(self, reference: str) -> None:
+        if self.fails:
+            raise BuildFailed("the disk is full")
+        self.taken.append(reference)
+
+    def keep(self, reference: str) -> str:
+        if self.fails:
+            raise BuildFailed("the registry is full")
+        self.kept.append(reference)
+        return OURS.digest
+
+
+@pytest.fixture
+def compiling(small_matrix: Matrix) -> list[Cell]:
+    """The cells of a matrix whose compiles go through ccache."""
+    pin = next(iter(cells_of(small_matrix)[0].downloads.values()))
+    return [
+        dataclasses.replace(cell, downloads={**cell.downloads, "ccache": pin})
+        for cell in cells_of(small_matrix)
+    ]
+
+
+def test_signed_units_are_taken_by_their_digest_and_new_ones_kept_and_signed(
+    compiling: list[Cell],
+) -> None:
+    there = There(sglang_942_rocm720_units=OURS, sglang_950_rocm720_units=FOREIGN)
+    kept = cache(there, Signer("key"))
+    caches = kept.caches(compiling, compiling)
+    name, builds = "sglang-942-rocm7.2.0", Builds()
+    take_units(builds, caches[name], name)  # type: ignore[arg-type]
+    assert builds.taken == [f"{REPOSITORY}@{OURS.digest}"]
+    # What is not signed is not, and those of another cell are not.
+    assert {caches[f"sglang-{other}"].units for other in ("950-rocm7.2.0", "942-rocm7.2.2")} == {
+        None
+    }
+    keep_units(builds, caches[name], name, kept.sign)  # type: ignore[arg-type]
+    assert builds.kept == [f"{REPOSITORY}:{name}-units"]
+    assert kept.cosign.signed == [f"{REPOSITORY}@{OURS.digest}"]  # type: ignore[attr-defined]
+
+
+def test_who_cannot_sign_keeps_no_units_and_a_recipe_without_ccache_has_none(
+    compiling: list[Cell], small_matrix: Matrix
+) -> None:
+    unsigned = cache(There()).caches(compiling, compiling).values()
+    cells = cells_of(small_matrix)
+    there = There(sglang_942_rocm720_units=OURS)
+    without = cache(there, Signer("key")).caches(cells, cells).values()
+    assert {(one.units, one.units_to) for one in (*unsigned, *without)} == {(None, None)}
+
+
+def test_more_units_than_a_build_keeps_are_not_taken(
+    compiling: list[Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_cache, "LARGEST_UNITS", 1)
+    there = There(sglang_942_rocm720_units=OURS, sglang_942_rocm720=OURS)
+    found = cache(there).caches(compiling[:1], compiling[:1])["sglang-942-rocm7.2.0"]
+    assert found.units is None
+    assert found.sources == [f"{REPOSITORY}@{OURS.digest}"]
+    assert "the build cache of sglang-942-rocm7.2.0-units is not used" in capsys.readouterr().err
+
+
+def test_units_that_cannot_be_taken_or_kept_fail_no_build(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    both = BuildCache(units=f"{REPOSITORY}@{OURS.digest}", units_to=f"{REPOSITORY}:a-units")
+    signed: list[str] = []
+    take_units(Builds(fails=True), both, "a")  # type: ignore[arg-type]
+    keep_units(Builds(fails=True), both, "a", lambda *names: signed.extend(names))  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert "the compiled units of a are not used: the disk is full" in said
+    assert "the compiled units of a are not kept: the registry is full" in said
+    assert signed == []
