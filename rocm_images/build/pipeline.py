@@ -204,6 +204,7 @@ class _Run:
                 secrets=options.secrets,
                 network=options.network,
                 cache=options.cache.get(cell.name),
+                layers=self.given.layers,
             ),
             self._on_step,
         )
