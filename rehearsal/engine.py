@@ -45,6 +45,8 @@ class PrivateEngine:
     cache: Path = PROJECT / ".cache" / "rehearsal"
     bridge: str = "none"
     """A network interface for containers and build steps, which the caller made."""
+    containerd_store: bool = True
+    """Whether images are kept by containerd; else by a graph driver, as before Docker 29."""
 
     @property
     def packages(self) -> Path:
@@ -159,7 +161,7 @@ class PrivateEngine:
         self.socket.unlink(missing_ok=True)
         (self.runtime / "docker.pid").unlink(missing_ok=True)
         configuration = {
-            "features": {"containerd-snapshotter": True},
+            "features": {"containerd-snapshotter": self.containerd_store},
             "data-root": str(self.data),
             "exec-root": str(self.runtime / "exec"),
             # Else it takes the system's where one runs, and with it the system's images.

@@ -205,6 +205,7 @@ class _Run:
             secrets=options.secrets,
             network=options.network,
             cache=cache,
+            layers=self.given.layers,
         )
         units = UnitBuilds(self.engine, self.buildx, request, self._on_step)
         take_units(units, cache, cell.name)

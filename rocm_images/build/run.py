@@ -25,6 +25,7 @@ from rocm_images.build.summary import (
 )
 from rocm_images.build.targets import Target, targets_of, with_found, with_published
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.image_store import tell_what_is_pushed
 from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import BuildFailed, ExitCode, InputError
 from rocm_images.lock import file as lock
@@ -93,6 +94,8 @@ def build_and_test(
     ):
         targets = _targets(engine, matrix_path, matrix, cells, command, given, Path(folder))
         wanted = [target.cell for target in targets if target.to_build]
+        if wanted:
+            tell_what_is_pushed(engine, matrix.layers)
         if command.cache and wanted:
             steps = _step_cache(command.cache, engine, command, Path(folder))
             options = replace(

@@ -16,10 +16,11 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, images_of, why_build
 from rocm_images.errors import RocmImagesError, VerificationFailed
 from rocm_images.lock import file as lock
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Layers, Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
+from rocm_images.recipe.compression import identity
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
@@ -49,6 +50,7 @@ class Target:
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the Dockerfile."""
+    layers: Layers = field(default_factory=Layers.model_construct)
     inputs: Inputs | None = None
     why: str = ""
     """Why it has to be built, where that is known."""
@@ -113,6 +115,7 @@ def targets_of(
             arguments,
             site,
             files,
+            matrix.layers,
         )
         for cell, dockerfile in rendered
     ]
@@ -125,6 +128,7 @@ def _target(
     build_args: Mapping[str, str],
     site: Site,
     files: Path,
+    layers: Layers,
 ) -> Target:
     inputs = inputs_of(
         dockerfile,
@@ -133,6 +137,7 @@ def _target(
         {name: contexts.get(name, pin) for name, pin in cell.pins.items()},
         build_args,
         site.labels,
+        identity(layers),
     )
     immutable = f"{cell.tags[0]}{site.tag_suffix}-{inputs.build_id[:SHORT]}"
     return Target(
@@ -143,6 +148,7 @@ def _target(
         contexts=contexts,
         build_args=build_args,
         labels=site.labels,
+        layers=layers,
         inputs=inputs,
     )
 

@@ -13,8 +13,10 @@ from click.core import ParameterSource
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
+    LayersAsked,
     ca_bundle_option,
     choice_options,
+    layers_options,
     load,
     matrix_option,
     rehearse_option,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     help="Only cells whose image this registry lacks, or has without a signature that counts or "
     "evidence that would do: [http://]HOST[:PORT][/PATH].",
 )
+@layers_options
 @channel_option
 @trust_options
 @retries_option
@@ -74,6 +77,7 @@ def ci_matrix(
     choice: Choice,
     changed_since: str | None,
     missing_from: str | None,
+    layers: LayersAsked,
     channel: str,
     key: str | None,
     identity: str | None,
@@ -103,13 +107,14 @@ def ci_matrix(
             "--options and --push belong to --gitlab: a GitHub workflow writes its own steps"
         )
     matrix, cells = load(matrix_path)
+    matrix = layers.of(matrix)
     chosen = choice.of(matrix, cells)
     targets = targets_of(site, matrix_path, matrix, chosen)
     work = [CellWork.of(target) for target in targets]
     if changed_since:
         from rocm_images.ci.at_commit import build_ids_at
 
-        before = build_ids_at(changed_since, matrix_path, site.words)
+        before = build_ids_at(changed_since, matrix_path, (*site.words, *layers.words))
         work = working.changed_since(changed_since, before, work)
     elif missing_from:
         from rocm_images.plan.selection import repository_of
@@ -123,6 +128,9 @@ def ci_matrix(
         there = _look(place, trust, matrix, channel, targets)
         work = working.missing_from(str(address), there, work)
     if gitlab:
+        # The jobs' build ids are to be these.
+        options = " ".join([options, *layers.words]).strip()
+        push = " ".join([push, *layers.words]).strip() if push is not None else None
         click.echo(
             json.dumps(
                 gitlab_ci.child_pipeline(work, options, push, pulls=_pulls(missing_from)), indent=2

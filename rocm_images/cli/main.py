@@ -20,12 +20,14 @@ from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli import images
 from rocm_images.cli.evidence import evidence
 from rocm_images.cli.options import (
+    LayersAsked,
     Verbs,
     build_arg_option,
     ca_bundle_option,
     choice_options,
     context_option,
     jobs_option,
+    layers_options,
     load,
     matrix_option,
     one_at_a_time,
@@ -67,6 +69,7 @@ def main() -> None:
 @click.option("--builder", metavar="NAME", help="A buildx builder other than the engine's own.")
 @context_option
 @build_arg_option
+@layers_options
 @ca_bundle_option
 @click.option(
     "--pip-config",
@@ -102,6 +105,7 @@ def build(
     builder: str | None,
     contexts: tuple[str, ...],
     build_args: tuple[str, ...],
+    layers: LayersAsked,
     ca_bundle: Path | None,
     pip_config: Path | None,
     network: str | None,
@@ -140,6 +144,7 @@ def build(
         telling.decided(f"registry: {registry} is not asked, as nobody's signatures are trusted")
         registry = None
     matrix, cells = load(matrix_path)
+    matrix = layers.of(matrix)
     command = BuildCommand(
         jobs=jobs,
         builder=builder,
@@ -162,6 +167,7 @@ def build(
 @matrix_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+@layers_options
 @registry_option
 @ca_bundle_option
 @trust_options
@@ -170,6 +176,7 @@ def plan(
     matrix_path: Path,
     choice: Choice,
     as_json: bool,
+    layers: LayersAsked,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
     key: str | None,
@@ -187,6 +194,7 @@ def plan(
     from rocm_images.tables import text_table
 
     matrix, cells = load(matrix_path)
+    matrix = layers.of(matrix)
     chosen = choice.of(matrix, cells)
     there = None
     if registry:

@@ -17,6 +17,8 @@ from rocm_images.engine.network import proxy_arguments
 from rocm_images.engine.patience import Patience
 from rocm_images.files import growing
 from rocm_images.masking import lines_of, masked
+from rocm_images.matrix.schema import Layers
+from rocm_images.recipe.compression import output
 from rocm_images.supervisor import supervisor
 
 _EXPORTS_CACHE = "exporting cache to registry"
@@ -151,6 +153,8 @@ class BuildRequest:
     network: str | None = None
     cache: BuildCache | None = None
     target: str | None = None
+    layers: Layers | None = None
+    """How they are compressed; None: as BuildKit does it, for an image that nobody publishes."""
 
 
 def command(buildx: Buildx, request: BuildRequest) -> list[str]:
@@ -158,9 +162,14 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     words = [*buildx.command, "build", "--progress=plain", f"--file={request.dockerfile}"]
     # An attestation of the engine holds the time of the build, and so would the image's digest.
     words.append("--provenance=false")
+    # A builder of its own keeps the image to itself unless told to load it.
     if request.builder:
-        # A builder of its own keeps the image to itself unless told to load it.
-        words += [f"--builder={request.builder}", "--load"]
+        words.append(f"--builder={request.builder}")
+    if request.layers:
+        exporter = "docker" if request.builder else "image"
+        words.append(f"--output={output(request.layers, exporter)}")
+    elif request.builder:
+        words.append("--load")
     network = request.network or (None if buildx.has_bridge else "host")
     if network:
         words.append(f"--network={network}")

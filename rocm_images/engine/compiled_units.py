@@ -84,6 +84,7 @@ class UnitBuilds:
             # It has the image loaded, which these are not.
             builder=None,
             target=target,
+            layers=None,
             log=image.log.with_suffix(f".{target}.log"),
         )
         *words, folder = buildx.command(self.buildx, request)

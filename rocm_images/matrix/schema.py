@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from rocm_images.matrix.types import (
     ArchName,
+    CompressionText,
     DateText,
     EnvironmentName,
     EnvironmentValue,
@@ -203,6 +204,15 @@ class Channel(_Model):
     why: Sentence
 
 
+class Layers(_Model):
+    """How layers are compressed where they are published: docs/layers.md."""
+
+    compression: CompressionText = "zstd:3"
+    """Of the layers that a build adds; gzip, for clients that read nothing else, of all layers."""
+    recompress_base: bool = False
+    """Also of the base's, which are then other ones than those of the vendor's image."""
+
+
 class Exclusion(_Model):
     """Cells that are not built: those of this server, arch and base (each may be left out)."""
 
@@ -241,6 +251,7 @@ class Matrix(_Model):
     servers: Annotated[dict[Word, Server], Field(min_length=1)]
     advisories: tuple[Advisory, ...] = ()
     channels: dict[Word, Channel] = {}
+    layers: Layers = Layers.model_construct()
     exclude: tuple[Exclusion, ...] = ()
 
     @property

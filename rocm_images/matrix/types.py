@@ -220,5 +220,12 @@ GitRef = Annotated[
 TagSuffix = Annotated[
     str, _pattern(r"(?:-[a-z0-9.]{1,30})?", "is not the end of a tag: write -preview, say")
 ]
+CompressionText = Annotated[
+    str,
+    _pattern(
+        r"zstd(?::(?:[1-9]|1\d|2[0-2]))?|gzip(?::[1-9])?",
+        "is no compression of layers: write zstd or gzip, or one with a level, like zstd:3",
+    ),
+]
 SpdxText = Annotated[str, _pattern(r"[\w.() +-]+", "is not an SPDX licence expression")]
 Sha256 = Annotated[str, _pattern(r"[0-9a-f]{64}", "is not a SHA-256 digest of 64 hex digits")]

@@ -12,6 +12,7 @@ from typing import Any
 
 from rocm_images import __version__
 from rocm_images.build.targets import Target
+from rocm_images.recipe.compression import identity
 
 BUILD_TYPE = "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/publish.md#provenance"
 _BY_HAND = "https://github.com/rocm-serving-images/rocm-serving-images/build.py"
@@ -40,6 +41,7 @@ def provenance_of(target: Target, environment: Mapping[str, str]) -> dict[str, A
                 "cell": target.cell.name,
                 "buildArguments": dict(target.build_args),
                 "contexts": contexts,
+                "compression": identity(target.layers),
             },
             "internalParameters": {"buildId": inputs.build_id, "inputs": dict(inputs.parts)},
             "resolvedDependencies": list(_materials(target)),

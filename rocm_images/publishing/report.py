@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rocm_images.publishing.candidates import Candidate
+from rocm_images.publishing.compressed import shown
 from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Publication
 from rocm_images.tables import text_table
@@ -22,11 +23,13 @@ def publication_table(publication: Publication) -> str:
             done.image.digest[:_SHORT],
             str(done.evidence.level),
             "was there" if done.layers_sent is None else f"{done.layers_sent} layers sent",
+            shown(done),
             "signed" if done.signed else "was there",
         )
         for done in publication.cells
     ]
-    return text_table(("CELL", "IMMUTABLE TAG", "DIGEST", "EVIDENCE", "IMAGE", "SIGNATURE"), rows)
+    header = ("CELL", "IMMUTABLE TAG", "DIGEST", "EVIDENCE", "IMAGE", "LAYERS ADDED", "SIGNATURE")
+    return text_table(header, rows)
 
 
 def moves_table(planned: Sequence[Move]) -> str:

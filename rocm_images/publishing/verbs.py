@@ -16,9 +16,11 @@ from click.core import ParameterSource
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
+    LayersAsked,
     build_arg_option,
     choice_options,
     context_option,
+    layers_options,
     load,
     matrix_option,
     one_at_a_time,
@@ -58,6 +60,7 @@ class Request:
     who: Who
     contexts: tuple[str, ...]
     build_args: tuple[str, ...]
+    layers: LayersAsked
     dry_run: bool
     site: Site
     output: Path = STATE
@@ -69,6 +72,7 @@ def _request_options(verb: Verb) -> Verb:
     for option in (
         rehearse_option,
         click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing."),
+        layers_options,
         build_arg_option,
         context_option,
         signing_options,
@@ -133,6 +137,8 @@ def _only_with_images(options: dict[str, Any]) -> None:
     Raises:
         InputError: one was given.
     """
+    for option in options["layers"].words:
+        raise InputError(f"{option} means nothing to a bundle: leave it out with --from")
     for name in ("contexts", "build_args", "mend_catalogue"):
         if options[name]:
             option = {"contexts": "context", "build_args": "build-arg"}.get(name, name)
@@ -156,11 +162,13 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.publishing import report
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import Keeper, entries_of
+    from rocm_images.publishing.compressed import other_than_asked
     from rocm_images.publishing.gate import channel_named
     from rocm_images.publishing.transaction import Transaction
     from rocm_images.registry.place import place_of
 
     matrix, cells = load(request.matrix_path)
+    matrix = request.layers.of(matrix)
     chosen = request.choice.of(matrix, cells)
     channel = channel_named(matrix, request.channel)
     signer = request.who.must_sign()
@@ -211,6 +219,8 @@ def _run(request: Request, *, move_tags: bool) -> None:
             return
         publication = transaction.run(found, move_tags=move_tags)
         click.echo(report.publication_table(publication))
+        for sentence in other_than_asked(publication, engine):
+            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
         if keeper is None:
             return
         click.echo(f"\n{report.moves_table(publication.planned)}")

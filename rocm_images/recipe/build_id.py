@@ -1,8 +1,8 @@
 """The build id of a cell: a hash of everything that goes into its image, and of nothing else.
 
 In: the rendered Dockerfile, the files of images/rootfs, what replaces or pins the base and each
-source, the build arguments. Out: time, machine, paths, the number of jobs, secrets. The inputs are
-kept one by one, so that a change can be named. docs/build-id.md describes it.
+source, the build arguments, the layers' compression. Out: time, machine, paths, the number of jobs,
+secrets. They are kept one by one, so that a change can be named. docs/build-id.md describes it.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def inputs_of(
     sources: Mapping[str, str],
     build_args: Mapping[str, str],
     labels: Mapping[str, str],
+    compression: str,
 ) -> Inputs:
     """The inputs of one cell.
 
@@ -78,11 +79,13 @@ def inputs_of(
         sources: what replaces or pins each source stage: a commit, or a context.
         build_args: arguments of the Dockerfile.
         labels: labels that are set beside the Dockerfile's.
+        compression: of the layers, in words of its own: an image is known by its compressed layers.
 
     Raises:
         InputError: a folder that goes in cannot be read.
     """
     parts = {"dockerfile": _digest(dockerfile), "base": _content(base)}
+    parts["compression"] = _digest(compression)
     parts |= {f"rootfs/{name}": digest for name, digest in _read_once(rootfs)}
     parts |= {f"source/{name}": _content(context) for name, context in sources.items()}
     parts |= {f"argument/{name}": _digest(value) for name, value in build_args.items()}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from rocm_images import markdown
 from rocm_images.files import cannot_write, write_whole
-from rocm_images.matrix.schema import Advisory, Matrix
+from rocm_images.matrix.schema import Advisory, Layers, Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe import templates
+from rocm_images.recipe.compression import output
 from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
 from rocm_images.recipe.rootfs import rootfs
@@ -71,13 +72,14 @@ def _affected(advisory: Advisory) -> str:
     return ", ".join(parts) or "every image"
 
 
-def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
+def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str, layers: Layers) -> str:
     """docker-bake.json: a target for each cell, a group for each arch, each base, and all.
 
     Args:
         cells: the cells to list.
         dockerfiles: path of the folder that holds <cell>/Dockerfile, relative to the bake file.
         rootfs: path of the build context, relative to the bake file.
+        layers: how they are compressed.
     """
     # Bake's names allow no dot.
     targets = {cell.name.replace(".", "_"): cell for cell in cells}
@@ -95,6 +97,7 @@ def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str) -> str:
                 "tags": [cell.reference(tag) for tag in cell.tags],
                 "args": {"SOURCE_DATE_EPOCH": str(cell.epoch)},
                 "attest": ["type=provenance,disabled=true"],
+                "output": [output(layers)],
             }
             for target, cell in targets.items()
         },
@@ -135,6 +138,7 @@ def rendered_files(matrix: Matrix, cells: Iterable[Cell], to: Destinations) -> d
         cells,
         os.path.relpath(to.dockerfiles, to.bake.parent),
         os.path.relpath(rootfs(), to.bake.parent),
+        matrix.layers,
     )
     files[to.advisories] = advisories_page(matrix, cells)
     return files

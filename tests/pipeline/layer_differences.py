@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import tarfile
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from typing import IO
 
 import docker
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_MOST_BYTES = 1 << 30
 
 
 def differences(client: docker.DockerClient, one: str, other: str) -> list[str]:
@@ -56,7 +60,10 @@ def _read(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _entries(image: tarfile.TarFile, layer: str) -> dict[str, tuple[object, ...]]:
-    with tarfile.open(fileobj=io.BytesIO(_read(image, layer))) as archive:
+    content = _read(image, layer)
+    if content.startswith(_ZSTD):
+        content = _unpacked(content)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         return {
             entry.name: (
                 f"mtime {entry.mtime}",
@@ -67,3 +74,18 @@ def _entries(image: tarfile.TarFile, layer: str) -> dict[str, tuple[object, ...]
             )
             for entry in archive
         }
+
+
+def _unpacked(content: bytes) -> bytes:
+    """What a zstd frame holds, which does not say how much: Python has zstd only since 3.14."""
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    size = 8 * len(content)
+    while True:
+        opened = ctypes.create_string_buffer(size)
+        length, room = map(ctypes.c_size_t, (len(content), size))
+        written = library.ZSTD_decompress(opened, room, content, length)
+        if not library.ZSTD_isError(ctypes.c_size_t(written)):
+            return opened.raw[:written]
+        assert size < _MOST_BYTES, "it is no zstd frame"
+        size *= 2

@@ -13,13 +13,15 @@ import four_cells
 from conftest import PROJECT, Answer, Keys, run_build_py
 from publishing_site import CHANNEL, listed, publish, tags
 from registry import Registry
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.image_store import keeps_compressed
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.smoke.evidence import Evidence, evidence_path
 
 
 def test_publishing_sends_each_layer_once_and_again_nothing(
-    rolling: Answer, keys: Keys, registry: Registry, tmp_path: Path
+    rolling: Answer, keys: Keys, registry: Registry, real_engine: Engine, tmp_path: Path
 ) -> None:
     planned = publish(keys, registry.address, "--dry-run")
     assert (planned.code, registry.uploads()) == (0, []), planned.stderr
@@ -30,11 +32,21 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     assert len(sent) == len(set(sent))
     images = {cell["image_id"] for cell in rolling.summary.values()}
     assert set(tags(registry).values()) == images
+    # The base's layers as the vendor has them, and then the recipe's.
+    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+    ours = "zstd" if keeps_compressed(real_engine) else "gzip"
+    for digest in images:
+        manifest = repository.manifest(digest)
+        assert manifest is not None
+        kinds = [layer["mediaType"][-4:] for layer in manifest.document["layers"]]
+        added = kinds.count(ours)
+        assert added > 5
+        assert kinds == ["gzip"] * (len(kinds) - added) + [ours] * added
+    assert len(re.findall(rf"layers sent +\d+ {ours} +signed", first.stdout)) == 4
 
     # What a person reads, and a machine that knows nothing but the registry.
     page = (PROJECT / "build" / "catalogue.html").read_text()
     assert all(image in page for image in images)
-    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
     catalogue = listed(keys, registry.address)
     assert {image.digest for image in catalogue.images} == images
     assert {image.stand_in for image in catalogue.images} == {True}

@@ -60,6 +60,7 @@ def built_again(
             labels={**stand_ins.LABELS, **{name: labels[name] for name in (BUILD_ID, INPUTS)}},
             log=tmp_path / f"{cell.name}.log",
             build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
+            layers=MATRIX.layers,
         )
         words = command(buildx, request)
         words.insert(words.index("build") + 1, "--no-cache")

@@ -136,6 +136,22 @@ def test_without_a_question_every_chosen_cell_gets_a_job(ci_matrix: Path) -> Non
     assert json.loads(ci_matrix.read_text()) == {"schema": 1, "skipped": []}
 
 
+def test_jobs_make_and_push_layers_of_the_compression_that_was_asked_for(ci_matrix: Path) -> None:
+    words = ("--compression", "gzip", "--no-recompress-base")
+    asked = ("--gitlab", "--base", "7.2.2", "--arch", "942")
+    found = invoke(*asked, "--options", "--jobs 2", "--push", "--retries 3", *words)
+    script = json.loads(found.stdout)["sglang-942-rocm7.2.2"]["script"]
+    assert script[1].endswith(" --jobs 2 --compression=gzip --no-recompress-base")
+    assert script[2].endswith(" --retries 3 --compression=gzip --no-recompress-base")
+    plain = json.loads(invoke(*asked, "--push", "").stdout)["sglang-942-rocm7.2.2"]["script"]
+    assert not [line for line in plain if "compress" in line]
+    before, after = (
+        json.loads(invoke("--base", "7.2.2", *more).stdout)["include"][0]["tag"]
+        for more in ((), words)
+    )
+    assert before != after
+
+
 @pytest.mark.parametrize(
     ("base", "count"),
     [("7.2.2", "2"), ("7.2.0", "2")],

@@ -11,6 +11,8 @@ import pytest
 
 from rocm_images.engine.buildx import BuildRequest, Buildx, PlainProgress, command, follow
 from rocm_images.engine.patience import Patience
+from rocm_images.matrix.schema import Layers
+from rocm_images.recipe.compression import output
 
 # Printed by buildx 0.13.1 on Docker 26.1.
 FAILED = """\
@@ -87,6 +89,15 @@ def test_every_tag_context_and_label_is_passed() -> None:
 def test_a_builder_of_its_own_loads_its_image() -> None:
     assert {"--builder=remote", "--load"} <= set(command(buildx(), request(builder="remote")))
     assert "--load" not in command(buildx(), request())
+
+
+def test_layers_are_compressed_as_asked_by_the_engine_and_by_a_builder_of_its_own() -> None:
+    words = command(buildx(), request(layers=Layers()))
+    assert f"--output={output(Layers())}" in words
+    words = command(buildx(), request(layers=Layers(), builder="remote"))
+    # The exporter that loads what a builder of its own has made.
+    assert f"--output={output(Layers(), 'docker')}" in words
+    assert "--load" not in words
 
 
 def test_an_engine_without_a_bridge_builds_on_the_hosts_network() -> None:

@@ -12,6 +12,7 @@ from rocm_images.build.targets import Target, targets_of
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.provenance import provenance_of
+from rocm_images.recipe.compression import identity
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -64,6 +65,7 @@ def test_what_a_lock_or_a_context_says_is_what_was_built_from(
 def test_the_parameters_are_those_that_were_given(target: Target) -> None:
     found = provenance_of(replace(target, build_args={"MAX_JOBS": "4"}), {})["buildDefinition"]
     assert found["externalParameters"]["buildArguments"] == {"MAX_JOBS": "4"}
+    assert found["externalParameters"]["compression"] == identity(target.layers)
     assert target.inputs is not None
     assert found["internalParameters"]["buildId"] == target.inputs.build_id
     assert {len(text) for text in found["internalParameters"]["inputs"].values()} == {64}

@@ -42,6 +42,7 @@ def inputs(rootfs: Path, source: Path, **changes: object) -> Inputs:
         "sources": {"sglang-src": "https://example.org/x.git#v1", "aiter-src": str(source)},
         "build_args": {"MAX_JOBS": "8"},
         "labels": {"stand-in": "base"},
+        "compression": "zstd:3",
         **changes,
     }
     return inputs_of(rootfs=rootfs, **values)  # type: ignore[arg-type]
@@ -49,7 +50,7 @@ def inputs(rootfs: Path, source: Path, **changes: object) -> Inputs:
 
 def test_the_build_id_is_the_same_everywhere(rootfs: Path, source: Path) -> None:
     # Computed once and written down: another platform or Python version must agree.
-    expected = "41bdaba0a7eee96229059e5914e02ea6a1b8b5538ba5a76c84c7aacbc832b1e1"
+    expected = "b9de9ad373514701f1dd3def64730bc2e971f8bb2ae276a1cb5274b16dea1648"
     assert inputs(rootfs, source).build_id == expected
 
 
@@ -62,6 +63,8 @@ def test_the_build_id_is_the_same_everywhere(rootfs: Path, source: Path) -> None
         ({"build_args": {"MAX_JOBS": "9"}}, "argument/MAX_JOBS"),
         ({"build_args": {}}, "argument/MAX_JOBS"),
         ({"labels": {}}, "label/stand-in"),
+        ({"compression": "zstd:9"}, "compression"),
+        ({"compression": "gzip"}, "compression"),
     ],
 )
 def test_each_input_changes_it_and_is_named(

@@ -1,0 +1,40 @@
+"""How the layers of an image are compressed, in the words of buildx, bake and the build id."""
+
+from __future__ import annotations
+
+from rocm_images.matrix.schema import Layers
+
+
+def identity(layers: Layers) -> str:
+    """What the build id knows it by: two that make the same layers of the same steps are one."""
+    base = layers.recompress_base and not _is_gzip(layers)
+    return layers.compression + ("+base" if base else "")
+
+
+def output(layers: Layers, exporter: str = "image") -> str:
+    """The output of a build for `--output` and for bake: an image of these layers for the engine.
+
+    Without `force-compression` BuildKit leaves alone what is compressed already, whatever it is
+    asked for: the base's layers, and those that its build cache has from another build.
+    https://docs.docker.com/build/exporters/#compression
+
+    Args:
+        layers: how they are compressed.
+        exporter: `image` of the engine's own builder, `docker` of another, which loads the image.
+    """
+    kind, _, level = layers.compression.partition(":")
+    words = [f"type={exporter}", f"compression={kind}"]
+    if level:
+        words.append(f"compression-level={level}")
+    if _is_gzip(layers):
+        # Who asks for it has clients that read nothing else; Docker's media types come with it.
+        words.append("force-compression=true")
+    else:
+        # Docker's own media types have no zstd: https://github.com/moby/buildkit/pull/3968
+        words.append("oci-mediatypes=true")
+        words += ["force-compression=true"] * layers.recompress_base
+    return ",".join(words)
+
+
+def _is_gzip(layers: Layers) -> bool:
+    return layers.compression.startswith("gzip")
