@@ -20,7 +20,10 @@ BASE_IMAGE = "base image"
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its uncompressed digest (diff id), its size in bytes, and where it came from."""
+    """One layer: its digest, its size in bytes, and where it came from.
+
+    As an engine has it: unpacked, by its diff id. As a registry has it: compressed.
+    """
 
     digest: str
     size: int
@@ -47,13 +50,25 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
         for entry in reversed(image.history())
         if _makes_layer(str(entry["CreatedBy"]), int(entry["Size"]))
     ]
+    sizes = [0] * max(len(digests) - len(history), 0) + [size for _, size in history]
+    sizes = sizes[len(sizes) - len(digests) :]
+    steps = [step for step, _ in history]
+    return attributed(list(zip(digests, sizes, strict=True)), steps, dockerfile)
+
+
+def attributed(
+    layers: Sequence[tuple[str, int]], steps: Sequence[str], dockerfile: str
+) -> tuple[Layer, ...]:
+    """Layers by digest and size, the oldest first, each with the stage and the step that made it.
+
+    Steps are matched from the newest: a squashed base has fewer of them than layers.
+    """
     stages = stages_of_layers(dockerfile)
-    begin = len(digests) - len(stages)
+    begin = len(layers) - len(stages)
     found = []
-    for index, digest in enumerate(digests):
-        # Entries are matched from the newest: a squashed base has fewer of them than layers.
-        offset = len(digests) - index
-        step, size = history[-offset] if offset <= len(history) else ("", 0)
+    for index, (digest, size) in enumerate(layers):
+        offset = len(layers) - index
+        step = steps[-offset] if offset <= len(steps) else ""
         stage = stages[index - begin] if index >= begin else BASE_IMAGE
         found.append(Layer(digest, size, stage, _short(step)))
     return tuple(found)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import (
@@ -19,11 +18,12 @@ from rocm_images.catalogue.signed import (
     signed_in,
     verified_in,
 )
-from rocm_images.engine.images import BUILD_ID
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
+from rocm_images.publishing.candidates import Rules
+from rocm_images.publishing.entries import base_reference, bases_of, entry_for, unpacked_of
 from rocm_images.publishing.transaction import Done
-from rocm_images.recipe import labels
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.trust import Signer, Trust
@@ -32,21 +32,17 @@ _TRIES = 5
 AT_ONCE = 8
 
 
-def entries_of(repository: Repository, channel: str, done: Sequence[Done]) -> list[CatalogueEntry]:
-    """The entries of what was just published."""
+def entries_of(rules: Rules, engine: Engine | None, done: Sequence[Done]) -> list[CatalogueEntry]:
+    """The entries of what was just published, with what a registry and an engine add."""
+    bases = bases_of([one.candidate for one in done], rules.repository.ca_bundle)
     return [
-        entry_of(
-            one.candidate.cell,
-            repository=str(repository),
-            tags=one.candidate.rolling,
-            immutable_tag=one.candidate.immutable,
-            digest=one.image.digest,
-            manifest=one.image.manifest,
-            evidence=one.evidence,
-            build_id=one.image.labels[BUILD_ID],
-            channel=channel,
-            published=_now(),
-            stand_in=labels.STAND_IN in one.image.labels,
+        entry_for(
+            rules,
+            one.candidate,
+            one.image,
+            one.evidence,
+            unpacked=unpacked_of(engine, one.candidate),
+            base=bases.get(base_reference(one.candidate) or ""),
         )
         for one in done
     ]
@@ -209,11 +205,22 @@ def _same(one: Catalogue, other: Catalogue) -> bool:
 
 
 def _unless_new(entry: CatalogueEntry, known: CatalogueEntry | None) -> CatalogueEntry:
-    """The entry, with its old date where only the date differs from the one that is known."""
-    if known is None:
+    """The entry, with its old date where nothing but sizes differs from the one that is known.
+
+    A size that nobody could find out this time is the one that was found out before.
+    """
+    if known is None or known.digest != entry.digest:
         return entry
-    same = entry.model_copy(update={"published": known.published, "shared": known.shared})
-    return same if same == known else entry
+    base = entry.pulls.with_base
+    if base is None:
+        base = known.pulls.with_base
+    pulls = known.pulls.model_copy(update={"with_base": base})
+    unpacked = known.unpacked if entry.unpacked is None else entry.unpacked
+    new = entry.model_copy(update={"shared": known.shared, "pulls": pulls, "unpacked": unpacked})
+    sizes = {"layers", "size", "pulls", "unpacked", "published"}
+    if new.model_dump(exclude=sizes) != known.model_dump(exclude=sizes):
+        return new
+    return new.model_copy(update={"published": known.published})
 
 
 def _now() -> str:

@@ -1,0 +1,93 @@
+"""What an image shares with others, and so what a node pulls that has one of those already.
+
+By the digests of compressed layers, for that is what a node compares: whatever was compressed anew
+is shared with nothing. An image's configuration, some kilobytes, comes with each pull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from packaging.version import Version
+
+from rocm_images.catalogue.schema import CatalogueEntry
+
+
+class Blob(Protocol):
+    """A layer as a registry has it."""
+
+    @property
+    def digest(self) -> str:
+        """Of the compressed bytes."""
+
+    @property
+    def size(self) -> int:
+        """Compressed bytes."""
+
+
+def lacked(image: Iterable[Blob], there: Iterable[Blob]) -> int:
+    """Bytes of the layers of an image that are not among those there.
+
+    A layer that an image has twice is stored and transferred once.
+    """
+    had = {layer.digest for layer in there}
+    return sum({one.digest: one.size for one in image if one.digest not in had}.values())
+
+
+def previous_of(
+    image: CatalogueEntry, images: Iterable[CatalogueEntry], history: Iterable[CatalogueEntry]
+) -> CatalogueEntry | None:
+    """What a node has that followed the image's channel before; None for the first of its cell.
+
+    Of the same version of the server the one that was current last, else that of the version
+    before. After a rollback that is the image that was rolled back.
+
+    Args:
+        image: it may be among the others, or be about to be.
+        images: the current images of a catalogue.
+        history: those that were replaced, the latest first.
+    """
+    own = (image.repository, image.channel, image.cell)
+    others = [
+        one
+        for one in (*images, *history)
+        if (one.repository, one.channel, one.cell) == own and one.digest != image.digest
+    ]
+    version = Version(image.version)
+    same = [one for one in others if Version(one.version) == version]
+    older = [one for one in others if Version(one.version) < version]
+    return same[0] if same else max(older, key=lambda one: Version(one.version), default=None)
+
+
+def with_sharing(
+    images: Sequence[CatalogueEntry], history: Iterable[CatalogueEntry]
+) -> tuple[CatalogueEntry, ...]:
+    """The current images, each with what it shares and what it pulls as the catalogue is now."""
+    earlier = tuple(history)
+    return tuple(_with_sharing(image, images, earlier) for image in images)
+
+
+def _with_sharing(
+    image: CatalogueEntry, images: Sequence[CatalogueEntry], history: Sequence[CatalogueEntry]
+) -> CatalogueEntry:
+    siblings = [one for one in images if _is_sibling(image, one)]
+    theirs = [layer for one in siblings for layer in one.layers]
+    mine = [lacked(image.layers, one.layers) for one in siblings if one.channel == image.channel]
+    previous = previous_of(image, images, history)
+    pulls = image.pulls.model_copy(
+        update={
+            "previous": previous and previous.immutable_tag,
+            "with_previous": previous and lacked(image.layers, previous.layers),
+            # Of several that which has least of it.
+            "with_other_arch": max(mine, default=None),
+        }
+    )
+    shared = lacked(image.layers, ()) - lacked(image.layers, theirs)
+    return image.model_copy(update={"shared": shared, "pulls": pulls})
+
+
+def _is_sibling(image: CatalogueEntry, other: CatalogueEntry) -> bool:
+    """Whether another is of the same repository, server version and base for another arch."""
+    same = (image.repository, image.version, image.rocm)
+    return (other.repository, other.version, other.rocm) == same and other.arch != image.arch
