@@ -66,7 +66,7 @@ def entry_of(
         InputError: the manifest is none of an image, or claims more bytes than can be: an index,
             say.
     """
-    layers = _layers(manifest, f"{repository}@{digest}", steps, dockerfile)
+    layers = layers_in(manifest, f"{repository}@{digest}", steps, dockerfile)
     warnings = cell.warnings
     return CatalogueEntry(
         cell=cell.name,
@@ -119,9 +119,14 @@ def entry_of(
     )
 
 
-def _layers(
+def layers_in(
     manifest: Mapping[str, Any], name: str, steps: Sequence[str], dockerfile: str
 ) -> tuple[Layer, ...]:
+    """The layers that a manifest names, with what made them; see `entry_of`.
+
+    Raises:
+        InputError: it is none of an image, or claims more bytes than can be.
+    """
     try:
         sizes = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
         found = tuple(

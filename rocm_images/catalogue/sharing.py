@@ -7,11 +7,12 @@ is shared with nothing. An image's configuration, some kilobytes, comes with eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from packaging.version import Version
 
-from rocm_images.catalogue.schema import CatalogueEntry
+from rocm_images.catalogue.schema import CatalogueEntry, Layer, Pulls
 
 
 class Blob(Protocol):
@@ -26,6 +27,23 @@ class Blob(Protocol):
         """Compressed bytes."""
 
 
+@dataclass(frozen=True)
+class Unlisted:
+    """An image that no catalogue lists, as CatalogueEntry would describe it."""
+
+    repository: str
+    channel: str
+    cell: str
+    version: str
+    rocm: str
+    arch: str
+    digest: str
+    layers: tuple[Layer, ...]
+
+
+Image: TypeAlias = "CatalogueEntry | Unlisted"
+
+
 def lacked(image: Iterable[Blob], there: Iterable[Blob]) -> int:
     """Bytes of the layers of an image that are not among those there.
 
@@ -36,7 +54,9 @@ def lacked(image: Iterable[Blob], there: Iterable[Blob]) -> int:
 
 
 def previous_of(
-    image: CatalogueEntry, images: Iterable[CatalogueEntry], history: Iterable[CatalogueEntry]
+    image: Image,
+    images: Iterable[CatalogueEntry],
+    history: Iterable[CatalogueEntry],
 ) -> CatalogueEntry | None:
     """What a node has that followed the image's channel before; None for the first of its cell.
 
@@ -60,34 +80,52 @@ def previous_of(
     return same[0] if same else max(older, key=lambda one: Version(one.version), default=None)
 
 
+def pulls_of(
+    image: Image,
+    images: Iterable[CatalogueEntry],
+    history: Iterable[CatalogueEntry],
+    *,
+    with_base: int | None = None,
+) -> Pulls:
+    """What a node pulls that has something already; see `previous_of`."""
+    current = tuple(images)
+    previous = previous_of(image, current, history)
+    siblings = [one for one in siblings_of(image, current) if one.channel == image.channel]
+    return Pulls(
+        previous=previous and previous.immutable_tag,
+        with_previous=previous and lacked(image.layers, previous.layers),
+        # Of several that which has least of it.
+        with_other_arch=max((lacked(image.layers, one.layers) for one in siblings), default=None),
+        with_base=with_base,
+    )
+
+
 def with_sharing(
     images: Sequence[CatalogueEntry], history: Iterable[CatalogueEntry]
 ) -> tuple[CatalogueEntry, ...]:
     """The current images, each with what it shares and what it pulls as the catalogue is now."""
     earlier = tuple(history)
-    return tuple(_with_sharing(image, images, earlier) for image in images)
-
-
-def _with_sharing(
-    image: CatalogueEntry, images: Sequence[CatalogueEntry], history: Sequence[CatalogueEntry]
-) -> CatalogueEntry:
-    siblings = [one for one in images if _is_sibling(image, one)]
-    theirs = [layer for one in siblings for layer in one.layers]
-    mine = [lacked(image.layers, one.layers) for one in siblings if one.channel == image.channel]
-    previous = previous_of(image, images, history)
-    pulls = image.pulls.model_copy(
-        update={
-            "previous": previous and previous.immutable_tag,
-            "with_previous": previous and lacked(image.layers, previous.layers),
-            # Of several that which has least of it.
-            "with_other_arch": max(mine, default=None),
-        }
+    return tuple(
+        image.model_copy(
+            update={
+                "shared": _shared(image, siblings_of(image, images)),
+                "pulls": pulls_of(image, images, earlier, with_base=image.pulls.with_base),
+            }
+        )
+        for image in images
     )
-    shared = lacked(image.layers, ()) - lacked(image.layers, theirs)
-    return image.model_copy(update={"shared": shared, "pulls": pulls})
 
 
-def _is_sibling(image: CatalogueEntry, other: CatalogueEntry) -> bool:
-    """Whether another is of the same repository, server version and base for another arch."""
+def siblings_of(image: Image, images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
+    """The images of the same repository, server version and base for other archs."""
     same = (image.repository, image.version, image.rocm)
-    return (other.repository, other.version, other.rocm) == same and other.arch != image.arch
+    return [
+        other
+        for other in images
+        if (other.repository, other.version, other.rocm) == same and other.arch != image.arch
+    ]
+
+
+def _shared(image: Image, siblings: Iterable[CatalogueEntry]) -> int:
+    theirs = [layer for sibling in siblings for layer in sibling.layers]
+    return lacked(image.layers, ()) - lacked(image.layers, theirs)

@@ -111,7 +111,7 @@ def shared_by_all(images: Mapping[str, Sequence[Layer]]) -> int:
 
 
 def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
-    """For images of one base, by cell: megabytes of each stage, and what is shared."""
+    """For images of one base, by cell: unpacked megabytes of each layer, and what is shared."""
     shared = shared_by_all(images)
     lines = []
     for name, layers in images.items():
@@ -126,13 +126,14 @@ def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
             for index, layer in enumerate(layers)
         ]
         total = sum(layer.size for layer in layers)
-        lines.append(f"{name}: {total / 1e6:.0f} MB in {len(layers)} layers")
-        lines.append(text_table(("STAGE", "MB", "", "LAYER", "STEP"), rows))
+        lines.append(f"{name}: {total / 1e6:.0f} MB unpacked in {len(layers)} layers")
+        lines.append(text_table(("STAGE", "UNPACKED MB", "", "LAYER", "STEP"), rows))
         lines.append("")
     if len(images) > 1:
         common = sum(layer.size for layer in next(iter(images.values()))[:shared])
         lines.append(
-            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB are stored once"
+            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB unpacked are stored "
+            "once"
         )
     return "\n".join(lines)
 

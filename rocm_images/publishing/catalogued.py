@@ -34,15 +34,15 @@ AT_ONCE = 8
 
 def entries_of(rules: Rules, engine: Engine | None, done: Sequence[Done]) -> list[CatalogueEntry]:
     """The entries of what was just published, with what a registry and an engine add."""
-    bases = bases_of([one.candidate for one in done], rules.repository.ca_bundle)
+    bases = bases_of([one.candidate.target for one in done], rules.repository.ca_bundle)
     return [
         entry_for(
             rules,
             one.candidate,
             one.image,
             one.evidence,
-            unpacked=unpacked_of(engine, one.candidate),
-            base=bases.get(base_reference(one.candidate) or ""),
+            unpacked=unpacked_of(engine, one.candidate.target),
+            base=bases.get(base_reference(one.candidate.target) or ""),
         )
         for one in done
     ]

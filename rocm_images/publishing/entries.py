@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_images import telling
+from rocm_images.build.targets import Target
 from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.schema import CatalogueEntry
 from rocm_images.engine.connect import Engine
@@ -56,13 +57,13 @@ def entry_for(
     )
 
 
-def unpacked_of(engine: Engine | None, one: Candidate) -> int | None:
+def unpacked_of(engine: Engine | None, one: Target) -> int | None:
     """Bytes of an image on the engine's disk; None where it is not there."""
-    if engine is None or one.on_engine is None:
+    if engine is None or one.found is None:
         return None
     client = engine.client()
     try:
-        layers = layers_of(client, one.on_engine.image_id, one.target.dockerfile)
+        layers = layers_of(client, one.found.image_id, one.dockerfile)
     except RocmImagesError as error:
         telling.step(f"note: the unpacked size of {one.cell.name} is not known: {error}")
         return None
@@ -71,12 +72,12 @@ def unpacked_of(engine: Engine | None, one: Candidate) -> int | None:
     return sum(layer.size for layer in layers)
 
 
-def bases_of(found: Sequence[Candidate], ca_bundle: Path | None) -> Bases:
-    """The layers of the candidates' bases by reference; None where no registry tells them.
+def bases_of(given: Sequence[Target], ca_bundle: Path | None) -> Bases:
+    """The layers of the bases by reference; None where no registry tells them.
 
     A rehearsal's base is in none.
     """
-    wanted = list(dict.fromkeys(filter(None, map(base_reference, found))))
+    wanted = list(dict.fromkeys(filter(None, map(base_reference, given))))
 
     def ask(reference: str) -> tuple[BaseLayer, ...] | None:
         try:
@@ -92,11 +93,10 @@ def bases_of(found: Sequence[Candidate], ca_bundle: Path | None) -> Bases:
         return dict(zip(wanted, pool.map(ask, wanted), strict=True))
 
 
-def base_reference(one: Candidate) -> str | None:
-    """What a candidate's base is called in its registry; None where it is in none."""
-    target = one.target
-    base = target.contexts.get(one.cell.base_image, CONTEXT + one.cell.base_image)
-    if labels.STAND_IN in target.labels or not base.startswith(CONTEXT):
+def base_reference(one: Target) -> str | None:
+    """What the base of a target is called in its registry; None where it is in none."""
+    base = one.contexts.get(one.cell.base_image, CONTEXT + one.cell.base_image)
+    if labels.STAND_IN in one.labels or not base.startswith(CONTEXT):
         return None
     return base.removeprefix(CONTEXT)
 
