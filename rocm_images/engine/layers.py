@@ -14,6 +14,7 @@ from rocm_images.tables import text_table
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.images import Image
 
 BASE_IMAGE = "base image"
 
@@ -37,12 +38,7 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
     Raises:
         InputError: the engine does not have the image.
     """
-    from docker.errors import ImageNotFound
-
-    try:
-        image = client.images.get(reference)
-    except ImageNotFound:
-        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+    image = image_of(client, reference)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
     # The newest entry comes first; those that only set metadata have no layer.
     history = [
@@ -54,6 +50,20 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
     sizes = sizes[len(sizes) - len(digests) :]
     steps = [step for step, _ in history]
     return attributed(list(zip(digests, sizes, strict=True)), steps, dockerfile)
+
+
+def image_of(client: docker.DockerClient, reference: str) -> Image:
+    """An image that the engine has.
+
+    Raises:
+        InputError: it does not.
+    """
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(reference)
+    except ImageNotFound:
+        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
 
 
 def attributed(

@@ -1,4 +1,4 @@
-"""What a node pulls is what the registry has, and a budget is held before anything names an image."""
+"""What a node pulls is what the registry has; a budget is held before anything names an image."""
 
 from __future__ import annotations
 
