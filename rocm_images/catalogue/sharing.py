@@ -47,10 +47,13 @@ Image: TypeAlias = "CatalogueEntry | Unlisted"
 def lacked(image: Iterable[Blob], there: Iterable[Blob]) -> int:
     """Bytes of the layers of an image that are not among those there.
 
-    A layer that an image has twice is stored and transferred once.
+    A layer that an image has twice is stored and transferred once; where its sizes are not the
+    same, one of them is wrong, and the larger counts.
     """
-    had = {layer.digest for layer in there}
-    return sum({one.digest: one.size for one in image if one.digest not in had}.values())
+    sizes: dict[str, int] = {}
+    for one in image:
+        sizes[one.digest] = max(one.size, sizes.get(one.digest, 0))
+    return sum(sizes[digest] for digest in sizes.keys() - {layer.digest for layer in there})
 
 
 def previous_of(

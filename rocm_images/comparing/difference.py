@@ -49,6 +49,8 @@ class Difference:
     new: str
     old_size: int
     new_size: int
+    compressed: bool
+    """Whether sizes of layers are compressed, as registries have them, or unpacked."""
     packages: Mapping[str, tuple[Change, ...]]
     """Packages by kind, only kinds that both images know."""
     env: tuple[Change, ...]
@@ -99,6 +101,7 @@ def difference(old: ImageFacts, new: ImageFacts) -> Difference:
         new=new.name,
         old_size=old.size,
         new_size=new.size,
+        compressed=new.compressed,
         packages={
             kind: changes(old.packages[kind], new.packages[kind])
             for kind in old.packages

@@ -104,10 +104,14 @@ def _note(cell: str, found: Difference) -> str:
 
 def _sizes(found: Difference) -> str:
     change = (found.new_size - found.old_size) / 1e6
-    return (
-        f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB), "
-        f"{_megabytes(found.shared_size)} MB in {found.shared_layers} layers are the same"
+    text = (
+        f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB) "
+        f"{'compressed' if found.compressed else 'unpacked'}, {_megabytes(found.shared_size)} MB "
+        f"in {found.shared_layers} layers are the same"
     )
+    # What is pulled is compressed: an engine does not know how much that is.
+    pulled = found.new_size - found.shared_size
+    return f"{text}, {_megabytes(pulled)} MB are pulled" if found.compressed else text
 
 
 def _section(title: str, changed: Sequence[Change]) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
@@ -129,9 +130,7 @@ class Keeper:
         """
 
         def add(previous: Catalogue | None) -> Catalogue:
-            known = {image.key: image for image in previous.images} if previous else {}
-            kept = [_unless_new(entry, known.get(entry.key)) for entry in entries]
-            return merged(previous, kept, _now())
+            return merged(previous, [as_known(entry, previous) for entry in entries], _now())
 
         found = self._changed(add)
         assert found is not None
@@ -204,23 +203,31 @@ def _same(one: Catalogue, other: Catalogue) -> bool:
     return (one.images, one.history) == (other.images, other.history)
 
 
-def _unless_new(entry: CatalogueEntry, known: CatalogueEntry | None) -> CatalogueEntry:
+def as_known(entry: CatalogueEntry, previous: Catalogue | None) -> CatalogueEntry:
     """The entry, with its old date where nothing but sizes differs from the one that is known.
 
-    A size that nobody could find out this time is the one that was found out before.
+    A size that nobody could find out this time is what the same image has elsewhere in the
+    catalogue, in the channel that it was tried in, say.
     """
-    if known is None or known.digest != entry.digest:
-        return entry
-    base = entry.pulls.with_base
-    if base is None:
-        base = known.pulls.with_base
-    pulls = known.pulls.model_copy(update={"with_base": base})
-    unpacked = known.unpacked if entry.unpacked is None else entry.unpacked
-    new = entry.model_copy(update={"shared": known.shared, "pulls": pulls, "unpacked": unpacked})
-    sizes = {"layers", "size", "pulls", "unpacked", "published"}
-    if new.model_dump(exclude=sizes) != known.model_dump(exclude=sizes):
+    images = (*previous.images, *previous.history) if previous else ()
+    same = [one for one in images if one.digest == entry.digest]
+    unpacked = [entry.unpacked, *(one.unpacked for one in same)]
+    bases = [entry.pulls.with_base, *(one.pulls.with_base for one in same)]
+    pulls = entry.pulls.model_copy(update={"with_base": _first(bases)})
+    new = entry.model_copy(update={"unpacked": _first(unpacked), "pulls": pulls})
+    current = previous.images if previous else ()
+    known = next((one for one in current if one.key == entry.key), None)
+    if known is None or _but_sizes(new) != _but_sizes(known):
         return new
     return new.model_copy(update={"published": known.published})
+
+
+def _but_sizes(image: CatalogueEntry) -> dict[str, Any]:
+    return image.model_dump(exclude={"layers", "shared", "pulls", "unpacked", "published"})
+
+
+def _first(sizes: Iterable[int | None]) -> int | None:
+    return next((size for size in sizes if size is not None), None)
 
 
 def _now() -> str:

@@ -38,6 +38,9 @@ def test_a_layer_counts_once_and_what_is_there_not_at_all() -> None:
     assert lacked(image, []) == 12
     assert lacked(image, [layer("a", 5), layer("c", 100)]) == 7
     assert lacked(image, image) == 0
+    # A second claim makes no layer smaller.
+    for claims in ((5, 1), (1, 5)):
+        assert lacked([layer("a", size) for size in claims], []) == 5
 
 
 def test_an_image_pulls_what_the_one_before_and_the_other_arch_lack(small_matrix: Matrix) -> None:

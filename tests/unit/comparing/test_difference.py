@@ -93,9 +93,16 @@ def test_compressed_and_uncompressed_sizes_are_not_compared() -> None:
         difference(OLD, replace(NEW, compressed=True))
 
 
+def test_of_compressed_layers_it_is_said_what_is_pulled() -> None:
+    text = as_text(difference(replace(OLD, compressed=True), replace(NEW, compressed=True)))
+    assert "compressed, 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
+
+
 def test_the_text_shows_every_section_that_has_something() -> None:
     text = as_text(difference(OLD, NEW))
     assert text.startswith("sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB (+3.0 MB)")
+    assert "unpacked, 1.0 MB in 1 layers are the same" in text
+    assert "pulled" not in text
     assert "advisory nchannels now applies" in text
     assert "advisory hip-event-query no longer applies" in text
     assert "PYTHON PACKAGES" not in text
