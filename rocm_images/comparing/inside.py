@@ -23,7 +23,7 @@ MOST_BYTES = 4 * 1024 * 1024
 # one that the image's own PATH finds. Every file that a step of the recipe writes has the recipe's
 # date, as its description of the image has: templates/parts/clock.j2.
 _SCRIPT = """\
-stat --format='date\\t%Y' /opt/rocm-images/image.json 2>/dev/null
+stat --printf='date\\t%Y\\n' /opt/rocm-images/image.json 2>/dev/null
 dpkg-query --show --showformat=\
 'dpkg\\t${Package}\\t${Version}\\t${Installed-Size}\\t${db-fsys:Last-Modified}\\n' 2>/dev/null
 python3 - 2>/dev/null <<'end'
