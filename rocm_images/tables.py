@@ -1,4 +1,4 @@
-"""Lays rows of text out in columns, for terminals and logs alike."""
+"""Lays rows of text out in columns, for terminals and logs alike, and sizes in words."""
 
 from __future__ import annotations
 
@@ -33,3 +33,11 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
         for row in table[1:]
     )
+
+
+def bytes_in_words(size: int) -> str:
+    """A size in the unit in which it is readable, decimal as registries have it."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"

@@ -263,6 +263,9 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
     finally:
         client.close()
     print("\n\n".join(size_report(images) for images in reports.values()))
+    telling.written(
+        "compressed sizes are not known before a push: `sizes --registry` shows those of a registry"
+    )
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from rocm_images.catalogue.schema import (
     AllReduce,
+    Bytes,
     CatalogueEntry,
     KnownIssue,
     Layer,
+    Pulls,
     Setting,
     TestedOn,
 )
+from rocm_images.catalogue.sharing import Blob, lacked
+from rocm_images.engine.layers import attributed
 from rocm_images.errors import InputError
+from rocm_images.foreign import shown_line
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import Evidence, Level
 
@@ -31,6 +38,10 @@ def entry_of(
     channel: str | None,
     published: str,
     stand_in: bool,
+    steps: Sequence[str] = (),
+    dockerfile: str = "",
+    unpacked: int | None = None,
+    base: Sequence[Blob] | None = None,
 ) -> CatalogueEntry:
     """The entry of one image. What it shares with others is known when entries are merged.
 
@@ -46,11 +57,16 @@ def entry_of(
         channel: the channel that it was published to, where channels are used.
         published: ISO 8601 with the offset from UTC.
         stand_in: whether the image was built from stand-ins.
+        steps: what made each layer, as the image's configuration says.
+        dockerfile: of the cell, which says what stage each step is of.
+        unpacked: bytes on the disk of an engine, where one had it.
+        base: the layers of the base image in its own registry, where that is known.
 
     Raises:
-        InputError: the manifest is none of an image: an index, say.
+        InputError: the manifest is none of an image, or claims more bytes than can be: an index,
+            say.
     """
-    layers = _layers(manifest, f"{repository}@{digest}")
+    layers = layers_in(manifest, f"{repository}@{digest}", steps, dockerfile)
     warnings = cell.warnings
     return CatalogueEntry(
         cell=cell.name,
@@ -92,20 +108,38 @@ def entry_of(
             for advisory in cell.advisories
         ),
         tested_on=_tested_on(evidence),
-        size=sum(layer.size for layer in layers),
+        size=lacked(layers, ()),
+        unpacked=unpacked,
         layers=layers,
         shared=0,
+        pulls=Pulls(with_base=None if base is None else lacked(layers, base)),
         published=published,
         build_id=build_id,
         stand_in=stand_in,
     )
 
 
-def _layers(manifest: Mapping[str, Any], name: str) -> tuple[Layer, ...]:
+def layers_in(
+    manifest: Mapping[str, Any], name: str, steps: Sequence[str], dockerfile: str
+) -> tuple[Layer, ...]:
+    """The layers that a manifest names, with what made them; see `entry_of`.
+
+    Raises:
+        InputError: it is none of an image, or claims more bytes than can be.
+    """
     try:
-        return tuple(
-            Layer(digest=layer["digest"], size=layer["size"]) for layer in manifest["layers"]
+        sizes = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
+        found = tuple(
+            Layer(
+                digest=layer.digest,
+                size=layer.size,
+                stage=layer.stage if dockerfile else None,
+                step=shown_line(layer.step) if steps else None,
+            )
+            for layer in attributed(sizes, steps, dockerfile)
         )
+        TypeAdapter(Bytes).validate_python(sum(layer.size for layer in found))
+        return found
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{name}: this is no image manifest, its layers cannot be read: give the manifest of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, SCHEMA, Catalogue, CatalogueEntry
+from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError
 
 
@@ -34,7 +35,7 @@ def merged(
     return Catalogue(
         schema=SCHEMA,
         updated=updated,
-        images=tuple(with_shared(in_order([*kept, *new.values()]))),
+        images=with_sharing(in_order([*kept, *new.values()]), earlier),
         history=earlier,
     )
 
@@ -67,17 +68,6 @@ def restored(
     )
 
 
-def with_shared(images: Sequence[CatalogueEntry]) -> list[CatalogueEntry]:
-    """The same images, each with the bytes that it shares with its siblings.
-
-    Siblings are the images of the same repository, server version and base for other archs.
-    """
-    return [
-        image.model_copy(update={"shared": _shared(image, _siblings(image, images))})
-        for image in images
-    ]
-
-
 def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> CatalogueEntry:
     """A current image without what others have taken over."""
     others = [entry for entry in entries if entry.repository == image.repository]
@@ -93,22 +83,6 @@ def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> Catalogu
             "recommended": image.recommended and not outdone,
         }
     )
-
-
-def _siblings(image: CatalogueEntry, images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
-    same = (image.repository, image.version, image.rocm)
-    return [
-        other
-        for other in images
-        if (other.repository, other.version, other.rocm) == same and other.arch != image.arch
-    ]
-
-
-def _shared(image: CatalogueEntry, siblings: Iterable[CatalogueEntry]) -> int:
-    theirs = {layer.digest for sibling in siblings for layer in sibling.layers}
-    # A layer that an image has twice is stored and transferred once.
-    mine = {layer.digest: layer.size for layer in image.layers}
-    return sum(size for digest, size in mine.items() if digest in theirs)
 
 
 def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ...]:

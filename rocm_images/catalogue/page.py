@@ -19,6 +19,7 @@ from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
 from rocm_images.servers import SERVERS, server_of
+from rocm_images.tables import bytes_in_words
 
 GPUS = 8
 """A machine with these GPUs usually has eight of them."""
@@ -70,6 +71,17 @@ class ShownImage:
         titles = server_of(self.image.server).all_reduce.titles
         own = "'s own" if whose == self.image.server else "'s"
         return titles.get(whose, whose) + own
+
+    @property
+    def pulls(self) -> tuple[tuple[str, int], ...]:
+        """What a node has already, and the compressed bytes that it pulls then."""
+        pulls = self.image.pulls
+        found = (
+            (f"With {pulls.previous}", pulls.with_previous),
+            ("With that for other GPUs", pulls.with_other_arch),
+            ("With the base alone", pulls.with_base),
+        )
+        return tuple((what, size) for what, size in found if size is not None)
 
     @property
     def gpus_json(self) -> str:
@@ -151,14 +163,6 @@ def address_of(reference: str) -> str | None:
         # GitHub leads from here to the pull request where it is one.
         return f"https://github.com/{issue[1]}/issues/{issue[2]}"
     return reference if _ADDRESS.fullmatch(reference) else None
-
-
-def bytes_in_words(size: int) -> str:
-    """A size in the unit in which it is readable, decimal as registries have it."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
 
 
 def day_of(time: str) -> str:

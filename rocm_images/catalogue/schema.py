@@ -153,6 +153,26 @@ class Layer(_Model):
     """The digest of the compressed bytes."""
     size: Bytes
     """Compressed bytes."""
+    stage: Text | None = None
+    """The stage of the recipe that made it, or `base image`; null where it was not recorded."""
+    step: Text | None = None
+    """The beginning of the step that made it; null where it was not recorded."""
+
+
+class Pulls(_Model):
+    """Compressed bytes of the layers that a node pulls which has something already.
+
+    null where there is no such thing, or nobody could find out.
+    """
+
+    previous: Tag | None = None
+    """The immutable tag of the channel's previous image of the same cell."""
+    with_previous: Bytes | None = None
+    """By a node that has that one."""
+    with_other_arch: Bytes | None = None
+    """By a node that has the channel's image for other GPUs, of the same base and version."""
+    with_base: Bytes | None = None
+    """By a node that has the base image alone, as its own registry has it."""
 
 
 class CatalogueEntry(_Model):
@@ -196,10 +216,14 @@ class CatalogueEntry(_Model):
     tested_on: TestedOn
     size: Bytes
     """Compressed bytes of all layers: what a first pull transfers."""
+    unpacked: Bytes | None = None
+    """Bytes that it takes on a node's disk, as the publisher's engine has it; null where no engine
+    had it when it was published."""
     layers: Annotated[tuple[Layer, ...], FIRST]
     """The oldest first."""
     shared: Bytes
     """Compressed bytes of the layers that images of the same base for other GPUs have as well."""
+    pulls: Pulls = Pulls()
     published: Time
     """When it was published."""
     build_id: BuildId

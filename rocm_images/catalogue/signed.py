@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.catalogue import file
-from rocm_images.catalogue.merge import with_shared
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
@@ -148,7 +148,7 @@ def as_in(repository: Repository, catalogue: Catalogue) -> Catalogue:
         images = [one for one in pool.map(moved, catalogue.images) if one]
         history = [one for one in pool.map(moved, catalogue.history) if one]
     return catalogue.model_copy(
-        update={"images": tuple(with_shared(images)), "history": tuple(history)}
+        update={"images": with_sharing(images, history), "history": tuple(history)}
     )
 
 

@@ -21,6 +21,8 @@ from rocm_images.cli.options import (
     wait_option,
 )
 from rocm_images.errors import InputError
+from rocm_images.publishing.options import channel_option, trust_options, where_options
+from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
@@ -117,10 +119,46 @@ def probe(
 @click.command()
 @matrix_option
 @choice_options
+@where_options
+@channel_option
+@trust_options
+@click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
 @rehearse_option
-def sizes(matrix_path: Path, choice: Choice, site: Site) -> None:
-    """Show the layers of images that the engine has: size, stage, and what archs share."""
+def sizes(
+    matrix_path: Path,
+    choice: Choice,
+    registry: RegistryAddress | None,
+    ca_bundle: Path | None,
+    attempts: int,
+    channel: str,
+    key: str | None,
+    identity: str | None,
+    issuer: str | None,
+    as_json: bool,
+    site: Site,
+) -> None:
+    """Show the layers of images: size, stage, and what archs share.
+
+    Of the engine, unpacked; with --registry of what that has, compressed, and what a node pulls
+    that has the channel's image before, the other arch's, or the base alone: docs/catalogue.md.
+    """
+    matrix, cells = load(matrix_path)
+    chosen = choice.of(matrix, cells)
+    context = click.get_current_context()
+    typed = map(context.get_parameter_source, ("registry", "key", "identity", "as_json"))
+    # One that is only in the environment, as in a CI, is no reason not to show the engine's.
+    if registry and ParameterSource.COMMANDLINE in typed:
+        from rocm_images.publishing.size_report import as_json_text, as_text
+        from rocm_images.publishing.sizes import Sizing
+        from rocm_images.registry.trust import trust_of
+
+        trust = trust_of(key, identity, issuer)
+        where = (registry, ca_bundle, attempts, channel)
+        found = Sizing(matrix_path, matrix, chosen, *where, trust, site).found()
+        click.echo(as_json_text(found) if as_json else as_text(found))
+        return
+    if as_json:
+        raise InputError("--json: is for what a registry has; name it with --registry")
     from rocm_images.build.run import print_sizes
 
-    matrix, cells = load(matrix_path)
-    print_sizes(matrix, choice.of(matrix, cells), site)
+    print_sizes(matrix, chosen, site)

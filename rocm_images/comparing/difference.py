@@ -25,6 +25,23 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """A package whose size differs: bytes before and after; None: it was or is not there."""
+
+    kind: str
+    name: str
+    by_recipe: bool
+    """Whether a step of the recipe installed it, or the base image brought it."""
+    old: int | None
+    new: int | None
+
+    @property
+    def bytes(self) -> int:
+        """By how many it grew; negative where it shrank."""
+        return (self.new or 0) - (self.old or 0)
+
+
+@dataclass(frozen=True)
 class Difference:
     """How `new` differs from `old`. Sizes are bytes."""
 
@@ -32,6 +49,8 @@ class Difference:
     new: str
     old_size: int
     new_size: int
+    compressed: bool
+    """Whether sizes of layers are compressed, as registries have them, or unpacked."""
     packages: Mapping[str, tuple[Change, ...]]
     """Packages by kind, only kinds that both images know."""
     env: tuple[Change, ...]
@@ -47,12 +66,16 @@ class Difference:
     shared_layers: int
     removed_layers: tuple[LayerFact, ...]
     added_layers: tuple[LayerFact, ...]
+    growth: tuple[Growth, ...]
+    """Packages whose size differs, what grew most first, only kinds whose sizes both know."""
+    stages: Mapping[str, tuple[int, int]]
+    """Bytes before and after by stage; empty where the stage of a layer is not known."""
 
     @property
     def nothing(self) -> bool:
         """Whether the two are alike in everything that is compared."""
         lists = (self.env, self.labels, self.gained, self.lost, self.removed_layers)
-        return not any((*lists, self.added_layers, *self.packages.values()))
+        return not any((*lists, self.added_layers, self.growth, *self.packages.values()))
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -78,6 +101,7 @@ def difference(old: ImageFacts, new: ImageFacts) -> Difference:
         new=new.name,
         old_size=old.size,
         new_size=new.size,
+        compressed=new.compressed,
         packages={
             kind: changes(old.packages[kind], new.packages[kind])
             for kind in old.packages
@@ -92,7 +116,37 @@ def difference(old: ImageFacts, new: ImageFacts) -> Difference:
         shared_layers=len(shared),
         removed_layers=tuple(layer for layer in old.layers if layer.digest not in after),
         added_layers=tuple(layer for layer in new.layers if layer.digest not in before),
+        growth=growth(old, new),
+        stages=_stages(old, new),
     )
+
+
+def _stages(old: ImageFacts, new: ImageFacts) -> dict[str, tuple[int, int]]:
+    layers = [*old.layers, *new.layers]
+    if not all(layer.stage for layer in layers):
+        return {}
+
+    def size(image: ImageFacts, stage: str) -> int:
+        return sum(layer.size for layer in image.layers if layer.stage == stage)
+
+    stages = dict.fromkeys(layer.stage for layer in layers)
+    return {stage: (size(old, stage), size(new, stage)) for stage in stages}
+
+
+def growth(old: ImageFacts, new: ImageFacts) -> tuple[Growth, ...]:
+    """The packages whose size differs, what grew most first."""
+    found = []
+    for kind in old.installed:
+        if not (old.installed[kind] and new.installed.get(kind)):
+            continue
+        before, after = old.installed[kind], new.installed[kind]
+        for name in {*before, *after}:
+            was, now = before.get(name), after.get(name)
+            by_recipe = any(one.by_recipe for one in (now or was,) if one)
+            sizes = [one.size if one else None for one in (was, now)]
+            found.append(Growth(kind, name, by_recipe, *sizes))
+    changed = [one for one in found if one.old != one.new]
+    return tuple(sorted(changed, key=lambda one: (-one.bytes, one.kind, one.name)))
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -21,13 +21,27 @@ SCHEMA = 1
 ADVISORIES = PREFIX + "advisories"
 
 
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 @dataclass(frozen=True)
 class LayerFact:
     """One layer: its digest, its bytes, and the step that made it, where that is known."""
 
     digest: str
-    size: Annotated[int, Field(ge=0, lt=2**63)]
+    size: Bytes
     step: str = ""
+    stage: str = ""
+    """Of the recipe, or `base image`; empty where the recipe is another than today's."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What one package takes, as it says itself (dpkg), or as its files are (pip)."""
+
+    size: Bytes
+    by_recipe: bool
+    """Whether a step of ours installed it; else the base image brought it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class ImageFacts:
     env: Mapping[str, str]
     advisories: tuple[str, ...]
     layers: tuple[LayerFact, ...]
+    installed: Mapping[str, Mapping[str, Installed]] = field(default_factory=dict)
+    """Of packages by name, for each kind; empty where that was not looked for."""
 
     @property
     def size(self) -> int:
@@ -77,7 +93,10 @@ class ImageFacts:
             labels={},
             env={setting.name: setting.value for setting in image.settings},
             advisories=tuple(issue.id for issue in image.known_issues),
-            layers=tuple(LayerFact(layer.digest, layer.size) for layer in image.layers),
+            layers=tuple(
+                LayerFact(layer.digest, layer.size, layer.step or "", layer.stage or "")
+                for layer in image.layers
+            ),
         )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
+from rocm_images.comparing.facts import ADVISORIES, ImageFacts, Installed, LayerFact
 from rocm_images.engine.containers import container
-from rocm_images.engine.images import CELL
-from rocm_images.engine.layers import layers_of
+from rocm_images.engine.images import CELL, INPUTS
+from rocm_images.engine.layers import image_of, layers_of
 from rocm_images.errors import EngineError
+from rocm_images.foreign import parsed
 from rocm_images.recipe.labels import PREFIX
 
 if TYPE_CHECKING:
@@ -18,28 +20,52 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 120.0
 MOST_BYTES = 4 * 1024 * 1024
 # What is not there prints nothing: an image of another distribution has no dpkg. The Python is the
-# one that the image's own PATH finds.
+# one that the image's own PATH finds. Every file that a step of the recipe writes has the recipe's
+# date, as its description of the image has: templates/parts/clock.j2.
 _SCRIPT = """\
-dpkg-query --show --showformat='dpkg\\t${Package}\\t${Version}\\n' 2>/dev/null
+stat --printf='date\\t%Y\\n' /opt/rocm-images/image.json 2>/dev/null
+dpkg-query --show --showformat=\
+'dpkg\\t${Package}\\t${Version}\\t${Installed-Size}\\t${db-fsys:Last-Modified}\\n' 2>/dev/null
 python3 - 2>/dev/null <<'end'
 import importlib.metadata
+import os
 for found in importlib.metadata.distributions():
-    print("pip", found.metadata["Name"], found.version, sep="\\t")
+    size, date = 0, ""
+    for file in found.files or ():
+        try:
+            stat = os.stat(found.locate_file(file))
+        except OSError:
+            continue
+        size += stat.st_size
+        if file.name == "RECORD":
+            date = int(stat.st_mtime)
+    print("pip", found.metadata["Name"], found.version, size, date, sep="\\t")
 end
 exit 0
 """
+_UNIT = {"dpkg": 1024, "pip": 1}
+"""Bytes: dpkg's Installed-Size is in KiB (deb-control(5))."""
 
 
-def facts_of(client: docker.DockerClient, reference: str) -> ImageFacts:
+def facts_of(
+    client: docker.DockerClient, reference: str, recipes: Mapping[str, str] = MappingProxyType({})
+) -> ImageFacts:
     """Everything that images are compared by; runs a container without network.
+
+    Args:
+        client: of the engine.
+        reference: of the image.
+        recipes: Dockerfiles, by what an image's label of its inputs says of the one that made it.
 
     Raises:
         InputError: the engine does not have the image.
         EngineError: the engine cannot run it.
     """
-    layers = layers_of(client, reference, "")
-    image = client.images.get(reference)
+    image = image_of(client, reference)
+    recipe = recipes.get(_recipe_of(image.labels), "")
+    layers = layers_of(client, reference, recipe)
     configuration: Mapping[str, Any] = image.attrs["Config"] or {}
+    output = _output(client, str(image.id), reference)
     env = dict(entry.partition("=")[::2] for entry in configuration.get("Env") or ())
     labels = dict(sorted(image.labels.items()))
     return ImageFacts(
@@ -47,12 +73,24 @@ def facts_of(client: docker.DockerClient, reference: str) -> ImageFacts:
         cell=labels.get(CELL, ""),
         image_id=str(image.id),
         compressed=False,
-        packages=_packages(_output(client, str(image.id), reference)),
+        packages=_packages(output),
         labels=labels,
         env=env,
         advisories=tuple(labels.get(ADVISORIES, "").split()),
-        layers=tuple(LayerFact(layer.digest, layer.size, layer.step) for layer in layers),
+        layers=tuple(
+            LayerFact(layer.digest, layer.size, layer.step, layer.stage if recipe else "")
+            for layer in layers
+        ),
+        installed=_installed(output),
     )
+
+
+def _recipe_of(labels: Mapping[str, str]) -> str:
+    """What an image's label says of the Dockerfile that made it; empty where it says nothing."""
+    try:
+        return str(parsed(labels[INPUTS])["dockerfile"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _output(client: docker.DockerClient, image_id: str, reference: str) -> str:
@@ -89,10 +127,29 @@ def _reason(error: Exception) -> str:
 
 def _packages(output: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {"dpkg": {}, "pip": {}}
-    for line in output.splitlines():
-        kind, _, rest = line.partition("\t")
-        name, _, version = rest.partition("\t")
-        if kind in found and name:
-            # The first one that Python finds is the one that it imports.
-            found[kind].setdefault(name, version)
+    for kind, name, version, *_ in _rows(output):
+        # The first one that Python finds is the one that it imports.
+        found[kind].setdefault(name, version)
     return {kind: dict(sorted(packages.items())) for kind, packages in found.items()}
+
+
+def _installed(output: str) -> dict[str, dict[str, Installed]]:
+    found: dict[str, dict[str, Installed]] = {"dpkg": {}, "pip": {}}
+    date = next((line.partition("\t")[2] for line in _lines(output, "date")), None)
+    for kind, name, _, size, installed in _rows(output):
+        if size.isdecimal() and len(size) < 16:
+            said = Installed(int(size) * _UNIT[kind], installed == date)
+            found[kind].setdefault(name, said)
+    return {kind: dict(sorted(packages.items())) for kind, packages in found.items()}
+
+
+def _rows(output: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Kind, name, version, size and date of each package; texts of the image, whoever made it."""
+    for line in _lines(output, *_UNIT):
+        kind, name, version, size, date, *_ = [*line.split("\t"), "", "", "", ""]
+        if name:
+            yield kind, name, version, size, date
+
+
+def _lines(output: str, *kinds: str) -> Iterator[str]:
+    return (line for line in output.splitlines() if line.partition("\t")[0] in kinds)

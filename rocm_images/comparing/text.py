@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rocm_images import markdown, references
-from rocm_images.comparing.difference import Change, Difference, difference
+from rocm_images.comparing.difference import Change, Difference, Growth, difference
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import text_table
 
 _KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
 _LONGEST = 100
+_MOST_GROWN = 20
+"""Packages that are shown from either end."""
+_ORIGINS = {False: "the base image", True: "the recipe"}
 
 
 def as_text(found: Difference) -> str:
@@ -24,16 +27,29 @@ def as_text(found: Difference) -> str:
         parts += [f"advisory {name} {word}" for name in names]
     for kind, changed in found.packages.items():
         parts += _section(_KINDS.get(kind, kind), changed)
+    parts += _growth(found.growth)
+    if found.stages:
+        stages = [
+            (stage, *map(_megabytes, sizes), f"{(sizes[1] - sizes[0]) / 1e6:+.1f}")
+            for stage, sizes in found.stages.items()
+        ]
+        parts += ["", text_table(("STAGES", "WAS MB", "IS NOW MB", "CHANGE"), stages)]
     parts += _section("Environment", found.env)
     parts += _section("Labels", found.labels)
     layers = [("-", layer) for layer in found.removed_layers]
     layers += [("+", layer) for layer in found.added_layers]
     if layers:
         rows = [
-            (sign, _megabytes(layer.size), references.short(layer.digest), layer.step)
+            (
+                sign,
+                _megabytes(layer.size),
+                references.short(layer.digest),
+                layer.stage or "-",
+                layer.step,
+            )
             for sign, layer in layers
         ]
-        parts += ["", text_table(("LAYERS", "MB", "DIGEST", "STEP"), rows)]
+        parts += ["", text_table(("LAYERS", "MB", "DIGEST", "STAGE", "STEP"), rows)]
     return "\n".join(parts)
 
 
@@ -88,10 +104,14 @@ def _note(cell: str, found: Difference) -> str:
 
 def _sizes(found: Difference) -> str:
     change = (found.new_size - found.old_size) / 1e6
-    return (
-        f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB), "
-        f"{_megabytes(found.shared_size)} MB in {found.shared_layers} layers are the same"
+    text = (
+        f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB) "
+        f"{'compressed' if found.compressed else 'unpacked'}, {_megabytes(found.shared_size)} MB "
+        f"in {found.shared_layers} layers are the same"
     )
+    # What is pulled is compressed: an engine does not know how much that is.
+    pulled = found.new_size - found.shared_size
+    return f"{text}, {_megabytes(pulled)} MB are pulled" if found.compressed else text
 
 
 def _section(title: str, changed: Sequence[Change]) -> list[str]:
@@ -99,6 +119,34 @@ def _section(title: str, changed: Sequence[Change]) -> list[str]:
         return []
     rows = [(one.name, _short(one.old), _short(one.new)) for one in changed]
     return ["", text_table((title.upper(), "WAS", "IS NOW"), rows)]
+
+
+def _growth(changed: Sequence[Growth]) -> list[str]:
+    """What grew most and what shrank most, and the sum of both for each origin."""
+    if not changed:
+        return []
+    shown = changed
+    if len(changed) > 2 * _MOST_GROWN:
+        shown = [*changed[:_MOST_GROWN], *changed[-_MOST_GROWN:]]
+    rows = [
+        (
+            one.name,
+            one.kind,
+            _ORIGINS[one.by_recipe],
+            "-" if one.old is None else _megabytes(one.old),
+            "-" if one.new is None else _megabytes(one.new),
+            f"{one.bytes / 1e6:+.1f}",
+        )
+        for one in shown
+    ]
+    header = ("PACKAGES BY GROWTH", "KIND", "FROM", "WAS MB", "IS NOW MB", "CHANGE")
+    lines = ["", text_table(header, rows)]
+    if len(shown) < len(changed):
+        lines.append(f"and {len(changed) - len(shown)} that changed less (--json has all)")
+    for by_recipe, origin in _ORIGINS.items():
+        total = sum(one.bytes for one in changed if one.by_recipe is by_recipe)
+        lines.append(f"packages from {origin}: {total / 1e6:+.1f} MB")
+    return lines
 
 
 def _short(value: str | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
@@ -29,9 +31,10 @@ INVENTORY = STATE / "inventory.json"
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
+@matrix_option
 @rehearse_option
-def diff(old: str, new: str, as_json: bool, site: Site) -> None:
-    """Show how image NEW differs from image OLD: packages, advisories, settings, layers.
+def diff(old: str, new: str, as_json: bool, matrix_path: Path, site: Site) -> None:
+    """Show how image NEW differs from image OLD: packages and their sizes, settings, layers.
 
     Both are images that the engine has, by any reference. Packages are listed from inside.
     """
@@ -39,12 +42,25 @@ def diff(old: str, new: str, as_json: bool, site: Site) -> None:
     from rocm_images.comparing.inside import facts_of
     from rocm_images.comparing.text import as_text
 
+    recipes = _recipes(matrix_path)
     client = site.engine().client()
     try:
-        found = difference(facts_of(client, old), facts_of(client, new))
+        found = difference(facts_of(client, old, recipes), facts_of(client, new, recipes))
     finally:
         client.close()
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else as_text(found))
+
+
+def _recipes(matrix_path: Path) -> dict[str, str]:
+    """The matrix's Dockerfiles, by what an image's label says of its own; none without a matrix."""
+    source = click.get_current_context().get_parameter_source("matrix_path")
+    if source is ParameterSource.DEFAULT and not matrix_path.exists():
+        return {}
+    from rocm_images.recipe.build_id import SHORT
+    from rocm_images.recipe.render import render
+
+    texts = [text for _, text in render(*load(matrix_path))]
+    return {hashlib.sha256(text.encode()).hexdigest()[:SHORT]: text for text in texts}
 
 
 @click.command()

@@ -14,13 +14,17 @@ from rocm_images.tables import text_table
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.images import Image
 
 BASE_IMAGE = "base image"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its uncompressed digest (diff id), its size in bytes, and where it came from."""
+    """One layer: its digest, its size in bytes, and where it came from.
+
+    As an engine has it: unpacked, by its diff id. As a registry has it: compressed.
+    """
 
     digest: str
     size: int
@@ -34,12 +38,7 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
     Raises:
         InputError: the engine does not have the image.
     """
-    from docker.errors import ImageNotFound
-
-    try:
-        image = client.images.get(reference)
-    except ImageNotFound:
-        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+    image = image_of(client, reference)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
     # The newest entry comes first; those that only set metadata have no layer.
     history = [
@@ -47,13 +46,39 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
         for entry in reversed(image.history())
         if _makes_layer(str(entry["CreatedBy"]), int(entry["Size"]))
     ]
+    sizes = [0] * max(len(digests) - len(history), 0) + [size for _, size in history]
+    sizes = sizes[len(sizes) - len(digests) :]
+    steps = [step for step, _ in history]
+    return attributed(list(zip(digests, sizes, strict=True)), steps, dockerfile)
+
+
+def image_of(client: docker.DockerClient, reference: str) -> Image:
+    """An image that the engine has.
+
+    Raises:
+        InputError: it does not.
+    """
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(reference)
+    except ImageNotFound:
+        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+
+
+def attributed(
+    layers: Sequence[tuple[str, int]], steps: Sequence[str], dockerfile: str
+) -> tuple[Layer, ...]:
+    """Layers by digest and size, the oldest first, each with the stage and the step that made it.
+
+    Steps are matched from the newest: a squashed base has fewer of them than layers.
+    """
     stages = stages_of_layers(dockerfile)
-    begin = len(digests) - len(stages)
+    begin = len(layers) - len(stages)
     found = []
-    for index, digest in enumerate(digests):
-        # Entries are matched from the newest: a squashed base has fewer of them than layers.
-        offset = len(digests) - index
-        step, size = history[-offset] if offset <= len(history) else ("", 0)
+    for index, (digest, size) in enumerate(layers):
+        offset = len(layers) - index
+        step = steps[-offset] if offset <= len(steps) else ""
         stage = stages[index - begin] if index >= begin else BASE_IMAGE
         found.append(Layer(digest, size, stage, _short(step)))
     return tuple(found)
@@ -96,7 +121,7 @@ def shared_by_all(images: Mapping[str, Sequence[Layer]]) -> int:
 
 
 def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
-    """For images of one base, by cell: megabytes of each stage, and what is shared."""
+    """For images of one base, by cell: unpacked megabytes of each layer, and what is shared."""
     shared = shared_by_all(images)
     lines = []
     for name, layers in images.items():
@@ -111,13 +136,14 @@ def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
             for index, layer in enumerate(layers)
         ]
         total = sum(layer.size for layer in layers)
-        lines.append(f"{name}: {total / 1e6:.0f} MB in {len(layers)} layers")
-        lines.append(text_table(("STAGE", "MB", "", "LAYER", "STEP"), rows))
+        lines.append(f"{name}: {total / 1e6:.0f} MB unpacked in {len(layers)} layers")
+        lines.append(text_table(("STAGE", "UNPACKED MB", "", "LAYER", "STEP"), rows))
         lines.append("")
     if len(images) > 1:
         common = sum(layer.size for layer in next(iter(images.values()))[:shared])
         lines.append(
-            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB are stored once"
+            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB unpacked are stored "
+            "once"
         )
     return "\n".join(lines)
 

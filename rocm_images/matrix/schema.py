@@ -25,6 +25,7 @@ from rocm_images.matrix.types import (
     RepositoryText,
     Sentence,
     Sha256,
+    SizeText,
     SpdxText,
     TagSuffix,
     Url,
@@ -193,6 +194,21 @@ class Advisory(_Model):
     references: Annotated[tuple[Reference, ...], Field(min_length=1)]
 
 
+class Budget(_Model):
+    """How much a node may have to pull of an image; compressed, as registries have it."""
+
+    compressed: SizeText | None = None
+    """Of the whole image, by a node that has nothing."""
+    delta: SizeText | None = None
+    """By a node that has the channel's previous image of the same cell."""
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Budget:
+        if not (self.compressed or self.delta):
+            raise ValueError("give compressed, delta, or both; or leave the budget out")
+        return self
+
+
 class Channel(_Model):
     """Where images are published to: what they must have been tested on, and the end of their tags.
 
@@ -201,6 +217,8 @@ class Channel(_Model):
 
     evidence: Literal["static", "emulated", "gpu", "serve"]
     suffix: TagSuffix = ""
+    budget: Budget | None = None
+    """What its images may take of a node's pull; None: whatever they do."""
     why: Sentence
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -228,4 +229,18 @@ CompressionText = Annotated[
     ),
 ]
 SpdxText = Annotated[str, _pattern(r"[\w.() +-]+", "is not an SPDX licence expression")]
+SizeText = Annotated[
+    str,
+    _pattern(
+        r"[1-9]\d{0,5}(?:\.\d{1,3})? (?:kB|MB|GB)",
+        "is not a size: write one like 500 MB or 1.5 GB, of 1000 each, as registries have it",
+    ),
+]
 Sha256 = Annotated[str, _pattern(r"[0-9a-f]{64}", "is not a SHA-256 digest of 64 hex digits")]
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def bytes_of(size: str) -> int:
+    """The bytes of a `SizeText`."""
+    number, _, unit = size.partition(" ")
+    return int(Decimal(number) * _UNITS[unit])

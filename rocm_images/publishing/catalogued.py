@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from rocm_images.catalogue.entry import entry_of
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import (
@@ -19,11 +19,12 @@ from rocm_images.catalogue.signed import (
     signed_in,
     verified_in,
 )
-from rocm_images.engine.images import BUILD_ID
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
+from rocm_images.publishing.candidates import Rules
+from rocm_images.publishing.entries import base_reference, bases_of, entry_for, unpacked_of
 from rocm_images.publishing.transaction import Done
-from rocm_images.recipe import labels
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.trust import Signer, Trust
@@ -32,21 +33,17 @@ _TRIES = 5
 AT_ONCE = 8
 
 
-def entries_of(repository: Repository, channel: str, done: Sequence[Done]) -> list[CatalogueEntry]:
-    """The entries of what was just published."""
+def entries_of(rules: Rules, engine: Engine | None, done: Sequence[Done]) -> list[CatalogueEntry]:
+    """The entries of what was just published, with what a registry and an engine add."""
+    bases = bases_of([one.candidate.target for one in done], rules.repository.ca_bundle)
     return [
-        entry_of(
-            one.candidate.cell,
-            repository=str(repository),
-            tags=one.candidate.rolling,
-            immutable_tag=one.candidate.immutable,
-            digest=one.image.digest,
-            manifest=one.image.manifest,
-            evidence=one.evidence,
-            build_id=one.image.labels[BUILD_ID],
-            channel=channel,
-            published=_now(),
-            stand_in=labels.STAND_IN in one.image.labels,
+        entry_for(
+            rules,
+            one.candidate,
+            one.image,
+            one.evidence,
+            unpacked=unpacked_of(engine, one.candidate.target),
+            base=bases.get(base_reference(one.candidate.target) or ""),
         )
         for one in done
     ]
@@ -133,9 +130,7 @@ class Keeper:
         """
 
         def add(previous: Catalogue | None) -> Catalogue:
-            known = {image.key: image for image in previous.images} if previous else {}
-            kept = [_unless_new(entry, known.get(entry.key)) for entry in entries]
-            return merged(previous, kept, _now())
+            return merged(previous, [as_known(entry, previous) for entry in entries], _now())
 
         found = self._changed(add)
         assert found is not None
@@ -208,12 +203,31 @@ def _same(one: Catalogue, other: Catalogue) -> bool:
     return (one.images, one.history) == (other.images, other.history)
 
 
-def _unless_new(entry: CatalogueEntry, known: CatalogueEntry | None) -> CatalogueEntry:
-    """The entry, with its old date where only the date differs from the one that is known."""
-    if known is None:
-        return entry
-    same = entry.model_copy(update={"published": known.published, "shared": known.shared})
-    return same if same == known else entry
+def as_known(entry: CatalogueEntry, previous: Catalogue | None) -> CatalogueEntry:
+    """The entry, with its old date where nothing but sizes differs from the one that is known.
+
+    A size that nobody could find out this time is what the same image has elsewhere in the
+    catalogue, in the channel that it was tried in, say.
+    """
+    images = (*previous.images, *previous.history) if previous else ()
+    same = [one for one in images if one.digest == entry.digest]
+    unpacked = [entry.unpacked, *(one.unpacked for one in same)]
+    bases = [entry.pulls.with_base, *(one.pulls.with_base for one in same)]
+    pulls = entry.pulls.model_copy(update={"with_base": _first(bases)})
+    new = entry.model_copy(update={"unpacked": _first(unpacked), "pulls": pulls})
+    current = previous.images if previous else ()
+    known = next((one for one in current if one.key == entry.key), None)
+    if known is None or _but_sizes(new) != _but_sizes(known):
+        return new
+    return new.model_copy(update={"published": known.published})
+
+
+def _but_sizes(image: CatalogueEntry) -> dict[str, Any]:
+    return image.model_dump(exclude={"layers", "shared", "pulls", "unpacked", "published"})
+
+
+def _first(sizes: Iterable[int | None]) -> int | None:
+    return next((size for size in sizes if size is not None), None)
 
 
 def _now() -> str:

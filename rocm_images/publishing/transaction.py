@@ -1,4 +1,4 @@
-"""Publishes all cells or none: check, push, read back, sign, and move the rolling tags last.
+"""Publishes all or none: check, push, read back, check the budget, sign, and move tags last.
 
 Whatever fails before the last step leaves every rolling tag where it was, and running it again goes
 on where it stopped, because each step first looks at what the registry already has.
@@ -7,6 +7,7 @@ on where it stopped, because each step first looks at what the registry already 
 from __future__ import annotations
 
 import enum
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,12 +16,16 @@ from typing import Any
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
+from rocm_images.catalogue.schema import Catalogue
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
 from rocm_images.publishing.attesting import Statements, attest, stated
+from rocm_images.publishing.budget import Spent, check_budget, spent_of
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
+from rocm_images.publishing.entries import entry_for
+from rocm_images.publishing.explaining import explaining
 from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
@@ -46,6 +51,7 @@ class Phase(str, enum.Enum):
     CHECK = "check"
     PUSH = "push"
     READ_BACK = "read back"
+    BUDGET = "check the budget"
     SIGN = "sign"
     MOVE_TAGS = "move the rolling tags"
 
@@ -74,6 +80,8 @@ class Publication:
     cells: tuple[Done, ...]
     planned: tuple[Move, ...]
     moved: tuple[Move, ...]
+    spent: tuple[Spent, ...] = ()
+    """What a node pulls of each; empty where no channel was asked."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Transaction:
     signer: Signer
     progress: Progress
     on_phase: Callable[[Phase], None] = lambda phase: None
+    listed: Catalogue | None = None
+    """The catalogue before, verified: what nodes may have already."""
 
     def check(self, given: Sequence[Target]) -> list[Candidate]:
         """What is to be published.
@@ -120,7 +130,10 @@ class Transaction:
         with Threads(AT_ONCE) as pool:
             images = list(pool.map(self._read_back, found, sent))
         planned: list[Move] = []
+        spent: tuple[Spent, ...] = ()
         if move_tags:
+            self.on_phase(Phase.BUDGET)
+            spent = self.spend(found, images)
             wanted = {
                 tag: image.top
                 for one, image in zip(found, images, strict=True)
@@ -147,7 +160,27 @@ class Transaction:
                 found, images, sent, signed, strict=True
             )
         ]
-        return Publication(tuple(done), tuple(planned), tuple(moved))
+        return Publication(tuple(done), tuple(planned), tuple(moved), spent)
+
+    def spend(
+        self, found: Sequence[Candidate], images: Sequence[PublishedImage]
+    ) -> tuple[Spent, ...]:
+        """What a node pulls of each image that the registry has; nothing names it yet.
+
+        Raises:
+            PublishRefused: it is more than the channel's budget.
+        """
+        rules = self.rules
+        spent = [
+            spent_of(entry_for(rules, one, image, one.evidence), self.listed)
+            for one, image in zip(found, images, strict=True)
+        ]
+        explained = [
+            (each, functools.partial(explaining, self.engine, one, each.previous))
+            for one, each in zip(found, spent, strict=True)
+        ]
+        check_budget(rules.channel_name, rules.channel, explained)
+        return tuple(spent)
 
     def _push(self, one: Candidate) -> Pushed | None:
         """What was sent; None where nothing had to be pushed.

@@ -6,7 +6,7 @@ import datetime
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -160,6 +160,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing import report
+    from rocm_images.publishing.budget import budget_table
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import Keeper, entries_of
     from rocm_images.publishing.compressed import other_than_asked
@@ -194,14 +195,14 @@ def _run(request: Request, *, move_tags: bool) -> None:
         rules = Rules(place.repository, request.channel, channel, EVIDENCE, place.cosign, trust)
         transaction = Transaction(rules, engine, signer, PlainLines())
         found = transaction.check(targets)
-        keeper = None
+        keeper = listed = None
         if move_tags:
             assert trust is not None
             keeper = Keeper(
                 place.repository, place.cosign, trust, signer, mend=request.mend_catalogue
             )
             # One that does not fit is said before anything is published.
-            keeper.check(
+            listed = keeper.check(
                 {
                     tag: one.published.digest if one.published else ""
                     for one in found
@@ -213,9 +214,14 @@ def _run(request: Request, *, move_tags: bool) -> None:
                     for tag in cell.tags
                 ],
             )
+        transaction = replace(transaction, listed=listed)
         if request.dry_run:
             planned = transaction.plan(found) if move_tags else []
             click.echo(report.dry_run(found, planned))
+            there = [(one, one.published) for one in found if one.published]
+            if move_tags and there:
+                spent = transaction.spend([one for one, _ in there], [image for _, image in there])
+                click.echo(f"\n{budget_table(spent, channel.budget)}")
             return
         publication = transaction.run(found, move_tags=move_tags)
         click.echo(report.publication_table(publication))
@@ -223,8 +229,9 @@ def _run(request: Request, *, move_tags: bool) -> None:
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
         if keeper is None:
             return
+        click.echo(f"\n{budget_table(publication.spent, channel.budget)}")
         click.echo(f"\n{report.moves_table(publication.planned)}")
-        entries = entries_of(place.repository, request.channel, publication.cells)
+        entries = entries_of(rules, engine, publication.cells)
         page = write_files(request.output, keeper.record(entries))
         telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 

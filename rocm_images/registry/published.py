@@ -55,6 +55,8 @@ class PublishedImage:
     """The image's own manifest."""
     manifest_digest: str
     labels: Mapping[str, str]
+    steps: tuple[str, ...] = ()
+    """The step that made each layer, as its configuration says; the oldest first."""
 
     @property
     def digest(self) -> str:
@@ -75,8 +77,14 @@ class _Settings(Checked):
     Labels: dict[str, str] | None = None
 
 
+class _Step(Checked):
+    created_by: str = ""
+    empty_layer: bool = False
+
+
 class _Configuration(Checked):
     config: _Settings | None = None
+    history: list[_Step] | None = None
 
 
 def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
@@ -107,7 +115,12 @@ def image_at(repository: Store, tag_or_digest: str) -> PublishedImage | None:
         raise RegistryError(f"{name} is no image that can be read ({quoted(error)})") from None
     labels = (configuration.get("config") or {}).get("Labels") or {}
     reference = repository.reference(top.digest)
-    return PublishedImage(reference, top, document, image.digest, labels)
+    steps = tuple(
+        step.get("created_by", "")
+        for step in configuration.get("history") or ()
+        if not step.get("empty_layer")
+    )
+    return PublishedImage(reference, top, document, image.digest, labels, steps)
 
 
 def _image_of_index(repository: Store, index: Manifest) -> Manifest:

@@ -106,6 +106,7 @@ def entry(
         "channel": "preview",
         "published": published,
         "stand_in": False,
+        "unpacked": 45_600_000_000,
     }
     return entry_of(cell, **{**given, **changes})
 

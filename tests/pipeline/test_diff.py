@@ -42,6 +42,12 @@ def test_a_newer_base_changes_its_torch_its_default_and_its_advisories(
     assert found["gained"] == ["graph-roots"]
     assert set(found["inputs"]) == {"base", "dockerfile"}  # type: ignore[call-overload]
     assert found["removed_layers"] != []
+    # By size, and whose it is; today's recipe made both, so each layer's stage is known.
+    growth = {one["name"]: one for one in found["growth"]}  # type: ignore[attr-defined]
+    assert growth["libnuma1"]["old"] is None
+    assert growth["libnuma1"]["new"] > 10_000
+    assert growth["libnuma1"]["by_recipe"] is False
+    assert {"base image", "serving"} <= set(found["stages"])  # type: ignore[call-overload]
     assert client.containers.list(all=True, filters={"label": PREFIX + "inventory"}) == []
 
 
@@ -53,6 +59,11 @@ def test_every_package_inside_is_known(rolling: Answer, tmp_path: Path) -> None:
     (image,) = json.loads(path.read_text())["images"]
     assert {"bash", "libc6", "dpkg"} <= set(image["packages"]["dpkg"])
     assert {"sglang", "torch", "triton"} <= set(image["packages"]["pip"])
+    installed = image["installed"]
+    assert installed["pip"]["sglang"]["by_recipe"] is True
+    assert installed["pip"]["sglang"]["size"] > 0
+    assert installed["pip"]["torch"]["by_recipe"] is False
+    assert installed["dpkg"]["bash"]["size"] > 1_000_000
     assert len(image["layers"]) > 10
 
 

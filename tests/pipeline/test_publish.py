@@ -145,13 +145,26 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     image = client.images.get(rolling.summary["sglang-942-rocm7.2.2"]["image_id"])
     immutable = next(tag for tag in image.tags if re.search(r"rehearsal-[0-9a-f]{12}$", tag))
 
-    # A second version: the same cell with another label, which is part of the build id.
+    # A second version: the same cell with another variable, so that its last layers differ.
     matrix = tmp_path / "matrix.yaml"
-    text = four_cells.PATH.read_text()
-    matrix.write_text(text.replace("  title: ", "  title: The second version of ", 1))
+    variable = "    env:\n      SGLANG_SECOND_VERSION: {value: '1', why: this test}\n"
+    text = four_cells.PATH.read_text().replace("    env:\n", variable, 1)
+    tight = re.sub("budget: .*", "budget: {compressed: 20 GB, delta: 1 kB}", text)
+    matrix.write_text(tight)
     version = ("--matrix", str(matrix))
     built = run_build_py(*cell, "--rehearse", *version)
     assert built.code == 0, built.stderr
+
+    # What nodes would have to pull beside the first is more than the channel allows.
+    refused = publish(keys, registry.address, *cell, *version)
+    assert refused.code == 8, refused.stderr
+    assert re.search(r"those that \S+ lacks are \S+ kB compressed", refused.stderr)
+    assert re.search(r"kB (new|grew, was|changed, was).*: serving, ", refused.stderr)
+    explained = re.search(r"`python build.py (diff \S+ \S+ --rehearse)`", refused.stderr)
+    assert explained
+    assert run_build_py(*explained[1].split()).code == 0
+    assert {tag: digest for tag, digest in tags(registry).items() if digest} == first
+    matrix.write_text(text)
     assert publish(keys, registry.address, *cell, *version).code == 0
     second = {tag: digest for tag, digest in tags(registry).items() if digest}
     assert set(first) == set(second)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from made_up_catalogue import FIRST, catalogue, entry
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.page import address_of, bytes_in_words, level_in_words, page
+from rocm_images.catalogue.page import address_of, level_in_words, page
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.cli.main import main
@@ -23,6 +23,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named
 from rocm_images.smoke.evidence import Level
+from rocm_images.tables import bytes_in_words
 
 
 def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:

@@ -14,7 +14,13 @@ from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.cli.main import main
 from rocm_images.comparing.difference import Change, difference
-from rocm_images.comparing.facts import ImageFacts, LayerFact, read_images, write_inventory
+from rocm_images.comparing.facts import (
+    ImageFacts,
+    Installed,
+    LayerFact,
+    read_images,
+    write_inventory,
+)
 from rocm_images.comparing.text import as_text, release_notes
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
@@ -87,9 +93,16 @@ def test_compressed_and_uncompressed_sizes_are_not_compared() -> None:
         difference(OLD, replace(NEW, compressed=True))
 
 
+def test_of_compressed_layers_it_is_said_what_is_pulled() -> None:
+    text = as_text(difference(replace(OLD, compressed=True), replace(NEW, compressed=True)))
+    assert "compressed, 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
+
+
 def test_the_text_shows_every_section_that_has_something() -> None:
     text = as_text(difference(OLD, NEW))
     assert text.startswith("sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB (+3.0 MB)")
+    assert "unpacked, 1.0 MB in 1 layers are the same" in text
+    assert "pulled" not in text
     assert "advisory nchannels now applies" in text
     assert "advisory hip-event-query no longer applies" in text
     assert "PYTHON PACKAGES" not in text
@@ -174,3 +187,61 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 def test_the_difference_is_json_for_machines() -> None:
     document = json.loads(json.dumps(difference(OLD, NEW).as_json()))
     assert document["env"] == [{"name": "SGLANG_USE_AITER_AR", "old": "0", "new": "1"}]
+
+
+def installed(**sizes: int) -> dict[str, Installed]:
+    return {name: Installed(size, name.startswith("ours")) for name, size in sizes.items()}
+
+
+def test_packages_are_ordered_by_how_much_they_grew_and_say_whose_they_are() -> None:
+    old = replace(OLD, installed={"pip": installed(torch=9, ours_a=5, ours_b=8, same=1, gone=4)})
+    new = replace(OLD, installed={"pip": installed(torch=12, ours_a=25, ours_b=1, same=1, new=7)})
+    found = difference(old, new).growth
+    assert [(one.name, one.bytes) for one in found] == [
+        *(("ours_a", 20), ("new", 7), ("torch", 3)),
+        *(("gone", -4), ("ours_b", -7)),
+    ]
+    assert [one.name for one in found if one.by_recipe] == ["ours_a", "ours_b"]
+    assert (found[1].old, found[3].new) == (None, None)
+    assert difference(old, OLD).growth == ()
+    assert json.loads(json.dumps(difference(old, new).as_json()))["growth"][0]["name"] == "ours_a"
+
+
+def test_the_text_sums_what_the_recipe_and_what_the_base_took() -> None:
+    many = {f"ours{number}": 1_000_000 * number for number in range(1, 60)}
+    new = replace(OLD, installed={"pip": installed(**many, torch=500_000)})
+    old = replace(OLD, installed={"pip": installed(ours1=3_000_000)})
+    text = as_text(difference(old, new))
+    assert "packages from the recipe: +1767.0 MB" in text
+    assert "packages from the base image: +0.5 MB" in text
+    assert "and 20 that changed less (--json has all)" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["ours59", "pip", "the", "recipe", "-", "59.0", "+59.0"] in rows
+    assert ["ours1", "pip", "the", "recipe", "3.0", "1.0", "-2.0"] in rows
+
+
+def test_stages_are_compared_where_each_layer_says_its_own() -> None:
+    def staged(facts: ImageFacts, *stages: str) -> ImageFacts:
+        pairs = zip(facts.layers, stages, strict=True)
+        return replace(facts, layers=tuple(replace(layer, stage=one) for layer, one in pairs))
+
+    old, new = staged(OLD, "base image", "deps"), staged(NEW, "base image", "serving")
+    assert difference(old, new).stages == {
+        "base image": (1_000_000, 1_000_000),
+        "deps": (2_000_000, 0),
+        "serving": (0, 5_000_000),
+    }
+    assert "serving     0.0     5.0        +5.0" in as_text(difference(old, new))
+    assert difference(old, staged(NEW, "base image", "")).stages == {}
+
+
+def test_an_inventory_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    write_inventory(path, [OLD])
+    document = json.loads(path.read_text())
+    for image in document["images"]:
+        del image["installed"]
+        for layer in image["layers"]:
+            del layer["stage"]
+    path.write_text(json.dumps(document))
+    assert read_images(path) == {OLD.cell: OLD}

@@ -51,5 +51,5 @@ def test_only_layers_from_the_first_on_are_shared() -> None:
 
 def test_the_report_says_what_is_stored_once() -> None:
     report = size_report({"942": layers("1", "2", "3"), "950": layers("1", "2", "4")})
-    assert "942: 3 MB in 3 layers" in report
-    assert "942, 950 share 2 layers: 2 MB are stored once" in report
+    assert "942: 3 MB unpacked in 3 layers" in report
+    assert "942, 950 share 2 layers: 2 MB unpacked are stored once" in report

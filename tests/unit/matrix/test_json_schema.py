@@ -26,6 +26,7 @@ ONLY_THE_READER = (
     "a date that is none",
     "an unknown arch in an advisory",
     "two channels that move the same tags",
+    "a budget of nothing",
     "an exclude of nothing",
     "an exclude of no cell",
     "an exclude of what is excluded",

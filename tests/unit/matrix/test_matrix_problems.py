@@ -84,6 +84,27 @@ ONE_MISTAKE = {
         17,
         "'static', 'emulated', 'gpu' or 'serve'",
     ),
+    "a budget of no unit": (
+        "advisories:\n",
+        "channels:\n  a: {evidence: gpu, budget: {delta: 2000}, why: w}\nadvisories:\n",
+        54,
+        38,
+        "'2000' is not a size: write one like 500 MB or 1.5 GB",
+    ),
+    "a budget below nothing": (
+        "advisories:\n",
+        "channels:\n  a: {evidence: gpu, budget: {delta: -2 GB}, why: w}\nadvisories:\n",
+        54,
+        38,
+        "'-2 GB' is not a size",
+    ),
+    "a budget of nothing": (
+        "advisories:\n",
+        "channels:\n  a: {evidence: gpu, budget: {}, why: w}\nadvisories:\n",
+        54,
+        30,
+        "give compressed, delta, or both",
+    ),
     "no arch": ("archs:\n", "archs: {}\nexclude:\n", 4, 8, "empty"),
     "an exclude of nothing": (
         "advisories:\n",

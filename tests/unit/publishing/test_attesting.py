@@ -18,8 +18,8 @@ from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.engine.images import EngineImage
 from rocm_images.engine.run_flags import AS_DEPLOYED
-from rocm_images.errors import RegistryError, VerificationFailed
-from rocm_images.matrix.schema import Channel, Matrix
+from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
+from rocm_images.matrix.schema import Budget, Channel, Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed
@@ -35,6 +35,7 @@ from rocm_images.smoke.run import tests_digest as digest_of_the_tests
 PROJECT = Path(__file__).resolve().parents[3]
 PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
 _OCI = "application/vnd.oci.image"
+LAYER = f"{_OCI}.layer.v1.tar"
 
 
 class There:
@@ -45,6 +46,9 @@ class There:
     def __init__(self) -> None:
         self.tags: dict[str, Manifest] = {}
         self.content: dict[str, bytes] = {}
+
+    def __str__(self) -> str:
+        return f"r/{self.name}"
 
     def reference(self, name: str) -> str:
         return f"r/sglang-rocm{'@' if ':' in name else ':'}{name}"
@@ -62,7 +66,7 @@ class There:
 
     is_loopback = True
 
-    def image(self, tag: str, config: bytes, layer: str) -> Manifest:
+    def image(self, tag: str, config: bytes, layer: str, size: int = 1) -> Manifest:
         """An image of one layer, under a tag."""
         digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
         self.content[digest] = config
@@ -75,7 +79,11 @@ class There:
                 "size": len(config),
             },
             "layers": [
-                {"mediaType": f"{_OCI}.layer.v1.tar", "digest": f"sha256:{layer * 64}", "size": 1}
+                {
+                    "mediaType": f"{_OCI}.layer.v1.tar",
+                    "digest": f"sha256:{layer * 64}",
+                    "size": size,
+                }
             ],
         }
         self.tags[tag] = Manifest(json.dumps(document).encode())
@@ -172,6 +180,45 @@ def test_a_manifest_that_somebody_wrote_around_our_configuration_is_replaced_and
     # Now it is signed, and there, and sent no more.
     (again,) = candidates(rules, [given])
     assert not again.to_push
+
+
+@pytest.mark.parametrize(("size", "signed"), [(500_000_000, True), (500_000_001, False)])
+def test_what_is_over_the_budget_is_neither_signed_nor_tagged(
+    target: Target,
+    tmp_path: Path,
+    there: There,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    signed: bool,
+) -> None:
+    config, cosign = configuration(target), Cosign()
+    image_id = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    rules, given = on_engine(target, tmp_path, image_id, there, cosign)
+    budget = Budget(compressed="500 MB")
+    rules = replace(rules, channel=rules.channel.model_copy(update={"budget": budget}))
+    (found,) = candidates(rules, [given])
+    moved: list[str] = []
+
+    def push(*_: object) -> Pushed:
+        return Pushed(there.image(target.immutable_tag, config, "a", size).digest, 1)
+
+    def move(*_: object) -> list[Move]:
+        moved.append("all")
+        return []
+
+    monkeypatch.setattr("rocm_images.publishing.transaction.push", push)
+    monkeypatch.setattr("rocm_images.publishing.transaction.moves", lambda *_: [])
+    monkeypatch.setattr("rocm_images.publishing.transaction.move_all", move)
+    transaction = Transaction(rules, object(), Signer("key"), PlainLines())  # type: ignore[arg-type]
+    if signed:
+        transaction.run([found], move_tags=True)
+    else:
+        with pytest.raises(PublishRefused, match="over the pull budget of the channel preview"):
+            transaction.run([found], move_tags=True)
+    assert (bool(cosign.signed), bool(cosign.attached), bool(moved)) == (signed,) * 3
+    # To push alone names it for no channel.
+    transaction.run([found], move_tags=False)
+    assert cosign.signed
 
 
 def test_an_engine_that_does_not_say_what_it_sent_signs_nothing_else_than_its_id(

@@ -1,0 +1,103 @@
+"""What a node pulls is what the registry has; a budget is held before anything names an image."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import docker
+import four_cells
+
+from conftest import Answer, Keys, run_build_py
+from publishing_site import QUICK, listed, publish, tags
+from registry import Registry
+from rehearsal.bases import base_reference
+from rocm_images.catalogue.sharing import lacked
+from rocm_images.engine.connect import Engine
+from rocm_images.publishing.push import push
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.base_layers import base_layers
+from rocm_images.registry.client import Repository
+
+ROCM = "7.2.2"
+CELLS = ("sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2")
+
+
+def sizes(keys: Keys, registry: Registry) -> list[dict[str, Any]]:
+    """What `sizes` says of the cells, for machines."""
+    where = ("--channel", "preview", "--registry", registry.address)
+    answer = run_build_py(
+        *("sizes", "--base", ROCM, "--rehearse", "--json", *where, "--key", str(keys.our_public)),
+        environment=keys.environment,
+    )
+    assert answer.code == 0, answer.stderr
+    found: list[dict[str, Any]] = json.loads(answer.stdout)["images"]
+    return found
+
+
+def test_an_image_over_the_budget_is_pushed_and_nothing_names_it(
+    rolling: Answer,
+    keys: Keys,
+    client: docker.DockerClient,
+    real_engine: Engine,
+    registry: Registry,
+    tmp_path: Path,
+) -> None:
+    matrix = tmp_path / "matrix.yaml"
+    text = four_cells.PATH.read_text()
+    matrix.write_text(re.sub("budget: .*", "budget: {compressed: 1 MB}", text))
+    assert {one["state"] for one in sizes(keys, registry)} == {"not pushed yet"}
+    words = ("--base", ROCM)
+    refused = publish(keys, registry.address, *words, "--matrix", str(matrix))
+    assert refused.code == 8, refused.stderr
+    assert "over the pull budget of the channel preview: nothing was signed" in refused.stderr
+    assert all(f"{cell}: its layers are" in refused.stderr for cell in CELLS)
+    assert re.search(r" MB new: base image, ", refused.stderr)
+    assert set(tags(registry).values()) == {None}
+    there = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
+    assert there.manifest("catalogue") is None
+    # cosign's signatures and statements are tags of the digest.
+    for cell in CELLS:
+        image_id = rolling.summary[cell]["image_id"]
+        assert there.manifest(image_id) is not None
+        names = [f"{image_id.replace(':', '-')}.{end}" for end in ("sig", "att")]
+        assert [there.manifest(name) for name in names] == [None, None]
+    pushed = sizes(keys, registry)
+    assert {one["state"] for one in pushed} == {"pushed, not published"}
+
+    # With the matrix's own bound it goes on, and sends nothing again.
+    sent = len(registry.uploads())
+    done = publish(keys, registry.address, *words)
+    assert done.code == 0, done.stderr
+    assert "% of 20 GB" in done.stdout
+    assert "the channel's first" in done.stdout
+    assert "layers sent" not in done.stdout
+    # What cosign and the catalogue add; no layer is among it.
+    images = listed(keys, registry.address).images
+    layers = {layer.digest for image in images for layer in image.layers}
+    assert layers.isdisjoint(f"sha256:{digest}" for digest in registry.uploads()[sent:])
+
+    # What was said before publishing is what is said after it.
+    published = sizes(keys, registry)
+    for before, after in zip(pushed, published, strict=True):
+        for key in ("compressed", "unpacked", "layers"):
+            assert before[key] == after[key] is not None, key
+        assert after["unpacked"] > after["compressed"]
+        assert 0 < after["pulls"]["with_other_arch"] < after["compressed"] / 2
+    stages = {layer["stage"] for layer in published[0]["layers"]}
+    assert {"base image", "serving"} <= stages
+
+    # The base's own compressed layers are in the image as they are: to push it sends none of them.
+    sent = len(registry.uploads())
+    base = client.images.get(base_reference(four_cells.MATRIX, ROCM))
+    push(real_engine, str(base.id), there, "base", lambda text: None)
+    own = base_layers(f"{registry.address}/sglang-rocm:base")
+    assert own
+    assert layers >= {layer.digest for layer in own}
+    assert layers.isdisjoint(f"sha256:{digest}" for digest in registry.uploads()[sent:])
+    for image in images:
+        from_base = [one for one in image.layers if one.stage == "base image"]
+        assert [one.digest for one in from_base] == [one.digest for one in own]
+        assert lacked(image.layers, own) == image.size - lacked(own, ())

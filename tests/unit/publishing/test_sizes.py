@@ -1,0 +1,159 @@
+"""`build.py sizes --registry` says what a node pulls of what is published, pushed, or neither."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from made_up_catalogue import FIRST, REPOSITORY, digest, entry
+from rocm_images.build.site import RealSite
+from rocm_images.build.targets import Target, targets_of
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.schema import Catalogue
+from rocm_images.cli.main import main
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
+from rocm_images.publishing import sizes as module
+from rocm_images.publishing.size_report import as_json_text, as_text
+from rocm_images.publishing.sizes import ImageSizes, Sizing
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.base_layers import BaseLayer
+from rocm_images.registry.manifest import Manifest
+from rocm_images.registry.published import PublishedImage
+from rocm_images.registry.trust import Trust
+
+PROJECT = Path(__file__).resolve().parents[3]
+LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
+Find = Callable[..., ImageSizes]
+
+
+class There:
+    """A registry's repository that has nothing but what a test says."""
+
+    ca_bundle = None
+
+    def __str__(self) -> str:
+        return REPOSITORY
+
+
+class Place:
+    """Where it is."""
+
+    repository = There()
+    cosign = None
+
+
+@pytest.fixture
+def target(project_matrix: Matrix) -> Target:
+    cells = cells_of(project_matrix)[:1]
+    return targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, cells)[0]
+
+
+@pytest.fixture
+def find(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Find:
+    """The sizes of one cell where the registry has a catalogue, an image, and the base's tells."""
+
+    def found(
+        target: Target,
+        listed: Catalogue | None,
+        image: PublishedImage | None,
+        base: tuple[BaseLayer, ...] | None = None,
+    ) -> ImageSizes:
+        monkeypatch.setattr(RealSite, "found_engine", lambda _: None)
+        monkeypatch.setattr(module, "place_of", lambda *_: Place())
+        monkeypatch.setattr(module, "verified_in", lambda *_: listed and (None, listed))
+        monkeypatch.setattr(module, "image_at", lambda *_: image)
+        monkeypatch.setattr(
+            module, "bases_of", lambda given, _: {module.base_reference(one): base for one in given}
+        )
+        where = (RegistryAddress.parse("registry.example.org"), None, 1, "preview")
+        trust = Trust(key="cosign.pub")
+        path = PROJECT / "matrix.yaml"
+        sizing = Sizing(path, project_matrix, (target.cell,), *where, trust, RealSite())
+        (one,) = sizing.found()
+        return one
+
+    return found
+
+
+def pushed(*layers: tuple[str, int]) -> PublishedImage:
+    document: dict[str, Any] = {
+        "layers": [
+            {"mediaType": LAYER, "digest": digest(name), "size": size} for name, size in layers
+        ]
+    }
+    whole = {
+        **document,
+        "schemaVersion": 2,
+        "config": {"mediaType": "c", "digest": digest("config"), "size": 1},
+    }
+    top = Manifest(json.dumps(whole).encode())
+    steps = tuple(f"RUN {name}" for name, _ in layers)
+    return PublishedImage(f"{REPOSITORY}@{top.digest}", top, document, top.digest, {}, steps)
+
+
+def test_a_published_image_is_what_the_signed_catalogue_says(target: Target, find: Find) -> None:
+    image = pushed(("whatever the manifest says", 1))
+    listed = merged(None, [entry(target.cell, digest=image.digest)], FIRST)
+    found = find(target, listed, image)
+    assert (found.state, found.compressed) == ("published", 12_450_000_000)
+    assert found.unpacked == 45_600_000_000
+
+
+def test_a_pushed_image_is_what_its_manifest_says(target: Target, find: Find) -> None:
+    before = entry(target.cell)
+    kept = f"{target.cell.rocm} base"
+    image = pushed((kept, 9_000_000_000), ("new", 7_000_000))
+    base = (BaseLayer(digest(kept), 9_000_000_000),)
+    found = find(target, merged(None, [before], FIRST), image, base)
+    assert found.state == "pushed, not published"
+    assert (found.compressed, found.unpacked) == (9_007_000_000, None)
+    assert (found.pulls.previous, found.pulls.with_previous) == (before.immutable_tag, 7_000_000)
+    assert found.pulls.with_base == 7_000_000
+    assert [layer.step for layer in found.layers] == [f"RUN {kept}", "RUN new"]
+    first = find(target, None, image)
+    assert (first.pulls.previous, first.pulls.with_base) == (None, None)
+
+
+def test_what_the_registry_has_not_is_not_pushed_yet(target: Target, find: Find) -> None:
+    found = find(target, None, None)
+    assert (found.state, found.compressed) == ("not pushed yet", None)
+    assert found.tag == target.immutable_tag
+    older = entry(target.cell)
+    found = find(target, merged(None, [older], FIRST), None)
+    assert found.tag == older.immutable_tag
+    assert found.state == "published; what the matrix makes now is not pushed yet"
+    stable = entry(target.cell, channel="stable")
+    assert find(target, merged(None, [stable], FIRST), None).state == "not pushed yet"
+
+
+def test_it_is_told_to_people_and_to_machines(target: Target, find: Find) -> None:
+    listed = merged(
+        merged(None, [entry(target.cell)], FIRST), [entry(target.cell, build="2")], FIRST
+    )
+    found = find(target, listed, None)
+    text = as_text([found])
+    row = next(line for line in text.splitlines() if line.startswith(target.cell.name + " "))
+    assert "12.4 GB     45.6 GB   1.2 GB" in row
+    assert f"after {entry(target.cell).immutable_tag}" in text
+    (image,) = json.loads(as_json_text([found]))["images"]
+    assert image["compressed"] == 12_450_000_000
+    assert image["pulls"]["with_previous"] == 1_250_000_000
+    assert len(image["layers"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--json",), "--json: is for what a registry has"),
+        (("--registry", "r.example.org"), "say whose signatures to trust"),
+    ],
+)
+def test_what_is_missing_is_a_sentence(words: tuple[str, ...], sentence: str) -> None:
+    done = CliRunner().invoke(main, ["sizes", *words])
+    assert sentence in str(done.exception)
