@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rocm_images import telling, turns
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
 from rocm_images.build.site import Site
-from rocm_images.build.step_cache import StepCache
 from rocm_images.build.summary import (
     CellReport,
     evidence_table,
@@ -25,7 +25,6 @@ from rocm_images.build.summary import (
 )
 from rocm_images.build.targets import Target, targets_of, with_found, with_published
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import BuildFailed, ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
@@ -35,11 +34,13 @@ from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.place import Who
-from rocm_images.registry.retries import Retries
 from rocm_images.smoke.run import image_under_test
+
+# What reads registries, and what measures layers, is imported where it is used.
+if TYPE_CHECKING:
+    from rocm_images.build.step_cache import StepCache
+    from rocm_images.engine.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ def _targets(
     if not command.force:
         targets = with_found(engine, targets)
         if command.registry and any(target.found is None for target in targets):
+            from rocm_images.registry.client import Repository
+            from rocm_images.registry.cosign import Cosign
+
             ca_bundle = command.secrets.get("ca-bundle")
             there = Repository(command.registry, repository_of(cells), ca_bundle)
             cosign = Cosign(command.registry, engine.environment, ca_bundle)
@@ -142,6 +146,11 @@ def _targets(
 
 
 def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: Path) -> StepCache:
+    from rocm_images.build.step_cache import StepCache
+    from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.retries import Retries
+
     where, _, name = repository.rpartition("/")
     address = RegistryAddress.parse(where)
     ca_bundle, who = command.secrets.get("ca-bundle"), command.who
@@ -250,6 +259,8 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
     Raises:
         RocmImagesError: no engine, or it does not have an image.
     """
+    from rocm_images.engine.layers import layers_of, size_report
+
     client = site.engine().client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
     try:

@@ -23,13 +23,14 @@ from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
-from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.verified import Verified, check_built_as, verified
 
+# What reads registries is imported where one is asked: its models alone take as long as the plan.
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
     from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.published import PublishedImage
     from rocm_images.registry.trust import Trust
+    from rocm_images.registry.verified import Verified
 
 VERIFIED_AT_ONCE = 4
 
@@ -203,6 +204,8 @@ def verified_of(
         VerificationFailed: what is there is not signed, or is another image.
         RegistryError: the registry does not answer.
     """
+    from rocm_images.registry.published import image_at
+
     image = image_at(repository, target.immutable_tag)
     if image is None:
         return None
@@ -216,6 +219,8 @@ def verified_as(cosign: Cosign, trust: Trust, image: PublishedImage, target: Tar
         VerificationFailed: it is not.
         RegistryError: the registry does not answer.
     """
+    from rocm_images.registry.verified import check_built_as, verified
+
     assert target.inputs is not None
     found = verified(cosign, image, trust)
     check_built_as(image, target.cell.name, target.inputs.build_id)
