@@ -185,6 +185,8 @@ def _held_to_the_lock(
     Warns of what is built from without a lock. Only cells that have to be built are looked at, so
     a run in which nothing changed asks no registry.
     """
+    if not any(given.to_build for given in inputs):
+        return list(inputs)
     from rocm_images.lock.changes import wanted_of
     from rocm_images.lock.update import moved_bases, unlocked_sentences
 
@@ -193,16 +195,15 @@ def _held_to_the_lock(
         for given in inputs
         if given.to_build and given.cell.base_image not in replaced
     }
-    if any(given.to_build for given in inputs):
-        trees = {
-            source_key(source)
-            for given in inputs
-            for name, source in given.cell.sources.items()
-            if given.to_build and f"{name}-src" not in replaced
-        }
-        used = [wanted for wanted in wanted_of(matrix) if wanted.key in bases | trees]
-        for sentence in unlocked_sentences(locked, used):
-            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
+    trees = {
+        source_key(source)
+        for given in inputs
+        for name, source in given.cell.sources.items()
+        if given.to_build and f"{name}-src" not in replaced
+    }
+    used = [wanted for wanted in wanted_of(matrix) if wanted.key in bases | trees]
+    for sentence in unlocked_sentences(locked, used):
+        telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=given.refusal or _moved(moved.get(given.cell.base_image)))
