@@ -87,7 +87,7 @@ def build_and_test(
         secrets=command.secrets,
         network=command.network,
     )
-    engine = command.site.prepared(matrix, cells)
+    engine = command.site.prepared(matrix, cells, tests=command.smoke)
     with (
         tempfile.TemporaryDirectory() as folder,
         turns.held([cell.name for cell in cells], "build"),

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from made_up_engine import MadeUpEngine, Request, made_up_engine
+from rehearsal import stand_ins
+from rehearsal.engine import PrivateEngine
 from rocm_images import turns
 from rocm_images.build import run as build_run
 from rocm_images.build import targets as build_targets
@@ -22,6 +24,7 @@ from rocm_images.build.targets import Target, targets_of, with_found
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.smoke import emulator
 
 PATH = Path("matrix.yaml")
 
@@ -152,3 +155,14 @@ def test_where_an_image_cannot_be_looked_at_a_list_is_asked_for(
     engine.answers["GET /images/.+/json"] = lambda _: (500, {"message": "it goes away"})
     found = with_found(engine.engine, targets[:1])
     assert [bool(target.found) for target in found] == [True]
+
+
+@pytest.mark.parametrize("tests", [True, False])
+def test_a_rehearsal_looks_for_its_emulator_only_where_images_are_tested(
+    engine: MadeUpEngine, small_matrix: Matrix, monkeypatch: pytest.MonkeyPatch, tests: bool
+) -> None:
+    monkeypatch.setattr(stand_ins, "connect_if_any", lambda: engine.engine)
+    monkeypatch.setattr(PrivateEngine, "only_one", lambda _: nullcontext())
+    engine.answers["GET /images/.+/json"] = lambda _: (200, {"Id": "sha256:1"})
+    assert stand_ins.Rehearsal().prepared(small_matrix, (), tests=tests) is engine.engine
+    assert asked(engine) == (of(emulator.reference()) if tests else [])
