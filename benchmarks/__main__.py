@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,7 @@ RUNS = {
     "one base changed": 3,
 }
 SCALE_RUNS = 3
+PLAN_RUNS = 15
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*SCENARIOS, "scale"],
+        choices=[*SCENARIOS, "plan", "scale"],
         help="measure only this; may be repeated",
     )
     parser.add_argument("--runs", type=int, help="rounds of each scenario instead of its own")
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     if given.again:
         return _again(given.again, given.note)
-    chosen = given.only or [*SCENARIOS, "scale"]
+    # As a user's Python does, it keeps what it compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    chosen = given.only or [*SCENARIOS, "plan", "scale"]
     about = machine() | {"project": _commit()}
     scenarios: dict[str, Runs] = {}
     grown: results.ScaleRuns = {}
@@ -66,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 runs = given.runs or SCALE_RUNS
                 grown = scale.plan_and_render(Path(folder), sizes, runs, _say)
+        beside = scale.plan_and_libraries(given.runs or PLAN_RUNS, _say) if "plan" in chosen else {}
         names = [name for name in SCENARIOS if name in chosen]
         if names:
             project = copy_project(FOLDER / "project")
@@ -75,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
             with benchmark_engine(BRIDGE) as environment:
                 about |= _versions(environment, given.bakery)
                 scenarios = _compare_all(names, project, environment, given.bakery, given.runs)
+        scenarios |= {scale.PLAN: beside} if beside else {}
     except (RocmImagesError, CommandFailed) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1

@@ -14,6 +14,9 @@ import yaml
 from benchmarks.measure import Measurement, measure
 from rocm_images.places import PROJECT
 
+PLAN = "plan beside the import of its libraries"
+LIBRARIES = "import click, pydantic"
+BUILD_PY = "build.py"
 # Cells by archs and bases.
 SIZES: Mapping[int, tuple[int, int]] = {
     10: (5, 2),
@@ -38,6 +41,28 @@ def write_matrix(path: Path, archs: int, bases: int) -> None:
         image = f"rocm/pytorch:rocm{release}"
         document["bases"][release] = {"image": image, "python": "3.10", "torch": "2.9.1"}
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def plan_and_libraries(runs: int, say: Callable[[str], None]) -> dict[str, list[Measurement]]:
+    """Measurements of `plan`, and of a Python that imports click and pydantic and ends, in turns.
+
+    Raises:
+        CommandFailed: one fails.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+    commands = {
+        BUILD_PY: [sys.executable, str(PROJECT / "build.py"), "plan"],
+        LIBRARIES: [sys.executable, "-c", LIBRARIES],
+    }
+    # Python keeps what it compiles, and so does the program: the first run is unlike all others.
+    for words in commands.values():
+        measure(words, PROJECT, environment)
+    found: dict[str, list[Measurement]] = {name: [] for name in commands}
+    for number in range(runs):
+        for name in sorted(commands, reverse=number % 2 == 1):
+            found[name].append(measure(commands[name], PROJECT, environment))
+            say(f"{PLAN}: {name}, run {number + 1}: {found[name][-1].seconds:.3f} s")
+    return found
 
 
 def plan_and_render(

@@ -41,14 +41,14 @@ class Rehearsal:
     labels: Mapping[str, str] = MappingProxyType(LABELS)
     words = ("--rehearse",)
 
-    def prepared(self, matrix: Matrix, cells: Sequence[Cell]) -> Engine:
-        """The engine with the emulator and the stand-in bases of these cells.
+    def prepared(self, matrix: Matrix, cells: Sequence[Cell], *, tests: bool = True) -> Engine:
+        """The engine with the stand-in bases of these cells and, for tests, the emulator.
 
         Raises:
             EngineError: no engine answers and none can be started.
-            BuildFailed: a stand-in base, ccache's image or the emulator does not build.
+            BuildFailed: a stand-in base or ccache's image does not build.
         """
-        found = self.engine()
+        found = self.engine() if tests else self._started()
         client = found.client()
         try:
             with PrivateEngine().only_one():
@@ -62,12 +62,7 @@ class Rehearsal:
 
     def engine(self) -> Engine:
         """An engine that answers, else a private one, which is started; with the emulator."""
-        found = self.found_engine()
-        if found is None:
-            say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
-            private = PrivateEngine()
-            private.start()
-            found = connect({**os.environ, **private.environment()}, PRIVATE)
+        found = self._started()
         client = found.client()
         try:
             with PrivateEngine().only_one():
@@ -80,6 +75,14 @@ class Rehearsal:
         finally:
             client.close()
         return found
+
+    def _started(self) -> Engine:
+        if found := self.found_engine():
+            return found
+        say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
+        private = PrivateEngine()
+        private.start()
+        return connect({**os.environ, **private.environment()}, PRIVATE)
 
     def found_engine(self) -> Engine | None:
         """An engine that answers, else the private one where it runs."""

@@ -14,12 +14,12 @@ from rocm_images.errors import REFUSALS, InputError, WriteRefused
 from rocm_images.masking import masked_document
 
 
-def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") -> None:
-    """Write a text file; a reader sees the whole of the old one or the whole of the new one.
+def write_whole(path: Path, text: str | bytes, *, lasting: bool = True, hint: str = "") -> None:
+    """Write a file; a reader sees the whole of the old one or the whole of the new one.
 
     Args:
         path: its folder is made where it is missing. A pipe or a device is written to as it is.
-        text: written as UTF-8, its line ends as they are.
+        text: written as UTF-8, its line ends as they are; bytes as they are.
         lasting: whether the text must outlive a power cut, which takes a while for each file.
         hint: what to do where it cannot be written.
 
@@ -29,19 +29,20 @@ def write_whole(path: Path, text: str, *, lasting: bool = True, hint: str = "") 
         In either case what was there before is as it was.
     """
     partial = None
+    content = text.encode() if isinstance(text, str) else text
     try:
         # Of a link, what it names is replaced.
         place = Path(os.path.realpath(path))
         if place.exists() and not place.is_file() and not place.is_dir():
             with place.open("wb") as file:
-                file.write(text.encode())
+                file.write(content)
             return
         place.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own: two runs at once must not write into each other's file.
         number, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         partial = Path(name)
         with os.fdopen(number, "wb") as file:
-            file.write(text.encode())
+            file.write(content)
             if lasting:
                 file.flush()
                 os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.engine.compiled_units import UnitBuilds
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, pull
+from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, image_of, pull
 from rocm_images.engine.logins import kept_from
 from rocm_images.errors import REFUSALS, RocmImagesError
 from rocm_images.files import write_whole
@@ -161,9 +161,10 @@ class _Run:
         else:
             report = replace(report, result=Result.UP_TO_DATE)
             self._tag(found)
-        # The immutable tag, or the id: another run may move a rolling tag at any time.
-        exactly = found.image_id if found else self.given.immutable
-        report = report.of_image(*_image(self.engine, exactly))
+        if found and found.size is not None:
+            report = report.of_image(found.image_id, found.size)
+        elif found:
+            report = report.of_image(*_image(self.engine, found.image_id))
         return self._smoke(report, found) if self.options.smoke else report
 
     def _tag(self, found: EngineImage) -> None:
@@ -212,11 +213,12 @@ class _Run:
         status, read = buildx.run(self.buildx, request, self._on_step)
         if options.sign_cache and not read.stages.isdisjoint(cell.server.wheel_stages):
             keep_units(units, cache, cell.name, options.sign_cache)
-        if status == 0 and self._has_built(inputs.build_id):
+        built = self._built(inputs.build_id) if status == 0 else None
+        if built is not None:
             if read.cache and options.sign_cache:
                 self._on_step("sign the build cache")
                 options.sign_cache(cell.name, read.cache)
-            return report
+            return report.of_image(built.image_id, built.size or 0)
         if status == 0:
             detail = (
                 f"buildx ended as if all were well, and the engine has no image {BUILD_ID}="
@@ -237,16 +239,14 @@ class _Run:
             log=self._log(""),
         )
 
-    def _has_built(self, build_id: str) -> bool:
-        from docker.errors import ImageNotFound
-
+    def _built(self, build_id: str) -> EngineImage | None:
+        """By the immutable tag: another run may move a rolling one at any time."""
         client = self.engine.client()
         try:
-            return client.images.get(self.given.immutable).labels.get(BUILD_ID) == build_id
-        except ImageNotFound:
-            return False
+            found = image_of(client, self.given.immutable)
         finally:
             client.close()
+        return found if found and found.labels.get(BUILD_ID) == build_id else None
 
     def _smoke(self, report: CellReport, found: EngineImage | None) -> CellReport:
         """Tests the image, which was built just now where it was not `found`."""

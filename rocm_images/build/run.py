@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rocm_images import telling, turns
 from rocm_images.build.options import parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
 from rocm_images.build.site import Site
-from rocm_images.build.step_cache import StepCache
 from rocm_images.build.summary import (
     CellReport,
     evidence_table,
@@ -26,7 +26,6 @@ from rocm_images.build.summary import (
 from rocm_images.build.targets import Target, targets_of, with_found, with_published
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import tell_what_is_pushed
-from rocm_images.engine.layers import Layer, layers_of, size_report
 from rocm_images.errors import BuildFailed, ExitCode, InputError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
@@ -36,11 +35,13 @@ from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.place import Who
-from rocm_images.registry.retries import Retries
 from rocm_images.smoke.run import image_under_test
+
+# What reads registries, and what measures layers, is imported where it is used.
+if TYPE_CHECKING:
+    from rocm_images.build.step_cache import StepCache
+    from rocm_images.engine.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def build_and_test(
         secrets=command.secrets,
         network=command.network,
     )
-    engine = command.site.prepared(matrix, cells)
+    engine = command.site.prepared(matrix, cells, tests=command.smoke)
     with (
         tempfile.TemporaryDirectory() as folder,
         turns.held([cell.name for cell in cells], "build"),
@@ -131,6 +132,9 @@ def _targets(
     if not command.force:
         targets = with_found(engine, targets)
         if command.registry and any(target.found is None for target in targets):
+            from rocm_images.registry.client import Repository
+            from rocm_images.registry.cosign import Cosign
+
             ca_bundle = command.secrets.get("ca-bundle")
             there = Repository(command.registry, repository_of(cells), ca_bundle)
             cosign = Cosign(command.registry, engine.environment, ca_bundle)
@@ -145,6 +149,11 @@ def _targets(
 
 
 def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: Path) -> StepCache:
+    from rocm_images.build.step_cache import StepCache
+    from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.retries import Retries
+
     where, _, name = repository.rpartition("/")
     address = RegistryAddress.parse(where)
     ca_bundle, who = command.secrets.get("ca-bundle"), command.who
@@ -179,6 +188,8 @@ def _held_to_the_lock(
     Warns of what is built from without a lock. Only cells that have to be built are looked at, so
     a run in which nothing changed asks no registry.
     """
+    if not any(given.to_build for given in inputs):
+        return list(inputs)
     from rocm_images.lock.changes import wanted_of
     from rocm_images.lock.update import moved_bases, unlocked_sentences
 
@@ -187,16 +198,15 @@ def _held_to_the_lock(
         for given in inputs
         if given.to_build and given.cell.base_image not in replaced
     }
-    if any(given.to_build for given in inputs):
-        trees = {
-            source_key(source)
-            for given in inputs
-            for name, source in given.cell.sources.items()
-            if given.to_build and f"{name}-src" not in replaced
-        }
-        used = [wanted for wanted in wanted_of(matrix) if wanted.key in bases | trees]
-        for sentence in unlocked_sentences(locked, used):
-            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
+    trees = {
+        source_key(source)
+        for given in inputs
+        for name, source in given.cell.sources.items()
+        if given.to_build and f"{name}-src" not in replaced
+    }
+    used = [wanted for wanted in wanted_of(matrix) if wanted.key in bases | trees]
+    for sentence in unlocked_sentences(locked, used):
+        telling.step(f"{telling.PROGRAM}: warning: {sentence}")
     moved = moved_bases(engine, locked, sorted(bases)) if bases else {}
     return [
         replace(given, refusal=given.refusal or _moved(moved.get(given.cell.base_image)))
@@ -253,6 +263,8 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
     Raises:
         RocmImagesError: no engine, or it does not have an image.
     """
+    from rocm_images.engine.layers import layers_of, size_report
+
     client = site.engine().client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
     try:

@@ -33,8 +33,8 @@ class Site(Protocol):
     def words(self) -> tuple[str, ...]:
         """The options with which another build.py works at the same site."""
 
-    def prepared(self, matrix: Matrix, cells: Sequence[Cell]) -> Engine:
-        """The engine, with what building and testing these cells takes.
+    def prepared(self, matrix: Matrix, cells: Sequence[Cell], *, tests: bool = True) -> Engine:
+        """The engine, with what building these cells takes, and testing them where it `tests`.
 
         Raises:
             EngineError: none answers and none can be started.
@@ -65,7 +65,13 @@ class RealSite:
     labels: Mapping[str, str] = MappingProxyType({})
     words: tuple[str, ...] = ()
 
-    def prepared(self, matrix: Matrix, cells: Sequence[Cell]) -> Engine:  # noqa: ARG002
+    def prepared(
+        self,
+        matrix: Matrix,  # noqa: ARG002
+        cells: Sequence[Cell],  # noqa: ARG002
+        *,
+        tests: bool = True,  # noqa: ARG002
+    ) -> Engine:
         """The engine as it is: nothing is prepared."""
         return connect()
 

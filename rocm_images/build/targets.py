@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.site import Site
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, images_of, why_build
+from rocm_images.engine.images import (
+    BUILD_ID,
+    INPUTS,
+    EngineImage,
+    image_of,
+    images_of,
+    why_build,
+)
 from rocm_images.errors import RocmImagesError, VerificationFailed
 from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Layers, Matrix
@@ -24,15 +31,20 @@ from rocm_images.recipe.compression import identity
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
-from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.verified import Verified, check_built_as, verified
 
+# What reads registries is imported where one is asked: its models alone take as long as the plan.
 if TYPE_CHECKING:
     from rocm_images.registry.client import Repository
     from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.published import PublishedImage
     from rocm_images.registry.trust import Trust
+    from rocm_images.registry.verified import Verified
 
 VERIFIED_AT_ONCE = 4
+# Up to here asking for image by image costs less than one list, for which the containerd store
+# measures every image that is in it: a tenth for four images, on a busy machine.
+MOST_ASKED = 32
+_ASKED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,14 @@ def _target(
 
 def with_found(engine: Engine, given: Sequence[Target]) -> list[Target]:
     """The same targets, with the image that the engine already has of each."""
+    from docker.errors import APIError
+
+    if len(given) <= MOST_ASKED:
+        try:
+            with Threads(_ASKED_AT_ONCE) as pool:
+                return list(pool.map(lambda target: _asked(engine, target), given))
+        except APIError:
+            pass  # An image that goes away meanwhile; a list is asked for again then.
     client = engine.client()
     try:
         images = images_of(client, [name for target in given for name in target.references])
@@ -166,14 +186,33 @@ def with_found(engine: Engine, given: Sequence[Target]) -> list[Target]:
     for target in given:
         assert target.inputs is not None
         same = by_build_id.get(target.inputs.build_id)
-        if same is None:
-            older = by_tag.get(target.rolling[0])
-            label = older.labels.get(INPUTS, "") if older else ""
-            why = why_build(older, target.inputs.changed_since(label))
-            found.append(replace(target, why=why))
-        else:
-            found.append(replace(target, found=same))
+        older = by_tag.get(target.rolling[0])
+        found.append(replace(target, found=same) if same else _to_build(target, older))
     return found
+
+
+def _asked(engine: Engine, target: Target) -> Target:
+    """The same for one target, by its tags."""
+    assert target.inputs is not None
+    older = None
+    client = engine.client()
+    try:
+        # One that lost its immutable tag may still have another.
+        for reference in (target.immutable, *target.rolling):
+            image = image_of(client, reference)
+            if image and image.labels.get(BUILD_ID) == target.inputs.build_id:
+                return replace(target, found=image)
+            if reference == target.rolling[0]:
+                older = image
+    finally:
+        client.close()
+    return _to_build(target, older)
+
+
+def _to_build(target: Target, older: EngineImage | None) -> Target:
+    assert target.inputs is not None
+    label = older.labels.get(INPUTS, "") if older else ""
+    return replace(target, why=why_build(older, target.inputs.changed_since(label)))
 
 
 def with_published(
@@ -209,6 +248,8 @@ def verified_of(
         VerificationFailed: what is there is not signed, or is another image.
         RegistryError: the registry does not answer.
     """
+    from rocm_images.registry.published import image_at
+
     image = image_at(repository, target.immutable_tag)
     if image is None:
         return None
@@ -222,6 +263,8 @@ def verified_as(cosign: Cosign, trust: Trust, image: PublishedImage, target: Tar
         VerificationFailed: it is not.
         RegistryError: the registry does not answer.
     """
+    from rocm_images.registry.verified import check_built_as, verified
+
     assert target.inputs is not None
     found = verified(cosign, image, trust)
     check_built_as(image, target.cell.name, target.inputs.build_id)

@@ -122,18 +122,20 @@ def build(
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
-    from rocm_images.build.step_cache import checked
     from rocm_images.engine.network import secrets_for
     from rocm_images.registry.place import Who
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
     who = Who(key, keyless, identity, issuer)
-    if cache and checked(cache) and not who.is_named:
-        raise InputError(
-            "--cache takes steps that somebody built: say whose count, with --key or with "
-            "--identity and --issuer"
-        )
+    if cache:
+        from rocm_images.build.step_cache import checked
+
+        if checked(cache) and not who.is_named:
+            raise InputError(
+                "--cache takes steps that somebody built: say whose count, with --key or with "
+                "--identity and --issuer"
+            )
     if registry and not who.is_named:
         source = click.get_current_context().get_parameter_source("registry")
         if pull_existing or source is not ParameterSource.ENVIRONMENT:

@@ -7,15 +7,18 @@ import os
 import shlex
 import shutil
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rocm_images import telling
 from rocm_images.engine.contexts import is_there
 from rocm_images.engine.endpoint import DEFAULT_SOCKET, Endpoint, rootless_socket
 from rocm_images.errors import EngineError
+
+if TYPE_CHECKING:
+    import ssl
 
 INSTALL = "install Docker Engine 23 or later with buildx (https://docs.docker.com/engine/install/)"
 _REHEARSE = "to try the pipeline without one, as root on Debian or Ubuntu: make rehearse"
@@ -65,6 +68,8 @@ def no_answer(endpoint: Endpoint, why: object, advice: str) -> EngineError:
 
 def failure(endpoint: Endpoint, error: BaseException) -> EngineError:
     """The error for what the SDK raised when an engine was first asked."""
+    import ssl
+
     from rocm_images.engine.client import goes_through_proxy
 
     chain = _chain(error)
@@ -103,6 +108,8 @@ def _chain(error: BaseException) -> Sequence[BaseException]:
 
 def _tls_failed(endpoint: Endpoint, error: ssl.SSLError) -> tuple[str, str]:
     """What is wrong, and what to do."""
+    import ssl
+
     folder = endpoint.tls.folder if endpoint.tls else Path()
     if isinstance(error, ssl.SSLCertVerificationError):
         by = endpoint.tls.authority if endpoint.tls else None

@@ -26,7 +26,7 @@ MARK = "# Rendered by `build.py render`"
 
 def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
     """The Dockerfile of each cell, as text."""
-    environment = templates.environment()
+    environment = templates.environment(kept=True)
     for cell in cells:
         text = templates.rendered(
             environment,

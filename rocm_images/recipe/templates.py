@@ -17,28 +17,32 @@ from jinja2 import (
 from rocm_images import telling
 from rocm_images.errors import InputError
 from rocm_images.places import PROJECT, TEMPLATES
+from rocm_images.recipe.compiled import Compiled
 
 OWN = PROJECT / "templates"
 """The program's too, in a checkout."""
+_COMPILED = PROJECT / ".cache" / "templates"
 
 
-def environment(below: str = "", *, autoescape: bool = False) -> Environment:
+def environment(below: str = "", *, autoescape: bool = False, kept: bool = False) -> Environment:
     """What renders the templates of one folder.
 
     Args:
         below: the folder, below templates/.
         autoescape: for HTML; elsewhere types and filters see to it that no text breaks out.
+        kept: compiled once for many runs; for templates that use no filter of the program.
     """
     own, program = OWN / below, TEMPLATES / below
     if own != program:
         for path in sorted(own.rglob("*")):
             if path.is_file() and (program / path.relative_to(own)).is_file():
                 telling.decided(f"template: {path}, in place of the program's")
+    settings: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     return Environment(
         loader=FileSystemLoader([own, program]),
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        **settings,
+        bytecode_cache=Compiled(_COMPILED, f"{settings} {autoescape}") if kept else None,
         # No template changes while one process renders ten thousand cells.
         auto_reload=False,
         autoescape=autoescape,

@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import InputError
-from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.client import Repository
-from rocm_images.registry.cosign import Cosign
-from rocm_images.registry.retries import Retries
 from rocm_images.registry.trust import Signer, Trust, is_private, trust_of
+
+if TYPE_CHECKING:
+    from rocm_images.registry.address import RegistryAddress
+    from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ def place_of(
         InputError: no registry was named, or the CA bundle cannot be used.
         EngineError: cosign is missing.
     """
+    # `build` names who counts, and mostly asks no registry.
+    from rocm_images.registry.client import Repository
+    from rocm_images.registry.cosign import Cosign
+    from rocm_images.registry.retries import Retries
+
     if registry is None:
         raise InputError("name the registry with --registry, or set ROCM_IMAGES_REGISTRY")
     trusted = ca_bundle_for(ca_bundle, os.environ)

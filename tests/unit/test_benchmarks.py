@@ -34,6 +34,12 @@ def test_the_smallest_case_of_plan_and_render_runs(tmp_path: Path) -> None:
     assert len(said) == 2
 
 
+def test_plan_is_measured_beside_the_import_of_its_libraries() -> None:
+    found = scale.plan_and_libraries(1, lambda _: None)
+    assert {name: len(each) for name, each in found.items()} == {"build.py": 1, scale.LIBRARIES: 1}
+    assert all(run.seconds > 0 for each in found.values() for run in each)
+
+
 @pytest.mark.parametrize("cells", scale.SIZES)
 def test_a_matrix_has_as_many_cells_as_are_measured(cells: int, tmp_path: Path) -> None:
     scale.write_matrix(tmp_path / "matrix.yaml", *scale.SIZES[cells])
@@ -80,22 +86,24 @@ def test_targets_are_met_or_say_by_how_much_they_are_missed() -> None:
         "nothing changed": {
             "build.py": runs(0.6, 0.6, 0.6),
             # A busy minute hits both: the ratio is taken round by round.
-            "bake": runs(1.2, 1.2, 12.0),
+            "bake": runs(2.4, 2.4, 24.0),
             "posit-bakery": runs(0.5, 0.5, 0.5),
-        }
+        },
+        scale.PLAN: {"build.py": runs(0.25, 0.5), scale.LIBRARIES: runs(0.05, 0.1)},
     }
     grown = {"render": {n: runs(0.3 + n / 1000) for n in (10, 100, 1000, 10000)}}
     found = {v.target: (v.met, v.missed_by) for v in results.verdicts(scenarios, grown)}
     assert found == {
         "nothing changed: whole process (at most 0.5 s)": (False, "20%"),
-        "nothing changed: at most 1 times bake": (True, ""),
+        "nothing changed: at most 0.3 times bake": (True, ""),
         "nothing changed: at most 1 times posit-bakery": (False, "20%"),
+        f"{scale.PLAN}: at most 4 times {scale.LIBRARIES}": (False, "25%"),
         "render of 10,000 cells (at most 15 s)": (True, ""),
         "render grows linearly: exponent (at most 1.1)": (True, ""),
     }
     page = results.page({"cores": "2"}, scenarios, grown, ["a reason"])
     assert "| nothing changed: whole process (at most 0.5 s) | 0.60 s | missed by 20% |" in page
-    assert "| bake | 1.20 | 1.20 | 12.00 | 3 | 52 MB | 0.50 |" in page
+    assert "| bake | 2.40 | 2.40 | 24.00 | 3 | 52 MB | 0.25 |" in page
     assert "| render | 10,000 | 10.30 | 1 | 52 MB | 1.00 |" in page
     assert "- a reason" in page
     document = results.document({"cores": "2"}, scenarios, grown, ["a reason"])

@@ -168,7 +168,7 @@ def test_a_build_waits_for_who_works_on_its_cells_and_says_bad_words_before(
     (cell,) = (one for one in cells_of(matrix) if one.name == "sglang-942-rocm7.2.9")
 
     class Site(RealSite):
-        def prepared(self, *_: object) -> Engine:
+        def prepared(self, *_: object, **__: object) -> Engine:
             return Engine(f"unix://{tmp_path}/none", Version("26.1"), "1.45", {})
 
     def build(**more: Any) -> None:

@@ -202,7 +202,7 @@ def folder(
     monkeypatch.setattr(RealSite, "found_engine", lambda site: None)
     nobody = Engine("unix:///proc/absent", Version("28"), "1.48", {"PATH": os.environ["PATH"]})
     monkeypatch.setattr(connect, "connect", lambda: nobody)
-    monkeypatch.setattr(RealSite, "prepared", lambda *_: nobody)
+    monkeypatch.setattr(RealSite, "prepared", lambda *_, **__: nobody)
     monkeypatch.setattr(build_run, "with_found", lambda _, given: given)
     found = tmp_path / "written"
     found.mkdir()
