@@ -26,7 +26,7 @@ from rocm_images.places import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
 PARTS = ("pulls", "publishing")
-NEWER = ", newer client"
+NEWER = ", newest client with unpigz"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,11 +19,14 @@ _DOCKER = ("docker.io", "docker-cli", "containerd")
 
 
 def newer_packages(host: Distribution) -> Distribution:
-    """The newest Docker Engine and containerd of Debian, with what else an engine needs."""
+    """The newest Docker Engine and containerd of Debian, with what else an engine needs.
+
+    And pigz, which Debian recommends beside them: containerd then leaves gzip to unpigz.
+    """
     packages = {
         suite: tuple(n for n in names if n not in _DOCKER) for suite, names in host.packages.items()
     }
-    return Distribution(host.codename, {**packages, "sid": _DOCKER})
+    return Distribution(host.codename, {**packages, "sid": (*_DOCKER, "pigz")})
 
 
 class Node:
