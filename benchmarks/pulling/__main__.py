@@ -32,7 +32,7 @@ NEWER = ", newest client with unpigz"
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit status: 0, 1 when something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pulling", description=__doc__)
-    parser.add_argument("--only", action="append", choices=PARTS, help="measure only this")
+    parser.add_argument("--only", action="append", choices=PARTS, help="measure only this part")
     parser.add_argument("--runs", type=int, default=2, help="rounds, of which each takes minutes")
     parser.add_argument(
         "--small", action="store_true", help="a twentieth of the image: see whether it runs"
@@ -58,20 +58,21 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     about = machine() | {"project": project_version(PROJECT)}
     image = SMALL if given.small else TWO_GIGABYTES
-    chosen = given.only or PARTS
+    chosen = [part for part in PARTS if part in (given.only or PARTS)]
     try:
         if "pulls" in chosen:
             about |= _pulls(image, given.runs, found)
         if "publishing" in chosen:
             with published(_registry_program(), _say) as four:
+                about |= _versions(four.environment)
                 four.measured(found, given.runs, _say)
                 notes = [*notes, four.account()]
     except (RocmImagesError, CommandFailed) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     given.output.mkdir(parents=True, exist_ok=True)
-    small = "-small" * given.small
-    _write(given.output / f"{about['date'][:10]}-pulls{small}.json", about, found, notes)
+    name = "-".join([about["date"][:10], *chosen, *["small"] * given.small])
+    _write(given.output / f"{name}.json", about, found, notes)
     return 0
 
 
@@ -97,13 +98,19 @@ def _pulls(image: Image, runs: int, found: Runs) -> dict[str, str]:
             shutil.rmtree(FOLDER / "pulling" / "registry")
         return {
             "image": f"{size / 1e9:.2f} GB unpacked",
-            "engine": first_line(["dockerd", "--version"], environment),
-            "containerd": first_line(["containerd", "--version"], environment),
-            "buildx": first_line(["docker", "buildx", "version"], environment),
+            **_versions(environment),
             "newer client": first_line(["dockerd", "--version"], newer.environment),
             "its containerd": first_line(["containerd", "--version"], newer.environment),
             "posit-bakery": first_line([str(bakery()), "--version"], environment),
         }
+
+
+def _versions(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "engine": first_line(["dockerd", "--version"], environment),
+        "containerd": first_line(["containerd", "--version"], environment),
+        "buildx": first_line(["docker", "buildx", "version"], environment),
+    }
 
 
 def bakery() -> Path:
