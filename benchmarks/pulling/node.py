@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.engine import FOLDER
@@ -16,6 +17,7 @@ from rehearsal.engine import PrivateEngine
 # An engine that pulls has many threads, and takes seconds.
 SAMPLE_SECONDS = 0.2
 _DOCKER = ("docker.io", "docker-cli", "containerd")
+_PIGZ = ("pigz", "libzopfli1")
 
 
 def newer_packages(host: Distribution) -> Distribution:
@@ -24,9 +26,26 @@ def newer_packages(host: Distribution) -> Distribution:
     And pigz, which Debian recommends beside them: containerd then leaves gzip to unpigz.
     """
     packages = {
-        suite: tuple(n for n in names if n not in _DOCKER) for suite, names in host.packages.items()
+        suite: tuple(name for name in names if name not in _DOCKER)
+        for suite, names in host.packages.items()
     }
-    return Distribution(host.codename, {**packages, "sid": (*_DOCKER, "pigz")})
+    # Of unstable, it could need a newer C library than the host's.
+    own = host.codename if host.codename in packages else ""
+    packages[own] = (*packages[own], *_PIGZ)
+    return Distribution(host.codename, {**packages, "sid": _DOCKER})
+
+
+@dataclass(frozen=True)
+class _Engine(PrivateEngine):
+    """One whose containerd finds what unpigz needs, where there is one."""
+
+    def environment(self) -> dict[str, str]:
+        """See PrivateEngine."""
+        found = super().environment()
+        if (self.packages / "root" / "usr" / "bin" / "unpigz").exists():
+            libraries = self.packages.glob("root/usr/lib/*-linux-gnu")
+            found["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
+        return found
 
 
 class Node:
@@ -37,7 +56,7 @@ class Node:
         folder.mkdir(parents=True, exist_ok=True)
         if unpacked and not (folder / "packages").is_symlink():
             (folder / "packages").symlink_to(unpacked)
-        self._engine = PrivateEngine(cache=folder, distribution=packages)
+        self._engine = _Engine(cache=folder, distribution=packages)
         debian_packages.unpack(self._engine.packages, packages)
 
     @property
