@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import results, scale
 from benchmarks.contenders import Bake, BuildPy, Contender, OneAfterTheOther, PositBakery
 from benchmarks.engine import BRIDGE, FOLDER, benchmark_engine
-from benchmarks.machine import first_line, machine
+from benchmarks.machine import first_line, machine, project_version
 from benchmarks.measure import CommandFailed, measure
 from benchmarks.project_copy import ProjectCopy, copy_project
 from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_what_was_built
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     # As a user's Python does, it keeps what it compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     chosen = given.only or [*SCENARIOS, "plan", "scale"]
-    about = machine() | {"project": _commit()}
+    about = machine() | {"project": project_version(PROJECT)}
     scenarios: dict[str, Runs] = {}
     grown: results.ScaleRuns = {}
     try:
@@ -146,11 +146,6 @@ def _versions(environment: Mapping[str, str], bakery: Path) -> dict[str, str]:
         "buildx": first_line(["docker", "buildx", "version"], environment),
         "posit-bakery": first_line([python, "-c", ask], environment),
     }
-
-
-def _commit() -> str:
-    words = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
-    return first_line(words, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
 
 
 def _say(text: str) -> None:

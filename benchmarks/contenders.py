@@ -34,6 +34,7 @@ class BuildPy(Contender):
     def words(self, project: ProjectCopy) -> list[str]:
         """`build.py --rehearse --no-smoke --jobs 4`, with the base's replacement."""
         words = [sys.executable, "build.py", "--rehearse", "--no-smoke", "--jobs=4"]
+        words += [f"--base={base}" for base in project.bases]
         if project.base:
             rocm, image = project.base
             name = project.matrix.bases[rocm].image
@@ -50,7 +51,7 @@ class OneAfterTheOther(Contender):
         for cell, dockerfile in project.dockerfiles():
             words = ["docker", "buildx", "build", "--progress=plain", "--provenance=false"]
             words += [f"--file={dockerfile}", f"--build-arg=SOURCE_DATE_EPOCH={cell.epoch}"]
-            words += [f"--tag={tag}" for tag in tags(cell, "one-by-one")]
+            words += [f"--tag={tag}" for tag in tags(cell, "bench/one-by-one")]
             words += [f"--build-context={n}={s}" for n, s in project.contexts(cell).items()]
             words += [f"--label={name}={value}" for name, value in stand_ins.LABELS.items()]
             lines.append(shlex.join([*words, str(project.folder / "images" / "rootfs")]))
@@ -59,8 +60,11 @@ class OneAfterTheOther(Contender):
         return ["sh", str(script)]
 
 
+@dataclass(frozen=True)
 class Bake(Contender):
     """`docker buildx bake` over the same images, with the same options."""
+
+    repository: str = "bench/bake"
 
     def words(self, project: ProjectCopy) -> list[str]:
         """`docker buildx bake --file bench-bake.json`."""
@@ -72,7 +76,7 @@ class Bake(Contender):
                 "args": {"SOURCE_DATE_EPOCH": str(cell.epoch)},
                 "attest": ["type=provenance,disabled=true"],
                 "labels": stand_ins.LABELS,
-                "tags": tags(cell, "bake"),
+                "tags": tags(cell, self.repository),
             }
             for cell, dockerfile in project.dockerfiles()
         }
@@ -132,6 +136,6 @@ class PositBakery(Contender):
         return text.replace("=bind,target=/context", "=bind,source=images/rootfs,target=/context")
 
 
-def tags(cell: Cell, mark: str) -> list[str]:
+def tags(cell: Cell, repository: str) -> list[str]:
     """The names of a contender's image: as many as build.py gives, and nobody else's."""
-    return [f"bench/{mark}:{tag}" for tag in (*cell.tags, f"{cell.tags[0]}-immutable")]
+    return [f"{repository}:{tag}" for tag in (*cell.tags, f"{cell.tags[0]}-immutable")]

@@ -38,3 +38,9 @@ def first_line(words: Sequence[str], environment: Mapping[str, str]) -> str:
     )
     lines = done.stdout.strip().splitlines()
     return lines[0].strip() if done.returncode == 0 and lines else "unknown"
+
+
+def project_version(project: Path) -> str:
+    """Which commit is measured, and whether files were changed since."""
+    words = ["git", "-C", str(project), "describe", "--always", "--dirty"]
+    return first_line(words, {"PATH": "/usr/local/bin:/usr/bin:/bin"})

@@ -27,11 +27,24 @@ class Measurement:
     """From before its start to after its end: a person's wait."""
     peak_bytes: int
     """The largest sum of resident sets of the process and its descendants that a sample saw.
-    Pages that processes share count for each; the engine is not among them."""
+    Pages that processes share count for each; an engine is among them only where it was named."""
 
 
-def measure(words: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Measurement:
+def measure(
+    words: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    beside: Sequence[int] = (),
+    sample_seconds: float = SAMPLE_SECONDS,
+) -> Measurement:
     """Run a command to its end.
+
+    Args:
+        words: the command line.
+        cwd: where it runs.
+        environment: its whole environment.
+        beside: processes whose memory, with that of their descendants, counts too.
+        sample_seconds: between two looks at the memory: each costs more for more threads.
 
     Raises:
         CommandFailed: it ended with another status than 0.
@@ -45,7 +58,7 @@ def measure(words: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
-        sampler = _Sampler(process.pid)
+        sampler = _Sampler((process.pid, *beside), sample_seconds)
         sampler.start()
         output, _ = process.communicate()
         seconds = time.perf_counter() - begun
@@ -57,16 +70,19 @@ def measure(words: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> 
 
 
 class _Sampler(threading.Thread):
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pids: Sequence[int], seconds: float) -> None:
         super().__init__(daemon=True)
         self.peak = 0
-        self._pid = pid
+        self._pids = pids
+        self._seconds = seconds
         self._ended = threading.Event()
 
     def run(self) -> None:
         while True:
-            self.peak = max(self.peak, sum(map(_resident_bytes, process_tree(self._pid))))
-            if self._ended.wait(SAMPLE_SECONDS):
+            # A process may be below another that was named.
+            tree = {pid for named in self._pids for pid in process_tree(named)}
+            self.peak = max(self.peak, sum(map(_resident_bytes, tree)))
+            if self._ended.wait(self._seconds):
                 return
 
     def stop(self) -> None:

@@ -29,11 +29,14 @@ class ProjectCopy:
     matrix: Matrix
     base: tuple[str, str] | None = None
     """A ROCm version, and the image that stands for its base now."""
+    bases: tuple[str, ...] = ()
+    """The ROCm versions whose cells are built; none: all."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Those that are built."""
-        return cells_of(self.matrix)
+        every = cells_of(self.matrix)
+        return tuple(cell for cell in every if not self.bases or cell.rocm in self.bases)
 
     def dockerfiles(self) -> list[tuple[Cell, Path]]:
         """The rendered Dockerfile of each cell."""
@@ -57,8 +60,8 @@ class ProjectCopy:
         (self.folder / CHANGED_FILE).write_text(f"{text}# {uuid.uuid4()}\n")
 
 
-def copy_project(folder: Path) -> ProjectCopy:
-    """Copy the project to `folder`, replacing what is there."""
+def copy_project(folder: Path, bases: tuple[str, ...] = ()) -> ProjectCopy:
+    """Copy the project to `folder`, replacing what is there; see ProjectCopy for `bases`."""
     shutil.rmtree(folder, ignore_errors=True)
     anywhere = shutil.ignore_patterns("results", "__pycache__", ".*_cache")
 
@@ -71,7 +74,7 @@ def copy_project(folder: Path) -> ProjectCopy:
     (folder / ".cache").mkdir()
     (folder / ".cache" / "rehearsal").symlink_to(PROJECT / ".cache" / "rehearsal")
     matrix = load(folder / "matrix.yaml")
-    copy = ProjectCopy(folder, matrix)
+    copy = ProjectCopy(folder, matrix, bases=bases)
     for cell, text in render(matrix, copy.cells):
         path = folder / cell.dockerfile
         path.parent.mkdir(parents=True, exist_ok=True)

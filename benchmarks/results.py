@@ -63,19 +63,20 @@ def verdicts(scenarios: Mapping[str, Runs], grown: ScaleRuns) -> Iterator[Verdic
             continue
         if target.against:
             text = f"{target.scenario}: at most {target.limit:g} times {target.against}"
-            yield _verdict(text, ratio(runs, target.against), target.limit, "times")
+            yield verdict(text, ratio(runs, target.against), target.limit, "times")
         else:
             value = median(run.seconds for run in runs[BUILD_PY])
-            yield _verdict(f"{target.scenario}: whole process", value, target.limit, "s")
+            yield verdict(f"{target.scenario}: whole process", value, target.limit, "s")
     for verb, sizes in grown.items():
         medians = {cells: median(run.seconds for run in runs) for cells, runs in sizes.items()}
         if SCALE_CELLS in medians:
             text = f"{verb} of {SCALE_CELLS:,} cells"
-            yield _verdict(text, medians[SCALE_CELLS], SCALE_SECONDS, "s")
-            yield _verdict(f"{verb} grows linearly: exponent", exponent(medians), LINEAR, "")
+            yield verdict(text, medians[SCALE_CELLS], SCALE_SECONDS, "s")
+            yield verdict(f"{verb} grows linearly: exponent", exponent(medians), LINEAR, "")
 
 
-def _verdict(target: str, value: float, limit: float, unit: str) -> Verdict:
+def verdict(target: str, value: float, limit: float, unit: str) -> Verdict:
+    """Whether a value is at most its limit, and by how much not."""
     missed = "" if value <= limit else f"{value / limit - 1:.0%}"
     at_most = f" (at most {limit:g}{' ' * bool(unit)}{unit})"
     text = target if "at most" in target else target + at_most
@@ -89,7 +90,7 @@ def document(
     return {
         "about": dict(about),
         "notes": list(notes),
-        "targets": [asdict(verdict) for verdict in verdicts(scenarios, grown)],
+        "targets": [asdict(one) for one in verdicts(scenarios, grown)],
         "scenarios": {
             name: {contender: [asdict(run) for run in each] for contender, each in runs.items()}
             for name, runs in scenarios.items()
@@ -126,13 +127,13 @@ def page(
     """The same as a page of Markdown tables."""
     lines = ["# Benchmark results", "", "Written by `make bench`; benchmarks/README.md says how it"]
     lines += ["measures and where a comparison is not fair.", ""]
-    lines += _table(("", ""), about.items())
+    lines += table(("", ""), about.items())
     lines += ["", "## Targets", ""]
     rows = [
         (v.target, v.measured, "met" if v.met else f"missed by {v.missed_by}")
         for v in verdicts(scenarios, grown)
     ]
-    lines += _table(("target", "measured", ""), rows)
+    lines += table(("target", "measured", ""), rows)
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
     for name, runs in scenarios.items():
@@ -146,11 +147,11 @@ def page(
             "peak memory",
             "build.py's time to its",
         )
-        lines += _table(header, _scenario_rows(runs))
+        lines += table(header, _scenario_rows(runs))
     if grown:
         lines += ["", "## Plan and render", ""]
         columns = ("", "cells", "seconds (median)", "runs", "peak memory", "exponent")
-        lines += _table(columns, _scale_rows(grown))
+        lines += table(columns, _scale_rows(grown))
     return "\n".join(lines) + "\n"
 
 
@@ -174,7 +175,8 @@ def _memory(runs: Sequence[Measurement]) -> str:
     return f"{median(run.peak_bytes for run in runs) / 1e6:.0f} MB"
 
 
-def _table(header: Sequence[str], rows: Any) -> list[str]:
+def table(header: Sequence[str], rows: Any) -> list[str]:
+    """The lines of a table of Markdown."""
     return [
         f"| {' | '.join(header)} |",
         f"|{'---|' * len(header)}",

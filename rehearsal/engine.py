@@ -47,6 +47,8 @@ class PrivateEngine:
     """A network interface for containers and build steps, which the caller made."""
     containerd_store: bool = True
     """Whether images are kept by containerd; else by a graph driver, as before Docker 29."""
+    distribution: debian_packages.Distribution | None = None
+    """What it runs from; None: this host's packages."""
 
     @property
     def packages(self) -> Path:
@@ -88,6 +90,10 @@ class PrivateEngine:
         """The process id of the running dockerd, or None."""
         return next(iter(self._processes("dockerd")), None)
 
+    def pids(self) -> list[int]:
+        """The processes that do its work, as far as they run."""
+        return self._processes("dockerd", "containerd")
+
     def _processes(self, *programs: str) -> list[int]:
         """Processes of this engine, known by the paths that only they are started with."""
         found = []
@@ -119,7 +125,8 @@ class PrivateEngine:
                     "no Docker Engine answers, and only root can start a private one: start your "
                     "engine, or run this as root"
                 )
-            debian_packages.unpack(self.packages, debian_packages.distribution())
+            packages = self.distribution or debian_packages.distribution()
+            debian_packages.unpack(self.packages, packages)
             try:
                 self._launch()
             except EngineError:

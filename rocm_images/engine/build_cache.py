@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rocm_images.matrix.schema import Layers
+from rocm_images.recipe.compression import compression
+
 
 @dataclass(frozen=True)
 class BuildCache:
@@ -20,13 +23,18 @@ class BuildCache:
     units_to: str | None = None
     """The tag that keeps what ccache has of it after a build, also after one that failed."""
 
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Options of buildx. A registry that lacks a cache or refuses a new one fails no build."""
+    def arguments(self, layers: Layers | None) -> tuple[str, ...]:
+        """Options of buildx. A registry that lacks a cache or refuses a new one fails no build.
+
+        Args:
+            layers: how those of the image are compressed, and so those of the cache: an image
+                that is built from it elsewhere takes them as they are.
+        """
         taken = (f"--cache-from=type=registry,ref={ref}" for ref in self.sources)
         if self.to is None:
             return tuple(taken)
         # mode=max: the stages that compile are in no layer of the image. image-manifest: not every
         # registry takes an index of other things than images.
-        kept = f"type=registry,ref={self.to},mode=max,image-manifest=true,ignore-error=true"
-        return (*taken, f"--cache-to={kept}")
+        kept = ["type=registry", f"ref={self.to}", "mode=max", "image-manifest=true"]
+        kept += ["ignore-error=true", *(compression(layers) if layers else ())]
+        return (*taken, f"--cache-to={','.join(kept)}")

@@ -180,7 +180,7 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
     # By name alone: buildx reads the value itself, so that no password is on a command line.
     words += [f"--build-arg={name}" for name in proxy_arguments(buildx.environment)]
-    words += request.cache.arguments if request.cache else ()
+    words += request.cache.arguments(request.layers) if request.cache else ()
     words += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
     words += [f"--label={name}={value}" for name, value in request.labels.items()]
     return [*words, str(request.directory)]

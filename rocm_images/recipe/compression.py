@@ -22,10 +22,7 @@ def output(layers: Layers, exporter: str = "image") -> str:
         layers: how they are compressed.
         exporter: `image` of the engine's own builder, `docker` of another, which loads the image.
     """
-    kind, _, level = layers.compression.partition(":")
-    words = [f"type={exporter}", f"compression={kind}"]
-    if level:
-        words.append(f"compression-level={level}")
+    words = [f"type={exporter}", *compression(layers)]
     if _is_gzip(layers):
         # Who asks for it has clients that read nothing else; Docker's media types come with it.
         words.append("force-compression=true")
@@ -34,6 +31,12 @@ def output(layers: Layers, exporter: str = "image") -> str:
         words.append("oci-mediatypes=true")
         words += ["force-compression=true"] * layers.recompress_base
     return ",".join(words)
+
+
+def compression(layers: Layers) -> list[str]:
+    """The kind and the level, for an output or a cache of BuildKit's."""
+    kind, _, level = layers.compression.partition(":")
+    return [f"compression={kind}", *([f"compression-level={level}"] if level else [])]
 
 
 def _is_gzip(layers: Layers) -> bool:

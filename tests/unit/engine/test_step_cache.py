@@ -11,7 +11,7 @@ from rocm_images.build import step_cache
 from rocm_images.build.step_cache import StepCache, checked, keep_units, take_units
 from rocm_images.engine.build_cache import BuildCache
 from rocm_images.errors import BuildFailed, InputError, RegistryError, VerificationFailed
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Layers, Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.trust import Signer, Trust
@@ -63,8 +63,20 @@ def test_a_cell_takes_signed_steps_of_its_own_and_of_its_base(
     there = There(sglang_942_rocm720=OURS, sglang_950_rocm720=OURS, sglang_942_rocm722=OURS)
     caches = cache(there).caches(cells[:2], cells)
     own = f"--cache-from=type=registry,ref={REPOSITORY}@{OURS.digest}"
-    assert caches["sglang-942-rocm7.2.0"].arguments == (own, own)
+    assert caches["sglang-942-rocm7.2.0"].arguments(None) == (own, own)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("compression", "words"),
+    [("zstd:3", "compression=zstd,compression-level=3"), ("gzip", "compression=gzip")],
+)
+def test_steps_are_kept_compressed_as_the_image_is(compression: str, words: str) -> None:
+    (kept,) = BuildCache(to=f"{REPOSITORY}:a").arguments(Layers(compression=compression))
+    assert kept == (
+        f"--cache-to=type=registry,ref={REPOSITORY}:a,mode=max,image-manifest=true,"
+        f"ignore-error=true,{words}"
+    )
 
 
 @pytest.mark.parametrize("bad", [FOREIGN, None])
