@@ -143,8 +143,8 @@ class Server:
     """Whose kernels are compiled for one GPU -> the import packages that hold them."""
     wheel_stages: tuple[str, ...]
     """Stages whose /wheels are installed for one GPU: a part each, templates/servers/NAME/STAGE.j2,
-    or templates/parts/STAGE.j2 where servers share it. What changes rarely comes first: its layers
-    lie lowest."""
+    or templates/parts/STAGE.j2 where servers share it. What changes rarely comes first:
+    its layers lie lowest."""
     all_reduce: AllReduceVariable
     log: LogLines
     port: int
