@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import results, scale
 from benchmarks.contenders import Bake, BuildPy, Contender, OneAfterTheOther, PositBakery
 from benchmarks.engine import BRIDGE, FOLDER, benchmark_engine
-from benchmarks.machine import first_line, machine, project_version
+from benchmarks.machine import bakery_version, first_line, machine, project_version
 from benchmarks.measure import CommandFailed, measure
 from benchmarks.project_copy import ProjectCopy, copy_project
 from benchmarks.scenarios import SCENARIOS, Runs, compare, remove_what_was_built
@@ -139,12 +139,10 @@ def _compare_all(
 
 def _versions(environment: Mapping[str, str], bakery: Path) -> dict[str, str]:
     format_ = "{{.Server.Version}}"
-    python = str(bakery.parent / "python")
-    ask = "import importlib.metadata as m; print(m.version('posit-bakery'))"
     return {
         "engine": first_line(["docker", "version", f"--format={format_}"], environment),
         "buildx": first_line(["docker", "buildx", "version"], environment),
-        "posit-bakery": first_line([python, "-c", ask], environment),
+        "posit-bakery": bakery_version(bakery, environment),
     }
 
 

@@ -44,3 +44,9 @@ def project_version(project: Path) -> str:
     """Which commit is measured, and whether files were changed since."""
     words = ["git", "-C", str(project), "describe", "--always", "--dirty"]
     return first_line(words, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+
+def bakery_version(program: Path, environment: Mapping[str, str]) -> str:
+    """The version of posit-bakery, which its own program does not say."""
+    ask = "import importlib.metadata as m; print(m.version('posit-bakery'))"
+    return first_line([str(program.parent / "python"), "-c", ask], environment)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.engine import FOLDER, benchmark_engine
-from benchmarks.machine import first_line, machine, project_version
+from benchmarks.machine import bakery_version, first_line, machine, project_version
 from benchmarks.measure import CommandFailed
 from benchmarks.pulling import results
 from benchmarks.pulling.image import SMALL, TWO_GIGABYTES, Image
@@ -101,7 +101,7 @@ def _pulls(image: Image, runs: int, found: Runs) -> dict[str, str]:
             **_versions(environment),
             "newer client": first_line(["dockerd", "--version"], newer.environment),
             "its containerd": first_line(["containerd", "--version"], newer.environment),
-            "posit-bakery": first_line([str(bakery()), "--version"], environment),
+            "posit-bakery": bakery_version(bakery(), environment),
         }
 
 

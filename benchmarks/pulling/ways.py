@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.pulling import image
+from rocm_images.places import PROJECT
+from rocm_images.plan.load import load
+from rocm_images.recipe.compression import output
 
 _PLAIN = ("--progress=plain", "--provenance=false")
 
@@ -49,13 +52,13 @@ class Way(ABC):
 class Buildx(Way):
     """`docker buildx build` with options of its output, as build.py runs it."""
 
-    output: Sequence[str] = ()
+    output: str = "type=image"
 
     def push(self, base: str, address: str, tag: str) -> list[str]:
         """`docker buildx build --output type=image,push=true,...`."""
-        options = ["type=image", f"name={address}/{self.repository}:{tag}", "push=true"]
+        options = (self.output, f"name={address}/{self.repository}:{tag}", "push=true")
         words = ["docker", "buildx", "build", *_PLAIN, f"--file={self.write(base)}"]
-        return [*words, f"--output={','.join([*options, *self.output])}", str(self.context)]
+        return [*words, f"--output={','.join(options)}", str(self.context)]
 
 
 class Bake(Way):
@@ -106,16 +109,16 @@ GZIP_BEFORE, GZIP, ZSTD, ZSTD_BASE = (
     "zstd",
     "zstd, base recompressed",
 )
-_ZSTD = ("compression=zstd", "compression-level=3", "oci-mediatypes=true")
 
 
 def ways(context: Path, bakery: Path) -> list[Way]:
-    """All of them, for the image whose parts are in `context`."""
-    forced = (*_ZSTD, "force-compression=true")
+    """All of them, for the image whose parts are in `context`; zstd as matrix.yaml has it."""
+    layers = load(PROJECT / "matrix.yaml").layers
+    recompressed = layers.model_copy(update={"recompress_base": True})
     return [
         Buildx(GZIP_BEFORE, image.before, context),
         Bake(GZIP, image.split, context),
         PositBakery("posit-bakery: gzip", image.split, context, pulled=False, program=bakery),
-        Buildx(ZSTD, image.split, context, output=_ZSTD),
-        Buildx(ZSTD_BASE, image.split, context, output=forced),
+        Buildx(ZSTD, image.split, context, output=output(layers)),
+        Buildx(ZSTD_BASE, image.split, context, output=output(recompressed)),
     ]
