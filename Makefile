@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
+# Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
+WORKERS ?= 2
 
 .PHONY: help environment development rehearse publish-demo test images parts no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
@@ -11,15 +13,14 @@ rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 publish-demo: environment ## Publish the rehearsed images to a registry here, verify, pull
 	$(VENV)/python rehearsal/publish_demo.py
 
-test: lint ## Everything that CI checks, but for `-m recipe`
-	@echo "two lanes of tests side by side: twenty minutes, and what they say at their end"
+test: development $(ACTIONLINT)/.made-from-package-lock ## Everything that CI checks, but for `-m recipe`
+	@echo "two lanes of checks side by side, for two cores: what each part says comes at its end"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
-	@$(MAKE) --no-print-directory parts
 
-no-images: development ## The tests of unit and emulation, one after the other
-	@$(MAKE) --no-print-directory --jobs=1 unit emulation
+no-images: development ## Everything else, one after the other
+	@$(MAKE) --no-print-directory --jobs=1 lint unit emulation parts
 
-parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image; a heavy one is among them
+parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
 images: development ## The other tests of pipeline, which build and use the rehearsed images
@@ -61,7 +62,7 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 	@touch $@
 
 unit: development ## Pure functions and the command line; minutes
-	$(VENV)/pytest -q tests/unit
+	$(VENV)/pytest -q -n $(WORKERS) --dist loadfile tests/unit
 
 emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a container
 	$(VENV)/pytest -q tests/emulation

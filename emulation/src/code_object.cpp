@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "endings.h"
 #include "hsa_interface.h"
 #include "machine.h"
 
@@ -111,11 +112,6 @@ void relocate(const Reader& reader, const Elf64_Ehdr& header, const Elf64_Sym* s
       std::memcpy(base + record.r_offset, &value, sizeof value);
     }
   }
-}
-
-bool ends_with(const std::string& text, const char* end) {
-  const std::size_t length = std::strlen(end);
-  return text.size() >= length && text.compare(text.size() - length, length, end) == 0;
 }
 
 const LoadedKernel* add_kernel(Executable& executable, const std::string& symbol, std::uint64_t address,

@@ -10,14 +10,14 @@
 namespace emulation {
 namespace {
 
-struct Handler {
+struct FaultHandler {
   hsa_amd_system_event_callback_t function;
   void* data;
 };
 
 struct Handlers {
   std::mutex mutex;
-  std::vector<Handler> all;
+  std::vector<FaultHandler> all;
 };
 
 Handlers& handlers() {
@@ -58,13 +58,13 @@ void report_fault(Agent& agent, const void* address, const char* what) {
   event.memory_fault.agent = handle_of(&agent);
   event.memory_fault.virtual_address = number(address) / kPage * kPage;
   event.memory_fault.fault_reason_mask = HSA_AMD_MEMORY_FAULT_PAGE_NOT_PRESENT;
-  std::vector<Handler> told;
+  std::vector<FaultHandler> told;
   {
     const std::lock_guard<std::mutex> lock(handlers().mutex);
     told = handlers().all;
   }
   bool handled = false;
-  for (const Handler& handler : told) handled |= handler.function(&event, handler.data) == HSA_STATUS_SUCCESS;
+  for (const FaultHandler& handler : told) handled |= handler.function(&event, handler.data) == HSA_STATUS_SUCCESS;
   if (!handled) std::abort();
 }
 

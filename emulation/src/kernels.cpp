@@ -10,16 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "endings.h"
 #include "machine.h"
 #include "settings.h"
 
 namespace emulation {
 namespace {
-
-bool ends_with(const std::string& text, const char* end) {
-  const std::size_t length = std::strlen(end);
-  return text.size() >= length && text.compare(text.size() - length, length, end) == 0;
-}
 
 void open_library(std::vector<void*>& into, const std::string& path) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -62,3 +62,6 @@ CHANGE(scacquire)
 CHANGE(screlease)
 CHANGE(scacq_screl)
 }
+
+#undef LOAD
+#undef STORE

@@ -209,3 +209,6 @@ hsa_status_t hsa_amd_profiling_convert_tick_to_system_domain(hsa_agent_t, std::u
   return HSA_STATUS_SUCCESS;
 }
 }
+
+#undef LOAD
+#undef STORE

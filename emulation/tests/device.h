@@ -51,6 +51,14 @@ inline bool reaches_zero(hsa_signal_t signal, std::uint64_t timeout_ns = 20'000'
          0;
 }
 
+// The kernel "add" of tests/kernels.cpp, and its arguments.
+inline const std::vector<KernelArgument> kAdd = {{0, 8, "global_buffer"}, {8, 4, "by_value"}};
+
+struct Add {
+  int* place;
+  int value;
+};
+
 // The kernel object of a kernel, in a code object of its own.
 inline std::uint64_t kernel(hsa_agent_t agent, const std::string& name,
                             const std::vector<KernelArgument>& arguments) {

@@ -4,13 +4,6 @@
 
 namespace {
 
-const std::vector<KernelArgument> kAdd = {{0, 8, "global_buffer"}, {8, 4, "by_value"}};
-
-struct Add {
-  int* place;
-  int value;
-};
-
 void* fault_address;
 hsa_agent_t fault_agent;
 

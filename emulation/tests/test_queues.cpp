@@ -1,17 +1,6 @@
 // Queues: dispatches, the barrier packets, the barrier bit, and what is written into a completion signal.
 #include "device.h"
 
-namespace {
-
-const std::vector<KernelArgument> kAdd = {{0, 8, "global_buffer"}, {8, 4, "by_value"}};
-
-struct Add {
-  int* place;
-  int value;
-};
-
-}  // namespace
-
 TEST(a_dispatch_runs_each_work_item_once_and_says_when) {
   begin();
   int* const place = allocate(gpu(0), 1);

@@ -53,7 +53,7 @@ def _parts(image: tarfile.TarFile) -> tuple[dict[str, object], list[str]]:
     return json.loads(_read(image, manifest["Config"])), manifest["Layers"]
 
 
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
+def _read(archive: tarfile.TarFile, name: str | tarfile.TarInfo) -> bytes:
     file = archive.extractfile(name)
     assert file is not None
     return file.read()
@@ -70,7 +70,7 @@ def _entries(image: tarfile.TarFile, layer: str) -> dict[str, tuple[object, ...]
                 f"mode {entry.mode:o}",
                 f"size {entry.size}",
                 entry.linkname,
-                hash(_read(archive, entry.name)) if entry.isreg() else "",
+                hash(_read(archive, entry)) if entry.isreg() else "",
             )
             for entry in archive
         }

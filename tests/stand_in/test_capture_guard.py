@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Make
+
 PROJECT = Path(__file__).resolve().parents[2]
 GUARD = PROJECT / "images" / "rootfs" / "opt" / "rocm-images" / "capture_guard"
 PROGRAMS = Path(__file__).parent / "capture_guard"
-HIP = PROJECT / "rehearsal" / "hip"
 SCENARIOS = re.findall(r"SCENARIO\((\w+)\)[,;]", (PROGRAMS / "scenarios.c").read_text())
 
 
@@ -29,13 +30,8 @@ def compiled(*words: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def made(folder: Path, variant: str, *options: str) -> Path:
-    """The stand-in, the guard and the programs, all with the same options, in one folder."""
-    target = "all" if variant == "release" else variant
-    words = ["make", "-s", "-j2", "-C", str(HIP), target, f"BUILD={folder}"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    here = folder / variant
+def guarded(here: Path, *options: str) -> Path:
+    """The guard beside a stand-in, with the options that this is compiled with."""
     guard = here / "libcapture_guard.so"
     done = subprocess.run([GUARD / "build", guard, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -43,18 +39,20 @@ def made(folder: Path, variant: str, *options: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def release(libraries: Path) -> Path:
     """A program that knows nothing of the guard, linked to the stand-in as torch is to HIP."""
-    here = made(tmp_path_factory.mktemp("release"), "release")
+    here = guarded(libraries)
     compiled(PROGRAMS / "scenarios.c", "-o", here / "scenarios", f"-L{here}", "-lamdhip64",
              f"-Wl,-rpath,{here}", "-ldl")  # fmt: skip
     return here
 
 
 @pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sanitized(hip: Path, make_hip: Make) -> Path:
     """The same under ThreadSanitizer, linked to the guard: it would not let itself be preloaded."""
-    here = made(tmp_path_factory.mktemp("tsan"), "tsan", "-fsanitize=thread")
+    made = make_hip("tsan")
+    assert made.returncode == 0, made.stderr
+    here = guarded(hip / "tsan", "-fsanitize=thread")
     for name in ("scenarios", "hammer"):
         compiled("-fsanitize=thread", PROGRAMS / f"{name}.c", "-o", here / name, f"-L{here}",
                  "-Wl,--no-as-needed", "-lcapture_guard", "-lamdhip64", f"-Wl,-rpath,{here}",

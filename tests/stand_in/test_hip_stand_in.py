@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Make
+
 ASK = """
 import ctypes, sys
 hip = ctypes.CDLL(sys.argv[1])
@@ -99,30 +101,19 @@ SOURCE = TESTS.parent / "rehearsal" / "hip"
 DIFFERENCES = SOURCE / "hip-differences.tsv"
 
 
-def make(target: str, build: Path) -> subprocess.CompletedProcess[str]:
-    command = ["make", "-s", "-j2", "-C", str(SOURCE), target, f"BUILD={build}"]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hip")
-    made = make("all", folder)
-    assert made.returncode == 0, made.stderr
-    return folder
-
-
-def ask(build: Path, script: str, *words: str, **machine: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", script, str(build / "release" / "libamdhip64.so"), *words]
+def ask(
+    libraries: Path, script: str, *words: str, **machine: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, str(libraries / "libamdhip64.so"), *words]
     names = {f"HIP_STANDIN_{name.upper()}": value for name, value in machine.items()}
     names["PYTHONPATH"] = str(TESTS / "conformance")
     names["PATH"] = os.environ["PATH"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=names)
 
 
-def conformance(build: Path, rocm: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def conformance(libraries: Path, rocm: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(TESTS / "conformance" / "conformance.py"), "--skip-missing"]
-    command += ["--lib", str(build / "release" / "libamdhip64.so"), *arguments]
+    command += ["--lib", str(libraries / "libamdhip64.so"), *arguments]
     for table in TABLES:
         command += ["--expected", str(TESTS / "data" / table)]
     machine = {"HIP_STANDIN_ROCM": rocm, "HIP_STANDIN_DEVICES": "2"}
@@ -131,52 +122,54 @@ def conformance(build: Path, rocm: str, *arguments: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("rocm", ["7.2.1", "7.2.4"])
-def test_from_7_2_1_every_row_is_that_of_amds_7_2_4(build: Path, rocm: str) -> None:
-    ran = conformance(build, rocm)
+def test_from_7_2_1_every_row_is_that_of_amds_7_2_4(libraries: Path, rocm: str) -> None:
+    ran = conformance(libraries, rocm)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1514 rows: 1429 as expected, 0 differ as listed, 85 skipped" in ran.stdout
 
 
-def test_as_7_2_0_exactly_the_rows_that_are_published_differ(build: Path) -> None:
-    ran = conformance(build, "7.2.0", "--differences", str(DIFFERENCES))
+def test_as_7_2_0_exactly_the_rows_that_are_published_differ(libraries: Path) -> None:
+    ran = conformance(libraries, "7.2.0", "--differences", str(DIFFERENCES))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1514 rows: 1331 as expected, 98 differ as listed, 85 skipped" in ran.stdout
 
 
-def test_as_7_2_0_nothing_passes_for_7_2_4(build: Path) -> None:
-    ran = conformance(build, "7.2.0")
+def test_as_7_2_0_nothing_passes_for_7_2_4(libraries: Path) -> None:
+    ran = conformance(libraries, "7.2.0")
     assert ran.returncode == 1
     assert "98 are not as expected" in ran.stdout
 
 
 def test_a_graph_with_two_roots_replays_fills_copies_and_large_arguments(
-    build: Path, tmp_path: Path
+    libraries: Path, tmp_path: Path
 ) -> None:
     source, image = tmp_path / "kernels.cpp", tmp_path / "kernels.so"
     source.write_text(ADD_LAST)
-    hiprtc = str(build / "release" / "libhiprtc.so")
+    hiprtc = str(libraries / "libhiprtc.so")
     words = [sys.executable, "-c", COMPILE, hiprtc, str(source), str(image)]
     environment = {**os.environ, "PYTHONPATH": str(TESTS / "conformance")}
     subprocess.run(words, check=True, env=environment)
-    ran = ask(build, FORKED_GRAPH, str(image), rocm="7.2.0", devices="1")
+    ran = ask(libraries, FORKED_GRAPH, str(image), rocm="7.2.0", devices="1")
     assert ran.stdout == "2 2 5 16843009\n" * 3, ran.stderr
 
 
-def test_a_block_of_more_than_1024_threads_is_refused(build: Path) -> None:
-    hiprtc = str(build / "release" / "libhiprtc.so")
-    assert ask(build, BLOCK, hiprtc, rocm="7.2.0", devices="1").stdout == "0\n1\n1\n1\n"
+def test_a_block_of_more_than_1024_threads_is_refused(libraries: Path) -> None:
+    hiprtc = str(libraries / "libhiprtc.so")
+    assert ask(libraries, BLOCK, hiprtc, rocm="7.2.0", devices="1").stdout == "0\n1\n1\n1\n"
 
 
 @pytest.mark.parametrize(
     ("rocm", "integer"), [("7.2.0", 70226015), ("7.2.1", 70253211), ("7.2.4-70", 70253211)]
 )
-def test_the_published_version_integers_are_answered(build: Path, rocm: str, integer: int) -> None:
-    assert ask(build, ASK, rocm=rocm, devices="2").stdout == f"{integer} 0 2\n"
+def test_the_published_version_integers_are_answered(
+    libraries: Path, rocm: str, integer: int
+) -> None:
+    assert ask(libraries, ASK, rocm=rocm, devices="2").stdout == f"{integer} 0 2\n"
 
 
-def test_a_newer_version_never_has_a_smaller_integer(build: Path) -> None:
+def test_a_newer_version_never_has_a_smaller_integer(libraries: Path) -> None:
     versions = ["7.1.1", "7.2.0", "7.2.1", "7.2.3", "7.2.5", "7.14.0"]
-    integers = [int(ask(build, ASK, rocm=rocm).stdout.split()[0]) for rocm in versions]
+    integers = [int(ask(libraries, ASK, rocm=rocm).stdout.split()[0]) for rocm in versions]
     assert integers == sorted(integers)
     assert [number >= 70253211 for number in integers] == [False] * 2 + [True] * 4
 
@@ -184,8 +177,8 @@ def test_a_newer_version_never_has_a_smaller_integer(build: Path) -> None:
 @pytest.mark.parametrize(
     "bad", [{"devices": "two"}, {"devices": "17"}, {"gfx": "mi300"}, {"rocm": "latest"}]
 )
-def test_a_bad_value_is_one_line_and_no_device(build: Path, bad: dict[str, str]) -> None:
-    ran = ask(build, ASK, **{"rocm": "7.2.2", "devices": "2", **bad})
+def test_a_bad_value_is_one_line_and_no_device(libraries: Path, bad: dict[str, str]) -> None:
+    ran = ask(libraries, ASK, **{"rocm": "7.2.2", "devices": "2", **bad})
     assert ran.returncode == 0
     assert ran.stdout.split()[1:] == ["100", "0"]
     assert ran.stderr.count("\n") == 1
@@ -193,12 +186,12 @@ def test_a_bad_value_is_one_line_and_no_device(build: Path, bad: dict[str, str])
 
 
 @pytest.mark.parametrize("rocm", ["7.2.0", "7.2.4"])
-def test_a_dead_capture_leaves_its_stream_invalidated(build: Path, rocm: str) -> None:
-    assert ask(build, KILL, rocm=rocm, devices="1").stdout == "901 2\n"
+def test_a_dead_capture_leaves_its_stream_invalidated(libraries: Path, rocm: str) -> None:
+    assert ask(libraries, KILL, rocm=rocm, devices="1").stdout == "901 2\n"
 
 
 @pytest.mark.parametrize("sanitizer", ["asan", "tsan"])
-def test_many_threads_at_once_are_clean_under(sanitizer: str, build: Path) -> None:
-    ran = make(f"check-{sanitizer}", build)
+def test_many_threads_at_once_are_clean_under(sanitizer: str, make_hip: Make) -> None:
+    ran = make_hip(f"check-{sanitizer}")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "all sums are exact" in ran.stdout

@@ -16,7 +16,6 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = PROJECT / "images" / "rootfs" / "opt" / "rocm-images"
-SOURCE = PROJECT / "rehearsal" / "hip"
 
 TORCH = {
     "__init__.py": """
@@ -66,12 +65,9 @@ for _ in range(3):
 """
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    build = tmp_path_factory.mktemp("hip")
-    command = ["make", "-s", "-j2", "-C", str(SOURCE), "all", f"BUILD={build}"]
-    subprocess.run(command, check=True)
-    return build / "release" / "libamdhip64.so"
+@pytest.fixture
+def library(libraries: Path) -> Path:
+    return libraries / "libamdhip64.so"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def give_devices(root: Path, mode: int) -> None:
         if os.geteuid() == 0:
             os.chown(path, 0, VIDEO)
     if os.geteuid() == 0:
-        for folder in [root, *root.parents][:4]:
-            folder.chmod(0o755)
+        temporary = Path(tempfile.gettempdir())
+        for folder in (root, *root.parents):
+            if folder != temporary and folder.is_relative_to(temporary):
+                folder.chmod(0o755)
 
 
 def someone_in(groups: list[int]) -> dict[str, Any]:
