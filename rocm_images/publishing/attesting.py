@@ -1,67 +1,102 @@
-"""Attaches statements to an image so that none is lost, whoever else attaches some at once."""
+"""Attaches statements to images so that none is lost, whoever else attaches some at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.errors import RegistryError
+from rocm_images.pool import Threads
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 4
+_AT_ONCE = 4
+# Of so many images one process of cosign reads the statements, one after the other.
+_TOGETHER = 8
 Statements = Mapping[str, Sequence[Any]]
 """The predicates that are attached to an image, by their kinds."""
+Wanted = Mapping[str, Mapping[str, Any]]
+"""The predicate that is to be attached to an image, of each kind."""
 
 
-def stated(cosign: Cosign, trust: Trust | None, image: str, kind: str) -> list[Any]:
-    """The predicates of a kind that those who are trusted attached to an image by digest.
+def stated(
+    cosign: Cosign, trust: Trust | None, images: Collection[str], kinds: Collection[str]
+) -> dict[str, Statements]:
+    """What those who are trusted attached to images by digest, of each kind.
 
     Raises:
         RegistryError: the registry does not answer.
     """
     if trust is None:
-        return []
-    try:
-        return list(cosign.statements(image, kind, trust))
-    except VerificationFailed:
-        return []
+        return {image: {kind: [] for kind in kinds} for image in images}
+    names = list(images)
+    asked = [
+        (kind, names[begin : begin + _TOGETHER])
+        for kind in kinds
+        for begin in range(0, len(names), _TOGETHER)
+    ]
+    with Threads(_AT_ONCE) as pool:
+        answers = list(pool.map(lambda one: cosign.statements_of(one[1], one[0], trust), asked))
+    found: dict[str, dict[str, Sequence[Any]]] = {image: {} for image in names}
+    for (kind, _), answer in zip(asked, answers, strict=True):
+        for image, predicates in answer.items():
+            found[image][kind] = predicates
+    return dict(found)
 
 
-def attest(
-    cosign: Cosign,
-    trust: Trust | None,
-    signer: Signer,
-    image: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    there: Statements,
-) -> bool:
-    """Attach the statements, by their kinds, that are not there; returns whether any was.
+@dataclass(frozen=True)
+class Attesting:
+    """Who attests, and whose statements count."""
 
-    cosign reads what is attached, and writes it with the new one: of two machines that do so at
-    once, one loses its own. So what was attached is read back, and attached again.
+    cosign: Cosign
+    """For the images' registry."""
+    trust: Trust | None
+    """None: nobody's count, and nothing can be read back."""
+    signer: Signer
 
-    Args:
-        cosign: for the image's registry.
-        trust: whose statements count; None: nobody's, and nothing can be read back.
-        signer: who signs.
-        image: by digest.
-        wanted: the predicate of each kind.
-        there: what is attached already.
+    def attest(
+        self, wanted: Mapping[str, Wanted], there: Mapping[str, Statements]
+    ) -> frozenset[str]:
+        """Attach the statements that are not there; returns the images that got any.
 
-    Raises:
-        RegistryError: a statement cannot be stored, or is lost again and again.
-    """
-    for attempt in range(_TRIES):
-        missing = [kind for kind in wanted if wanted[kind] not in there.get(kind, ())]
-        if not missing:
-            return attempt > 0
-        for kind in missing:
-            cosign.attest(image, kind, wanted[kind], signer)
-        if trust is None:
-            return True
-        there = {kind: stated(cosign, trust, image, kind) for kind in wanted}
-    raise RegistryError(
-        f"{image}: what was attached to it is gone again: somebody else attests at the same time; "
-        "let one of you publish again"
-    )
+        cosign reads what is attached, and writes it with the new one: of two machines that do so
+        at once, one loses its own. So what was attached is read back, and attached again.
+
+        Args:
+            wanted: for each image by digest.
+            there: what is attached already.
+
+        Raises:
+            RegistryError: a statement cannot be stored, or is lost again and again.
+        """
+        added: set[str] = set()
+        for _ in range(_TRIES):
+            lacking = {
+                image: missing
+                for image, predicates in wanted.items()
+                if (missing := _missing(predicates, there.get(image, {})))
+            }
+            if not lacking:
+                return frozenset(added)
+            added.update(lacking)
+            with Threads(_AT_ONCE) as pool:
+                list(pool.map(self._attach, lacking, lacking.values()))
+            if self.trust is None:
+                return frozenset(added)
+            kinds = dict.fromkeys(kind for image in lacking for kind in wanted[image])
+            there = {**there, **stated(self.cosign, self.trust, lacking, kinds)}
+        raise RegistryError(
+            f"{next(iter(lacking))}: what was attached to it is gone again: somebody else attests "
+            "at the same time; let one of you publish again"
+        )
+
+    def _attach(self, image: str, predicates: Wanted) -> None:
+        # One after the other: each is written with those that were there before.
+        for kind, predicate in predicates.items():
+            self.cosign.attest(image, kind, predicate, self.signer)
+
+
+def _missing(wanted: Wanted, there: Statements) -> Wanted:
+    return {kind: one for kind, one in wanted.items() if one not in there.get(kind, ())}

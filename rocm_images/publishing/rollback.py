@@ -10,7 +10,7 @@ from rocm_images.errors import InputError, PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
-from rocm_images.publishing.attesting import attest
+from rocm_images.publishing.attesting import Attesting
 from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.publishing.rolling_tags import Move, moves
 from rocm_images.recipe.build_id import SHORT
@@ -109,10 +109,12 @@ def release_anew(
         RegistryError: a statement cannot be stored.
     """
     moving = {move.tag for move in planned if move.is_needed}
-    for one in back:
-        if not moving.isdisjoint(one.tags):
-            release = one.release.given_now(channel, one.tags)
-            attest(cosign, trust, signer, one.reference, {RELEASE: release.document}, {})
+    wanted = {
+        one.reference: {RELEASE: one.release.given_now(channel, one.tags).document}
+        for one in back
+        if not moving.isdisjoint(one.tags)
+    }
+    Attesting(cosign, trust, signer).attest(wanted, {})
 
 
 def tags_to_move(given: Sequence[str], cell: Cell, suffix: str) -> tuple[str, ...]:

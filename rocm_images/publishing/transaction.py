@@ -21,7 +21,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.attesting import Statements, attest, stated
+from rocm_images.publishing.attesting import Attesting, Statements, stated
 from rocm_images.publishing.budget import Spent, check_budget, spent_of
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.entries import entry_for
@@ -29,6 +29,7 @@ from rocm_images.publishing.explaining import explaining
 from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
+from rocm_images.registry.attached import Attachment, may_have
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.statements import (
     EVIDENCE,
@@ -142,12 +143,7 @@ class Transaction:
             planned = moves(self.rules.repository, wanted)
         moving = {move.tag for move in planned if move.is_needed}
         self.on_phase(Phase.SIGN)
-
-        def sign(one: Candidate, image: PublishedImage) -> tuple[bool, Evidence]:
-            return self._sign(one, image, moving=moving if move_tags else None)
-
-        with Threads(AT_ONCE) as pool:
-            signed = list(pool.map(sign, found, images))
+        signed = self._signed(found, images, moving if move_tags else None)
         moved: list[Move] = []
         if move_tags:
             self.on_phase(Phase.MOVE_TAGS)
@@ -218,25 +214,43 @@ class Transaction:
         check_built_as(image, one.cell.name, one.target.inputs.build_id)
         return image
 
-    def _sign(
-        self, one: Candidate, image: PublishedImage, moving: AbstractSet[str] | None
-    ) -> tuple[bool, Evidence]:
-        """Adds the signature and the statements that are missing.
+    def _signed(
+        self,
+        found: Sequence[Candidate],
+        images: Sequence[PublishedImage],
+        moving: AbstractSet[str] | None,
+    ) -> list[tuple[bool, Evidence]]:
+        """Adds the signatures and the statements that are missing.
 
-        Returns whether any was, and the evidence that the image has now. `moving` are the rolling
-        tags that will move; None: the image is not published yet.
+        Returns of each whether any was, and the evidence that the image has now. `moving` are the
+        rolling tags that will move; None: the images are not published yet.
         """
+        rules = self.rules
+        with Threads(AT_ONCE) as pool:
+            added = list(pool.map(self._sign, found, images))
+            holding = list(pool.map(self._may_have_statements, images))
+        known = [image.reference for image, may in zip(images, holding, strict=True) if may]
+        none: Statements = dict.fromkeys(_KINDS, ())
+        there = stated(rules.cosign, rules.trust, known, _KINDS)
+        wanted, evidences = {}, []
+        for one, image in zip(found, images, strict=True):
+            said = there.get(image.reference, none)
+            evidence = _evidence(one, image, said[EVIDENCE])
+            evidences.append(evidence)
+            wanted[image.reference] = dict(self._statements(one, image, evidence, moving, said))
+        attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
+        return [
+            (new or image.reference in attached, evidence)
+            for new, image, evidence in zip(added, images, evidences, strict=True)
+        ]
+
+    def _sign(self, one: Candidate, image: PublishedImage) -> bool:
+        """Signs an image that is not; returns whether it was not."""
         self.progress.step(one.cell.name, "sign")
-        added = False
-        if not self._is_signed(image):
-            self.rules.cosign.sign(image.reference, self.signer)
-            added = True
-        rules, name = self.rules, image.reference
-        there = {kind: stated(rules.cosign, rules.trust, name, kind) for kind in _KINDS}
-        evidence = _evidence(one, image, there[EVIDENCE])
-        wanted = dict(self._statements(one, image, evidence, moving, there))
-        attached = attest(rules.cosign, rules.trust, self.signer, name, wanted, there)
-        return attached or added, evidence
+        if self._is_signed(image):
+            return False
+        self.rules.cosign.sign(image.reference, self.signer)
+        return True
 
     def _statements(
         self,
@@ -257,13 +271,19 @@ class Transaction:
             yield RELEASE, released_again(known, one, image, name, channel, moving).document
 
     def _is_signed(self, image: PublishedImage) -> bool:
-        if self.rules.trust is None:
+        if self.rules.trust is None or not self._may_have(image, Attachment.SIGNATURES):
             return False
         try:
             self.rules.cosign.verify(image.reference, self.rules.trust)
         except VerificationFailed:
             return False
         return True
+
+    def _may_have_statements(self, image: PublishedImage) -> bool:
+        return self.rules.trust is not None and self._may_have(image, Attachment.STATEMENTS)
+
+    def _may_have(self, image: PublishedImage, what: Attachment) -> bool:
+        return may_have(self.rules.repository, self.rules.cosign, image.digest, what)
 
 
 def _evidence(one: Candidate, image: PublishedImage, there: Sequence[Any]) -> Evidence:

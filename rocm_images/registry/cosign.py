@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,8 @@ _NONE_THERE = re.compile(r"^no signatures (found|associated with the image)")
 SECONDS = 300.0
 # These move whole images: some 40 GB.
 _MOVING = ("copy", "save", "load")
+# Where cosign then keeps what it attaches, to whichever image.
+_ELSEWHERE = "COSIGN_REPOSITORY"
 MOVING_SECONDS = 6 * 3600.0
 # What cosign says of an attachment that `--replace` is to keep, and cannot read.
 _UNREADABLE = re.compile(r"payload data|could not decode 'payload'")
@@ -64,6 +66,11 @@ class Cosign:
             EngineError: it is missing, or its version is not supported.
         """
         return cosign_program(self.environment)
+
+    @property
+    def keeps_elsewhere(self) -> bool:
+        """Whether what is attached to an image is kept in another repository than the image."""
+        return bool(self.environment.get(_ELSEWHERE))
 
     def sign(self, image: str, signer: Signer) -> None:
         """Sign an image by digest.
@@ -145,19 +152,30 @@ class Cosign:
             if "matching attestations" in errors or "attestations matched" in errors:
                 raise none
             raise _failure("verify-attestation", image, errors)
-        digest = image.rpartition("@")[2]
+        return _predicates(image, kind, output)
+
+    def statements_of(
+        self, images: Sequence[str], kind: str, trust: Trust
+    ) -> dict[str, list[dict[str, Any]]]:
+        """What `statements` says of each of some images; nothing of one that has none.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        if len(images) > 1:
+            words = ["verify-attestation", *trust.arguments, f"--type={kind}"]
+            status, output, _ = self._run([*words, *self._registry(), *images])
+            # It ends well where each of them has one, about its own digest.
+            if status == 0:
+                with suppress(VerificationFailed):
+                    return {image: _predicates(image, kind, output) for image in images}
+        return {image: self._stated(image, kind, trust) for image in images}
+
+    def _stated(self, image: str, kind: str, trust: Trust) -> list[dict[str, Any]]:
         try:
-            # cosign looks at the digest too, of whatever a layout calls its image.
-            return [
-                statement["predicate"]
-                for line in output.splitlines()
-                if line.startswith("{")
-                and digest in _subjects(statement := foreign.parsed(_payload(line)))
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise VerificationFailed(
-                f"{image}: a statement {kind} that is signed cannot be read ({error!r})"
-            ) from None
+            return self.statements(image, kind, trust)
+        except VerificationFailed:
+            return []
 
     def sign_file(self, path: Path, signer: Signer) -> str:
         """Sign a file; returns the signature, which `verify_file` takes.
@@ -273,6 +291,27 @@ class Cosign:
                 "holder or the transparency log, where one is asked; running again resumes"
             ) from None
         return answer.status, answer.output, answer.errors
+
+
+def _predicates(image: str, kind: str, output: str) -> list[dict[str, Any]]:
+    """What the statements say that cosign verified and that are about an image.
+
+    Raises:
+        VerificationFailed: one of them cannot be read.
+    """
+    digest = image.rpartition("@")[2]
+    try:
+        # cosign looks at the digest too, of whatever a layout calls its image.
+        return [
+            statement["predicate"]
+            for line in output.splitlines()
+            if line.startswith("{")
+            and digest in _subjects(statement := foreign.parsed(_payload(line)))
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VerificationFailed(
+            f"{image}: a statement {kind} that is signed cannot be read ({error!r})"
+        ) from None
 
 
 def _payload(line: str) -> bytes:

@@ -103,12 +103,12 @@ def _asked(path: str, environment: frozenset[tuple[str, str]]) -> CosignProgram:
 def _by_options(path: str, environment: frozenset[tuple[str, str]]) -> int | None:
     """The major version of a build that has no number, by what its `sign` knows and does alone."""
     sign = [path, "sign", _NO_LOG]
-    status, told = _answer([*sign, _OLD_FORMAT, _NO_SERVICES, "--help"], environment)
-    if status == 0 and "--use-signing-config=true:" in told:
-        return 3
     status, told = _answer([*sign, "--help"], environment)
     if status == 0 and "--tlog-upload=true:" in told and "--use-signing-config=true" not in told:
         return 2
+    status, told = _answer([*sign, _OLD_FORMAT, _NO_SERVICES, "--help"], environment)
+    if status == 0 and "--use-signing-config=true:" in told:
+        return 3
     return None
 
 

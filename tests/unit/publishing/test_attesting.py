@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 PREVIEW = Channel(evidence="static", suffix="-preview", why="w")
 _OCI = "application/vnd.oci.image"
 LAYER = f"{_OCI}.layer.v1.tar"
+ATTACHED = Manifest(Image({}).top)
 
 
 class There:
@@ -46,6 +48,8 @@ class There:
     def __init__(self) -> None:
         self.tags: dict[str, Manifest] = {}
         self.content: dict[str, bytes] = {}
+        self.cosign = Cosign()
+        """What it attached lies here."""
 
     def __str__(self) -> str:
         return f"r/{self.name}"
@@ -54,6 +58,10 @@ class There:
         return f"r/sglang-rocm{'@' if ':' in name else ':'}{name}"
 
     def manifest(self, name: str) -> Manifest | None:
+        digest, _, end = name.partition(".")
+        if digest.startswith("sha256-"):
+            image = self.reference(digest.replace("-", ":"))
+            return ATTACHED if end in self.cosign.attachments(image) else None
         by_digest = {one.digest: one for one in self.tags.values()}
         return self.tags.get(name) or by_digest.get(name)
 
@@ -93,24 +101,41 @@ class There:
 class Cosign:
     """A stand-in for cosign: who signed what, and what is attached to it."""
 
-    def __init__(self, *, loses: int = 0) -> None:
+    def __init__(self, *, loses: int = 0, keeps_elsewhere: bool = False) -> None:
         self.signed: list[str] = []
         self.attached: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.loses = loses
+        self.keeps_elsewhere = keeps_elsewhere
+        self.calls: Counter[str] = Counter()
+        """Of the real one, each is a process."""
+
+    def attachments(self, image: str) -> set[str]:
+        """How the tags end that it made beside an image."""
+        found = {"sig"} if image in self.signed else set()
+        return found | {"att" for of, _ in self.attached if of == image}
 
     def verify(self, image: str, *_: object, **__: object) -> None:
+        self.calls["verify"] += 1
         if image not in self.signed:
             raise VerificationFailed(f"{image} has no signature")
 
     def statements(self, image: str, kind: str, *_: object, **__: object) -> list[Any]:
+        self.calls["verify-attestation"] += 1
         if (image, kind) not in self.attached:
             raise VerificationFailed(f"{image} carries no {kind}")
         return [self.attached[image, kind]]
 
+    def statements_of(self, images: Sequence[str], kind: str, _: Trust) -> dict[str, list[Any]]:
+        self.calls["verify-attestation"] += 1
+        found = {image: self.attached.get((image, kind)) for image in images}
+        return {image: [one] if one else [] for image, one in found.items()}
+
     def sign(self, image: str, _: Signer) -> None:
+        self.calls["sign"] += 1
         self.signed.append(image)
 
     def attest(self, image: str, kind: str, predicate: Mapping[str, Any], _: Signer) -> None:
+        self.calls["attest"] += 1
         self.attached[image, kind] = predicate
         if self.loses:
             # Another machine read what was attached before, and writes it with its own.
@@ -149,6 +174,7 @@ def on_engine(
 ) -> tuple[Rules, Target]:
     """What publishes an image that the engine knows by an id, with evidence."""
     evidence_of(target, image_id).write(folder)
+    there.cosign = cosign
     trust = Trust(key="cosign.pub")
     rules = Rules(there, "preview", PREVIEW, folder, cosign, trust)  # type: ignore[arg-type]
     assert target.inputs is not None
@@ -306,3 +332,79 @@ def test_a_rollbacks_date_that_another_machine_lost_is_attached_again() -> None:
     attached = Release.of_document(cosign.attached[back.reference, RELEASE])
     assert attached is not None
     assert attached.channels["stable"].tags == ("v1",)
+
+
+@pytest.fixture
+def all_four(
+    project_matrix: Matrix, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Transaction, list[Candidate]]:
+    """Four images that a registry has, with nothing attached, and who publishes them."""
+    cells = cells_of(project_matrix)[:4]
+    cosign, given = Cosign(), []
+    for one in targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, cells):
+        manifest = there.image(one.immutable_tag, configuration(one), "a")
+        rules, found = on_engine(one, tmp_path, manifest.digest, there, cosign)
+        given.append(found)
+    monkeypatch.setattr("rocm_images.publishing.transaction.moves", lambda *_: [])
+    monkeypatch.setattr("rocm_images.publishing.transaction.move_all", lambda *_: [])
+    return Transaction(rules, None, Signer("key"), PlainLines()), candidates(rules, given)
+
+
+def test_what_cannot_be_there_is_not_verified_and_what_is_there_is_verified_at_once(
+    all_four: tuple[Transaction, list[Candidate]], there: There
+) -> None:
+    transaction, found = all_four
+    first = transaction.run(found, move_tags=True)
+    # What was attached is read back, all of a kind at once.
+    assert there.cosign.calls == {"sign": 4, "attest": 12, "verify-attestation": 3}
+    assert all(one.signed for one in first.cells)
+    there.cosign.calls.clear()
+    again = transaction.run(found, move_tags=True)
+    assert there.cosign.calls == {"verify": 4, "verify-attestation": 3}
+    assert not any(one.signed for one in again.cells)
+
+
+def test_only_what_an_image_lacks_is_attached(
+    all_four: tuple[Transaction, list[Candidate]], there: There
+) -> None:
+    transaction, found = all_four
+    transaction.run(found, move_tags=True)
+    image = there.reference(there.tags[found[2].immutable].digest)
+    lost = there.cosign.attached.pop((image, EVIDENCE))
+    there.cosign.calls.clear()
+    done = transaction.run(found, move_tags=True).cells
+    # Of what it is to have, evidence and release are read back: how it was built it has said.
+    assert [one.signed for one in done] == [False, False, True, False]
+    assert there.cosign.calls == {"verify": 4, "attest": 1, "verify-attestation": 3 + 2}
+    assert there.cosign.attached[image, EVIDENCE] == lost
+
+
+def test_a_registry_that_hides_what_is_attached_has_it_attached_again_and_nothing_accepted(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign = Cosign()
+    transaction, found = published(target, tmp_path, there, cosign)
+    transaction.run([found], move_tags=False)
+    monkeypatch.setattr(Cosign, "attachments", lambda *_: set())
+    cosign.calls.clear()
+    (done,) = transaction.run([found], move_tags=False).cells
+    assert done.signed
+    # What was attached is read back by cosign, whatever the registry says to others.
+    assert cosign.calls == {"sign": 1, "attest": 2, "verify-attestation": 2}
+    # And where cosign does not find it there, the publication ends.
+    cosign.loses = 99
+    with pytest.raises(RegistryError, match="what was attached to it is gone again"):
+        transaction.run([found], move_tags=False)
+
+
+def test_what_is_kept_in_another_repository_is_looked_for_by_cosign(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign = Cosign(keeps_elsewhere=True)
+    transaction, found = published(target, tmp_path, there, cosign)
+    transaction.run([found], move_tags=False)
+    monkeypatch.setattr(Cosign, "attachments", lambda *_: set())
+    cosign.calls.clear()
+    (done,) = transaction.run([found], move_tags=False).cells
+    assert not done.signed
+    assert cosign.calls == {"verify": 1, "verify-attestation": 3}

@@ -162,8 +162,8 @@ def test_it_is_asked_once(made: Made, tmp_path: Path) -> None:
     asked = calls.read_text().splitlines()
     assert asked.count("version") == 1
     assert asked[0] == "version"
-    assert len([one for one in asked if one.endswith("--help")]) == 2
-    assert len(asked) == 1 + 2 + 3 * 6
+    assert len([one for one in asked if one.endswith("--help")]) == 1
+    assert len(asked) == 1 + 1 + 3 * 6
 
 
 def words_of(calls: Path) -> dict[str, set[str]]:
