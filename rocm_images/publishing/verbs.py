@@ -41,7 +41,8 @@ from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
-    from rocm_images.registry.place import Who
+    from rocm_images.registry.place import Place, Who
+    from rocm_images.registry.trust import Trust
 
 EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -159,6 +160,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.build.targets import targets_of, with_found
     from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import repository_of
+    from rocm_images.pool import Threads
     from rocm_images.publishing import report
     from rocm_images.publishing.budget import budget_table
     from rocm_images.publishing.candidates import Rules
@@ -174,24 +176,35 @@ def _run(request: Request, *, move_tags: bool) -> None:
     channel = channel_named(matrix, request.channel)
     signer = request.who.must_sign()
     engine = request.site.found_engine()
-    targets = targets_of(
-        request.site,
-        request.matrix_path,
-        matrix,
-        chosen,
-        contexts=request.contexts,
-        build_args=request.build_args,
-    )
-    if engine:
-        targets = with_found(engine, targets)
     environment = engine.environment if engine else request.site.programs()
-    place = place_of(
-        repository_of(chosen), request.registry, request.ca_bundle, request.attempts, environment
-    )
-    with tempfile.TemporaryDirectory() as folder:
+
+    def asked(folder: Path) -> tuple[Place, Trust | None]:
+        place = place_of(
+            repository_of(chosen),
+            request.registry,
+            request.ca_bundle,
+            request.attempts,
+            environment,
+        )
         # Who only pushes need not read what others signed.
         knows = move_tags or request.who.key or request.who.identity
-        trust = request.who.trust(place.cosign, Path(folder)) if knows else None
+        return place, request.who.trust(place.cosign, folder) if knows else None
+
+    with tempfile.TemporaryDirectory() as folder:
+        # cosign says its version and the public key while the images are looked for.
+        with Threads(1) as pool:
+            asking = pool.submit(asked, Path(folder))
+            targets = targets_of(
+                request.site,
+                request.matrix_path,
+                matrix,
+                chosen,
+                contexts=request.contexts,
+                build_args=request.build_args,
+            )
+            if engine:
+                targets = with_found(engine, targets)
+            place, trust = asking.result()
         rules = Rules(place.repository, request.channel, channel, EVIDENCE, place.cosign, trust)
         transaction = Transaction(rules, engine, signer, PlainLines())
         found = transaction.check(targets)
