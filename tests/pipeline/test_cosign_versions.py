@@ -17,6 +17,8 @@ import pytest
 from registry import Registry
 from rocm_images.errors import VerificationFailed
 from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.attached import Attachment, may_have
+from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.statements import EVIDENCE, RELEASE
 from rocm_images.registry.trust import Signer, Trust
@@ -125,6 +127,25 @@ def test_either_reads_what_the_other_signed(
     assert site.run(reader, "verify", *trusted, image).returncode == 0
     words = ("verify-attestation", *trusted, "--type", EVIDENCE, image)
     assert site.run(reader, *words).returncode == 0
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_one_call_reads_several_images_and_what_is_attached_lies_where_it_is_asked_for(
+    site: Site, written: dict[str, str], version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign, trust = site.cosign(version), site.trust(version)
+    images = [written[version], site.published(version, "another")]
+    assert cosign.registry is not None
+    there = Repository(cosign.registry, "it")
+    lacks = site.image(f"nobody's, beside those by {version}")
+    for image in (*images, lacks):
+        found = [may_have(there, cosign, image.partition("@")[2], what) for what in Attachment]
+        assert found == [image in images] * 2
+    said: dict[str, list[dict[str, str]]] = {image: [{"by": version}] for image in images}
+    assert cosign.statements_of([*images, lacks], EVIDENCE, trust) == {**said, lacks: []}
+    # Each by itself would be asked by this.
+    monkeypatch.delattr(Cosign, "statements")
+    assert cosign.statements_of(images, EVIDENCE, trust) == said
 
 
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
