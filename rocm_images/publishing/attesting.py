@@ -13,12 +13,18 @@ from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 4
 _AT_ONCE = 4
-# Of so many images one process of cosign reads the statements, one after the other.
+# So many images one process of cosign signs, or reads the statements of, one after the other.
 _TOGETHER = 8
 Statements = Mapping[str, Sequence[Any]]
 """The predicates that are attached to an image, by their kinds."""
 Wanted = Mapping[str, Mapping[str, Any]]
 """The predicate that is to be attached to an image, of each kind."""
+
+
+def batched(images: Collection[str]) -> list[list[str]]:
+    """Images in groups, of which one process of cosign takes each."""
+    names = list(images)
+    return [names[begin : begin + _TOGETHER] for begin in range(0, len(names), _TOGETHER)]
 
 
 def stated(
@@ -31,15 +37,10 @@ def stated(
     """
     if trust is None:
         return {image: {kind: [] for kind in kinds} for image in images}
-    names = list(images)
-    asked = [
-        (kind, names[begin : begin + _TOGETHER])
-        for kind in kinds
-        for begin in range(0, len(names), _TOGETHER)
-    ]
+    asked = [(kind, some) for kind in kinds for some in batched(images)]
     with Threads(_AT_ONCE) as pool:
         answers = list(pool.map(lambda one: cosign.statements_of(one[1], one[0], trust), asked))
-    found: dict[str, dict[str, Sequence[Any]]] = {image: {} for image in names}
+    found: dict[str, dict[str, Sequence[Any]]] = {image: {} for image in images}
     for (kind, _), answer in zip(asked, answers, strict=True):
         for image, predicates in answer.items():
             found[image][kind] = predicates

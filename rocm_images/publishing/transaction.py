@@ -21,7 +21,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.attesting import Attesting, Statements, stated
+from rocm_images.publishing.attesting import Attesting, Statements, batched, stated
 from rocm_images.publishing.budget import Spent, check_budget, spent_of
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.entries import entry_for
@@ -226,31 +226,33 @@ class Transaction:
         rolling tags that will move; None: the images are not published yet.
         """
         rules = self.rules
+        for one in found:
+            self.progress.step(one.cell.name, "sign")
         with Threads(AT_ONCE) as pool:
-            added = list(pool.map(self._sign, found, images))
+            new = [not known for known in pool.map(self._is_signed, images)]
             holding = list(pool.map(self._may_have_statements, images))
-        known = [image.reference for image, may in zip(images, holding, strict=True) if may]
-        none: Statements = dict.fromkeys(_KINDS, ())
-        there = stated(rules.cosign, rules.trust, known, _KINDS)
-        wanted, evidences = {}, []
-        for one, image in zip(found, images, strict=True):
-            said = there.get(image.reference, none)
-            evidence = _evidence(one, image, said[EVIDENCE])
-            evidences.append(evidence)
-            wanted[image.reference] = dict(self._statements(one, image, evidence, moving, said))
-        attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
+            unsigned = [image.reference for image, lacks in zip(images, new, strict=True) if lacks]
+            # Meanwhile statements are attached, by the same signer about the same digests.
+            signing = [
+                pool.submit(rules.cosign.sign, first, self.signer, *more)
+                for first, *more in batched(unsigned)
+            ]
+            known = [image.reference for image, may in zip(images, holding, strict=True) if may]
+            there = stated(rules.cosign, rules.trust, known, _KINDS)
+            none: Statements = dict.fromkeys(_KINDS, ())
+            wanted, evidences = {}, []
+            for one, image in zip(found, images, strict=True):
+                said = there.get(image.reference, none)
+                evidence = _evidence(one, image, said[EVIDENCE])
+                evidences.append(evidence)
+                wanted[image.reference] = dict(self._statements(one, image, evidence, moving, said))
+            attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
+            for each in signing:
+                each.result()
         return [
-            (new or image.reference in attached, evidence)
-            for new, image, evidence in zip(added, images, evidences, strict=True)
+            (signed or image.reference in attached, evidence)
+            for signed, image, evidence in zip(new, images, evidences, strict=True)
         ]
-
-    def _sign(self, one: Candidate, image: PublishedImage) -> bool:
-        """Signs an image that is not; returns whether it was not."""
-        self.progress.step(one.cell.name, "sign")
-        if self._is_signed(image):
-            return False
-        self.rules.cosign.sign(image.reference, self.signer)
-        return True
 
     def _statements(
         self,

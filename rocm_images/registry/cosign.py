@@ -72,14 +72,16 @@ class Cosign:
         """Whether what is attached to an image is kept in another repository than the image."""
         return bool(self.environment.get(_ELSEWHERE))
 
-    def sign(self, image: str, signer: Signer) -> None:
-        """Sign an image by digest.
+    def sign(self, image: str, signer: Signer, *more: str) -> None:
+        """Sign an image by digest, and `more` of them with it: the key is decrypted once.
 
         Raises:
-            RegistryError: the signature cannot be stored.
+            RegistryError: a signature cannot be stored; others may have been.
             InputError: the key cannot be used.
         """
-        self._write("sign", [*signer.arguments, "--yes", *self._registry(), image], image)
+        images = (image, *more)
+        words = [*signer.arguments, "--yes", *self._registry(), *images]
+        self._write("sign", words, ", ".join(images))
 
     def attest(self, image: str, kind: str, predicate: Mapping[str, Any], signer: Signer) -> None:
         """Attach a signed statement about an image by digest, instead of an older one of its kind.

@@ -148,6 +148,15 @@ def test_one_call_reads_several_images_and_what_is_attached_lies_where_it_is_ask
     assert cosign.statements_of(images, EVIDENCE, trust) == said
 
 
+@pytest.mark.parametrize("version", BOTH)
+def test_one_call_signs_several_images(site: Site, version: str) -> None:
+    first, second = (site.image(f"the {number} of two by {version}") for number in "12")
+    site.cosign(version).sign(first, site.signer(version), second)
+    for image in (first, second):
+        for reader in BOTH:
+            site.cosign(reader).verify(image, site.trust(version))
+
+
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
 def test_a_newer_statement_replaces_the_others_and_leaves_the_rest(
     site: Site, writer: str, reader: str

@@ -130,9 +130,9 @@ class Cosign:
         found = {image: self.attached.get((image, kind)) for image in images}
         return {image: [one] if one else [] for image, one in found.items()}
 
-    def sign(self, image: str, _: Signer) -> None:
+    def sign(self, image: str, _: Signer, *more: str) -> None:
         self.calls["sign"] += 1
-        self.signed.append(image)
+        self.signed += (image, *more)
 
     def attest(self, image: str, kind: str, predicate: Mapping[str, Any], _: Signer) -> None:
         self.calls["attest"] += 1
@@ -355,13 +355,46 @@ def test_what_cannot_be_there_is_not_verified_and_what_is_there_is_verified_at_o
 ) -> None:
     transaction, found = all_four
     first = transaction.run(found, move_tags=True)
-    # What was attached is read back, all of a kind at once.
-    assert there.cosign.calls == {"sign": 4, "attest": 12, "verify-attestation": 3}
+    # All are signed at once. What was attached is read back, all of a kind at once.
+    assert len(set(there.cosign.signed)) == 4
+    assert there.cosign.calls == {"sign": 1, "attest": 12, "verify-attestation": 3}
     assert all(one.signed for one in first.cells)
     there.cosign.calls.clear()
     again = transaction.run(found, move_tags=True)
     assert there.cosign.calls == {"verify": 4, "verify-attestation": 3}
     assert not any(one.signed for one in again.cells)
+
+
+def test_only_an_image_that_is_not_signed_is_signed(
+    all_four: tuple[Transaction, list[Candidate]], there: There
+) -> None:
+    transaction, found = all_four
+    transaction.run(found, move_tags=True)
+    lost = there.cosign.signed.pop(1)
+    there.cosign.signed.append(f"{lost} by somebody else")
+    there.cosign.calls.clear()
+    done = transaction.run(found, move_tags=True).cells
+    assert [one.signed for one in done].count(True) == 1
+    assert [one.image.reference for one in done if one.signed] == [lost]
+    assert there.cosign.calls == {"sign": 1, "verify": 3, "verify-attestation": 3}
+
+
+def test_where_signing_fails_no_tag_moves(
+    all_four: tuple[Transaction, list[Candidate]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction, found = all_four
+    moved: list[str] = []
+
+    def refuse(*_: object) -> None:
+        raise RegistryError("the registry takes no signature")
+
+    monkeypatch.setattr(Cosign, "sign", refuse)
+    monkeypatch.setattr(
+        "rocm_images.publishing.transaction.move_all", lambda *_: moved.append("all")
+    )
+    with pytest.raises(RegistryError, match="takes no signature"):
+        transaction.run(found, move_tags=True)
+    assert moved == []
 
 
 def test_only_what_an_image_lacks_is_attached(
