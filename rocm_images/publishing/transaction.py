@@ -8,42 +8,26 @@ from __future__ import annotations
 
 import enum
 import functools
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.images import BUILD_ID
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.attesting import Attesting, Statements, batched, stated
 from rocm_images.publishing.budget import Spent, check_budget, spent_of
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.entries import entry_for
 from rocm_images.publishing.explaining import explaining
-from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
-from rocm_images.registry.attached import Attachment, may_have
+from rocm_images.publishing.signing import Signing
 from rocm_images.registry.published import PublishedImage, image_at
-from rocm_images.registry.statements import (
-    EVIDENCE,
-    PROVENANCE,
-    RELEASE,
-    Release,
-    evidence_among,
-    release_among,
-)
 from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
 from rocm_images.smoke.evidence import Evidence
-
-_KINDS = (EVIDENCE, PROVENANCE, RELEASE)
 
 
 class Phase(str, enum.Enum):
@@ -143,7 +127,10 @@ class Transaction:
             planned = moves(self.rules.repository, wanted)
         moving = {move.tag for move in planned if move.is_needed}
         self.on_phase(Phase.SIGN)
-        signed = self._signed(found, images, moving if move_tags else None)
+        for one in found:
+            self.progress.step(one.cell.name, "sign")
+        signing = Signing(self.rules, self.signer)
+        signed = signing.signed(found, images, moving if move_tags else None)
         moved: list[Move] = []
         if move_tags:
             self.on_phase(Phase.MOVE_TAGS)
@@ -214,91 +201,6 @@ class Transaction:
         check_built_as(image, one.cell.name, one.target.inputs.build_id)
         return image
 
-    def _signed(
-        self,
-        found: Sequence[Candidate],
-        images: Sequence[PublishedImage],
-        moving: AbstractSet[str] | None,
-    ) -> list[tuple[bool, Evidence]]:
-        """Adds the signatures and the statements that are missing.
-
-        Returns of each whether any was, and the evidence that the image has now. `moving` are the
-        rolling tags that will move; None: the images are not published yet.
-        """
-        rules = self.rules
-        for one in found:
-            self.progress.step(one.cell.name, "sign")
-        with Threads(AT_ONCE) as pool:
-            new = [not known for known in pool.map(self._is_signed, images)]
-            holding = list(pool.map(self._may_have_statements, images))
-            unsigned = [image.reference for image, lacks in zip(images, new, strict=True) if lacks]
-            # Meanwhile statements are attached, by the same signer about the same digests.
-            signing = [
-                pool.submit(rules.cosign.sign, first, self.signer, *more)
-                for first, *more in batched(unsigned)
-            ]
-            known = [image.reference for image, may in zip(images, holding, strict=True) if may]
-            there = stated(rules.cosign, rules.trust, known, _KINDS)
-            none: Statements = dict.fromkeys(_KINDS, ())
-            wanted, evidences = {}, []
-            for one, image in zip(found, images, strict=True):
-                said = there.get(image.reference, none)
-                evidence = _evidence(one, image, said[EVIDENCE])
-                evidences.append(evidence)
-                wanted[image.reference] = dict(self._statements(one, image, evidence, moving, said))
-            attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
-            for each in signing:
-                each.result()
-        return [
-            (signed or image.reference in attached, evidence)
-            for signed, image, evidence in zip(new, images, evidences, strict=True)
-        ]
-
-    def _statements(
-        self,
-        one: Candidate,
-        image: PublishedImage,
-        evidence: Evidence,
-        moving: AbstractSet[str] | None,
-        there: Statements,
-    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The statements that the image is to have, by their kinds."""
-        yield EVIDENCE, evidence.document
-        # Where only the registry has the image, whoever pushed it knows how it was built.
-        if one.on_engine is not None and not there[PROVENANCE]:
-            yield PROVENANCE, provenance_of(one.target, os.environ)
-        if moving is not None:
-            known = release_among(there[RELEASE])
-            name, channel = self.rules.repository.name, self.rules.channel_name
-            yield RELEASE, released_again(known, one, image, name, channel, moving).document
-
-    def _is_signed(self, image: PublishedImage) -> bool:
-        if self.rules.trust is None or not self._may_have(image, Attachment.SIGNATURES):
-            return False
-        try:
-            self.rules.cosign.verify(image.reference, self.rules.trust)
-        except VerificationFailed:
-            return False
-        return True
-
-    def _may_have_statements(self, image: PublishedImage) -> bool:
-        return self.rules.trust is not None and self._may_have(image, Attachment.STATEMENTS)
-
-    def _may_have(self, image: PublishedImage, what: Attachment) -> bool:
-        return may_have(self.rules.repository, self.rules.cosign, image.digest, what)
-
-
-def _evidence(one: Candidate, image: PublishedImage, there: Sequence[Any]) -> Evidence:
-    """The evidence of a candidate, or what it has there where that says more.
-
-    A machine with GPUs may have tested it: who publishes it to another channel has none.
-    """
-    try:
-        found = evidence_among(there, image.reference, image.ids)
-    except VerificationFailed:
-        return one.evidence
-    return found if found.counts_for(one.evidence.tests, one.evidence.level) else one.evidence
-
 
 def _checked(one: Candidate, pushed: Pushed | None) -> str:
     """The digest that a registry must have: of what was checked there, or of what was sent."""
@@ -308,25 +210,3 @@ def _checked(one: Candidate, pushed: Pushed | None) -> str:
         return pushed.digest
     # An engine that does not say what it sent, and knows images by their manifests.
     return one.evidence.image_id
-
-
-def released_again(
-    known: Release | None,
-    one: Candidate,
-    image: PublishedImage,
-    repository: str,
-    channel: str,
-    moving: AbstractSet[str],
-) -> Release:
-    """What the publisher says of an image now; the same as before where none of its tags moves."""
-    release = known or Release(
-        repository=repository,
-        cell=one.cell.name,
-        build_id=image.labels[BUILD_ID],
-        immutable=one.immutable,
-        channels={},
-    )
-    before = release.channels.get(channel)
-    if before and set(before.tags) == set(one.rolling) and moving.isdisjoint(one.rolling):
-        return release
-    return release.given_now(channel, one.rolling)

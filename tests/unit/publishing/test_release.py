@@ -11,7 +11,7 @@ from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import cell_named
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.rollback import tags_to_move
-from rocm_images.publishing.transaction import released_again
+from rocm_images.publishing.signing import released_again
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import PublishedImage
 from rocm_images.registry.statements import Release
