@@ -69,26 +69,31 @@ def added(names: dict[str, str], sizes: dict[str, int]) -> dict[str, int]:
     return total
 
 
-def copy(path: str, folder: Path) -> None:
-    """A file, a link or an empty folder, below the folders that it is in."""
+def copy(path: str, folder: Path, first: str) -> None:
+    """A file, a link or an empty folder, below the folders that it is in.
+
+    `first` is the name of the same file that is in the folder already, where it has several.
+    """
     source, target = ROOT / path, folder / path
     for parent in reversed(Path(path).parents[:-1]):
         if not (folder / parent).is_dir():
             (folder / parent).mkdir()
             keep(ROOT / parent, folder / parent)
+    if first != path:
+        os.link(folder / first, target, follow_symlinks=False)
+        return
     if source.is_dir() and not source.is_symlink():
         target.mkdir(exist_ok=True)
     else:
-        shutil.copy2(source, target, follow_symlinks=False)
+        shutil.copyfile(source, target, follow_symlinks=False)
     keep(source, target)
 
 
 def keep(source: Path, target: Path) -> None:
-    """Give what was copied its owner and mode."""
+    """Give what was copied its owner, then its mode and capabilities, which a new owner clears."""
     status = source.lstat()
     os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not target.is_symlink():
-        target.chmod(stat.S_IMODE(status.st_mode))
+    shutil.copystat(source, target, follow_symlinks=False)
 
 
 def noted(path: str, status: os.stat_result) -> str:
@@ -97,7 +102,11 @@ def noted(path: str, status: os.stat_result) -> str:
 
 
 def is_new(path: str, status: os.stat_result, before: set[str]) -> bool:
-    """Whether the stage wrote it, whose steps date what they write; a full folder has its files."""
+    """Whether the stage wrote it, whose steps date what they write; a full folder has its files.
+
+    Not seen: another mode of a folder that was there and got no new file, and a folder that was
+    given another name, since its files keep their dates.
+    """
     if stat.S_ISDIR(status.st_mode):
         return f"{path}/" not in before and not list((ROOT / path).iterdir())
     return int(status.st_mtime) == int(os.environ["SOURCE_DATE_EPOCH"]) + int(
@@ -105,29 +114,39 @@ def is_new(path: str, status: os.stat_result, before: set[str]) -> bool:
     )
 
 
-def gone_since(before: set[str], now: set[str]) -> list[str]:
-    """The paths that are not there any more, or are another kind: the uppermost ones."""
-    gone = {path.rstrip("/") for path in before - now}
-    return sorted(p for p in gone if not any(str(above) in gone for above in Path(p).parents))
+def gone_since(before: set[str], now: dict[str, os.stat_result]) -> list[str]:
+    """The paths that are not there any more, the uppermost ones.
+
+    What is another kind now is there: its layer covers what was, and all that was in a folder.
+    """
+    gone = {path.rstrip("/") for path in before} - now.keys()
+    covered = gone | {path for path, status in now.items() if not stat.S_ISDIR(status.st_mode)}
+    return sorted(p for p in gone if not any(str(above) in covered for above in Path(p).parents))
 
 
 def split(name: str, parts: int) -> None:
     """Write the layers of a stage, and say how large they are."""
     before = set(os.fsdecode((ROOT / BEFORE).read_bytes()).split("\0")) - {""}
     now = dict(everything())
+    new = {path: status for path, status in now.items() if is_new(path, status, before)}
+    # No hard link leads to another layer: all names of a file go into one, and it counts once.
+    names: dict[tuple[int, int], str] = {}
+    first = {p: names.setdefault((s.st_dev, s.st_ino), p) for p, s in new.items()}
     sizes = {
         path: status.st_size if stat.S_ISREG(status.st_mode) else 0
-        for path, status in now.items()
-        if is_new(path, status, before)
+        for path, status in new.items()
+        if first[path] == path
     }
     layers = ROOT / LAYERS / name
     for part in range(1, parts + 1):
         (layers / str(part)).mkdir(parents=True)
     totals = [0] * parts
-    for path, part in sorted_into(parts, sizes).items():
-        copy(path, layers / str(part))
-        totals[part - 1] += sizes[path]
-    gone = gone_since(before, {noted(path, status) for path, status in now.items()})
+    found = sorted_into(parts, sizes)
+    for path in new:
+        part = found[first[path]]
+        copy(path, layers / str(part), first[path])
+        totals[part - 1] += sizes.get(path, 0)
+    gone = gone_since(before, now)
     (layers / "removed").write_bytes(os.fsencode("".join(f"/{path}\0" for path in gone)))
     for part, total in enumerate(totals, 1):
         warning = "" if total <= BOUND else ", more than a layer is to have: give it more parts"

@@ -218,7 +218,83 @@ def test_every_file_that_a_stage_wrote_is_in_one_layer_and_no_other_file_is(
     assert (new.stat().st_mode & 0o777, new.parent.stat().st_mode & 0o777) == (0o755, 0o750)
     assert found["opt/venv/bin/link"].readlink() == Path("new")
     removed = (tmp_path / "layers/deps/removed").read_text().split("\0")
-    assert removed == [f"/{PACKAGES}/old", "/opt/venv/share/now-a-file", ""]
+    assert removed == [f"/{PACKAGES}/old", ""]
+
+
+def test_all_names_of_a_file_are_one_file_in_one_layer_and_count_once(
+    split: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As `rocm-sdk init` leaves the SDK. The second package would go into another layer.
+    split.note()
+    packages = tmp_path / PACKAGES
+    names = ["_rocm_sdk_core/lib.so", "_rocm_sdk_devel/bin/clang++", "_rocm_sdk_devel/lib.so"]
+    write(packages / names[0], "x" * 1_000_000)
+    for name in names[1:]:
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(packages / names[0], packages / name)
+    link = packages / "link"
+    link.symlink_to("nowhere")
+    os.link(link, packages / "same", follow_symlinks=False)
+    os.utime(link, (SECOND, SECOND), follow_symlinks=False)
+    split.split("sdk", 8)
+    found = [list((tmp_path / "layers/sdk").glob(f"*/{PACKAGES}/{name}")) for name in names]
+    assert [len(paths) for paths in found] == [1, 1, 1]
+    assert {(path.stat().st_ino, path.stat().st_nlink) for (path,) in found} == {
+        (found[0][0].stat().st_ino, 3)
+    }
+    assert len({path.relative_to(tmp_path).parts[2] for (path,) in found}) == 1
+    (same,) = (path for path in (tmp_path / "layers/sdk").rglob("*") if path.name == "same")
+    assert (same.is_symlink(), same.lstat().st_nlink) == (True, 2)
+    assert capsys.readouterr().out.count(": 1.0 MB") == 1
+
+
+def test_what_became_another_kind_is_not_removed_after_it_came(
+    split: ModuleType, tmp_path: Path
+) -> None:
+    share = tmp_path / "opt/share"
+    write(share / "file", "x", date=1)
+    write(share / "folder/inside/x", "x", date=1)
+    write(share / "led/inside", "x", date=1)
+    (share / "link").symlink_to("folder")
+    write(share / "gone/inside", "x", date=1)
+    split.note()
+    for name in ("folder", "led", "gone"):
+        shutil.rmtree(share / name)
+    for name in ("file", "link"):
+        (share / name).unlink()
+    write(share / "file/inside", "x")
+    write(share / "link/inside", "x")
+    write(share / "folder", "x")
+    # Whoever removed `led/inside` now would remove what it leads to.
+    (share / "led").symlink_to("link")
+    split.split("deps", 1)
+    removed = (tmp_path / "layers/deps/removed").read_text().split("\0")
+    assert removed == ["/opt/share/gone", ""]
+
+
+def test_mode_and_capabilities_are_given_after_the_owner(
+    split: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file's capabilities are an extended attribute, which the kernel takes away with its owner.
+    split.note()
+    program = write(tmp_path / "opt/bin/ping", "program")
+    program.chmod(0o4755)
+    order: list[str] = []
+    chown, copystat = os.chown, shutil.copystat
+
+    def owner(path: Path, *ids: int, **options: bool) -> None:
+        chown(path, *ids, **options)
+        order.append("owner")
+
+    def attributes(source: Path, target: Path, **options: bool) -> None:
+        copystat(source, target, **options)
+        order.append("attributes")
+
+    monkeypatch.setattr(os, "chown", owner)
+    monkeypatch.setattr(shutil, "copystat", attributes)
+    split.split("deps", 1)
+    assert order == ["owner", "attributes"] * 3
+    assert (tmp_path / "layers/deps/1/opt/bin/ping").stat().st_mode & 0o7777 == 0o4755
 
 
 def layers(split: ModuleType, sizes: Mapping[str, int]) -> list[set[str]]:
