@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -13,7 +14,6 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.render import render
 
 STAGES = ("aiter", "sgl-kernel", "fast-hadamard-transform")
-WHOLE = re.MULTILINE | re.DOTALL
 PROGRAM = '#!/bin/sh\necho {0} "$@"\n'
 
 
@@ -49,20 +49,73 @@ def root(tmp_path: Path, text: str) -> Path:
     return tmp_path
 
 
-def after_use(root: Path, words: str) -> str:
+def after_use(root: Path, words: str, path: Path | None = None) -> str:
     """What a command says in a step that sourced it; as in the recipe, the shell ends at errors."""
     script = f'. "{root}/use"\n{words}'
     command = ["bash", "-euo", "pipefail", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    first = f"{path}{os.pathsep}" if path else ""
+    environment = {**os.environ, "PATH": f"{first}{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return done.stdout
 
 
-def test_whoever_calls_the_compiler_by_its_path_goes_through_ccache(root: Path) -> None:
-    compiler = root / "opt/rocm/lib/llvm/bin/clang++"
-    beneath = compiler.parent / "beneath-ccache" / "clang++"
+@pytest.fixture(params=["a link", "a program"])
+def compiler(root: Path, request: pytest.FixtureRequest) -> Path:
+    """The compiler that hipcc calls, as it is in ROCm 7.2 and in AMD's SDK."""
+    found = root / "opt/rocm/lib/llvm/bin/clang++"
+    if request.param == "a program":
+        found.unlink()
+        # As AMD's stub does: it starts what lies beside it, under the name that it was called by.
+        found.write_text('#!/bin/bash\nexec -a "$0" "${0%/*}/clang" "$@"\n')
+        found.chmod(0o755)
+        # Another package has the same file, whose calls are nobody's.
+        (root / "opt/other").hardlink_to(found)
+    return found
+
+
+def test_whoever_calls_the_compiler_by_its_path_goes_through_ccache(
+    root: Path, compiler: Path
+) -> None:
+    beneath = compiler.parent / "clang++-beneath"
     assert after_use(root, f"{compiler} -x hip 'a b.cu'") == f"ccache {beneath} -x hip a b.cu\n"
-    assert beneath.resolve().name == "clang-20"
+    # It finds what lies beside it.
+    assert after_use(root, f"{beneath} -v") == "clang -v\n"
     # A second step in the same stage finds it so.
     assert after_use(root, f"{compiler} -v") == f"ccache {beneath} -v\n"
+
+
+def test_what_is_missing_beside_a_compiler_ends_no_build(root: Path) -> None:
+    llvm = root / "opt/rocm/lib/llvm"
+    said = 'echo "$CCACHE_COMPILERCHECK"'
+    before = after_use(root, said)
+    for name in ("lib/libgone.so", "bin/ld.lld", "gone.bc"):
+        (llvm / name).symlink_to("nowhere")
+    assert after_use(root, said) == before
+    (llvm / "lib/libgone.so").unlink()
+    (llvm / "lib/libLLVM.so.20").unlink()
+    (llvm / "lib").rmdir()
+    assert after_use(root, said) != before
+
+
+def test_a_compiler_that_leads_nowhere_is_left_alone(root: Path) -> None:
+    compiler = root / "opt/rocm/lib/llvm/bin/clang++"
+    compiler.unlink()
+    compiler.symlink_to("nowhere")
+    after_use(root, "true")
+    assert compiler.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["cc", "c++", "gcc", "g++"])
+def test_another_compiler_of_the_host_is_another_unit(root: Path, name: str) -> None:
+    said = 'echo "$CCACHE_COMPILERCHECK"'
+    program = root / "host" / name
+    program.parent.mkdir()
+    found = []
+    for content in ("one", "another"):
+        program.write_text(PROGRAM.format(content))
+        program.chmod(0o755)
+        found.append(after_use(root, said, path=program.parent))
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +151,12 @@ def test_the_stages_that_compile_go_through_ccache_and_no_other_has_it(text: str
         assert "--mount=type=cache,id=ccache-" in stages[name]
         assert stages[name].index(". /run/ccache/use") < stages[name].index("setup")
     assert "ccache" not in stages["serving"]
+
+
+def test_units_that_are_taken_have_the_room_of_those_that_are_compiled(text: str) -> None:
+    sizes = re.findall(r"CCACHE_MAXSIZE=(\w+)", text)
+    assert len(sizes) == text.count("CCACHE_DIR=") == 2
+    assert len(set(sizes)) == 1
 
 
 def test_a_matrix_without_ccache_compiles_without_it(project_matrix: Matrix) -> None:
