@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images.engine import buildx
 from rocm_images.engine.buildx import BuildRequest, Buildx
 from rocm_images.engine.connect import Engine
-from rocm_images.errors import BuildFailed
+from rocm_images.errors import BuildFailed, EngineError
 
 LARGEST_UNITS = 6 << 30
 """Bytes of units that are taken: ccache keeps 4 GiB of a cell, and cleans up when it has more."""
@@ -37,26 +38,30 @@ class UnitBuilds:
 
         Raises:
             BuildFailed: they cannot be taken.
-            EngineError: the engine has not answered for a minute.
+            EngineError: the engine failed, or has not answered for a minute.
         """
         self.on_step("take compiled units")
         contexts = {**self.image.contexts, _CONTEXT: f"docker-image://{reference}"}
-        self._run(replace(self.image, contexts=contexts), _IN, "type=cacheonly")
+        with _in_words():
+            self._run(replace(self.image, contexts=contexts), _IN, "type=cacheonly")
 
     def keep(self, reference: str) -> str:
         """Push what the mount has under a tag; returns the digest that BuildKit pushed.
 
         Raises:
             BuildFailed: it cannot be pushed.
-            EngineError: the engine has not answered for a minute.
+            EngineError: the engine failed, or has not answered for a minute.
         """
         self.on_step("keep compiled units")
         # ccache has compressed them.
         output = f"type=image,name={reference},push=true,compression=uncompressed"
-        with tempfile.TemporaryDirectory() as folder:
+        with _in_words(), tempfile.TemporaryDirectory() as folder:
             said = Path(folder) / "metadata.json"
-            self._run(self.image, _OUT, output, f"--metadata-file={said}")
-            self._forget(reference)
+            try:
+                self._run(self.image, _OUT, output, f"--metadata-file={said}")
+            finally:
+                # Of a push that was refused, too: it is gigabytes.
+                self._forget(reference)
             try:
                 return str(json.loads(said.read_text())["containerimage.digest"])
             except (OSError, ValueError, LookupError, TypeError):
@@ -93,3 +98,17 @@ class UnitBuilds:
         status, read = buildx.follow([*words, folder], self.buildx, request.log, lambda _: None)
         if status != 0:
             raise BuildFailed(f"{read.error or f'buildx ended with {status}'}; log: {request.log}")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Whatever fails, as a failure that those who move units expect: none of them fails a build."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"the engine failed: {error}") from None
+    except OSError as error:
+        raise BuildFailed(f"{error.filename or 'a child process'}: {error.strerror}") from None
