@@ -60,6 +60,8 @@ class BuildCommand:
     registry: RegistryAddress | None = None
     pull_existing: bool = False
     cache: str | None = None
+    units: bool = True
+    """Whether the cache's compiled units are taken and kept, too."""
     who: Who = field(default_factory=Who)
     """Whose images and caches in registries count, and who signs the caches."""
 
@@ -160,7 +162,7 @@ def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: 
     cosign = Cosign(address, engine.environment, ca_bundle)
     # A cache that does not answer is done without: nobody waits for it.
     there = Repository(address, name, ca_bundle, Retries(attempts=1))
-    return StepCache(there, cosign, who.trust(cosign, folder), who.signer)
+    return StepCache(there, cosign, who.trust(cosign, folder), who.signer, units=command.units)
 
 
 def _decision(given: Target, replaced: AbstractSet[str]) -> str:

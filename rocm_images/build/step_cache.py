@@ -56,12 +56,14 @@ class StepCache:
     trust: Trust
     signer: Signer | None
     """Who signs what a build leaves; None: it leaves nothing."""
+    units: bool = True
+    """Whether compiled units are taken and kept beside the steps."""
 
     def caches(self, wanted: Sequence[Cell], cells: Sequence[Cell]) -> dict[str, BuildCache]:
         """The cache of each wanted cell, by its name, made of those that are signed."""
         bases = {cell.rocm for cell in wanted}
         near = [cell for cell in cells if cell.rocm in bases]
-        compiling = [cell for cell in wanted if _CCACHE in cell.downloads]
+        compiling = [cell for cell in wanted if self.units and _CCACHE in cell.downloads]
         tags = [cell.name for cell in near] + [_units(cell.name) for cell in compiling]
         with Threads(_AT_ONCE) as pool:
             found = dict(zip(tags, pool.map(self._signed, tags), strict=True))

@@ -94,6 +94,12 @@ def main() -> None:
     help="HOST[:PORT]/PATH where the build's steps are taken from, a tag for each cell, where they "
     "are signed; with a private key they are kept there, too.",
 )
+@click.option(
+    "--no-units",
+    is_flag=True,
+    help="With --cache: neither take nor keep what was compiled, up to 4 GiB for a cell. For a "
+    "machine whose build finds every step in the cache.",
+)
 @trust_or_signing_options
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @wait_option
@@ -113,6 +119,7 @@ def build(
     registry: RegistryAddress | None,
     pull_existing: bool,
     cache: str | None,
+    no_units: bool,
     key: str | None,
     keyless: bool,
     identity: str | None,
@@ -127,6 +134,8 @@ def build(
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
+    if no_units and not cache:
+        raise InputError("--no-units is for what --cache takes and keeps: name its repository too")
     who = Who(key, keyless, identity, issuer)
     if cache:
         from rocm_images.build.step_cache import checked
@@ -160,6 +169,7 @@ def build(
         registry=registry,
         pull_existing=pull_existing,
         cache=cache,
+        units=not no_units,
         who=who,
     )
     sys.exit(build_and_test(matrix_path, matrix, choice.of(matrix, cells), command))

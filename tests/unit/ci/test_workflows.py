@@ -271,3 +271,12 @@ def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     # All of them, which CI runs in a job of their own, in two halves.
     halves = re.findall(r"^\t\$\(VENV\)/pytest -q tests/pipeline(.*)$", makefile, re.MULTILINE)
     assert sorted(halves) == ["", ' -m "images and not recipe"', ' -m "not images"', " -m recipe"]
+
+
+def test_a_machine_whose_steps_are_all_in_the_cache_waits_for_no_units() -> None:
+    cached = [command for command in COMMANDS if "--cache " in command]
+    # Who signs leaves something there: the job that builds.
+    assert {("--keyless" in command, "--no-units" in command) for command in cached} == {
+        (True, False),
+        (False, True),
+    }

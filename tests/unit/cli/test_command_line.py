@@ -91,6 +91,7 @@ def test_plan_shows_the_reason_of_the_all_reduce_default(project_matrix: Matrix)
         (["--context", "aiter-src=ssh://git:SECRET@x.org/r"], "its address holds credentials"),
         (["--context", "https://a:SECRET@x.org/r.git"], "https://***@x.org/r.git' is not NAME="),
         (["--context", "aiter-src=https://x.org/r?token=SECRET"], "its address holds credentials"),
+        (["--no-units"], "--no-units is for what --cache takes and keeps"),
         (["--cache", "https://a:SECRET@x.org/c"], "'https://***@x.org/c' is no repository"),
         (["push", "--registry", "https://a:SECRET@x.org"], "'https://***@x.org' is no registry"),
         (["explain", "https://a:SECRET@x.org"], "unknown cell"),

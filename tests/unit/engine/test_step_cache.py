@@ -178,6 +178,17 @@ def test_who_cannot_sign_keeps_no_units_and_a_recipe_without_ccache_has_none(
     assert {(one.units, one.units_to) for one in (*unsigned, *without)} == {(None, None)}
 
 
+def test_who_wants_no_units_asks_for_none_and_keeps_none(compiling: list[Cell]) -> None:
+    there = There(sglang_942_rocm720=OURS, sglang_942_rocm720_units=None)
+    kept = dataclasses.replace(cache(there, Signer("key")), units=False)
+    found = kept.caches(compiling[:1], compiling)["sglang-942-rocm7.2.0"]
+    assert (found.units, found.units_to) == (None, None)
+    assert (found.sources, found.to) == (
+        [f"{REPOSITORY}@{OURS.digest}"],
+        f"{REPOSITORY}:sglang-942-rocm7.2.0",
+    )
+
+
 def test_more_units_than_a_build_keeps_are_not_taken(
     compiling: list[Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
