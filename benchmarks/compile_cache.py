@@ -75,8 +75,13 @@ def main(arguments: list[str]) -> int:
     }
     text = json.dumps(found, indent=1)
     print(text)
-    (given.output / f"{about['date'][:10]}-compile-cache.json").write_text(text + "\n")
+    (given.output / name_of(about["date"], given.kernels)).write_text(text + "\n")
     return 0 if met else 1
+
+
+def name_of(date: str, kernels: int | None) -> str:
+    """The file of the results of a day: one with fewer kernels takes no whole run's place."""
+    return f"{date[:10]}-compile-cache{f'-{kernels}-kernels' if kernels else ''}.json"
 
 
 def measured(folder: Path, kernels: int | None) -> list[Run]:

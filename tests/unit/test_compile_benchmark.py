@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compile_cache import Run, run_of
+from benchmarks.compile_cache import Run, name_of, run_of
 from benchmarks.kernels.tree import change, write_tree
 
 LOG = """\
@@ -34,6 +34,12 @@ def test_the_tree_has_forty_kernels_none_like_another(tmp_path: Path) -> None:
 
 def test_time_and_units_are_those_of_the_step_that_compiles() -> None:
     assert run_of("second", LOG) == Run("second", 12.5, 39, 1)
+
+
+def test_a_run_with_fewer_kernels_takes_no_whole_runs_place() -> None:
+    names = {name_of("2026-11-26T10:00", kernels) for kernels in (None, 4, 6)}
+    assert len(names) == 3
+    assert "2026-11-26-compile-cache.json" in names
 
 
 def test_a_log_in_which_nothing_was_compiled_is_no_result() -> None:
