@@ -109,6 +109,7 @@ def measured(folder: Path, kernels: int | None) -> list[Run]:
         labels={},
         log=folder / "aiter.log",
         build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
+        replaced=True,
     )
     units = UnitBuilds(engine, builder, request, lambda _: None)
 

@@ -208,6 +208,7 @@ class _Run:
             secrets=options.secrets,
             network=options.network,
             cache=cache,
+            replaced=self.given.replaced,
             layers=self.given.layers,
         )
         units = UnitBuilds(self.engine, self.buildx, request, self._on_step)

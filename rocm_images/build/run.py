@@ -96,14 +96,16 @@ def build_and_test(
         turns.held([cell.name for cell in cells], "build"),
     ):
         targets = _targets(engine, matrix_path, matrix, cells, command, given, Path(folder))
-        wanted = [target.cell for target in targets if target.to_build]
+        to_build = [target for target in targets if target.to_build]
+        wanted = [target.cell for target in to_build]
         if wanted:
             tell_what_is_pushed(engine, matrix.layers)
         if command.cache and wanted:
             steps = _step_cache(command.cache, engine, command, Path(folder))
+            unkept = units_unkept(to_build, command.site, steps.repository.address)
             options = replace(
                 options,
-                cache=steps.caches(wanted, cells_of(matrix)),
+                cache=steps.caches(wanted, cells_of(matrix), unkept),
                 sign_cache=steps.sign if steps.signer else None,
             )
         return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
@@ -148,6 +150,16 @@ def _targets(
     for target in targets:
         telling.decided(_decision(target, replaced))
     return targets
+
+
+def units_unkept(targets: Sequence[Target], site: Site, cache: RegistryAddress) -> set[str]:
+    """The cells of whose builds no units are kept: other machines would take them for the cell's.
+
+    A rehearsal keeps them in a registry on loopback, which nobody else sees.
+    """
+    if site.tag_suffix and cache.is_loopback:
+        return set()
+    return {target.cell.name for target in targets if target.replaced}
 
 
 def _step_cache(repository: str, engine: Engine, command: BuildCommand, folder: Path) -> StepCache:

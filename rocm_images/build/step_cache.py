@@ -7,7 +7,7 @@ have the build id of ours. So a build takes only caches that are signed, each by
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rocm_images import telling
@@ -59,8 +59,16 @@ class StepCache:
     units: bool = True
     """Whether compiled units are taken and kept beside the steps."""
 
-    def caches(self, wanted: Sequence[Cell], cells: Sequence[Cell]) -> dict[str, BuildCache]:
-        """The cache of each wanted cell, by its name, made of those that are signed."""
+    def caches(
+        self, wanted: Sequence[Cell], cells: Sequence[Cell], unkept: Collection[str] = ()
+    ) -> dict[str, BuildCache]:
+        """The cache of each wanted cell, by its name, made of those that are signed.
+
+        Args:
+            wanted: those to build.
+            cells: all of the matrix.
+            unkept: the names of those whose units are taken, but not kept.
+        """
         bases = {cell.rocm for cell in wanted}
         near = [cell for cell in cells if cell.rocm in bases]
         compiling = [cell for cell in wanted if self.units and _CCACHE in cell.downloads]
@@ -78,7 +86,7 @@ class StepCache:
                 self.repository.reference(cell.name) if self.signer else None,
                 found.get(_units(cell.name)),
                 self.repository.reference(_units(cell.name))
-                if self.signer and cell in compiling
+                if self.signer and cell in compiling and cell.name not in unkept
                 else None,
             )
             for cell in wanted

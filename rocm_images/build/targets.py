@@ -59,6 +59,8 @@ class Target:
     found: EngineImage | None = None
     dockerfile: str = ""
     contexts: Mapping[str, str] = field(default_factory=dict)
+    replaced: bool = False
+    """Whether one of them stands for the base or a source, and not for what the lock says of it."""
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the Dockerfile."""
@@ -119,11 +121,8 @@ def targets_of(
         _target(
             cell,
             dockerfile,
-            {
-                **lock.locked_contexts(locked, cell.base_image, cell.sources),
-                **site.replaced(matrix, cell),
-                **given,
-            },
+            lock.locked_contexts(locked, cell.base_image, cell.sources),
+            {**site.replaced(matrix, cell), **given},
             arguments,
             site,
             files,
@@ -136,12 +135,14 @@ def targets_of(
 def _target(
     cell: Cell,
     dockerfile: str,
-    contexts: Mapping[str, str],
+    pinned: Mapping[str, str],
+    replacing: Mapping[str, str],
     build_args: Mapping[str, str],
     site: Site,
     files: Path,
     layers: Layers,
 ) -> Target:
+    contexts = {**pinned, **replacing}
     inputs = inputs_of(
         dockerfile,
         files,
@@ -158,6 +159,7 @@ def _target(
         immutable=cell.reference(immutable),
         dockerfile=dockerfile,
         contexts=contexts,
+        replaced=not replacing.keys().isdisjoint({cell.base_image, *cell.pins}),
         build_args=build_args,
         labels=site.labels,
         layers=layers,

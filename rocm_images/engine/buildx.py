@@ -28,6 +28,8 @@ _OUTPUT = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)$")
 _ERROR = re.compile(r"#(\d+) ERROR: (.*)$")
 # What nearly every step of the recipe begins with: nobody can tell two of them apart by it.
 COMMON_WORDS = re.compile(r"--mount=\S+|\. /run/clock/clock +&& ")
+# https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args
+_APART = "BUILDKIT_CACHE_MOUNT_NS=replaced"
 _TAIL_LINES = 20
 _SHOWN_CHARACTERS = 100
 
@@ -153,6 +155,9 @@ class BuildRequest:
     network: str | None = None
     cache: BuildCache | None = None
     target: str | None = None
+    replaced: bool = False
+    """Whether something stands for its base or a source: then its steps have cache mounts apart
+    from those of other builds, into which whatever they run could write."""
     layers: Layers | None = None
     """How they are compressed; None: as BuildKit does it, for an image that nobody publishes."""
 
@@ -178,6 +183,8 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     words += [f"--tag={reference}" for reference in request.references]
     words += [f"--build-context={name}={source}" for name, source in request.contexts.items()]
     words += [f"--build-arg={name}={value}" for name, value in request.build_args.items()]
+    if request.replaced:
+        words.append(f"--build-arg={_APART}")
     # By name alone: buildx reads the value itself, so that no password is on a command line.
     words += [f"--build-arg={name}" for name in proxy_arguments(buildx.environment)]
     words += request.cache.arguments(request.layers) if request.cache else ()

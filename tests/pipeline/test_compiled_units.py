@@ -73,6 +73,7 @@ class Stages:
             log=Path(),
             target=target,
             build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
+            replaced=True,
         )
         *words, context = command(self.engine, request)
         return subprocess.run(

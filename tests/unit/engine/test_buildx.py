@@ -86,6 +86,15 @@ def test_every_tag_context_and_label_is_passed() -> None:
     assert words[-1] == "rootfs"
 
 
+def test_a_build_of_replaced_sources_has_cache_mounts_apart_from_all_others() -> None:
+    def namespaces(words: list[str]) -> list[str]:
+        return [word for word in words if "BUILDKIT_CACHE_MOUNT_NS=" in word]
+
+    (namespace,) = namespaces(command(buildx(), request(replaced=True)))
+    assert namespace.startswith("--build-arg=")
+    assert namespaces(command(buildx(), request())) == []
+
+
 def test_a_builder_of_its_own_loads_its_image() -> None:
     assert {"--builder=remote", "--load"} <= set(command(buildx(), request(builder="remote")))
     assert "--load" not in command(buildx(), request())

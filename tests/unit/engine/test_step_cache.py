@@ -189,6 +189,16 @@ def test_who_wants_no_units_asks_for_none_and_keeps_none(compiling: list[Cell]) 
     )
 
 
+def test_a_cell_of_which_something_is_replaced_takes_units_and_keeps_none(
+    compiling: list[Cell],
+) -> None:
+    there = There(sglang_942_rocm720_units=OURS)
+    name = "sglang-942-rocm7.2.0"
+    found = cache(there, Signer("key")).caches(compiling, compiling, {name})
+    assert (found[name].units, found[name].units_to) == (f"{REPOSITORY}@{OURS.digest}", None)
+    assert {one for one, kept in found.items() if not kept.units_to} == {name}
+
+
 def test_more_units_than_a_build_keeps_are_not_taken(
     compiling: list[Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
