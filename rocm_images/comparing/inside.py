@@ -45,7 +45,7 @@ end
 exit 0
 """
 _STAGES = 60
-"""Seconds after the date of an image's description: one for each stage that is split into layers."""
+"""Seconds from the date of an image's description on: one for each stage that is split."""
 _UNIT = {"dpkg": 1024, "pip": 1}
 """Bytes: dpkg's Installed-Size is in KiB (deb-control(5))."""
 

@@ -17,6 +17,8 @@ CONTEXT = "docker-image://"
 """How BuildKit's named contexts name an image."""
 # https://docs.docker.com/docker-hub/repos/#repositories: names without a namespace are below it.
 _OFFICIAL = "library/"
+# Each answer is a manifest of kilobytes, or a token.
+_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS = 3.0, 5.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class BaseLayer:
 def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, ...]:
     """The layers of an image by reference, for this program's platform, the oldest first.
 
-    It is asked for once: who waits for it only wants to know how much is shared.
+    It is asked for once, and not for long: who waits only wants to know how much is shared.
 
     Raises:
         RegistryError: the registry does not answer, or has no such image.
@@ -43,8 +45,11 @@ def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, .
     path = name.repository.removeprefix(f"{name.host}/") if name.host else name.repository
     if not name.host and "/" not in path:
         path = _OFFICIAL + path
+    from rocm_images.registry.transport import Deadlines
+
     address = RegistryAddress.parse(registry_of(image))
-    repository = Repository(address, path, ca_bundle, Retries(attempts=1))
+    deadlines = Deadlines(_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS)
+    repository = Repository(address, path, ca_bundle, Retries(attempts=1), deadlines)
     return _layers(repository, name.digest or name.tag or "")
 
 
