@@ -1,7 +1,7 @@
 """Finds out what a node pulls of each cell's image that a registry has, for `build.py sizes`.
 
-Of a published image the signed catalogue says it. One that was pushed and not published is what the
-registry's manifest says, which nobody signed.
+Of an image that is current in the channel the signed catalogue says it. Of another that is there,
+pushed alone, published to another channel or rolled back, it is what the manifest says, unverified.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rocm_images.registry.trust import Trust
 PUBLISHED, OLDER, PUSHED, NOWHERE = (
     "published",
     "published; what the matrix makes now is not pushed yet",
-    "pushed, not published",
+    "pushed, not current in this channel",
     "not pushed yet",
 )
 

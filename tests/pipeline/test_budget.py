@@ -65,7 +65,7 @@ def test_an_image_over_the_budget_is_pushed_and_nothing_names_it(
         names = [f"{image_id.replace(':', '-')}.{end}" for end in ("sig", "att")]
         assert [there.manifest(name) for name in names] == [None, None]
     pushed = sizes(keys, registry)
-    assert {one["state"] for one in pushed} == {"pushed, not published"}
+    assert {one["state"] for one in pushed} == {"pushed, not current in this channel"}
 
     # With the matrix's own bound it goes on, and sends nothing again.
     sent = len(registry.uploads())
