@@ -59,7 +59,7 @@ def entry_of(
         stand_in: whether the image was built from stand-ins.
         steps: what made each layer, as the image's configuration says.
         dockerfile: of the cell, which says what stage each step is of.
-        unpacked: bytes on the disk of an engine, where one had it.
+        unpacked: bytes of its layers unpacked, where an engine had it.
         base: the layers of the base image in its own registry, where that is known.
 
     Raises:

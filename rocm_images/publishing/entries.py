@@ -36,7 +36,7 @@ class FromOthers:
     """What neither a manifest nor evidence says of images; None where nobody does."""
 
     unpacked: Mapping[str, int | None]
-    """Bytes on the engine's disk, by cell."""
+    """Bytes of the layers unpacked, by cell."""
     bases: Bases
 
 
