@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, Installed, LayerFact
 from rocm_images.engine.containers import container
 from rocm_images.engine.images import CELL, INPUTS
-from rocm_images.engine.layers import image_of, layers_of
+from rocm_images.engine.layers import found_image, layers_of
 from rocm_images.errors import EngineError
 from rocm_images.foreign import parsed
 from rocm_images.recipe.labels import PREFIX
@@ -64,7 +64,7 @@ def facts_of(
         InputError: the engine does not have the image.
         EngineError: the engine cannot run it.
     """
-    image = image_of(client, reference)
+    image = found_image(client, reference)
     recipe = recipes.get(_recipe_of(image.labels), "")
     layers = layers_of(client, reference, recipe)
     configuration: Mapping[str, Any] = image.attrs["Config"] or {}

@@ -20,7 +20,8 @@ from rocm_images.errors import RocmImagesError
 from rocm_images.pool import Threads
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules
 from rocm_images.recipe import labels
-from rocm_images.registry.base_layers import CONTEXT, BaseLayer, base_layers
+from rocm_images.references import CONTEXT
+from rocm_images.registry.base_layers import BaseLayer, base_layers
 from rocm_images.registry.published import PublishedImage
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.telling import quoted
