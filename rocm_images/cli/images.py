@@ -169,8 +169,7 @@ def sizes(
                 f"{typed[0]}: is for what a registry has: name the registry with --registry, or "
                 "set ROCM_IMAGES_REGISTRY"
             )
-        from rocm_images.publishing.size_report import as_json_text, as_text
-        from rocm_images.publishing.sizes import Sizing
+        from rocm_images.publishing.registry_sizes import Sizing, as_json_text, as_text
         from rocm_images.registry.trust import trust_of
 
         trust = trust_of(key, identity, issuer)

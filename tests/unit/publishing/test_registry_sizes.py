@@ -19,9 +19,8 @@ from rocm_images.catalogue.schema import Catalogue
 from rocm_images.cli.main import main
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.publishing import sizes as module
-from rocm_images.publishing.size_report import as_json_text, as_text
-from rocm_images.publishing.sizes import ImageSizes, Sizing
+from rocm_images.publishing import registry_sizes as module
+from rocm_images.publishing.registry_sizes import ImageSizes, Sizing, as_json_text, as_text
 from rocm_images.registry import trust
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.base_layers import BaseLayer
