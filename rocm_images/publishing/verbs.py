@@ -163,7 +163,7 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.plan.selection import repository_of
     from rocm_images.pool import Threads
     from rocm_images.publishing import report
-    from rocm_images.publishing.budget import budget_table
+    from rocm_images.publishing.budget import budget_table, spend
     from rocm_images.publishing.candidates import Rules
     from rocm_images.publishing.catalogued import Keeper
     from rocm_images.publishing.compressed import other_than_asked
@@ -235,7 +235,8 @@ def _run(request: Request, *, move_tags: bool) -> None:
             click.echo(report.dry_run(found, planned))
             there = [(one, one.published) for one in found if one.published]
             if move_tags and there:
-                spent = transaction.spend([one for one, _ in there], [image for _, image in there])
+                candidates, images = zip(*there, strict=True)
+                spent = spend(rules, engine, listed, candidates, images)
                 click.echo(f"\n{budget_table(spent, channel.budget)}")
             return
         # Once a tag has moved, nothing but the registry is waited for until the catalogue says so.

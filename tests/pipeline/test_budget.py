@@ -52,7 +52,7 @@ def test_an_image_over_the_budget_is_pushed_and_nothing_names_it(
     words = ("--base", ROCM)
     refused = publish(keys, registry.address, *words, "--matrix", str(matrix))
     assert refused.code == 8, refused.stderr
-    assert "over the pull budget of the channel preview: nothing was signed" in refused.stderr
+    assert "over the pull budget of the channel preview: nothing was released" in refused.stderr
     assert all(f"{cell}: its layers are" in refused.stderr for cell in CELLS)
     assert re.search(r" MB new: base image, ", refused.stderr)
     assert set(tags(registry).values()) == {None}
