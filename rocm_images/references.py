@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 DOCKER_HUB = "docker.io"
 """The registry of images that name none."""
+CONTEXT = "docker-image://"
+"""How BuildKit's named contexts name an image."""
 DIGEST = r"sha256:[0-9a-f]{64}"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"

@@ -51,6 +51,6 @@ def run(load: Callable[[], Callable[[], object]] = _command_line) -> NoReturn:
     # What is cleaned up ends in no time; what waits for a server would keep the process.
     if not all_ended(_UNWIND_SECONDS):
         os._exit(code)
-    # Else Python looks through all of it once more before it lets it go: a seventh of a plan.
+    # Else Python looks through all of it once more before it lets it go: a ninth of a plan.
     gc.freeze()
     sys.exit(code)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -160,10 +161,10 @@ class _Run:
         else:
             report = replace(report, result=Result.UP_TO_DATE)
             self._tag(found)
-        if found and found.size is not None:
-            report = report.of_image(found.image_id, found.size)
-        elif found:
-            report = report.of_image(*_image(self.engine, found.image_id))
+        if found and found.size is None:
+            found = self._on_engine(found.image_id) or found
+        if found:
+            report = report.of_image(found.image_id, found.size or 0)
         return self._smoke(report, found) if self.options.smoke else report
 
     def _tag(self, found: EngineImage) -> None:
@@ -244,12 +245,12 @@ class _Run:
 
     def _built(self, build_id: str) -> EngineImage | None:
         """By the immutable tag: another run may move a rolling one at any time."""
-        client = self.engine.client()
-        try:
-            found = image_of(client, self.given.immutable)
-        finally:
-            client.close()
+        found = self._on_engine(self.given.immutable)
         return found if found and found.labels.get(BUILD_ID) == build_id else None
+
+    def _on_engine(self, reference: str) -> EngineImage | None:
+        with closing(self.engine.client()) as client:
+            return image_of(client, reference)
 
     def _smoke(self, report: CellReport, found: EngineImage | None) -> CellReport:
         """Tests the image, which was built just now where it was not `found`."""
@@ -285,13 +286,3 @@ class _Run:
         if reachable is Level.EMULATED and not known.level.reaches(reachable):
             reachable = emulated_or_static(self.engine)
         return known if known.counts_for(tests_digest(), reachable) else None
-
-
-def _image(engine: Engine, reference: str) -> tuple[str, int]:
-    """The id and the size in bytes of an image that the engine has."""
-    client = engine.client()
-    try:
-        image = client.images.get(reference)
-        return str(image.id), int(image.attrs.get("Size") or 0)
-    finally:
-        client.close()

@@ -59,7 +59,7 @@ def entry_of(
         stand_in: whether the image was built from stand-ins.
         steps: what made each layer, as the image's configuration says.
         dockerfile: of the cell, which says what stage each step is of.
-        unpacked: bytes on the disk of an engine, where one had it.
+        unpacked: bytes of its layers unpacked, where an engine had it.
         base: the layers of the base image in its own registry, where that is known.
 
     Raises:
@@ -134,7 +134,7 @@ def layers_in(
                 digest=layer.digest,
                 size=layer.size,
                 stage=layer.stage if dockerfile else None,
-                step=shown_line(layer.step) if steps else None,
+                step=_in_ascii(layer.step) if steps else None,
             )
             for layer in attributed(sizes, steps, dockerfile)
         )
@@ -145,6 +145,14 @@ def layers_in(
             f"{name}: this is no image manifest, its layers cannot be read: give the manifest of "
             "the image, not an index of several"
         ) from None
+
+
+def _in_ascii(step: str) -> str:
+    """A step of anybody's image as every reader of a catalogue takes it.
+
+    What can be printed besides depends on the Unicode that the reader's Python knows.
+    """
+    return shown_line(step).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _tested_on(evidence: Evidence) -> TestedOn:

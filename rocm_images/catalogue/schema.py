@@ -217,8 +217,8 @@ class CatalogueEntry(_Model):
     size: Bytes
     """Compressed bytes of all layers: what a first pull transfers."""
     unpacked: Bytes | None = None
-    """Bytes that it takes on a node's disk, as the publisher's engine has it; null where no engine
-    had it when it was published."""
+    """Bytes of its layers unpacked, as the publisher's engine has it; null where no engine had it
+    when it was published. A node with containerd keeps the compressed layers as well."""
     layers: Annotated[tuple[Layer, ...], FIRST]
     """The oldest first."""
     shared: Bytes

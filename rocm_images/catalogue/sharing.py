@@ -64,7 +64,8 @@ def previous_of(
     """What a node has that followed the image's channel before; None for the first of its cell.
 
     Of the same version of the server the one that was current last, else that of the version
-    before. After a rollback that is the image that was rolled back.
+    before. Of an image that a rollback brought back that is the one that was rolled back; of the
+    next to be published the one that was brought back.
 
     Args:
         image: it may be among the others, or be about to be.

@@ -27,6 +27,18 @@ from rocm_images.registry.address import RegistryAddress
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
 
+_OF_A_REGISTRY = {
+    "registry": "--registry",
+    "ca_bundle": "--ca-bundle",
+    "attempts": "--attempts",
+    "channel": "--channel",
+    "key": "--key",
+    "identity": "--identity",
+    "issuer": "--issuer",
+    "as_json": "--json",
+}
+"""What `sizes` takes of a registry alone, by the parameters' names."""
+
 
 @click.command()
 @matrix_option
@@ -145,11 +157,19 @@ def sizes(
     matrix, cells = load(matrix_path)
     chosen = choice.of(matrix, cells)
     context = click.get_current_context()
-    typed = map(context.get_parameter_source, ("registry", "key", "identity", "as_json"))
+    typed = [
+        option
+        for name, option in _OF_A_REGISTRY.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
     # One that is only in the environment, as in a CI, is no reason not to show the engine's.
-    if registry and ParameterSource.COMMANDLINE in typed:
-        from rocm_images.publishing.size_report import as_json_text, as_text
-        from rocm_images.publishing.sizes import Sizing
+    if typed:
+        if registry is None:
+            raise InputError(
+                f"{typed[0]}: is for what a registry has: name the registry with --registry, or "
+                "set ROCM_IMAGES_REGISTRY"
+            )
+        from rocm_images.publishing.registry_sizes import Sizing, as_json_text, as_text
         from rocm_images.registry.trust import trust_of
 
         trust = trust_of(key, identity, issuer)
@@ -157,8 +177,6 @@ def sizes(
         found = Sizing(matrix_path, matrix, chosen, *where, trust, site).found()
         click.echo(as_json_text(found) if as_json else as_text(found))
         return
-    if as_json:
-        raise InputError("--json: is for what a registry has; name it with --registry")
     from rocm_images.build.run import print_sizes
 
     print_sizes(matrix, chosen, site)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
+from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact, bytes_of
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
 from rocm_images.foreign import parsed
@@ -112,7 +112,7 @@ def difference(old: ImageFacts, new: ImageFacts) -> Difference:
         inputs=_inputs(old.labels, new.labels),
         gained=tuple(name for name in new.advisories if name not in old.advisories),
         lost=tuple(name for name in old.advisories if name not in new.advisories),
-        shared_size=sum(layer.size for layer in shared),
+        shared_size=bytes_of(shared, compressed=new.compressed),
         shared_layers=len(shared),
         removed_layers=tuple(layer for layer in old.layers if layer.digest not in after),
         added_layers=tuple(layer for layer in new.layers if layer.digest not in before),
@@ -127,7 +127,8 @@ def _stages(old: ImageFacts, new: ImageFacts) -> dict[str, tuple[int, int]]:
         return {}
 
     def size(image: ImageFacts, stage: str) -> int:
-        return sum(layer.size for layer in image.layers if layer.stage == stage)
+        layers = [layer for layer in image.layers if layer.stage == stage]
+        return bytes_of(layers, compressed=image.compressed)
 
     stages = dict.fromkeys(layer.stage for layer in layers)
     return {stage: (size(old, stage), size(new, stage)) for stage in stages}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from rocm_images.catalogue.sharing import lacked
 from rocm_images.errors import InputError
 from rocm_images.files import write_json
 from rocm_images.foreign import document_of
@@ -33,6 +34,14 @@ class LayerFact:
     step: str = ""
     stage: str = ""
     """Of the recipe, or `base image`; empty where the recipe is another than today's."""
+
+
+def bytes_of(layers: Sequence[LayerFact], *, compressed: bool) -> int:
+    """Bytes of layers of one image, as the catalogue counts them.
+
+    A compressed one that is there twice is transferred once; unpacked it takes its place twice.
+    """
+    return lacked(layers, ()) if compressed else sum(layer.size for layer in layers)
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class ImageFacts:
     @property
     def size(self) -> int:
         """Bytes of all layers."""
-        return sum(layer.size for layer in self.layers)
+        return bytes_of(self.layers, compressed=self.compressed)
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> ImageFacts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, Installed, LayerFact
 from rocm_images.engine.containers import container
 from rocm_images.engine.images import CELL, INPUTS
-from rocm_images.engine.layers import image_of, layers_of
+from rocm_images.engine.layers import found_image, layers_of
 from rocm_images.errors import EngineError
 from rocm_images.foreign import parsed
 from rocm_images.recipe.labels import PREFIX
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 120.0
 MOST_BYTES = 4 * 1024 * 1024
 # What is not there prints nothing: an image of another distribution has no dpkg. The Python is the
-# one that the image's own PATH finds. Every file that a step of the recipe writes has the recipe's
-# date, as its description of the image has: templates/parts/clock.j2.
+# one that the image's own PATH finds. Every file that a step of the recipe writes has the minute of
+# the recipe's date, which its description of the image has, and the second of the stage that wrote
+# it: templates/parts/clock.j2.
 _SCRIPT = """\
 stat --printf='date\\t%Y\\n' /opt/rocm-images/image.json 2>/dev/null
 dpkg-query --show --showformat=\
@@ -43,6 +44,8 @@ for found in importlib.metadata.distributions():
 end
 exit 0
 """
+_STAGES = 60
+"""Seconds from the date of an image's description on: one for each stage that is split."""
 _UNIT = {"dpkg": 1024, "pip": 1}
 """Bytes: dpkg's Installed-Size is in KiB (deb-control(5))."""
 
@@ -61,7 +64,7 @@ def facts_of(
         InputError: the engine does not have the image.
         EngineError: the engine cannot run it.
     """
-    image = image_of(client, reference)
+    image = found_image(client, reference)
     recipe = recipes.get(_recipe_of(image.labels), "")
     layers = layers_of(client, reference, recipe)
     configuration: Mapping[str, Any] = image.attrs["Config"] or {}
@@ -135,12 +138,18 @@ def _packages(output: str) -> dict[str, dict[str, str]]:
 
 def _installed(output: str) -> dict[str, dict[str, Installed]]:
     found: dict[str, dict[str, Installed]] = {"dpkg": {}, "pip": {}}
-    date = next((line.partition("\t")[2] for line in _lines(output, "date")), None)
-    for kind, name, _, size, installed in _rows(output):
-        if size.isdecimal() and len(size) < 16:
-            said = Installed(int(size) * _UNIT[kind], installed == date)
-            found[kind].setdefault(name, said)
+    begun = next((_number(line.partition("\t")[2]) for line in _lines(output, "date")), None)
+    for kind, name, _, size_said, date_said in _rows(output):
+        size, date = _number(size_said), _number(date_said)
+        if size is not None:
+            ours = begun is not None and date is not None and date - begun in range(_STAGES)
+            found[kind].setdefault(name, Installed(size * _UNIT[kind], ours))
     return {kind: dict(sorted(packages.items())) for kind, packages in found.items()}
+
+
+def _number(text: str) -> int | None:
+    """A number of bytes or seconds that an image says; None for what is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def _rows(output: str) -> Iterator[tuple[str, str, str, str, str]]:

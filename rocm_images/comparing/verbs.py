@@ -19,7 +19,9 @@ from rocm_images.cli.options import (
     matrix_option,
     rehearse_option,
 )
+from rocm_images.errors import RocmImagesError
 from rocm_images.places import STATE
+from rocm_images.telling import quoted
 
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
@@ -52,14 +54,26 @@ def diff(old: str, new: str, as_json: bool, matrix_path: Path, site: Site) -> No
 
 
 def _recipes(matrix_path: Path) -> dict[str, str]:
-    """The matrix's Dockerfiles, by what an image's label says of its own; none without a matrix."""
+    """The matrix's Dockerfiles, by what an image's label says of its own; none without a matrix.
+
+    Raises:
+        RocmImagesError: a matrix that was named cannot be used.
+    """
     source = click.get_current_context().get_parameter_source("matrix_path")
-    if source is ParameterSource.DEFAULT and not matrix_path.exists():
+    named = source is not ParameterSource.DEFAULT
+    if not named and not matrix_path.exists():
         return {}
     from rocm_images.recipe.build_id import SHORT
     from rocm_images.recipe.render import render
 
-    texts = [text for _, text in render(*load(matrix_path))]
+    try:
+        texts = [text for _, text in render(*load(matrix_path))]
+    except RocmImagesError as error:
+        # Images of anybody's are compared in any folder.
+        if named:
+            raise
+        telling.step(f"note: the stages of layers are not known: {quoted(error)}")
+        return {}
     return {hashlib.sha256(text.encode()).hexdigest()[:SHORT]: text for text in texts}
 
 

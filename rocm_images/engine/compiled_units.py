@@ -18,10 +18,11 @@ from rocm_images.engine import buildx
 from rocm_images.engine.buildx import BuildRequest, Buildx
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.references import CONTEXT
 
 LARGEST_UNITS = 6 << 30
 """Bytes of units that are taken: ccache keeps 4 GiB of a cell, and cleans up when it has more."""
-_CONTEXT, _IN, _OUT, _ROUND = "compiled-units", "units-in", "units-out", "UNITS_ROUND"
+_UNITS, _IN, _OUT, _ROUND = "compiled-units", "units-in", "units-out", "UNITS_ROUND"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class UnitBuilds:
             EngineError: the engine failed, or has not answered for a minute.
         """
         self.on_step("take compiled units")
-        contexts = {**self.image.contexts, _CONTEXT: f"docker-image://{reference}"}
+        contexts = {**self.image.contexts, _UNITS: CONTEXT + reference}
         with _in_words():
             self._run(replace(self.image, contexts=contexts), _IN, "type=cacheonly")
 

@@ -38,7 +38,7 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
     Raises:
         InputError: the engine does not have the image.
     """
-    image = image_of(client, reference)
+    image = found_image(client, reference)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
     # The newest entry comes first; those that only set metadata have no layer.
     history = [
@@ -52,7 +52,7 @@ def layers_of(client: docker.DockerClient, reference: str, dockerfile: str) -> t
     return attributed(list(zip(digests, sizes, strict=True)), steps, dockerfile)
 
 
-def image_of(client: docker.DockerClient, reference: str) -> Image:
+def found_image(client: docker.DockerClient, reference: str) -> Image:
     """An image that the engine has.
 
     Raises:

@@ -166,7 +166,7 @@ def locked_contexts(lock: Lock, image: str, sources: Mapping[str, Source]) -> di
     contexts = {}
     base = locked_base(lock, image)
     if base not in (None, image):
-        contexts[image] = f"docker-image://{base}"
+        contexts[image] = references.CONTEXT + base
     for name, source in sources.items():
         found = locked_commit(lock, source)
         if found not in (None, source.ref):

@@ -7,14 +7,20 @@ whether a registry still has it does not matter.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, Layer
 from rocm_images.catalogue.sharing import lacked, previous_of
+from rocm_images.engine.connect import Engine
 from rocm_images.errors import PublishRefused
 from rocm_images.matrix.schema import Budget, Channel
 from rocm_images.matrix.types import bytes_of
+from rocm_images.publishing.candidates import Candidate, Rules
+from rocm_images.publishing.entries import entry_for
+from rocm_images.publishing.explaining import explaining
+from rocm_images.registry.published import PublishedImage
 from rocm_images.tables import bytes_in_words, text_table
 
 MOST_LAYERS = 8
@@ -70,6 +76,37 @@ class Spent:
         )
 
 
+def spend(
+    rules: Rules,
+    engine: Engine | None,
+    listed: Catalogue | None,
+    found: Sequence[Candidate],
+    images: Sequence[PublishedImage],
+) -> tuple[Spent, ...]:
+    """What a node pulls of each candidate, by its image as the registry has it.
+
+    Args:
+        rules: the channel, with its budget.
+        engine: of the images, for the command that explains their growth.
+        listed: the catalogue before, verified: what nodes may have already.
+        found: the candidates.
+        images: of each.
+
+    Raises:
+        PublishRefused: it is more than the channel's budget.
+    """
+    spent = [
+        spent_of(entry_for(rules, one, image, one.evidence), listed)
+        for one, image in zip(found, images, strict=True)
+    ]
+    explained = [
+        (each, functools.partial(explaining, engine, one, each.previous))
+        for one, each in zip(found, spent, strict=True)
+    ]
+    check_budget(rules.channel_name, rules.channel, explained)
+    return tuple(spent)
+
+
 def spent_of(image: CatalogueEntry, listed: Catalogue | None) -> Spent:
     """What a node pulls of an image that is about to be published, by the catalogue before."""
     found = previous_of(image, listed.images, listed.history) if listed else None
@@ -99,11 +136,11 @@ def check_budget(
                 refused.append(f"    `{command}` shows which packages grew")
     if refused:
         raise PublishRefused(
-            f"over the pull budget of the channel {channel_name}: nothing was signed and no tag "
-            "moved\n" + "\n".join(refused) + "\n"
+            f"over the pull budget of the channel {channel_name}: nothing was released and no "
+            "tag moved\n" + "\n".join(refused) + "\n"
             "make the image smaller, or, where nodes shall pull that much, raise "
             f"channels.{channel_name}.budget in matrix.yaml, and publish again: what was pushed is "
-            "not sent again"
+            "signed, and not sent again"
         )
 
 

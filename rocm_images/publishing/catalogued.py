@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,34 +18,15 @@ from rocm_images.catalogue.signed import (
     signed_in,
     verified_in,
 )
-from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.candidates import Rules
-from rocm_images.publishing.entries import base_reference, bases_of, entry_for, unpacked_of
-from rocm_images.publishing.transaction import Done
+from rocm_images.publishing.entries import now
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 5
 AT_ONCE = 8
-
-
-def entries_of(rules: Rules, engine: Engine | None, done: Sequence[Done]) -> list[CatalogueEntry]:
-    """The entries of what was just published, with what a registry and an engine add."""
-    bases = bases_of([one.candidate.target for one in done], rules.repository.ca_bundle)
-    return [
-        entry_for(
-            rules,
-            one.candidate,
-            one.image,
-            one.evidence,
-            unpacked=unpacked_of(engine, one.candidate.target),
-            base=bases.get(base_reference(one.candidate.target) or ""),
-        )
-        for one in done
-    ]
 
 
 @dataclass(frozen=True)
@@ -130,7 +110,7 @@ class Keeper:
         """
 
         def add(previous: Catalogue | None) -> Catalogue:
-            return merged(previous, [as_known(entry, previous) for entry in entries], _now())
+            return merged(previous, [as_known(entry, previous) for entry in entries], now())
 
         found = self._changed(add)
         assert found is not None
@@ -149,7 +129,7 @@ class Keeper:
             for tag in immutable_tags:
                 # Of an image that was published before there was a catalogue, it knows nothing.
                 if tag in known:
-                    previous = restored(previous, tag, _now(), channel=channel)
+                    previous = restored(previous, tag, now(), channel=channel)
             return previous
 
         return self._changed(back)
@@ -228,7 +208,3 @@ def _but_sizes(image: CatalogueEntry) -> dict[str, Any]:
 
 def _first(sizes: Iterable[int | None]) -> int | None:
     return next((size for size in sizes if size is not None), None)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rocm_images.engine.image_store import HOW_TO_KEEP, keeps_compressed
+from rocm_images.engine.image_store import HOW_TO_KEEP
 from rocm_images.engine.layers import stages_of_layers
 
 if TYPE_CHECKING:
-    from rocm_images.engine.connect import Engine
     from rocm_images.publishing.transaction import Done, Publication
 
 
@@ -34,8 +33,13 @@ def shown(done: Done) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in compressions(done).most_common())
 
 
-def other_than_asked(publication: Publication, engine: Engine | None) -> Iterator[str]:
-    """What is published otherwise than was asked for, and how that can change."""
+def other_than_asked(publication: Publication, *, keeps: bool) -> Iterator[str]:
+    """What is published otherwise than was asked for, and how that can change.
+
+    Args:
+        publication: what was done.
+        keeps: whether the engine pushes layers as they are compressed; so where there is none.
+    """
     other: dict[str, list[str]] = {}
     for done in publication.cells:
         asked = done.candidate.target.layers.compression.partition(":")[0]
@@ -46,7 +50,7 @@ def other_than_asked(publication: Publication, engine: Engine | None) -> Iterato
     how = (
         "the build cache had them from a build with another compression, and this image keeps "
         "them; for the next one, `docker builder prune --filter type=regular`"
-        if engine is None or keeps_compressed(engine)
+        if keeps
         else "this engine keeps layers unpacked, and pushes gzip: build and publish with "
         f"--compression gzip to say so; {HOW_TO_KEEP}"
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rocm_images import telling
 from rocm_images.build.targets import Target
@@ -17,11 +20,52 @@ from rocm_images.errors import RocmImagesError
 from rocm_images.pool import Threads
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules
 from rocm_images.recipe import labels
-from rocm_images.registry.base_layers import CONTEXT, BaseLayer, base_layers
+from rocm_images.references import CONTEXT
+from rocm_images.registry.base_layers import BaseLayer, base_layers
 from rocm_images.registry.published import PublishedImage
 from rocm_images.smoke.evidence import Evidence
+from rocm_images.telling import quoted
+
+if TYPE_CHECKING:
+    from rocm_images.publishing.transaction import Done
 
 Bases = dict[str, "tuple[BaseLayer, ...] | None"]
+
+
+@dataclass(frozen=True)
+class FromOthers:
+    """What neither a manifest nor evidence says of images; None where nobody does."""
+
+    unpacked: Mapping[str, int | None]
+    """Bytes of the layers unpacked, by cell."""
+    bases: Bases
+
+
+def asked_of_others(
+    engine: Engine | None, given: Sequence[Target], ca_bundle: Path | None
+) -> FromOthers:
+    """Ask the engine and the bases' registries: before a tag moves, as either may not answer."""
+    unpacked = {one.cell.name: unpacked_of(engine, one) for one in given}
+    return FromOthers(unpacked, bases_of(given, ca_bundle))
+
+
+def entries_of(rules: Rules, done: Sequence[Done], told: FromOthers) -> list[CatalogueEntry]:
+    """The entries of what was just published; nobody is asked for anything.
+
+    Raises:
+        InputError: a manifest claims what cannot be.
+    """
+    return [
+        entry_for(
+            rules,
+            one.candidate,
+            one.image,
+            one.evidence,
+            unpacked=told.unpacked.get(one.candidate.cell.name),
+            base=told.bases.get(base_reference(one.candidate.target) or ""),
+        )
+        for one in done
+    ]
 
 
 def entry_for(
@@ -48,7 +92,7 @@ def entry_for(
         evidence=evidence,
         build_id=image.labels[BUILD_ID],
         channel=rules.channel_name,
-        published=_now(),
+        published=now(),
         stand_in=labels.STAND_IN in image.labels,
         steps=image.steps,
         dockerfile=one.target.dockerfile,
@@ -58,17 +102,18 @@ def entry_for(
 
 
 def unpacked_of(engine: Engine | None, one: Target) -> int | None:
-    """Bytes of an image on the engine's disk; None where it is not there."""
+    """Bytes of an image's layers, unpacked; None where the engine does not say."""
     if engine is None or one.found is None:
         return None
-    client = engine.client()
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     try:
-        layers = layers_of(client, one.found.image_id, one.dockerfile)
-    except RocmImagesError as error:
-        telling.step(f"note: the unpacked size of {one.cell.name} is not known: {error}")
+        with closing(engine.client()) as client:
+            layers = layers_of(client, one.found.image_id, one.dockerfile)
+    except (RocmImagesError, DockerException, RequestException) as error:
+        telling.step(f"note: the unpacked size of {one.cell.name} is not known: {quoted(error)}")
         return None
-    finally:
-        client.close()
     return sum(layer.size for layer in layers)
 
 
@@ -101,5 +146,6 @@ def base_reference(one: Target) -> str | None:
     return base.removeprefix(CONTEXT)
 
 
-def _now() -> str:
+def now() -> str:
+    """As the catalogue writes times: ISO 8601, UTC."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

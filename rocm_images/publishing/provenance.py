@@ -13,6 +13,7 @@ from typing import Any
 from rocm_images import __version__
 from rocm_images.build.targets import Target
 from rocm_images.recipe.compression import identity
+from rocm_images.references import CONTEXT
 
 BUILD_TYPE = "https://github.com/rocm-serving-images/rocm-serving-images/blob/main/docs/publish.md#provenance"
 _BY_HAND = "https://github.com/rocm-serving-images/rocm-serving-images/build.py"
@@ -53,7 +54,7 @@ def provenance_of(target: Target, environment: Mapping[str, str]) -> dict[str, A
 def _materials(target: Target) -> Iterator[dict[str, Any]]:
     """The base image and each source tree or file, with the digest that it was held to."""
     assert target.inputs is not None
-    named = {target.cell.base_image: f"docker-image://{target.cell.base_image}", **target.cell.pins}
+    named = {target.cell.base_image: CONTEXT + target.cell.base_image, **target.cell.pins}
     for name, pin in named.items():
         source = target.contexts.get(name, pin)
         kind = "base" if name == target.cell.base_image else f"source/{name}"

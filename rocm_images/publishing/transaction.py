@@ -1,26 +1,25 @@
 """Publishes all or none: check, push, read back, check the budget, sign, and move tags last.
 
 Whatever fails before the last step leaves every rolling tag where it was, and running it again goes
-on where it stopped, because each step first looks at what the registry already has.
+on where it stopped, because each step first looks at what the registry already has. What is over
+the budget is left as `push` leaves it, so that it stands in no build's way.
 """
 
 from __future__ import annotations
 
 import enum
-import functools
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.engine.connect import Engine
-from rocm_images.errors import RegistryError, VerificationFailed
+from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.budget import Spent, check_budget, spent_of
+from rocm_images.publishing.budget import Spent, spend
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
-from rocm_images.publishing.entries import entry_for
-from rocm_images.publishing.explaining import explaining
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.signing import Signing
@@ -108,6 +107,7 @@ class Transaction:
         Raises:
             RegistryError: the registry failed; the sentence says what is where.
             VerificationFailed: the registry has something else than what was pushed.
+            PublishRefused: it is more than the channel's budget; it is signed, and not released.
         """
         self.on_phase(Phase.PUSH)
         sent = [self._push(one) for one in found]
@@ -118,7 +118,11 @@ class Transaction:
         spent: tuple[Spent, ...] = ()
         if move_tags:
             self.on_phase(Phase.BUDGET)
-            spent = self.spend(found, images)
+            try:
+                spent = spend(self.rules, self.engine, self.listed, found, images)
+            except PublishRefused:
+                self._signed(found, images, None)
+                raise
             wanted = {
                 tag: image.top
                 for one, image in zip(found, images, strict=True)
@@ -126,11 +130,7 @@ class Transaction:
             }
             planned = moves(self.rules.repository, wanted)
         moving = {move.tag for move in planned if move.is_needed}
-        self.on_phase(Phase.SIGN)
-        for one in found:
-            self.progress.step(one.cell.name, "sign")
-        signing = Signing(self.rules, self.signer)
-        signed = signing.signed(found, images, moving if move_tags else None)
+        signed = self._signed(found, images, moving if move_tags else None)
         moved: list[Move] = []
         if move_tags:
             self.on_phase(Phase.MOVE_TAGS)
@@ -145,25 +145,17 @@ class Transaction:
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent)
 
-    def spend(
-        self, found: Sequence[Candidate], images: Sequence[PublishedImage]
-    ) -> tuple[Spent, ...]:
-        """What a node pulls of each image that the registry has; nothing names it yet.
-
-        Raises:
-            PublishRefused: it is more than the channel's budget.
-        """
-        rules = self.rules
-        spent = [
-            spent_of(entry_for(rules, one, image, one.evidence), self.listed)
-            for one, image in zip(found, images, strict=True)
-        ]
-        explained = [
-            (each, functools.partial(explaining, self.engine, one, each.previous))
-            for one, each in zip(found, spent, strict=True)
-        ]
-        check_budget(rules.channel_name, rules.channel, explained)
-        return tuple(spent)
+    def _signed(
+        self,
+        found: Sequence[Candidate],
+        images: Sequence[PublishedImage],
+        moving: AbstractSet[str] | None,
+    ) -> list[tuple[bool, Evidence]]:
+        """Of each whether anything had to be added, and its evidence; see Signing."""
+        self.on_phase(Phase.SIGN)
+        for one in found:
+            self.progress.step(one.cell.name, "sign")
+        return Signing(self.rules, self.signer).signed(found, images, moving)
 
     def _push(self, one: Candidate) -> Pushed | None:
         """What was sent; None where nothing had to be pushed.

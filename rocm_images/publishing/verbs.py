@@ -159,13 +159,15 @@ def _run(request: Request, *, move_tags: bool) -> None:
     from rocm_images.build.progress import PlainLines
     from rocm_images.build.targets import targets_of, with_found
     from rocm_images.catalogue.signed import write_files
+    from rocm_images.engine.image_store import keeps_compressed
     from rocm_images.plan.selection import repository_of
     from rocm_images.pool import Threads
     from rocm_images.publishing import report
-    from rocm_images.publishing.budget import budget_table
+    from rocm_images.publishing.budget import budget_table, spend
     from rocm_images.publishing.candidates import Rules
-    from rocm_images.publishing.catalogued import Keeper, entries_of
+    from rocm_images.publishing.catalogued import Keeper
     from rocm_images.publishing.compressed import other_than_asked
+    from rocm_images.publishing.entries import asked_of_others, entries_of
     from rocm_images.publishing.gate import channel_named
     from rocm_images.publishing.transaction import Transaction
     from rocm_images.registry.place import place_of
@@ -233,20 +235,23 @@ def _run(request: Request, *, move_tags: bool) -> None:
             click.echo(report.dry_run(found, planned))
             there = [(one, one.published) for one in found if one.published]
             if move_tags and there:
-                spent = transaction.spend([one for one, _ in there], [image for _, image in there])
+                candidates, images = zip(*there, strict=True)
+                spent = spend(rules, engine, listed, candidates, images)
                 click.echo(f"\n{budget_table(spent, channel.budget)}")
             return
+        # Once a tag has moved, nothing but the registry is waited for until the catalogue says so.
+        keeps = engine is None or keeps_compressed(engine)
+        told = asked_of_others(engine, targets, place.repository.ca_bundle) if keeper else None
         publication = transaction.run(found, move_tags=move_tags)
         click.echo(report.publication_table(publication))
-        for sentence in other_than_asked(publication, engine):
+        if keeper and told:
+            click.echo(f"\n{budget_table(publication.spent, channel.budget)}")
+            click.echo(f"\n{report.moves_table(publication.planned)}")
+            entries = entries_of(rules, publication.cells, told)
+            page = write_files(request.output, keeper.record(entries))
+            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
+        for sentence in other_than_asked(publication, keeps=keeps):
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
-        if keeper is None:
-            return
-        click.echo(f"\n{budget_table(publication.spent, channel.budget)}")
-        click.echo(f"\n{report.moves_table(publication.planned)}")
-        entries = entries_of(rules, engine, publication.cells)
-        page = write_files(request.output, keeper.record(entries))
-        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
 
 @click.command()

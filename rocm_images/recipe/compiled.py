@@ -1,8 +1,9 @@
 """Keeps templates compiled, as Python keeps modules: compiling takes longer than rendering.
 
-What is kept lies in the project's .cache. What cannot be read there, is damaged, or was compiled
-from another text or by another Jinja or Python, is compiled anew; what cannot be written is not
-kept. It is for templates without filters of the program, whose results Jinja may compile in.
+What is kept is code, and lies in a checkout's .cache, beside the program's own. What cannot be read
+there, is damaged, or was compiled from another text or by another Jinja or Python, is compiled
+anew; what cannot be written is not kept. It is for templates without filters of the program, whose
+results Jinja may compile in.
 """
 
 from __future__ import annotations

@@ -6,7 +6,11 @@ from rocm_images.matrix.schema import Layers
 
 
 def identity(layers: Layers) -> str:
-    """What the build id knows it by: two that make the same layers of the same steps are one."""
+    """What the build id knows it by.
+
+    gzip makes the base's layers anew in any case: whether that was asked for too is no difference.
+    Levels count as they are written: `zstd` and `zstd:3` are two, whatever BuildKit makes of them.
+    """
     base = layers.recompress_base and not _is_gzip(layers)
     return layers.compression + ("+base" if base else "")
 

@@ -16,12 +16,13 @@ from jinja2 import (
 
 from rocm_images import telling
 from rocm_images.errors import InputError
-from rocm_images.places import PROJECT, TEMPLATES
+from rocm_images.places import INSTALLED, PROJECT, TEMPLATES
 from rocm_images.recipe.compiled import Compiled
 
 OWN = PROJECT / "templates"
 """The program's too, in a checkout."""
-_COMPILED = PROJECT / ".cache" / "templates"
+_COMPILED = None if INSTALLED else PROJECT / ".cache" / "templates"
+"""None: an installed program works in anybody's folder, and runs no code that lies there."""
 
 
 def environment(below: str = "", *, autoescape: bool = False, kept: bool = False) -> Environment:
@@ -30,7 +31,8 @@ def environment(below: str = "", *, autoescape: bool = False, kept: bool = False
     Args:
         below: the folder, below templates/.
         autoescape: for HTML; elsewhere types and filters see to it that no text breaks out.
-        kept: compiled once for many runs; for templates that use no filter of the program.
+        kept: compiled once for many runs, in a checkout; for templates that use no filter of the
+            program.
     """
     own, program = OWN / below, TEMPLATES / below
     if own != program:
@@ -42,7 +44,9 @@ def environment(below: str = "", *, autoescape: bool = False, kept: bool = False
         loader=FileSystemLoader([own, program]),
         undefined=StrictUndefined,
         **settings,
-        bytecode_cache=Compiled(_COMPILED, f"{settings} {autoescape}") if kept else None,
+        bytecode_cache=(
+            Compiled(_COMPILED, f"{settings} {autoescape}") if kept and _COMPILED else None
+        ),
         # No template changes while one process renders ten thousand cells.
         auto_reload=False,
         autoescape=autoescape,

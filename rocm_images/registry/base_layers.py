@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rocm_images.errors import RegistryError
 from rocm_images.references import ImageName, registry_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
+from rocm_images.registry.published import is_for_here
 from rocm_images.registry.retries import Retries
 
-CONTEXT = "docker-image://"
-"""How BuildKit's named contexts name an image."""
 # https://docs.docker.com/docker-hub/repos/#repositories: names without a namespace are below it.
 _OFFICIAL = "library/"
+# Each answer is a manifest of kilobytes, or a token.
+_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS = 3.0, 5.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class BaseLayer:
 def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, ...]:
     """The layers of an image by reference, for this program's platform, the oldest first.
 
-    It is asked for once: who waits for it only wants to know how much is shared.
+    It is asked for once, and not for long: who waits only wants to know how much is shared.
 
     Raises:
         RegistryError: the registry does not answer, or has no such image.
@@ -43,21 +42,19 @@ def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, .
     path = name.repository.removeprefix(f"{name.host}/") if name.host else name.repository
     if not name.host and "/" not in path:
         path = _OFFICIAL + path
+    from rocm_images.registry.transport import Deadlines
+
     address = RegistryAddress.parse(registry_of(image))
-    repository = Repository(address, path, ca_bundle, Retries(attempts=1))
+    deadlines = Deadlines(_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS)
+    repository = Repository(address, path, ca_bundle, Retries(attempts=1), deadlines)
     return _layers(repository, name.digest or name.tag or "")
 
 
 def _layers(repository: Repository, which: str) -> tuple[BaseLayer, ...]:
     found = repository.manifest(which)
     if found and "manifests" in found.document:
-        entries = [one for one in found.document["manifests"] if _is_for_here(one)]
+        entries = [one for one in found.document["manifests"] if is_for_here(one)]
         found = repository.manifest(entries[0]["digest"]) if entries else None
     if found is None or "layers" not in found.document:
         raise RegistryError(f"{repository.reference(which)}: there is no such image for here")
     return tuple(BaseLayer(one["digest"], one["size"]) for one in found.document["layers"])
-
-
-def _is_for_here(entry: Mapping[str, Any]) -> bool:
-    platform = entry.get("platform") or {}
-    return (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")

@@ -22,6 +22,8 @@ from rocm_images.waiting import waiting_for
 if TYPE_CHECKING:
     from dxf import DXF
 
+    from rocm_images.registry.transport import Deadlines
+
 T = TypeVar("T")
 # It takes an answer for what it should be.
 _NOT_FORESEEN_BY_DXF = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -39,6 +41,8 @@ class Repository:
     name: str
     ca_bundle: Path | None = None
     retries: Retries = field(default_factory=Retries)
+    deadlines: Deadlines | None = None
+    """None: those of everybody."""
     _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -173,7 +177,7 @@ class Repository:
             from rocm_images.registry import transport
             from rocm_images.registry.authentication import authenticate
 
-            session = transport.Transport(self.address, transport.DEADLINES)
+            session = transport.Transport(self.address, self.deadlines or transport.DEADLINES)
             found = DXF(
                 self.address.api_host,
                 self.address.repository(self.name),

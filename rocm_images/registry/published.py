@@ -148,6 +148,11 @@ def _image_of_index(repository: Store, index: Manifest) -> Manifest:
     return found_image
 
 
+def is_for_here(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of an index is an image for this program's platform."""
+    return _platform(entry) == _THIS
+
+
 def _platform(entry: Mapping[str, Any]) -> tuple[str, str]:
     platform = entry.get("platform") or {}
     return platform.get("os", "any"), platform.get("architecture", "platform")

@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 import four_cells
+import pytest
 
 from conftest import Answer, Keys, run_build_py
 from publishing_site import QUICK, listed, publish, tags
@@ -16,10 +17,14 @@ from registry import Registry
 from rehearsal.bases import base_reference
 from rocm_images.catalogue.sharing import lacked
 from rocm_images.engine.connect import Engine
+from rocm_images.errors import VerificationFailed
 from rocm_images.publishing.push import push
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.base_layers import base_layers
 from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.statements import EVIDENCE, RELEASE
+from rocm_images.registry.trust import Trust
 
 ROCM = "7.2.2"
 CELLS = ("sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2")
@@ -37,7 +42,7 @@ def sizes(keys: Keys, registry: Registry) -> list[dict[str, Any]]:
     return found
 
 
-def test_an_image_over_the_budget_is_pushed_and_nothing_names_it(
+def test_an_image_over_the_budget_is_pushed_and_signed_and_nothing_names_it(
     rolling: Answer,
     keys: Keys,
     client: docker.DockerClient,
@@ -52,20 +57,22 @@ def test_an_image_over_the_budget_is_pushed_and_nothing_names_it(
     words = ("--base", ROCM)
     refused = publish(keys, registry.address, *words, "--matrix", str(matrix))
     assert refused.code == 8, refused.stderr
-    assert "over the pull budget of the channel preview: nothing was signed" in refused.stderr
+    assert "over the pull budget of the channel preview: nothing was released" in refused.stderr
     assert all(f"{cell}: its layers are" in refused.stderr for cell in CELLS)
     assert re.search(r" MB new: base image, ", refused.stderr)
     assert set(tags(registry).values()) == {None}
     there = Repository(RegistryAddress.parse(registry.address), "sglang-rocm", retries=QUICK)
     assert there.manifest("catalogue") is None
-    # cosign's signatures and statements are tags of the digest.
+    # It is what `push` leaves: signed, with evidence, and released for no channel.
+    cosign, trust = Cosign(there.address, keys.environment), Trust(key=str(keys.our_public))
     for cell in CELLS:
-        image_id = rolling.summary[cell]["image_id"]
-        assert there.manifest(image_id) is not None
-        names = [f"{image_id.replace(':', '-')}.{end}" for end in ("sig", "att")]
-        assert [there.manifest(name) for name in names] == [None, None]
+        reference = there.reference(rolling.summary[cell]["image_id"])
+        cosign.verify(reference, trust)
+        assert cosign.statements(reference, EVIDENCE, trust)
+        with pytest.raises(VerificationFailed):
+            cosign.statements(reference, RELEASE, trust)
     pushed = sizes(keys, registry)
-    assert {one["state"] for one in pushed} == {"pushed, not published"}
+    assert {one["state"] for one in pushed} == {"pushed, not current in this channel"}
 
     # With the matrix's own bound it goes on, and sends nothing again.
     sent = len(registry.uploads())

@@ -66,6 +66,31 @@ def test_what_no_device_ran_is_not_known(project_matrix: Matrix, cell: Cell) -> 
 
 
 @pytest.mark.parametrize(
+    ("character", "recorded"),
+    [
+        ("\u200b", "\\u200b"),
+        ("\ufeff", "\\ufeff"),
+        ("\u00ad", "\\xad"),
+        ("\ue000", "\\ue000"),
+        ("\u0378", "\\u0378"),
+        ("\U000f0000", "\\U000f0000"),
+        ("\u00e9", "\\xe9"),
+        ("\u202e", "\\u202e"),
+        ("\ud800", "\\ud800"),
+        ("\x1b", "\\u001b"),
+        ("\x7f", "\\u007f"),
+        ("\u2028", ""),
+        ("\u00a0", ""),
+        ("~", "~"),
+    ],
+)
+def test_a_step_of_any_base_is_recorded_as_ascii(cell: Cell, character: str, recorded: str) -> None:
+    found = entry(cell, steps=[f"RUN echo a{character}b"] * len(manifest(cell)["layers"]))
+    shown = recorded or " "
+    assert {one.step for one in found.layers} == {f"RUN echo a{shown}b"}
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"manifests": []},

@@ -98,6 +98,16 @@ def test_it_renders_beside_the_matrix(rocm_images: Command) -> None:
     assert rocm_images("render", "--check").returncode == 0
 
 
+def test_code_that_lies_in_the_folder_one_works_in_is_not_run(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    rocm_images("init", str(tmp_path))
+    done = rocm_images("render", folder=tmp_path, PYTHONDONTWRITEBYTECODE="")
+    assert done.returncode == 0, done.stderr
+    # What would be kept there would be read there.
+    assert not (tmp_path / ".cache" / "templates").exists()
+
+
 def test_it_begins_a_project_that_is_ready_to_plan_and_render(
     rocm_images: Command, tmp_path: Path
 ) -> None:

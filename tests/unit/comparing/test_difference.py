@@ -98,6 +98,19 @@ def test_of_compressed_layers_it_is_said_what_is_pulled() -> None:
     assert "compressed, 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
 
 
+def test_a_layer_that_is_there_twice_is_pulled_once_and_unpacked_twice() -> None:
+    twice = LayerFact("sha256:twice", 3_000_000, stage="serving")
+    old = replace(OLD, layers=(replace(OLD.layers[0], stage="base image"), twice, twice))
+    new = replace(old, layers=(*old.layers, replace(twice, digest="sha256:new"), twice))
+    for compressed, sizes in ((True, (4, 7, 4)), (False, (7, 13, 10))):
+        found = difference(*(replace(one, compressed=compressed) for one in (old, new)))
+        was, now, shared = (size * 1_000_000 for size in sizes)
+        assert (found.old_size, found.new_size, found.shared_size) == (was, now, shared)
+        assert found.stages["serving"] == (was - 1_000_000, now - 1_000_000)
+    text = as_text(difference(*(replace(one, compressed=True) for one in (old, new))))
+    assert "3.0 MB are pulled" in text
+
+
 def test_the_text_shows_every_section_that_has_something() -> None:
     text = as_text(difference(OLD, NEW))
     assert text.startswith("sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB (+3.0 MB)")

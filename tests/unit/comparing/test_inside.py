@@ -31,6 +31,35 @@ def test_sizes_are_bytes_and_what_has_the_recipes_date_is_the_recipes() -> None:
     assert _packages(OUTPUT)["pip"] == {"sglang": "0.5.21", "torch": "2.9.1"}
 
 
+@pytest.mark.parametrize(
+    ("date", "by_recipe"),
+    [
+        ("1699999999", False),
+        ("1700000000", True),
+        # STAGE_SECOND of the dependencies, and of kernels and server.
+        ("1700000002", True),
+        ("1700000003", True),
+        ("1700000059", True),
+        ("1700000060", False),
+        ("", False),
+        ("-1700000002", False),
+        ("soon", False),
+        ("\u0661\u0667", False),
+        ("9" * 5000, False),
+    ],
+)
+def test_a_package_is_the_recipes_in_every_second_of_its_date(date: str, by_recipe: bool) -> None:
+    output = f"date\t1700000000\ndpkg\ta\t1\t1\t{date}\npip\tb\t1\t1\t{date}\n"
+    assert {one.by_recipe for kind in _installed(output).values() for one in kind.values()} == {
+        by_recipe
+    }
+
+
+def test_a_date_of_the_recipe_that_is_no_number_is_nobodys() -> None:
+    output = "date\tsoon\ndpkg\ta\t1\t1\tsoon\n"
+    assert _installed(output)["dpkg"] == {"a": Installed(1024, by_recipe=False)}
+
+
 def test_an_image_of_another_project_has_no_package_of_the_recipe() -> None:
     other = OUTPUT.partition("\n")[2]
     assert {one.by_recipe for kind in _installed(other).values() for one in kind.values()} == {

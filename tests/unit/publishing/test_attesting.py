@@ -28,7 +28,7 @@ from rocm_images.publishing.rollback import Back, release_anew
 from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.manifest import Manifest
-from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
+from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import tests_digest as digest_of_the_tests
@@ -208,14 +208,14 @@ def test_a_manifest_that_somebody_wrote_around_our_configuration_is_replaced_and
     assert not again.to_push
 
 
-@pytest.mark.parametrize(("size", "signed"), [(500_000_000, True), (500_000_001, False)])
-def test_what_is_over_the_budget_is_neither_signed_nor_tagged(
+@pytest.mark.parametrize(("size", "within"), [(500_000_000, True), (500_000_001, False)])
+def test_what_is_over_the_budget_is_signed_as_push_does_and_neither_released_nor_tagged(
     target: Target,
     tmp_path: Path,
     there: There,
     monkeypatch: pytest.MonkeyPatch,
     size: int,
-    signed: bool,
+    within: bool,
 ) -> None:
     config, cosign = configuration(target), Cosign()
     image_id = f"sha256:{hashlib.sha256(config).hexdigest()}"
@@ -236,15 +236,19 @@ def test_what_is_over_the_budget_is_neither_signed_nor_tagged(
     monkeypatch.setattr("rocm_images.publishing.transaction.moves", lambda *_: [])
     monkeypatch.setattr("rocm_images.publishing.transaction.move_all", move)
     transaction = Transaction(rules, object(), Signer("key"), PlainLines())  # type: ignore[arg-type]
-    if signed:
+    if within:
         transaction.run([found], move_tags=True)
     else:
-        with pytest.raises(PublishRefused, match="over the pull budget of the channel preview"):
+        with pytest.raises(PublishRefused, match="nothing was released and no tag moved"):
             transaction.run([found], move_tags=True)
-    assert (bool(cosign.signed), bool(cosign.attached), bool(moved)) == (signed,) * 3
-    # To push alone names it for no channel.
+    kinds = {kind for _, kind in cosign.attached}
+    assert (RELEASE in kinds, bool(moved)) == (within, within)
+    # Whoever builds elsewhere finds no immutable tag that nobody signed.
+    assert len(cosign.signed) == 1
+    assert kinds >= {EVIDENCE, PROVENANCE}
+    written = dict(cosign.attached)
     transaction.run([found], move_tags=False)
-    assert cosign.signed
+    assert (len(cosign.signed), cosign.attached) == (1, written)
 
 
 def test_an_engine_that_does_not_say_what_it_sent_signs_nothing_else_than_its_id(

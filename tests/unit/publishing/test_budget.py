@@ -72,7 +72,9 @@ def test_an_image_is_held_to_the_byte(cell: Cell, listed: Catalogue) -> None:
 
 def test_a_refusal_names_the_layers_that_grew_and_what_to_do(cell: Cell, listed: Catalogue) -> None:
     said = checked(spent_of(built(cell, "2", own=5_250_000_000), listed), delta="2 GB")
-    assert "over the pull budget of the channel stable: nothing was signed and no tag moved" in said
+    assert (
+        "over the pull budget of the channel stable: nothing was released and no tag moved" in said
+    )
     assert cell.name in said
     before = listed.images[0].immutable_tag
     assert f"those that {before} lacks are 5.2 GB compressed, 3.2 GB more" in said

@@ -13,11 +13,9 @@ from made_up_catalogue import passed
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import targets_of
 from rocm_images.engine import image_store
-from rocm_images.engine.connect import Engine
 from rocm_images.engine.layers import stages_of_layers
 from rocm_images.matrix.schema import Layers, Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.publishing import compressed
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.compressed import other_than_asked, shown
 from rocm_images.publishing.transaction import Done, Publication
@@ -45,8 +43,8 @@ def done(matrix: Matrix, folder: Path, kinds: Sequence[str], layers: Layers | No
     return Done(Candidate(target, "i", (), evidence, None), image, evidence, None, signed=True)
 
 
-def said(one: Done, engine: Engine | None = None) -> list[str]:
-    return list(other_than_asked(Publication((one,), (), ()), engine))
+def said(one: Done, *, keeps: bool = True) -> list[str]:
+    return list(other_than_asked(Publication((one,), (), ()), keeps=keeps))
 
 
 def test_the_bases_layers_may_be_as_the_vendor_has_them(
@@ -79,19 +77,16 @@ def test_where_all_layers_are_made_anew_the_bases_count(
 
 
 def test_an_engine_that_pushes_gzip_alone_is_told_from_a_build_cache(
-    small_matrix: Matrix, tmp_path: Path, ours: int, monkeypatch: pytest.MonkeyPatch
+    small_matrix: Matrix, tmp_path: Path, ours: int
 ) -> None:
     image = done(small_matrix, tmp_path, [DOCKERS] * (3 + ours))
-    engine = cast(Engine, object())
-    monkeypatch.setattr(compressed, "keeps_compressed", lambda engine: False)
-    (sentence,) = said(image, engine)
+    (sentence,) = said(image, keeps=False)
     assert "this engine keeps layers unpacked" in sentence
     assert image_store.HOW_TO_KEEP in sentence
-    monkeypatch.setattr(compressed, "keeps_compressed", lambda engine: True)
-    assert "build cache" in said(image, engine)[0]
+    assert "build cache" in said(image, keeps=True)[0]
 
 
 def test_cells_are_said_together(small_matrix: Matrix, tmp_path: Path, ours: int) -> None:
     one = done(small_matrix, tmp_path, [DOCKERS] * ours)
     other = replace(one, candidate=replace(one.candidate, immutable="other"))
-    assert len(list(other_than_asked(Publication((one, other), (), ()), None))) == 1
+    assert len(list(other_than_asked(Publication((one, other), (), ()), keeps=True))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_registry_that_does_not_say_is_asked_once(registry: MadeUpRegistry) ->
     with pytest.raises(RegistryError):
         base_layers(f"{registry.address}/rocm/pytorch:rocm7.2")
     assert len(registry.asked) == 1
+
+
+def test_a_registry_that_accepts_and_says_nothing_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.25)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        name = f"127.0.0.1:{silent.getsockname()[1]}/rocm/pytorch:rocm7.2"
+        with pytest.raises(RegistryError, match=r"read timeout=0\.25"):
+            base_layers(name)
 
 
 def test_a_name_without_a_host_is_docker_hubs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from made_up_catalogue import FIRST, REPOSITORY, digest, entry
+from rocm_images.build import run
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.catalogue.merge import merged
@@ -18,9 +19,9 @@ from rocm_images.catalogue.schema import Catalogue
 from rocm_images.cli.main import main
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.publishing import sizes as module
-from rocm_images.publishing.size_report import as_json_text, as_text
-from rocm_images.publishing.sizes import ImageSizes, Sizing
+from rocm_images.publishing import registry_sizes as module
+from rocm_images.publishing.registry_sizes import ImageSizes, Sizing, as_json_text, as_text
+from rocm_images.registry import trust
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.base_layers import BaseLayer
 from rocm_images.registry.manifest import Manifest
@@ -72,9 +73,9 @@ def find(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Find:
             module, "bases_of", lambda given, _: {module.base_reference(one): base for one in given}
         )
         where = (RegistryAddress.parse("registry.example.org"), None, 1, "preview")
-        trust = Trust(key="cosign.pub")
+        trusted = Trust(key="cosign.pub")
         path = PROJECT / "matrix.yaml"
-        sizing = Sizing(path, project_matrix, (target.cell,), *where, trust, RealSite())
+        sizing = Sizing(path, project_matrix, (target.cell,), *where, trusted, RealSite())
         (one,) = sizing.found()
         return one
 
@@ -111,7 +112,7 @@ def test_a_pushed_image_is_what_its_manifest_says(target: Target, find: Find) ->
     image = pushed((kept, 9_000_000_000), ("new", 7_000_000))
     base = (BaseLayer(digest(kept), 9_000_000_000),)
     found = find(target, merged(None, [before], FIRST), image, base)
-    assert found.state == "pushed, not published"
+    assert found.state == "pushed, not current in this channel"
     assert (found.compressed, found.unpacked) == (9_007_000_000, None)
     assert (found.pulls.previous, found.pulls.with_previous) == (before.immutable_tag, 7_000_000)
     assert found.pulls.with_base == 7_000_000
@@ -147,13 +148,63 @@ def test_it_is_told_to_people_and_to_machines(target: Target, find: Find) -> Non
     assert len(image["layers"]) == 4
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--json",), "--json: is for what a registry has"),
-        (("--registry", "r.example.org"), "say whose signatures to trust"),
-    ],
-)
-def test_what_is_missing_is_a_sentence(words: tuple[str, ...], sentence: str) -> None:
+def test_a_published_image_that_is_not_current_here_is_not_called_unpublished(
+    target: Target, find: Find
+) -> None:
+    image = pushed(("layer", 1))
+    earlier = entry(target.cell, digest=image.digest)
+    replaced = merged(merged(None, [earlier], FIRST), [entry(target.cell, build="2")], FIRST)
+    elsewhere = merged(None, [entry(target.cell, digest=image.digest, channel="stable")], FIRST)
+    for listed in (replaced, elsewhere):
+        assert find(target, listed, image).state == "pushed, not current in this channel"
+
+
+OF_A_REGISTRY = [
+    ("--json",),
+    ("--channel", "preview"),
+    ("--key", "cosign.pub"),
+    ("--identity", "someone"),
+    ("--issuer", "https://issuer.example.org"),
+    ("--ca-bundle", __file__),
+    ("--attempts", "2"),
+]
+
+
+@pytest.mark.parametrize("words", OF_A_REGISTRY, ids=lambda words: str(words[0]))
+def test_what_is_for_a_registry_is_not_ignored_where_none_is_named(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROCM_IMAGES_REGISTRY", raising=False)
     done = CliRunner().invoke(main, ["sizes", *words])
-    assert sentence in str(done.exception)
+    assert f"{words[0]}: is for what a registry has: name the registry with --registry" in str(
+        done.exception
+    )
+
+
+@pytest.mark.parametrize("words", OF_A_REGISTRY, ids=lambda words: str(words[0]))
+def test_what_is_for_a_registry_means_the_one_of_the_environment(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCM_IMAGES_REGISTRY", "registry.example.org")
+    monkeypatch.setenv("ROCM_IMAGES_PUBLIC_KEY", "cosign.pub")
+    monkeypatch.setattr(trust, "trust_of", lambda *_: Trust(key="cosign.pub"))
+    monkeypatch.setattr(Sizing, "found", lambda _: [])
+    done = CliRunner().invoke(main, ["sizes", *words])
+    assert done.exit_code == 0, done.exception
+    assert ("THE IMAGE IS" in done.output) is (words != ("--json",))
+
+
+def test_a_registry_in_the_environment_alone_leaves_the_engines_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROCM_IMAGES_REGISTRY", "registry.example.org")
+    monkeypatch.setenv("ROCM_IMAGES_PUBLIC_KEY", "cosign.pub")
+    shown: list[object] = []
+    monkeypatch.setattr(run, "print_sizes", lambda *given: shown.append(given))
+    assert CliRunner().invoke(main, ["sizes"]).exit_code == 0
+    assert len(shown) == 1
+
+
+def test_nobody_to_trust_is_a_sentence() -> None:
+    done = CliRunner().invoke(main, ["sizes", "--registry", "r.example.org"])
+    assert "say whose signatures to trust" in str(done.exception)

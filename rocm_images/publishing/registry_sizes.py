@@ -1,14 +1,17 @@
-"""Finds out what a node pulls of each cell's image that a registry has, for `build.py sizes`.
+"""What `build.py sizes --registry` shows: what a node pulls of each cell's image that is there.
 
-Of a published image the signed catalogue says it. One that was pushed and not published is what the
-registry's manifest says, which nobody signed.
+Of an image that is current in the channel the signed catalogue says it. Of another that is there,
+pushed alone, published to another channel or rolled back, it is what the manifest says, unverified.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocm_images import references
 from rocm_images.build.site import Site
 from rocm_images.build.targets import Target, targets_of, with_found
 from rocm_images.catalogue.entry import layers_in
@@ -24,11 +27,12 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import place_of
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Trust
+from rocm_images.tables import bytes_in_words, text_table
 
 PUBLISHED, OLDER, PUSHED, NOWHERE = (
     "published",
     "published; what the matrix makes now is not pushed yet",
-    "pushed, not published",
+    "pushed, not current in this channel",
     "not pushed yet",
 )
 
@@ -133,3 +137,57 @@ def _of_entry(entry: CatalogueEntry, state: str) -> ImageSizes:
 def _of_pushed(pushed: Unlisted, one: Target, unpacked: int | None, pulls: Pulls) -> ImageSizes:
     sizes = (lacked(pushed.layers, ()), unpacked, pulls, pushed.layers)
     return ImageSizes(pushed.cell, PUSHED, one.immutable_tag, *sizes)
+
+
+def as_text(found: Sequence[ImageSizes]) -> str:
+    """A table of the images, and one of the layers of each."""
+    rows = [
+        (
+            one.cell,
+            _words(one.compressed),
+            _words(one.unpacked),
+            _words(one.pulls.with_previous),
+            _words(one.pulls.with_other_arch),
+            _words(one.pulls.with_base),
+            one.state,
+        )
+        for one in found
+    ]
+    header = ("CELL", "COMPRESSED", "UNPACKED", "AFTER THE PREVIOUS", "AFTER THE OTHER ARCH")
+    parts = [text_table((*header, "AFTER THE BASE", "THE IMAGE IS"), rows)]
+    for one in found:
+        after = f", after {one.pulls.previous}" if one.pulls.previous else ""
+        layers = [
+            (
+                layer.stage or "-",
+                _words(layer.size),
+                references.short(layer.digest),
+                layer.step or "",
+            )
+            for layer in one.layers
+        ]
+        if layers:
+            table = text_table(("STAGE", "COMPRESSED", "LAYER", "STEP"), layers)
+            parts.append(f"{one.cell}: {one.tag}{after}\n{table}")
+    return "\n\n".join(parts)
+
+
+def as_json_text(found: Sequence[ImageSizes]) -> str:
+    """The same for machines."""
+    images = [
+        {
+            "cell": one.cell,
+            "state": one.state,
+            "immutable_tag": one.tag,
+            "compressed": one.compressed,
+            "unpacked": one.unpacked,
+            "pulls": one.pulls.model_dump(),
+            "layers": [layer.model_dump() for layer in one.layers],
+        }
+        for one in found
+    ]
+    return json.dumps({"images": images}, indent=2)
+
+
+def _words(size: int | None) -> str:
+    return "-" if size is None else bytes_in_words(size)
