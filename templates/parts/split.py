@@ -96,37 +96,40 @@ def keep(source: Path, target: Path) -> None:
     shutil.copystat(source, target, follow_symlinks=False)
 
 
-def noted(path: str, status: os.stat_result) -> str:
-    """A path as the list of what was before has it: a folder's ends with a slash."""
-    return f"{path}/" if stat.S_ISDIR(status.st_mode) else path
-
-
-def is_new(path: str, status: os.stat_result, before: set[str]) -> bool:
-    """Whether the stage wrote it, whose steps date what they write; a full folder has its files.
-
-    Not seen: another mode of a folder that was there and got no new file, and a folder that was
-    given another name, since its files keep their dates.
-    """
+def facts(status: os.stat_result) -> str:
+    """What tells one file from another at its path: its steps date what a stage writes."""
     if stat.S_ISDIR(status.st_mode):
-        return f"{path}/" not in before and not list((ROOT / path).iterdir())
-    return int(status.st_mtime) == int(os.environ["SOURCE_DATE_EPOCH"]) + int(
-        os.environ["STAGE_SECOND"]
-    )
+        return "folder"
+    return f"{int(status.st_mtime)},{status.st_size}"
 
 
-def gone_since(before: set[str], now: dict[str, os.stat_result]) -> list[str]:
+def is_new(path: str, status: os.stat_result, before: dict[str, str]) -> bool:
+    """Whether the stage wrote it; a full folder has its files.
+
+    Not by its ctime: builds side by side link the files of a linked layer, which changes that.
+    Not seen: another mode of a folder that was there and got no new file.
+    """
+    if stat.S_ISDIR(status.st_mode) and list((ROOT / path).iterdir()):
+        return False
+    return before.get(path) != facts(status)
+
+
+def gone_since(before: dict[str, str], now: dict[str, os.stat_result]) -> list[str]:
     """The paths that are not there any more, the uppermost ones.
 
     What is another kind now is there: its layer covers what was, and all that was in a folder.
     """
-    gone = {path.rstrip("/") for path in before} - now.keys()
+    gone = before.keys() - now.keys()
     covered = gone | {path for path, status in now.items() if not stat.S_ISDIR(status.st_mode)}
     return sorted(p for p in gone if not any(str(above) in covered for above in Path(p).parents))
 
 
 def split(name: str, parts: int) -> None:
     """Write the layers of a stage, and say how large they are."""
-    before = set(os.fsdecode((ROOT / BEFORE).read_bytes()).split("\0")) - {""}
+    records = [
+        os.fsdecode(record).partition(" ") for record in (ROOT / BEFORE).read_bytes().split(b"\0")
+    ]
+    before = {path: known for known, _, path in records if path}
     now = dict(everything())
     new = {path: status for path, status in now.items() if is_new(path, status, before)}
     # No hard link leads to another layer: all names of a file go into one, and it counts once.
@@ -155,8 +158,8 @@ def split(name: str, parts: int) -> None:
 
 def note() -> None:
     """Write down what there is before the stage's steps."""
-    paths = "\0".join(noted(path, status) for path, status in everything())
-    (ROOT / BEFORE).write_bytes(os.fsencode(paths))
+    records = "\0".join(f"{facts(status)} {path}" for path, status in everything())
+    (ROOT / BEFORE).write_bytes(os.fsencode(records))
 
 
 if __name__ == "__main__":

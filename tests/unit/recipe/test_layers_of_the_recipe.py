@@ -221,6 +221,63 @@ def test_every_file_that_a_stage_wrote_is_in_one_layer_and_no_other_file_is(
     assert removed == [f"/{PACKAGES}/old", ""]
 
 
+def test_a_file_of_a_stage_below_is_not_new_for_being_linked(
+    split: ModuleType, tmp_path: Path
+) -> None:
+    # BuildKit links the files of linked layers while other builds run: their ctime is then now.
+    below = write(tmp_path / "opt/below", "as it was", date=SECOND - 1)
+    same = write(tmp_path / "opt/same-stage", "as it was")
+    split.note()
+    for file in (below, same):
+        os.link(file, tmp_path.parent / f"{file.name}-elsewhere")
+    split.split("server", 1)
+    assert list((tmp_path / "layers/server/1").iterdir()) == []
+
+
+def test_a_new_file_is_the_stage_s_whatever_its_date(split: ModuleType, tmp_path: Path) -> None:
+    write(tmp_path / "opt/larger", "x", date=SECOND)
+    split.note()
+    write(tmp_path / "opt/old", "from an archive", date=1)
+    write(tmp_path / "opt/larger", "xx", date=SECOND)
+    split.split("server", 1)
+    found = {path.name for path in (tmp_path / "layers/server/1/opt").iterdir()}
+    assert found == {"old", "larger"}
+
+
+@pytest.fixture
+def clock(project_matrix: Matrix, tmp_path: Path) -> str:
+    """The part of `clock` that dates what a step wrote, for a folder in place of the root."""
+    _, text = next(render(project_matrix, cells_of(project_matrix)))
+    script = text[text.index("<<'CLOCK' /clock\n") :].partition("\n")[2].partition("\nCLOCK\n")[0]
+    assert script.count("find / -xdev") == 1
+    return script.replace("find / -xdev", f"find {tmp_path} -xdev").replace(
+        "/dev/shm/begun", str(tmp_path.parent / "begun")
+    )
+
+
+def test_the_clock_dates_what_a_step_wrote_and_no_file_that_was_only_linked(
+    clock: str, tmp_path: Path
+) -> None:
+    linked = write(tmp_path / "linked", "of a layer below", date=SECOND)
+    before, after = (write(tmp_path / name, name, date=SECOND) for name in ("before", "after"))
+    step = f"""set -eu
+export STAGE_SECOND=3
+{clock}
+ln {linked} {tmp_path.parent}/elsewhere
+echo written > {tmp_path}/new
+echo more >> {after}
+touch -d @946684799 {before}
+"""
+    subprocess.run(["bash", "-c", step], check=True, timeout=60)
+    dates = {path.name: int(path.stat().st_mtime) for path in tmp_path.iterdir()}
+    assert dates == {
+        "linked": SECOND,
+        "before": 946684803,
+        "new": 946684803,
+        "after": 946684803,
+    }
+
+
 def test_all_names_of_a_file_are_one_file_in_one_layer_and_count_once(
     split: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
