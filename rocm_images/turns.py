@@ -35,13 +35,13 @@ def set_patience(seconds: float | None) -> None:
 
 
 @contextlib.contextmanager
-def held(names: Iterable[str], verb: str, folder: Path = FOLDER) -> Iterator[None]:
+def held(names: Iterable[str], verb: str, folder: Path | None = None) -> Iterator[None]:
     """Have these things to oneself, for a block.
 
     Args:
         names: of what this run writes, as the names of cells; each is a file in `folder`.
         verb: what this run does, for those who wait.
-        folder: of the project.
+        folder: where it is noted who has them; None: of the project.
 
     Raises:
         Busy: another run has one of them, and longer than `set_patience` allows.
@@ -50,7 +50,7 @@ def held(names: Iterable[str], verb: str, folder: Path = FOLDER) -> Iterator[Non
     with contextlib.ExitStack() as stack:
         # All in one order: two runs never wait for each other.
         for name in sorted(set(names)):
-            stack.enter_context(_held(folder / name, verb))
+            stack.enter_context(_held((folder or FOLDER) / name, verb))
         yield
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, configuration, settings
 from surroundings import settle
 
+from rocm_images import turns
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
 
@@ -29,6 +30,14 @@ SAME = settings(
 settings.register_profile("same", SAME)
 # For a hunt by hand: pytest --hypothesis-profile=hunt tests/unit/properties
 settings.register_profile("hunt", SAME, derandomize=False, max_examples=500)
+
+
+@pytest.fixture(autouse=True)
+def turns_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test waits for what other tests build or publish in this folder at the same time."""
+    monkeypatch.setattr(turns, "FOLDER", tmp_path_factory.getbasetemp() / "turns")
 
 
 SMALL = """\

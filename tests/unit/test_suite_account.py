@@ -20,7 +20,7 @@ BUSY = "import time\\nwhile time.process_time() < 0.3: pass"
 
 @pytest.fixture(scope="session")
 def shared():
-    subprocess.run(["sleep", "0.2"])
+    subprocess.run(["sleep", "0.4"])
 
 def test_waits(shared):
     subprocess.run([sys.executable, "-c", BUSY])
