@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.project_copy import ProjectCopy
 from rehearsal import stand_ins
 from rocm_images.plan.cells import Cell
+from rocm_images.references import CONTEXT
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,10 @@ class PositBakery(Contender):
             source = name.removesuffix("-src")
             stage = rf"(FROM scratch AS {name}\n)ADD .*"
             mode = "--chmod=0755 " if source in cell.downloads else ""
+            context = project.contexts(cell)[name]
             copy = f"COPY {mode}rehearsal/sources/{source} /"
+            if context.startswith(CONTEXT):
+                copy = f"COPY --from={context.removeprefix(CONTEXT)} / /"
             text, count = re.subn(stage, rf"\g<1>{copy}", text)
             assert count == 1, source
         text = text.replace("=bind,source=opt/", "=bind,source=images/rootfs/opt/")

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal import bases
+from rehearsal.stand_ins import Rehearsal
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import PROJECT
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.load import load
 from rocm_images.recipe.render import render
+from rocm_images.references import CONTEXT
 
 # At the top alone: a folder of rootfs has a program called build.
 _NOT_COPIED_OF_THE_TOP = {".git", ".venv", ".cache", "build"}
@@ -51,8 +53,12 @@ class ProjectCopy:
     def contexts(self, cell: Cell) -> Mapping[str, str]:
         """What replaces the base and the sources of a cell."""
         sources = self.folder / "rehearsal" / "sources"
-        replaced = {name: str(sources / name.removesuffix("-src")) for name in cell.pins}
-        return {cell.base_image: f"docker-image://{self.base_of(cell)}", **replaced}
+        replaced = dict(Rehearsal().replaced(self.matrix, cell))
+        for name in cell.pins:
+            folder = sources / name.removesuffix("-src")
+            if folder.is_dir():
+                replaced[name] = str(folder)
+        return {**replaced, cell.base_image: CONTEXT + self.base_of(cell)}
 
     def change_one_file(self) -> None:
         """Give one file of rootfs a content that it never had."""
