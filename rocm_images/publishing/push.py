@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _FOR_GOOD = ("unauthorized", "denied", "authentication required", "no basic auth credentials")
 
 _ENDED = ("Pushed", "Layer already exists")
+# Asked whether it has a blob: a registry that was killed while it wrote that down cannot say.
+_LOST_LINK = re.compile(r"\bHEAD request to \S{1,500}/blobs/sha256:([0-9a-f]{64})\S{0,3} 500\b")
 
 
 class _PushFailed(Exception):
@@ -61,11 +64,22 @@ def push(
             )
     except _PushFailed as error:
         raise RegistryError(
-            f"cannot push {name}:{tag} ({error}): see whether the registry runs and "
-            f"`docker login {repository.address.host}`; publishing again resumes"
+            f"cannot push {name}:{tag} ({error}): {_what_to_do(str(error), repository)}; "
+            "publishing again resumes"
         ) from None
     finally:
         client.close()
+
+
+def _what_to_do(failure: str, repository: Repository) -> str:
+    lost = _LOST_LINK.search(failure)
+    if lost is None:
+        return f"see whether the registry runs and `docker login {repository.address.host}`"
+    link = f"repositories/{repository.name}/_layers/sha256/{lost[1]}/link"
+    return (
+        "see whether the registry is well; where it says so of this blob each time, its storage "
+        f"was damaged when it was killed, and its operator removes {link} there, if it is empty"
+    )
 
 
 def _push_once(

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,20 @@ from rocm_images.errors import RegistryError
 from rocm_images.publishing.transaction import Phase
 
 
+@pytest.fixture
+def olds(registry: Registry) -> dict[str, str]:
+    """What the rolling tags name before."""
+    return {tag: registry.push("sglang-rocm", tag, {"version": tag}) for tag in ROLLING}
+
+
 def test_a_registry_killed_at_each_phase_leaves_every_rolling_tag_and_the_last_run_completes(
-    rolling: Answer, real_engine: Engine, keys: Keys, registry: Registry, tmp_path: Path
+    olds: dict[str, str],
+    rolling: Answer,
+    real_engine: Engine,
+    keys: Keys,
+    registry: Registry,
+    tmp_path: Path,
 ) -> None:
-    old = {tag: registry.push("sglang-rocm", tag, {"version": tag}) for tag in ROLLING}
     for phase in Phase:
 
         def kill(begun: Phase, phase: Phase = phase) -> None:
@@ -33,16 +44,17 @@ def test_a_registry_killed_at_each_phase_leaves_every_rolling_tag_and_the_last_r
         with pytest.raises(RegistryError):
             transaction(registry.address, real_engine, keys, tmp_path, kill)()
         registry.start()
-        assert tags(registry) == old
+        assert tags(registry) == olds
     transaction(registry.address, real_engine, keys, tmp_path, lambda phase: None)()
     images = {cell["image_id"] for cell in rolling.summary.values()}
     assert set(tags(registry).values()) == images
 
 
-def test_a_registry_killed_in_the_middle_of_a_push_loses_nothing_and_the_next_run_resumes(
+@pytest.fixture
+def half_pushed(
     rolling: Answer, real_engine: Engine, keys: Keys, registry: Registry, tmp_path: Path
-) -> None:
-    old = {tag: registry.push("sglang-rocm", tag, {"version": tag}) for tag in ROLLING}
+) -> Callable[[], Any]:
+    """A publication whose registry was killed in the middle of a push, and runs again."""
 
     def kill(text: str) -> None:
         if re.search(r": [5-9] of \d+ layers", text):
@@ -52,11 +64,30 @@ def test_a_registry_killed_in_the_middle_of_a_push_loses_nothing_and_the_next_ru
     with pytest.raises(RegistryError, match="publishing again resumes"):
         run()
     registry.start()
-    assert tags(registry) == old
-    transaction(registry.address, real_engine, keys, tmp_path, lambda phase: None)()
+    return transaction(registry.address, real_engine, keys, tmp_path, lambda phase: None)
+
+
+def test_a_registry_killed_in_the_middle_of_a_push_loses_nothing_and_the_next_run_resumes(
+    olds: dict[str, str], half_pushed: Callable[[], Any], registry: Registry
+) -> None:
+    assert tags(registry) == olds
+    half_pushed()
     sent = registry.uploads()
     assert len(sent) == len(set(sent))
-    assert set(tags(registry).values()).isdisjoint(old.values())
+    assert set(tags(registry).values()).isdisjoint(olds.values())
+
+
+def test_a_link_that_a_killed_registry_left_empty_is_named_and_without_it_publishing_resumes(
+    half_pushed: Callable[[], Any], registry: Registry
+) -> None:
+    digest = registry.uploads()[0]
+    link = registry.link("sglang-rocm", digest)
+    link.write_bytes(b"")
+    with pytest.raises(RegistryError, match=f"its operator removes .*/sha256/{digest}/link there"):
+        half_pushed()
+    link.unlink()
+    half_pushed()
+    assert set(ROLLING) <= set(tags(registry))
 
 
 @contextmanager
