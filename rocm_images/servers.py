@@ -7,6 +7,6 @@ templates/servers/NAME/, its sources and settings in matrix.yaml. docs/servers.m
 from __future__ import annotations
 
 import rocm_images.places  # noqa: F401  (it says where the images' packages are)
-from image_servers import DEFAULT, SERVERS, Server, server_of
+from image_servers import DEFAULT, SERVERS, Arguments, Server, server_of
 
-__all__ = ["DEFAULT", "SERVERS", "Server", "server_of"]
+__all__ = ["DEFAULT", "SERVERS", "Arguments", "Server", "server_of"]

@@ -1,7 +1,7 @@
 """Whether what a user gives the server besides fits the deployment: no other port, no more GPUs.
 
-Spellings are those of SGLang's server_args.py. It reads them with argparse, which takes the last of
-an option that is there twice, and abbreviations.
+Servers read their options with argparse, which takes the last of an option that is there twice, and
+abbreviations.
 """
 
 from __future__ import annotations
@@ -10,96 +10,70 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rocm_images.errors import InputError
-
-_SEVERAL = "for a server on several nodes see docs/leader-worker-set.yaml"
-_OURS = {
-    "--model": "--model before -- names the model",
-    "--model-path": "--model before -- names the model",
-    "--port": "say --port before --, where the health checks find it as well",
-    "--host": "it answers the container's network, and what is published is this deployment's",
-    "--nnodes": _SEVERAL,
-    "--node-rank": _SEVERAL,
-    "--dist-init-addr": _SEVERAL,
-    "--nccl-init-addr": _SEVERAL,
-}
-_TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
-_PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
-_DATA = ("--dp", "--dp-size", "--data-parallel-size")
-_KINDS = (_TENSOR, _PIPELINE, _DATA)
-_WRITTEN_OUT = {*_OURS, *_TENSOR, *_PIPELINE, *_DATA}
-_DATA_WITHIN_TENSOR = {
-    "--enable-dp-attention",
-    # These turn it on for some models, or for all.
-    *("--dwdp-size", "--enable-prefill-cp", "--enable-prefill-context-parallel"),
-    *("--enable-dsa-prefill-context-parallel", "--enable-nsa-prefill-context-parallel"),
-    # A file, which may have it.
-    "--config",
-}
-"""With any of these, the replicas of --dp may share the GPUs of --tp."""
+from rocm_images.servers import Arguments, Server
 
 
-def check_arguments(arguments: Sequence[str], gpus: int, title: str) -> None:
+def check_arguments(arguments: Sequence[str], gpus: int, server: Server) -> None:
     """Whether a server that gets so many GPUs can be given these arguments.
 
     Args:
         arguments: what follows --.
-        gpus: how many devices the server gets, and takes where no --tp is among the arguments.
-        title: what the inference server is called.
+        gpus: how many devices the server gets, and takes where no option says how many.
+        server: the inference server.
 
     Raises:
         InputError: one is the deployment's own, or they ask for more GPUs.
     """
+    known, title = server.arguments, server.title
     if arguments and not arguments[0].startswith("-"):
         raise InputError(
             f"{arguments[0]!r} is no option of the server: after --, write what {title} is to be "
-            "given, like --mem-fraction-static 0.85"
+            f"given, like {known.example}"
         )
+    written_out = {*known.of_the_deployment, *known.tensor, *known.pipeline, *known.data}
     for word in arguments:
         if not word.isprintable():
             raise InputError(f"{word!r} is no argument of a server: it cannot be printed")
         option = word.partition("=")[0]
-        if option in _OURS:
-            raise InputError(f"{option} is not for {title} here: {_OURS[option]}")
-        meant = [full for full in sorted(_WRITTEN_OUT) if full.startswith(option)]
-        if meant and len(option) > len("--") and option not in _WRITTEN_OUT:
+        if option in known.of_the_deployment:
+            raise InputError(f"{option} is not for {title} here: {known.of_the_deployment[option]}")
+        meant = [full for full in sorted(written_out) if full.startswith(option)]
+        if meant and len(option) > len("--") and option not in written_out:
             raise InputError(f"{option} is an abbreviation: write the option out, as {meant[0]}")
-    _check_gpus(arguments, gpus)
+    _check_gpus(arguments, gpus, known)
 
 
-def _check_gpus(arguments: Sequence[str], gpus: int) -> None:
-    said = [("--tp", gpus), *_said(arguments)]
-    within = any(word.partition("=")[0] in _DATA_WITHIN_TENSOR for word in arguments)
+def _check_gpus(arguments: Sequence[str], gpus: int, known: Arguments) -> None:
+    tensor = known.tensor[0]
+    said = [(tensor, gpus), *_said(arguments, known)]
+    within = any(word.partition("=")[0] in known.data_within_tensor for word in arguments)
+    kinds = (known.tensor, known.pipeline, () if within else known.data)
     # The last of each kind, as it is spelt.
-    asked = {
-        kind: (option, number)
-        for kind in _KINDS
-        if not (within and kind is _DATA)
-        for option, number in said
-        if option in kind
-    }
-    ranks = asked[_TENSOR][1]
-    others = math.prod(number for kind, (_, number) in asked.items() if kind is not _TENSOR)
+    asked = {kind: one for kind in kinds for one in said if one[0] in kind}
+    ranks = asked[known.tensor][1]
+    others = math.prod(number for kind, (_, number) in asked.items() if kind is not known.tensor)
     if ranks * others <= gpus:
         return
     words = [f"{option} {number}" for option, number in asked.values() if number != 1]
     total = f" ({ranks * others} together)" if len(words) > 1 else ""
     mend = f"say --gpus {ranks * others} before --"
-    if not any(option in _TENSOR for option, _ in said[1:]):
+    if not any(option in known.tensor for option, _ in said[1:]):
         mend = (
-            f"say --tp {gpus // others} after --, too"
+            f"say {tensor} {gpus // others} after --, too"
             if others <= gpus
-            else f"say --gpus {others} before --, and --tp 1 after it"
+            else f"say --gpus {others} before --, and {tensor} 1 after it"
         )
     raise InputError(
         f"{' times '.join(words)}{total} is more than the {gpus} GPUs that the server gets: {mend}"
     )
 
 
-def _said(arguments: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _said(arguments: Sequence[str], known: Arguments) -> Iterator[tuple[str, int]]:
     """Each option of parallelism with its number; what is no number, the server refuses."""
+    kinds = (*known.tensor, *known.pipeline, *known.data)
     for number, word in enumerate(arguments):
         option, equals, value = word.partition("=")
-        if any(option in kind for kind in _KINDS):
+        if option in kinds:
             value = value if equals else "".join(arguments[number + 1 : number + 2])
             try:
                 yield option, max(1, int(value))

@@ -77,7 +77,7 @@ class Deployment:
             )
         check_resource(self.gpu_resource)
         check_number(self.gpus, self.gpu_resource, self.gpus_per_node)
-        check_arguments(self.arguments, self.gpus, self.server.title)
+        check_arguments(self.arguments, self.gpus, self.server)
 
     @property
     def command(self) -> tuple[str, ...]:

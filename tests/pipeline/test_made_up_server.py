@@ -19,7 +19,11 @@ NAME = "made-up"
 MODULE = '''
 """A made-up server."""
 
-from image_servers.server import AllReduceVariable, LogLines, Server
+from image_servers.all_reduce import AllReduceVariable
+from image_servers.api import Api
+from image_servers.arguments import Arguments
+from image_servers.log_lines import LogLines
+from image_servers.server import Probe, Server
 
 MADE_UP = Server(
     name="made-up",
@@ -40,7 +44,13 @@ MADE_UP = Server(
     ),
     port=8000,
     command=lambda model, gpus, port, host: ["-m", "made_up.serve", model],
-    probe_arguments=lambda backend, gpus, graphs, limited: [],
+    arguments=Arguments(example="--memory 1", of_the_deployment={}, tensor=("--gpus",)),
+    probe=Probe(
+        arguments=lambda backend, gpus, graphs, limited: [],
+        api=Api(path="/ask", body=lambda question: {}, generations=lambda answer, logprobs: []),
+        no_memory=lambda total: ("--memory", str(total)),
+    ),
+    variables="MADE_UP_",
     log=LogLines(title="Made up", ready="ready"),
 )
 '''

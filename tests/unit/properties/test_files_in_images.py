@@ -31,13 +31,12 @@ from image_doctor.source_tree import NoSource
 from image_doctor.variable import examine
 from image_facts.description import FactsError, read
 from image_facts.shell import as_shell
-from image_servers import LOGS as LOGS_OF
 from image_servers import SERVERS, LogLines
 from made_up_image import DESCRIPTION, DISPATCH, MadeUpImage
 from odd_documents import contents, damaged, odd, written
 from rocm_images.engine.machine import devices
 from rocm_images.errors import NoImageFits
-from serve_probe.client import RequestFailed, _generation
+from serve_probe.client import RequestFailed, generations
 from serve_probe.judge import judge_log
 from serve_probe.server_log import ServerLog
 from serve_probe.verdict import Ending
@@ -225,7 +224,7 @@ LOG_LINES = [
                     st.integers(0, 200), st.text(max_size=20)),
         max_size=12,
     ),
-    st.sampled_from(LOGS_OF),
+    st.sampled_from([server.log for server in SERVERS.values()]),
     st.sampled_from([Ending(1), Ending(-9, stopped=True), Ending(None, overdue=True)]),
 )  # fmt: skip
 def test_the_log_of_a_server(lines: list[str], said: LogLines, ending: Ending) -> None:
@@ -249,8 +248,9 @@ def test_an_answer_of_a_server(content: bytes, logprobs: bool) -> None:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         return
-    with contextlib.suppress(RequestFailed):
-        _generation(answer, logprobs)
+    for server in SERVERS.values():
+        with contextlib.suppress(RequestFailed):
+            generations(server.probe.api, answer, logprobs)
 
 
 @given(contents({"kind": "phase", "text": "t"}))

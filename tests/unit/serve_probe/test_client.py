@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from image_servers import SERVERS
 from serve_probe.client import Client, RequestFailed
 
 
@@ -28,7 +29,7 @@ def answers() -> Iterator[tuple[list[bytes], Client]]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield said, Client(server.server_address[1])
+        yield said, Client(server.server_address[1], SERVERS["sglang"].probe.api, "a model")
         server.shutdown()
 
 

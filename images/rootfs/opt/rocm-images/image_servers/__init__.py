@@ -5,25 +5,34 @@ one, write a module like sglang.py, name it here, give it its recipe in template
 its sources in matrix.yaml. docs/servers.md shows it.
 """
 
-from image_servers.server import Advice, AllReduce, AllReduceVariable, LogLines, Server
+from image_servers.all_reduce import AllReduce, AllReduceVariable, Switch
+from image_servers.api import Api, Generation, Question, Sampling
+from image_servers.arguments import Arguments
+from image_servers.log_lines import Advice, LogLines
+from image_servers.server import Graphs, Groups, Probe, Server
 from image_servers.sglang import SGLANG
-from image_servers.vllm_log import VLLM_LOG
+from image_servers.vllm import VLLM
 
-SERVERS: dict[str, Server] = {SGLANG.name: SGLANG}
+SERVERS: dict[str, Server] = {server.name: server for server in (SGLANG, VLLM)}
 DEFAULT = SGLANG
 """The one that is meant where no image says which it holds: a checkout, another's image."""
-LOGS: tuple[LogLines, ...] = (*(server.log for server in SERVERS.values()), VLLM_LOG)
-"""Whose logs can be judged."""
-
 __all__ = [
     "DEFAULT",
-    "LOGS",
     "SERVERS",
     "Advice",
     "AllReduce",
     "AllReduceVariable",
+    "Api",
+    "Arguments",
+    "Generation",
+    "Graphs",
+    "Groups",
     "LogLines",
+    "Probe",
+    "Question",
+    "Sampling",
     "Server",
+    "Switch",
     "server_of",
 ]
 

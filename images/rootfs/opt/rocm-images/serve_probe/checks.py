@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from serve_probe.client import Generation
+from image_servers import Generation
 from serve_probe.server_log import ServerLog
 from serve_probe.tiny_model import VOCABULARY
 from serve_probe.traffic import GREEDY_TOKENS, SAMPLED_TOKENS, Answers

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from image_servers import Api, Generation, Question, Sampling
 
 REQUEST_SECONDS = 300.0
 MOST_BYTES = 32 * 1024 * 1024
@@ -18,31 +19,16 @@ class RequestFailed(Exception):
     """The server gave no usable answer; the sentence says what came instead."""
 
 
-@dataclass(frozen=True)
-class Generation:
-    """The tokens of one answer, and the log-probability of each (none where not asked for)."""
-
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen; the default is greedy."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = -1
-
-
 GREEDY = Sampling()
 
 
 class Client:
     """A server at a port of 127.0.0.1."""
 
-    def __init__(self, port: int) -> None:
-        self._address = f"http://127.0.0.1:{port}/generate"
+    def __init__(self, port: int, api: Api, model: str) -> None:
+        self._address = f"http://127.0.0.1:{port}{api.path}"
+        self._api = api
+        self._model = model
 
     def generate(
         self, prompt: Sequence[int], tokens: int, sampling: Sampling = GREEDY, logprobs: bool = True
@@ -58,22 +44,11 @@ class Client:
         logprobs: bool = True,
     ) -> tuple[Generation, ...]:
         """One request for several prompts. Raises RequestFailed."""
-        parameters = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "max_new_tokens": tokens,
-            "ignore_eos": True,
-        }
-        body = {
-            "input_ids": [list(prompt) for prompt in prompts],
-            "sampling_params": parameters,
-            "return_logprob": logprobs,
-        }
-        answers = self._ask(body)
-        if not isinstance(answers, list) or len(answers) != len(prompts):
-            raise RequestFailed(f"{len(prompts)} prompts were answered by {str(answers)[:200]}")
-        return tuple(_generation(answer, logprobs) for answer in answers)
+        question = Question(self._model, prompts, tokens, sampling, logprobs)
+        found = generations(self._api, self._ask(self._api.body(question)), logprobs)
+        if len(found) != len(prompts):
+            raise RequestFailed(f"{len(prompts)} prompts got {len(found)} answers")
+        return found
 
     def _ask(self, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
@@ -88,14 +63,9 @@ class Client:
             raise RequestFailed(f"the answer broke off: {error!r}"[:300]) from None
 
 
-def _generation(answer: Any, logprobs: bool) -> Generation:
+def generations(api: Api, answer: Any, logprobs: bool) -> tuple[Generation, ...]:
+    """What a server's answer says. Raises RequestFailed."""
     try:
-        said = answer["meta_info"].get("output_token_logprobs") or []
-        tokens = answer.get("output_ids")
-        if tokens is None:
-            tokens = [entry[1] for entry in said]
-        # NaN arrives as null, or as JSON's own NaN.
-        given = [float("nan") if entry[0] is None else float(entry[0]) for entry in said]
-        return Generation(tuple(int(t) for t in tokens), tuple(given) if logprobs else ())
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError):
+        return tuple(api.generations(answer, logprobs))
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
         raise RequestFailed(f"an answer cannot be read: {str(answer)[:200]}") from None

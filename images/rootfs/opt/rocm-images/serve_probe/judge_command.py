@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.telling import say
-from image_servers import LOGS
+from image_servers import SERVERS
 from serve_probe.judge import judge_log
 from serve_probe.log_file import read_log
 from serve_probe.report import SCHEMA_VERSION, verdict_json
@@ -23,7 +23,7 @@ from serve_probe.verdict import EXIT_OF_STATE, Ending, State, Verdict
 
 _STANDARD_INPUT = "-"
 _OF_A_SHELL = 128
-_TITLES = {said.title.lower(): said for said in LOGS}
+_LOGS = {one.name: one.log for one in SERVERS.values()}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = _parser().parse_args(arguments)
         ending = Ending(_status(options.status), options.stopped, options.overdue)
-        said = _TITLES.get(options.server)
+        said = _LOGS.get(options.server)
         for name in dict.fromkeys(options.files):
             log = ServerLog(_text(name), said)
             found.append(Judged(name, log.said.title, judge_log(log, ending)))
@@ -127,7 +127,7 @@ def _parser() -> _Parser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a log; - is standard input")
     add("--json", action="store_true", help="one JSON object on standard output")
-    add("--server", choices=sorted(_TITLES), help="whose log it is (default: found from the log)")
+    add("--server", choices=sorted(_LOGS), help="whose log it is (default: found from the log)")
     add(
         "--status",
         type=int,

@@ -69,11 +69,10 @@ class Provocation:
     injected: str = ""
     period: float = 0.001
     tensor_parallel: int = 1
-    arguments: tuple[str, ...] = ()
     decode_only: bool = True
     """Whether no captures but those of decode are made."""
     unlimited: bool = False
-    """Without the limit on the tokens of the cache."""
+    """With a cache that is larger than the memory."""
     while_decoding: bool = False
     tokens_differ: bool = False
 
@@ -179,7 +178,6 @@ PROVOCATIONS = {
             Kind.OUT_OF_MEMORY,
             "a cache that leaves no memory",
             State.OUT_OF_MEMORY,
-            arguments=("--mem-fraction-static", "0.995"),
             unlimited=True,
         ),
         Provocation(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from image_servers import DEFAULT, LOGS, LogLines
+from image_servers import DEFAULT, SERVERS, LogLines
 from serve_probe.log_lines import Line, parsed, plain_lines
 from serve_probe.verdict import Stage
 
@@ -221,8 +221,9 @@ class ServerLog:
 def _whose(lines: list[str]) -> LogLines:
     """Whose log has most lines that only it writes; the default's where none has any."""
     some = lines[:_SIGNED_LINES]
-    signed = {said.title: sum(bool(said.signature.search(line)) for line in some) for said in LOGS}
-    best = max(LOGS, key=lambda said: signed[said.title])
+    logs = [server.log for server in SERVERS.values()]
+    signed = {said.title: sum(bool(said.signature.search(line)) for line in some) for said in logs}
+    best = max(logs, key=lambda said: signed[said.title])
     return best if signed[best.title] else DEFAULT.log
 
 

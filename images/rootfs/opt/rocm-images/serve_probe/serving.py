@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_servers import Server
+from image_servers import Graphs, Server
 from serve_probe import provocation
 from serve_probe.checks import Run
 from serve_probe.client import Client, RequestFailed
@@ -23,6 +23,7 @@ PACKAGES = Path(__file__).parent.parent
 _VISIBLE = {"hip": "HIP_VISIBLE_DEVICES", "cuda": "CUDA_VISIBLE_DEVICES"}
 HANG_SECONDS = 20.0
 _TOKENS_WHILE_TRIGGERED = 3000
+_MORE_THAN_THERE_IS = 2**40
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,15 @@ def run_plain(
     name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
     name += f"-{number}" if number > 1 else ""
     environment = {provocation.ROOTS: "1"} if roots else {}
-    return _run(servers, place, name, tensor_parallel, graph, (), environment)
+    graphs = Graphs.DEFAULT if graph else Graphs.NONE
+    return _run(servers, place, name, tensor_parallel, graphs, (), environment)
 
 
 def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
     """A server whose captures are held open beside NCCL work that is not done. Raises Stopped."""
     environment = {provocation.KIND: "race"}
     name = f"tp{tensor_parallel}-race"
-    return _run(servers, place, name, tensor_parallel, True, place.server.decode_only, environment)
+    return _run(servers, place, name, tensor_parallel, Graphs.DECODE, (), environment)
 
 
 def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Sequence[str]) -> Run:
@@ -76,8 +78,8 @@ def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Se
         place,
         name,
         provoked.tensor_parallel,
-        True,
-        (*(place.server.decode_only if provoked.decode_only else ()), *provoked.arguments),
+        Graphs.DECODE if provoked.decode_only else Graphs.DEFAULT,
+        place.server.probe.no_memory(_MORE_THAN_THERE_IS) if provoked.unlimited else (),
         environment,
         provoked,
         trigger,
@@ -96,7 +98,7 @@ def _run(
     place: Place,
     name: str,
     tensor_parallel: int,
-    graph: bool,
+    graphs: Graphs,
     arguments: Sequence[str],
     environment: Mapping[str, str],
     provoked: Provocation | None = None,
@@ -109,12 +111,13 @@ def _run(
             sys.executable,
             *place.server.command(str(place.model), tensor_parallel, port, "127.0.0.1"),
         ),
-        *place.server.probe_arguments(place.backend, tensor_parallel, graph, limited),
+        *place.server.probe.arguments(place.backend, tensor_parallel, graphs, limited),
         *arguments,
         *place.extra,
     ]
     answers, problem, stop = None, "", None
-    told = _environment({provocation.SERVER: place.server.name, **environment})
+    own = place.server.probe.environment(str(place.logs / f"{name}.cache"))
+    told = _environment({**own, provocation.SERVER: place.server.name, **environment})
     with RunningServer(servers, command, told, place.logs / f"{name}.log") as server:
         if provoked and provoked.injected == "hang-in-capture":
             server.wait_for(provocation.HELD, place.ready_seconds)
@@ -122,7 +125,7 @@ def _run(
         else:
             ready = server.wait_for(said.ready, place.ready_seconds)
         ready_seconds = server.seconds if ready else None
-        client = Client(port)
+        client = Client(port, place.server.probe.api, str(place.model))
         if ready and provoked and provoked.while_decoding and trigger:
             _fail_while_decoding(server, said.decoding, client, trigger)
         elif ready:
@@ -136,7 +139,7 @@ def _run(
         left = server.left() if ending.status is not None else ()
     log = ServerLog(server.text(), said)
     return Run(
-        graph,
+        graphs is not Graphs.NONE,
         tensor_parallel,
         judge_log(log, ending),
         log,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from serve_probe.client import Client, Generation, Sampling
+from image_servers import Generation, Sampling
+from serve_probe.client import Client
 
 PROMPTS: tuple[tuple[int, ...], ...] = (
     (1, 2, 3, 4),

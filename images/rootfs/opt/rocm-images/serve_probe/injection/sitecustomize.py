@@ -126,7 +126,7 @@ def allocate():
 def device_in_use():
     """The number of the GPU that this process holds tensors on, None while it holds none."""
     torch = sys.modules.get("torch")
-    if torch is None or SERVER.model_module not in sys.modules:
+    if torch is None or SERVER.probe.model_module not in sys.modules:
         return None
     try:
         if not torch.cuda.is_initialized():
@@ -201,16 +201,17 @@ def when_triggered(what):
     what()
 
 
-def missing_rank(parallel_state):
+def missing_rank(module):
     """This rank's part of every all-reduce becomes zero, in captures and out of them."""
-    all_reduce = parallel_state.GroupCoordinator.all_reduce
+    groups = getattr(module, SERVER.probe.groups.of)
+    all_reduce = getattr(groups, SERVER.probe.groups.method)
 
     def without_this_rank(group, tensor, *arguments, **options):
         if group.world_size > 1 and group.rank_in_group == int(RANK):
             tensor.zero_()
         return all_reduce(group, tensor, *arguments, **options)
 
-    parallel_state.GroupCoordinator.all_reduce = without_this_rank
+    setattr(groups, SERVER.probe.groups.method, without_this_rank)
 
 
 def start():
@@ -234,7 +235,7 @@ def start():
     elif KIND in of_capture:
         after_import("torch.cuda.graphs", in_capture(of_capture[KIND]))
     elif KIND == "missing-rank":
-        after_import(SERVER.groups_module, missing_rank)
+        after_import(SERVER.probe.groups.module, missing_rank)
     elif KIND == "race":
         from held_captures import Race
 

@@ -1,0 +1,85 @@
+"""Which lines of a server's log decide, and what its options are called in what is advised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a server's options are called, for the next step that a verdict names."""
+
+    memory: str = "its share of the memory"
+    """How much of the GPU's memory it takes for itself."""
+    graph_sizes: str = "the sizes that it captures"
+    """The largest size that it captures."""
+    eager: str = "its captured graphs off"
+    """No captured graphs at all."""
+    own_all_reduce: str = "its own all-reduce"
+    """Its own custom all-reduce instead of AITER's."""
+    no_custom_all_reduce: str = "its custom all-reduce off"
+    port: str = "its own option"
+    own_ports: str = "its own options"
+    """Those of its processes among themselves."""
+
+
+# Found in no line; with groups, for patterns whose groups are read.
+_NEVER = re.compile(r"(?!)()()")
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """The lines of a server's log that decide. Patterns are searched in one line's message.
+
+    What is left out is in no line.
+    """
+
+    title: str
+    """Whose log it is."""
+    ready: str
+    signature: re.Pattern[str] = _NEVER
+    """What its logs have and others have not."""
+    prefix: re.Pattern[str] = _NEVER
+    """What its own logger writes before a message, from the beginning of the line."""
+    rank: re.Pattern[str] = _NEVER
+    """In such a prefix, group 1: the tensor-parallel rank that the line is of."""
+    graceful: str = ""
+    """Said before a clean end."""
+    starts: re.Pattern[str] = _NEVER
+    """Among the first lines of a server: after the end of one before it, another begins."""
+    loading: re.Pattern[str] = _NEVER
+    """It has begun to load the model, or a draft model."""
+    warming_up: re.Pattern[str] = _NEVER
+    """It has captured what it captures, and is not ready."""
+    stopping: re.Pattern[str] = _NEVER
+    capture_begin: re.Pattern[str] = _NEVER
+    """Groups: what is captured (a key of `capture_phases`, else its own name), the sizes."""
+    capture_end: re.Pattern[str] = _NEVER
+    """Groups: what is captured ("": everything), the seconds that it took."""
+    capture_phases: Mapping[str, str] = field(default_factory=dict)
+    capture_progress: re.Pattern[str] = _NEVER
+    """Groups: a key of `progress_phase`, the size that is captured."""
+    progress_phase: Mapping[str, str] = field(default_factory=dict)
+    decoding: str = ""
+    """In each line about decoding."""
+    decode_graph: re.Pattern[str] = _NEVER
+    """Group 1 is True where the decoding was a graph's replay."""
+    all_reduces: tuple[tuple[str, str], ...] = ()
+    """Whose all-reduce a text shows; the first that is there counts."""
+    failed: re.Pattern[str] = _NEVER
+    """A process says that an exception ends it; group 1 is its name, a key of `processes`."""
+    processes: Mapping[str, str] = field(default_factory=dict)
+    """How texts call a process, by the name that logs have for it; "": that of a rank."""
+    died: re.Pattern[str] = _NEVER
+    """A process ended. Groups: `rank` or `child` or `process` where it says so, and `status`."""
+    watchdog: re.Pattern[str] = _NEVER
+    """Its own watchdog ends it. Groups: the process, the seconds."""
+    unhealthy: re.Pattern[str] = _NEVER
+    """A health check got no answer."""
+    summary: re.Pattern[str] = _NEVER
+    """An exception of who started the processes: it only says that one of them failed."""
+    gives_up: re.Pattern[str] = _NEVER
+    """The launcher ends its own processes, itself too."""
+    advice: Advice = field(default_factory=Advice)

@@ -1,0 +1,194 @@
+"""vLLM: what is built for it, how it is started, what its log says, which all-reduce it takes.
+
+From the sources of 0.11 to 0.33; log lines also as public reports of 0.6 to 0.19 quote them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from image_servers.all_reduce import AllReduceVariable, Switch
+from image_servers.api import Api, Generation, Question
+from image_servers.arguments import Arguments
+from image_servers.log_lines import Advice, LogLines
+from image_servers.server import Graphs, Groups, Probe, Server
+
+
+def _command(model: str, gpus: int, port: int, host: str) -> list[str]:
+    return [
+        *("-m", "vllm.entrypoints.cli.main", "serve", model),
+        *("--tensor-parallel-size", str(gpus), "--host", host, "--port", str(port)),
+    ]
+
+
+def _probe_arguments(_backend: str, _gpus: int, graphs: Graphs, limited: bool) -> list[str]:
+    return [
+        # For a model that no tuned kernel knows; prompts repeat, and a cached prefix would make a
+        # repeated prompt another computation.
+        *("--attention-backend", "TRITON_ATTN", "--seed", "42", "--no-enable-prefix-caching"),
+        *("--max-model-len", "4096", "--max-num-seqs", "64", "--cudagraph-metrics"),
+        # It profiles nothing then, so that servers can start side by side on one GPU.
+        *(("--kv-cache-memory-bytes", str(256 * 1024 * 1024)) if limited else ()),
+        *(("--enforce-eager",) if graphs is Graphs.NONE else ()),
+        *(
+            ("--compilation-config", json.dumps({"cudagraph_mode": "FULL_DECODE_ONLY"}))
+            if graphs is Graphs.DECODE
+            else ()
+        ),
+    ]
+
+
+def _probe_environment(folder: str) -> dict[str, str]:
+    return {
+        # What was compiled for another run must not be taken for this one's.
+        "VLLM_CACHE_ROOT": folder,
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOG_STATS_INTERVAL": "1",
+        # At this level each rank says what it captures.
+        "VLLM_LOGGING_LEVEL": "DEBUG",
+    }
+
+
+def _body(question: Question) -> dict[str, Any]:
+    body = {
+        "model": question.model,
+        "prompt": [list(prompt) for prompt in question.prompts],
+        "max_tokens": question.tokens,
+        "temperature": question.sampling.temperature,
+        "top_p": question.sampling.top_p,
+        "top_k": question.sampling.top_k,
+        "ignore_eos": True,
+        "return_token_ids": True,
+    }
+    return {**body, "logprobs": 1} if question.logprobs else body
+
+
+def _generations(answer: Any, logprobs: bool) -> list[Generation]:
+    choices = sorted(answer["choices"], key=lambda choice: choice["index"])
+    return [
+        Generation(
+            tuple(int(token) for token in choice["token_ids"]),
+            tuple(float(one) for one in choice["logprobs"]["token_logprobs"]) if logprobs else (),
+        )
+        for choice in choices
+    ]
+
+
+_SEVERAL = "a server on several nodes is not rendered here"
+# Source: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py.
+_ARGUMENTS = Arguments(
+    example="--gpu-memory-utilization 0.85",
+    of_the_deployment={
+        "--model": "--model before -- names the model",
+        "--port": "say --port before --, where the health checks find it as well",
+        "--host": "it answers the container's network, and what is published is this deployment's",
+        "--uds": "it answers the container's network, where the health checks find it",
+        "--nnodes": _SEVERAL,
+        "-n": _SEVERAL,
+        "--node-rank": _SEVERAL,
+        "-r": _SEVERAL,
+        "--master-addr": _SEVERAL,
+        "--headless": _SEVERAL,
+        "--data-parallel-address": _SEVERAL,
+    },
+    tensor=("--tensor-parallel-size", "-tp"),
+    pipeline=("--pipeline-parallel-size", "-pp"),
+    data=("--data-parallel-size", "-dp"),
+)
+
+_PROCESS = r"\((?:EngineCore|Worker|VllmWorker|APIServer|ApiServer)[\w =]{0,60}pid=\d{1,10}\) ?"
+_LEVEL = (
+    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]]{1,80}\]|\S{1,80}\])"
+)
+
+_LOG = LogLines(
+    title="vLLM",
+    signature=re.compile(rf"^(?:{_PROCESS}|{_LEVEL})|\bvllm[./]|VllmWorker|EngineCore"),
+    prefix=re.compile(rf"(?:{_PROCESS}){{1,3}}(?:{_LEVEL} ?)?|{_LEVEL} ?"),
+    rank=re.compile(r"(?:_TP|rank=|EngineCore_(?:DP)?)(\d{1,6})\b"),
+    ready="Application startup complete",
+    graceful="Application shutdown complete",
+    starts=re.compile(r"Initializing an? (?:V1 )?LLM engine|Starting to load model"),
+    loading=re.compile(
+        r"Starting to load model|Loading (?:safetensors checkpoint|weights)|Model loading took"
+        r"|(?:Available|GPU) KV cache"
+    ),
+    warming_up=re.compile(r"init engine \(profile|Graph capturing finished"),
+    stopping=re.compile(r"^(?:INFO: +)?Shutting down|Waiting for application shutdown"),
+    capture_begin=re.compile(r"Capturing (?:CUDA graphs \(|a cudagraph on \()([\w -]{1,40}),?()"),
+    capture_end=re.compile(r"Graph capturing finished()(?: in (\d{1,6}) secs?)?"),
+    capture_phases={"mixed prefill-decode": "prefill", "PIECEWISE": "prefill", "FULL": "decode"},
+    capture_progress=re.compile(r"Capturing a (cudagraph) on .{0,40}?num_tokens=(\d{1,9})\b"),
+    progress_phase={"cudagraph": "decode"},
+    decoding="Avg generation throughput",
+    failed=re.compile(
+        r"(WorkerProc|EngineCore)(?:_?\w{0,20}) "
+        r"(?:hit an exception|encountered a fatal error|failed to start)"
+    ),
+    processes={"": "worker", "WorkerProc": "worker", "EngineCore": "engine core"},
+    died=re.compile(
+        r"(?:Worker proc (?:VllmWorker-(?P<child>\d{1,6})|(?P<process>\w{1,60}))"
+        r"|RayWorkerProc rank=\[?(?P<rank>\d{1,6})\]?) died unexpectedly(?P<status>(?!))?"
+    ),
+    unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
+    summary=re.compile(
+        r"Engine (?:core initialization|process) failed|EngineDeadError"
+        r"|WorkerProc initialization failed|^RuntimeError: cancelled|died unexpectedly"
+    ),
+    gives_up=re.compile(r"shutting down executor"),
+    advice=Advice(
+        memory="--gpu-memory-utilization",
+        graph_sizes="--max-cudagraph-capture-size",
+        eager="--enforce-eager",
+        own_all_reduce="VLLM_ROCM_USE_AITER=0",
+        no_custom_all_reduce="--disable-custom-all-reduce",
+        port="--port",
+        own_ports="VLLM_PORT, MASTER_PORT",
+    ),
+)
+
+VLLM = Server(
+    name="vllm",
+    title="vLLM",
+    package="vllm",
+    launcher="vllm.entrypoints.cli.main",
+    distributions={"vllm": "vllm", "aiter": "amd-aiter", "flash-attention": "flash-attn"},
+    kernels={
+        "AITER": ("aiter", "aiter_meta"),
+        "flash-attention": ("flash_attn_2_cuda",),
+        "vLLM": ("vllm",),
+    },
+    prebuilt="AITER",
+    wheel_stages=("aiter", "flash-attention", "vllm"),
+    own_wheel=False,
+    # Sources: vllm/envs.py, vllm/_aiter_ops.py and
+    # vllm/distributed/device_communicators/cuda_communicator.py.
+    all_reduce=AllReduceVariable(
+        name="VLLM_ROCM_USE_AITER_CUSTOM_AR",
+        default="true",
+        on="aiter",
+        off="vllm",
+        titles={"aiter": "AITER", "vllm": "vLLM"},
+        dispatch="is_custom_all_reduce_enabled",
+        since="0.25.0",
+        requires=(Switch("VLLM_ROCM_USE_AITER", "false"),),
+    ),
+    port=8000,
+    command=_command,
+    arguments=_ARGUMENTS,
+    probe=Probe(
+        arguments=_probe_arguments,
+        api=Api(path="/v1/completions", body=_body, generations=_generations),
+        no_memory=lambda total: ("--kv-cache-memory-bytes", str(total)),
+        environment=_probe_environment,
+        model_module="vllm.v1.worker.gpu_worker",
+        # What is compiled calls this one, and not all_reduce.
+        groups=Groups(
+            "vllm.distributed.parallel_state", "GroupCoordinator", "_all_reduce_out_place"
+        ),
+    ),
+    variables="VLLM_",
+    log=_LOG,
+)
