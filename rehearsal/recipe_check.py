@@ -1,8 +1,8 @@
-"""Resolves the real requirements of every SGLang in the matrix, as the recipe installs them.
+"""Resolves the real requirements of every server in the matrix, as the recipe installs them.
 
 Run by `make recipe-check`. The package index is all that it needs: torch is a stand-in of the
-base's version without requirements, and what SGLang's tree asks for on AMD GPUs is the list of its
-wheel on PyPI without what is for CUDA, and with the pins of the extra. Nothing is installed.
+base's version without requirements, and what a server asks for is read in what PyPI has of it
+(rehearsal/published.py). Nothing is installed.
 """
 
 from __future__ import annotations
@@ -13,93 +13,96 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from email.parser import BytesParser
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from packaging.requirements import Requirement  # noqa: E402
-
+from rehearsal.published import (  # noqa: E402
+    INDEX,
+    SECONDS,
+    Unresolvable,
+    published,
+    requirements_of,
+)
 from rocm_images.plan.cells import Cell, cells_of  # noqa: E402
 from rocm_images.plan.load import load  # noqa: E402
+from rocm_images.servers import SERVERS  # noqa: E402
 
-# Of the wheel's requirements, which are for CUDA: python/pyproject_other.toml has none of them.
-FOR_CUDA = {
-    *("apache-tvm-ffi", "compressed-tensors", "cuda-python", "cuda-tile", "decord2"),
-    *("flash-attn-4", "flashinfer-python", "humming-kernels", "kernels", "nvidia-cutlass-dsl"),
-    *("nvidia-mathdx", "nvshmem4py-cu13", "quack-kernels", "sgl-deep-ep", "sgl-deep-gemm"),
-    *(
-        "sgl-flash-mla",
-        "sglang-kernel",
-        "tilelang",
-        "tokenspeed-mla",
-        "torch",
-        "torch-memory-saver",
-        "torchaudio",
+# AITER's requirements.txt at each pin, less iris, which no index has and the recipe leaves out.
+# That of acf8fdf9 is c16d44b's, with its own flydsl.
+OF_AITER = {
+    "0.1.10.post2": (
+        *("pandas", "psutil", "pyyaml", "einops", "pybind11>=3.0.1"),
+        *("matplotlib", "pytest", "ninja"),
     ),
-    *("torchcodec", "torchvision"),
-}
-# What the extras of python/pyproject_other.toml add, as read in a tree of September 2026.
-OF_EXTRA = {
-    "srt_hip": ("compressed-tensors==0.15.0", "petit_kernel==0.0.2", "wave-lang==3.8.2"),
-    "srt_hip_rocm724": (
-        *("compressed-tensors==0.16.0", "torch==2.11.0"),
-        *("petit_kernel==0.0.2", "wave-lang==3.8.2"),
+    "0.1.19": (
+        'pandas==3.0.3; python_version >= "3.11"',
+        'pandas==2.3.3; python_version < "3.11"',
+        *("psutil==7.2.2", "pyyaml==6.0.3", "einops==0.8.2", "pybind11==3.0.4"),
+        *("matplotlib==3.10.9", "pytest==9.0.3", "ninja==1.13.0", "flydsl==0.2.4"),
+    ),
+    "0.1.22.dev120+gacf8fdf93": (
+        *("pandas", "psutil==7.2.2", "pyyaml==6.0.3", "einops==0.8.2", "pybind11==3.0.4"),
+        *("matplotlib==3.10.9", "pytest==9.0.3", "ninja==1.13.0", "flydsl==0.3.2"),
     ),
 }
-# AITER's requirements.txt at c16d44b, with the flydsl of acf8fdf9.
-OF_AITER = (
-    *("pandas", "psutil==7.2.2", "pyyaml==6.0.3", "einops==0.8.2", "pybind11==3.0.4"),
-    *("matplotlib==3.10.9", "pytest==9.0.3", "ninja==1.13.0", "flydsl==0.3.2"),
-)
 # nvidia-ml-py asks a driver for its state and brings no CUDA.
 CUDA = re.compile(r"^(?:nvidia-(?!ml-py)|cuda-|.*-cu1\d$)")
-INDEX = "https://pypi.org/simple"
-SECONDS = 600
+CACHE = PROJECT / ".cache" / "wheels"
 
 
 @dataclass(frozen=True)
 class Question:
     """One thing to resolve; the cells that ask for it."""
 
+    server: str
     version: str
     python: str
     torch: str
     extra: str
-    cells: tuple[str, ...]
+    aiter: str
+    cells: tuple[str, ...] = ()
 
-
-class Unresolvable(Exception):
-    """A resolution failed, or has packages for CUDA; the text says which."""
+    @property
+    def text(self) -> str:
+        """What is asked for."""
+        extra = f"[{self.extra}]" if self.extra else ""
+        told = f"{SERVERS[self.server].title} {self.version}{extra}, Python {self.python}"
+        return f"{told}, torch {self.torch}"
 
 
 def questions(cells: Sequence[Cell]) -> Iterator[Question]:
     """What the cells ask for, once each."""
-    asked: dict[tuple[str, ...], list[str]] = {}
+    asked: dict[Question, list[str]] = {}
     for cell in cells:
         extra = cell.extra.name if cell.extra else ""
-        key = (cell.version, cell.python, cell.torch, extra)
-        asked.setdefault(key, []).append(cell.name)
-    for (version, python, torch, extra), names in asked.items():
-        yield Question(version, python, torch, extra, tuple(names))
+        aiter = cell.sources["aiter"].version if "aiter" in cell.sources else ""
+        one = Question(cell.server.name, cell.version, cell.python, cell.torch, extra, aiter)
+        asked.setdefault(one, []).append(cell.name)
+    for one, names in asked.items():
+        yield replace(one, cells=tuple(names))
 
 
-def requirements_of(wheel: Path, extra: str) -> list[str]:
-    """What SGLang asks for on AMD GPUs, from its wheel and the extra.
+def asked_for(question: Question) -> list[str]:
+    """All that is installed at once, as lines for a resolver.
 
     Raises:
-        Unresolvable: the extra is not known here.
+        Unresolvable: it is not known here, or PyPI does not give it.
     """
-    if extra not in OF_EXTRA:
-        raise Unresolvable(f"the pins of the extra {extra!r} are not known here: add them")
-    with zipfile.ZipFile(wheel) as opened:
-        (name,) = (n for n in opened.namelist() if n.endswith(".dist-info/METADATA"))
-        metadata = BytesParser().parsebytes(opened.read(name))
-    plain = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
-    kept = [text for text in plain if _canonical(Requirement(text).name) not in FOR_CUDA]
-    return [*kept, *OF_EXTRA[extra], *OF_AITER]
+    if question.aiter and question.aiter not in OF_AITER:
+        told = f"the requirements of AITER {question.aiter} are not known here: add them"
+        raise Unresolvable(told)
+    lines = requirements_of(
+        published(question.server),
+        SERVERS[question.server].distributions[question.server],
+        question.version,
+        question.python,
+        question.extra,
+        CACHE,
+    )
+    return [*lines, *OF_AITER.get(question.aiter, ())]
 
 
 def resolved(question: Question, requirements: Sequence[str]) -> list[str]:
@@ -115,14 +118,9 @@ def resolved(question: Question, requirements: Sequence[str]) -> list[str]:
         constraints.write_text(f"torch=={question.torch}+rocm\ntorchvision==0.99+rocm\n")
         uv = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "-"]
         uv += ["--no-header", "--no-annotate", "--python-platform", "x86_64-manylinux_2_35"]
-        uv += [
-            "--python-version",
-            question.python,
-            "--find-links",
-            folder,
-            "--default-index",
-            INDEX,
-        ]
+        # That Python itself is only wanted for what comes as sources, and they do for this one.
+        uv += ["--python-version", question.python, "--no-python-downloads"]
+        uv += ["--find-links", folder, "--default-index", INDEX]
         uv += ["--constraint", str(constraints)]
         done = subprocess.run(
             uv,
@@ -141,24 +139,6 @@ def resolved(question: Question, requirements: Sequence[str]) -> list[str]:
     return found
 
 
-def wheel_of(version: str, python: str, folder: Path) -> Path:
-    """SGLang's wheel of PyPI, kept in a folder.
-
-    Raises:
-        Unresolvable: it cannot be fetched.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    pattern = f"sglang-{version}-*.whl"
-    if not list(folder.glob(pattern)):
-        words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-        words += ["--no-deps", "--only-binary=:all:", f"--python-version={python}"]
-        words += ["--platform=manylinux_2_34_x86_64", f"--dest={folder}", f"sglang=={version}"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
-        if done.returncode:
-            raise Unresolvable(done.stderr.strip().splitlines()[-1])
-    return next(folder.glob(pattern))
-
-
 def _empty_wheel(folder: Path, name: str, version: str) -> None:
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
@@ -171,19 +151,13 @@ def _empty_wheel(folder: Path, name: str, version: str) -> None:
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def main() -> int:
     """Prints every resolution; 1 where one fails."""
     failed = False
     for question in questions(cells_of(load(PROJECT / "matrix.yaml"))):
-        title = f"SGLang {question.version}[{question.extra}], Python {question.python}, "
-        print(f"{title}torch {question.torch}: {', '.join(question.cells)}", flush=True)
+        print(f"{question.text}: {', '.join(question.cells)}", flush=True)
         try:
-            wheel = wheel_of(question.version, question.python, PROJECT / ".cache" / "wheels")
-            packages = resolved(question, requirements_of(wheel, question.extra))
+            packages = resolved(question, asked_for(question))
         except Unresolvable as error:
             failed = True
             print(f"  {error}", file=sys.stderr)

@@ -157,8 +157,10 @@ def test_an_interrupt_stops_every_child_and_says_what_was_finished(
 
 
 def test_buildx_alone_understands_the_bake_file(rehearsed: Answer, buildx: Buildx) -> None:
-    bases = len(load(PROJECT / "matrix.yaml").bases)
-    for group, targets in (("942", bases), ("rocm7_2_0", 2), ("default", 2 * bases)):
+    matrix = load(PROJECT / "matrix.yaml")
+    bases, servers = len(matrix.bases), len(matrix.servers)
+    groups = {"942": bases * servers, "rocm7_2_0": 2 * servers, "default": 2 * bases * servers}
+    for group, targets in groups.items():
         done = subprocess.run(
             [*buildx.command, "bake", "--print", group],
             cwd=PROJECT,
@@ -178,12 +180,17 @@ def test_bake_finds_every_dockerfile_and_its_context(
     bake = json.loads((PROJECT / "docker-bake.json").read_text())
     stand_ins = PROJECT / "rehearsal" / "sources"
     changes = {
-        "target": "sglang-src",
-        "contexts": {"sglang-src": str(stand_ins / "sglang")},
-        "output": ["type=cacheonly"],
+        target: {
+            "target": f"{server}-src",
+            "contexts": {f"{server}-src": str(stand_ins / server)},
+            "output": ["type=cacheonly"],
+        }
+        for server in load(PROJECT / "matrix.yaml").servers
+        for target in bake["group"][server]["targets"]
     }
+    assert changes.keys() == bake["target"].keys()
     override = tmp_path / "override.json"
-    override.write_text(json.dumps({"target": dict.fromkeys(bake["target"], changes)}))
+    override.write_text(json.dumps({"target": changes}))
     done = subprocess.run(
         [*buildx.command, "bake", "--file=docker-bake.json", f"--file={override}"],
         cwd=PROJECT,

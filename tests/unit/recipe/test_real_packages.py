@@ -1,4 +1,4 @@
-"""What the recipe says of SGLang's and transformers' real wheels, which PyPI has."""
+"""What the recipe says of servers' and transformers' real packages, which PyPI has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +14,20 @@ from pathlib import Path
 import pytest
 
 from image_doctor.variable_reads import find_reads
-from real_wheels import downloaded
+from real_wheels import CACHE, downloaded
+from rehearsal.published import published, sources_of
 from rocm_images.matrix.schema import Matrix
-from rocm_images.plan.cells import cells_of
+from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.recipe.render import render
 
 # The scripts of the stage `mends`, by their place.
 TRANSFORMERS, CONFIGURATIONS = 0, 1
-# Who reads the variables that are not SGLang's: torch's Inductor, HIP and CLR, ROCr and RCCL.
-OTHERS = ("TORCHINDUCTOR_", "HIP_", "DEBUG_HIP_", "HSA_")
+# Who reads the variables that are no server's: torch and its Inductor, HIP and CLR, ROCr and RCCL,
+# and safetensors and tokenizers, both in Rust.
+OTHERS = (
+    *("TORCHINDUCTOR_", "PYTORCH_", "HIP_", "DEBUG_HIP_", "HSA_"),
+    *("SAFETENSORS_FAST_GPU", "TOKENIZERS_PARALLELISM"),
+)
 
 
 def scripts_of(matrix: Matrix, first: str, second: str) -> tuple[str, str]:
@@ -118,42 +124,61 @@ def test_an_extra_that_the_wheel_has_not_ends_the_build(
     assert "sglang" not in names
 
 
-def versions(matrix: Matrix) -> Iterator[tuple[str, str, set[str]]]:
-    """Of each SGLang: its version, a Python of its cells, every variable that is set there."""
-    found: dict[str, tuple[str, set[str]]] = {}
+def releases(matrix: Matrix) -> Iterator[tuple[Cell, set[str]]]:
+    """Of each release of a server: one of its cells, and every variable that is set in any."""
+    found: dict[tuple[str, str], tuple[Cell, set[str]]] = {}
     for cell in cells_of(matrix):
-        python, names = found.setdefault(cell.version, (cell.python, set()))
+        _, names = found.setdefault((cell.server.name, cell.version), (cell, set()))
         names.update(cell.env)
-    for version, (python, names) in found.items():
-        yield version, python, names
+    yield from found.values()
 
 
 def test_every_variable_that_is_set_is_read_by_the_server_it_is_set_for(
     project_matrix: Matrix,
 ) -> None:
-    for version, python, names in versions(project_matrix):
+    for cell, names in releases(project_matrix):
         ours = {name for name in names if not name.startswith(OTHERS)}
         assert ours
-        assert ours - read_in(downloaded("sglang", version, python), ours) == set(), version
+        assert ours - read_in(python_of(cell), ours) == set(), cell.name
 
 
-def test_a_variable_that_nothing_reads_is_found_out() -> None:
-    wheel = downloaded("sglang", "0.5.21", "3.10")
-    stale = {"SGLANG_DISABLE_CUDNN_CHECK", "SGLANG_USE_AITER_AR"}
-    assert read_in(wheel, stale) == {"SGLANG_USE_AITER_AR"}
+def test_a_variable_that_nothing_reads_is_found_out(project_matrix: Matrix) -> None:
+    stale = {
+        "sglang": ("SGLANG_DISABLE_CUDNN_CHECK", "SGLANG_USE_AITER_AR"),
+        # Before 0.25.
+        "vllm": ("VLLM_ROCM_USE_AITER_CUSTOM_AR", "VLLM_ROCM_USE_AITER"),
+    }
+    cells = {cell.name: cell for cell in cells_of(project_matrix)}
+    for server, (unread, read) in stale.items():
+        cell = cells[f"{server}-942-rocm7.2.2"]
+        assert read_in(python_of(cell), {unread, read}) == {read}
 
 
-def read_in(wheel: Path, names: set[str]) -> set[str]:
-    """Those of the variables that a wheel's Python reads."""
+def python_of(cell: Cell) -> Iterator[tuple[str, bytes]]:
+    """Each file of Python of a cell's server, by what PyPI has of it."""
+    name, version = cell.server.distributions[cell.server.name], cell.version
+    package = cell.server.package
+    if published(cell.server.name).file:
+        with tarfile.open(sources_of(name, version, CACHE)) as archive:
+            for member in archive:
+                file = member.name.partition("/")[2]
+                content = archive.extractfile(member) if file.startswith(f"{package}/") else None
+                if content and file.endswith(".py"):
+                    yield file, content.read()
+    else:
+        with zipfile.ZipFile(downloaded(name, version, cell.python)) as wheel:
+            for file in wheel.namelist():
+                if file.endswith(".py") and not file.startswith(f"{package}/test/"):
+                    yield file, wheel.read(file)
+
+
+def read_in(files: Iterator[tuple[str, bytes]], names: set[str]) -> set[str]:
+    """Those of the variables that Python reads."""
     found: set[str] = set()
     pattern = re.compile(rf"\b(?:{'|'.join(names)})\b".encode())
-    with zipfile.ZipFile(wheel) as opened:
-        for file in opened.namelist():
-            if not file.endswith(".py") or file.startswith("sglang/test/"):
-                continue
-            content = opened.read(file)
-            here = {match.decode() for match in pattern.findall(content)} - found
-            if here:
-                tree = ast.parse(content)
-                found |= {name for name in here if any(find_reads(file, tree, name))}
+    for file, content in files:
+        here = {match.decode() for match in pattern.findall(content)} - found
+        if here:
+            tree = ast.parse(content)
+            found |= {name for name in here if any(find_reads(file, tree, name))}
     return found

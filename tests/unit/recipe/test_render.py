@@ -137,9 +137,20 @@ def test_the_bake_file_has_a_target_for_each_cell_and_groups(project_matrix: Mat
         [name.replace(".", "_") for name in names]
         for names in (project_matrix.archs, project_matrix.bases)
     )
-    assert set(bake["target"]) == {f"sglang-{arch}-rocm{base}" for arch in archs for base in bases}
-    assert bake["group"]["942"]["targets"] == [f"sglang-942-rocm{base}" for base in bases]
-    assert bake["group"]["rocm7_2_0"]["targets"] == [f"sglang-{arch}-rocm7_2_0" for arch in archs]
+    names = {
+        (server, arch, base): f"{server}-{arch}-rocm{base}"
+        for server in project_matrix.servers
+        for arch in archs
+        for base in bases
+    }
+
+    def those_with(what: str) -> list[str]:
+        return [name for key, name in names.items() if what in key]
+
+    assert list(bake["target"]) == bake["group"]["default"]["targets"] == list(names.values())
+    for group in (*project_matrix.servers, "942"):
+        assert bake["group"][group]["targets"] == those_with(group)
+    assert bake["group"]["rocm7_2_0"]["targets"] == those_with("7_2_0")
 
 
 def test_a_thousand_cells_are_rendered_each_with_its_own_default(
