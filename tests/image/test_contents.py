@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from packaging.utils import canonicalize_name
 from testinfra.host import Host
 
 from conftest import ImageUnderTest
@@ -78,10 +79,12 @@ def test_the_caches_of_the_build_are_empty(image: ImageUnderTest, host: Host) ->
 
 
 def test_packages_report_the_versions_of_the_matrix(image: ImageUnderTest, host: Host) -> None:
-    installed = host.pip.get_packages(pip_path="/opt/venv/bin/pip")
+    listed = host.pip.get_packages(pip_path="/opt/venv/bin/pip")
+    # pip calls some by the names of their folders.
+    installed = {canonicalize_name(name): package for name, package in listed.items()}
     expected = dict(image.cell.versions)
     expected |= {name: package.version for name, package in image.cell.packages.items()}
-    found = {name: installed.get(name, {}).get("version") for name in expected}
+    found = {name: installed.get(canonicalize_name(name), {}).get("version") for name in expected}
     assert found == expected
 
 
