@@ -27,9 +27,14 @@ SIZES: Mapping[int, tuple[int, int]] = {
 
 
 def write_matrix(path: Path, archs: int, bases: int) -> None:
-    """The project's matrix with that many archs and bases, at least its own number of archs."""
+    """The project's matrix with that many archs and bases, at least its own number of archs.
+
+    Of its servers the default one alone, so that these are the cells.
+    """
     # As text: no scalar becomes a number.
     document: dict[str, Any] = yaml.load((PROJECT / "matrix.yaml").read_text(), yaml.BaseLoader)
+    servers = document["servers"].items()
+    document["servers"] = {name: server for name, server in servers if server.get("default")}
     # The first ones are the project's: advisories name them.
     for number in range(archs - len(document["archs"])):
         name = f"{0xA00 + number:x}"

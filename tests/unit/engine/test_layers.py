@@ -41,7 +41,8 @@ def test_the_recipe_s_layers_are_of_the_stages_that_the_image_stands_on(
     for cell, text in render(project_matrix, cells_of(project_matrix)):
         system = ["system"] if cell.sdk else []
         found = list(dict.fromkeys(stages_of_layers(text)))
-        assert found == [*system, "base", "deps", "kernels", "server", "serving"]
+        server = ["server"] if cell.server.own_wheel else []
+        assert found == [*system, "base", "deps", "kernels", *server, "serving"]
 
 
 def test_only_layers_from_the_first_on_are_shared() -> None:

@@ -113,7 +113,8 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def target(project_matrix: Matrix) -> Target:
     """The cell whose image is asked for."""
-    chosen = [one for one in cells_of(project_matrix) if one.words.endswith(CELL)]
+    wanted = f"--server {project_matrix.default_server} {CELL}"
+    chosen = [one for one in cells_of(project_matrix) if one.words == wanted]
     (found,) = targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, chosen)
     return found
 
