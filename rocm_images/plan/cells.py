@@ -124,7 +124,7 @@ class Cell:
     @property
     def all_reduce(self) -> str:
         """Whose all-reduce the image selects: the server's `all_reduce.on` or `.off`."""
-        return self.server.all_reduce.chosen(self.env).name
+        return self.server.all_reduce.chosen(self.env, self.version).name
 
     @property
     def dockerfile(self) -> str:

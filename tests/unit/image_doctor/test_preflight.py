@@ -122,6 +122,28 @@ def test_a_default_that_another_advisory_set_is_defended_as_well(preflight: Pref
 
 
 @pytest.mark.parametrize(
+    ("version", "environment", "lines"),
+    [
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "1"}, 1),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "true", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 1),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "0"}, 0),
+        ("0.27.1", {}, 0),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "0", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 0),
+        ("0.18.1", {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 0),
+    ],
+)
+def test_of_vllm_all_that_chooses_its_all_reduce_is_read(
+    preflight: Preflight, version: str, environment: dict[str, str], lines: int
+) -> None:
+    preflight.made.describe(server="vllm", versions={"vllm": version}, capture_bug=BUG)
+    preflight.made.environment |= environment
+    said = preflight()
+    assert len(said) == lines
+    assert preflight.report()["all-reduce"] == ("warn" if lines else "pass")
+    assert all("VLLM_ROCM_USE_AITER_CUSTOM_AR" in line for line in said)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (",size=65536k", "/dev/shm has 64 MiB"),

@@ -157,6 +157,12 @@ def _run(options: Options, findings: Findings) -> None:
         holds = findings.guarded.safe if findings.guarded else None
         facts = image.known_facts(os.environ)
         free_from = facts.capture_bug.free_from if facts.capture_bug else None
-        variable = server_of(facts.server).all_reduce
-        findings.judgement = judge(findings.capture.safe, variable, os.environ, holds, free_from)
+        findings.judgement = judge(
+            findings.capture.safe,
+            server_of(facts.server).all_reduce,
+            os.environ,
+            holds,
+            free_from,
+            facts.server_version,
+        )
         announce(report.judgement_text(findings.judgement))
