@@ -23,7 +23,7 @@ from rocm_images.matrix.schema import (
     Source,
 )
 from rocm_images.matrix.schema import Server as ServerEntry
-from rocm_images.plan.advisories import captures_are_unsafe
+from rocm_images.plan.advisories import captures_are_unsafe, set_by
 from rocm_images.plan.variants import AnyVariant, Versions, first_that_fits, is_affected
 from rocm_images.servers import SERVERS, Server
 
@@ -238,7 +238,6 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         tags.append(f"{release}-{arch.family}")
     advisories = tuple(a for a in matrix.advisories if is_affected(a.affected, versions))
     settings = {setting.name: setting for setting in _settings(entry, versions, advisories)}
-    variable = SERVERS[server].all_reduce.name
     yield Cell(
         name=name,
         image=matrix.image,
@@ -263,7 +262,7 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         packages={name: one for name, one in packages.items() if not one.leave_out},
         settings=tuple(settings[name] for name in sorted(settings)),
         advisories=advisories,
-        all_reduce_reason=_all_reduce_reason(matrix, SERVERS[server], settings.get(variable)),
+        all_reduce_reason=_all_reduce_reason(matrix, versions, settings),
     )
 
 
@@ -275,20 +274,32 @@ def _settings(
         setting: Setting | None = first_that_fits(variants, versions)
         if setting is not None:
             yield EnvironmentSetting(name, setting.value, setting.why, setting.references, None)
+    known, version = SERVERS[versions.server], versions.sources[versions.server]
     for advisory in advisories:
-        for name, value in advisory.set.items():
+        for name, value in set_by(advisory, known, version).items():
             yield EnvironmentSetting(name, value, advisory.why, advisory.references, advisory.id)
 
 
-def _all_reduce_reason(matrix: Matrix, server: Server, setting: EnvironmentSetting | None) -> str:
+def _all_reduce_reason(
+    matrix: Matrix, versions: Versions, settings: Mapping[str, EnvironmentSetting]
+) -> str:
+    server, version = SERVERS[versions.server], versions.sources[versions.server]
+    variable = server.all_reduce
+    if not variable.is_read_by(version):
+        return f"{server.title} {version} has no all-reduce but its own"
+    setting = settings.get(variable.name)
     if setting is not None and setting.advisory:
         advisory = next(a for a in matrix.advisories if a.id == setting.advisory)
         rocm = advisory.affected.rocm
         return f"{advisory.id} (ROCm {rocm})" if rocm else advisory.id
+    unmet = variable.unmet({name: one.value for name, one in settings.items()})
+    if unmet:
+        needed = " and ".join(f"{one.name}=1" for one in unmet)
+        return f"{variable.titles[variable.on]}'s is only taken with {needed}"
     others = [
         f"{a.id}, fixed in {a.fixed_in}" if a.fixed_in else a.id
         for a in matrix.advisories
-        if server.all_reduce.name in a.set
+        if variable.name in a.set
     ]
     default = "every image" if setting else f"{server.title}'s own default"
     return f"{default}; does not apply here: {'; '.join(others)}" if others else default
