@@ -89,6 +89,11 @@ class AllReduceVariable:
     requires: tuple[Switch, ...] = ()
     """What must be true besides."""
 
+    @property
+    def switch(self) -> Switch:
+        """The variable itself."""
+        return Switch(self.name, self.default)
+
     def is_read_by(self, version: str | None) -> bool:
         """Whether that release of the server reads it; a version that is not known is a new one."""
         return version is None or is_at_least(version, self.since)
@@ -101,7 +106,7 @@ class AllReduceVariable:
         """What a release of the server (None: a new one) takes in an environment."""
         if not self.is_read_by(version):
             return AllReduce(self.off, None)
-        switches = (*self.requires, Switch(self.name, self.default))
+        switches = (*self.requires, self.switch)
         read = [one.read(environment) for one in switches]
         odd = " ".join(sentence for _, sentence in read if sentence)
         return AllReduce(self.on if all(on for on, _ in read) else self.off, odd or None)
