@@ -37,7 +37,9 @@ class EnvironmentSetting:
     why: str
     references: tuple[str, ...]
     advisory: str | None
-    """The id of the advisory that sets it; None for a setting that every image gets."""
+    """The id of the first advisory that sets it; None for a setting that every image gets."""
+    also: tuple[str, ...] = ()
+    """The ids of others that set it to the same."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
     if base.recommended:
         tags.append(f"{release}-{arch.family}")
     advisories = tuple(a for a in matrix.advisories if is_affected(a.affected, versions))
-    settings = {setting.name: setting for setting in _settings(entry, versions, advisories)}
+    settings = _settings(entry, versions, advisories)
     yield Cell(
         name=name,
         image=matrix.image,
@@ -268,16 +270,24 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
 
 def _settings(
     server: ServerEntry, versions: Versions, advisories: Sequence[Advisory]
-) -> Iterator[EnvironmentSetting]:
-    """Settings in the order in which later ones replace earlier ones of the same name."""
+) -> dict[str, EnvironmentSetting]:
+    """By name; what an advisory sets replaces what every image of the server gets."""
+    found = {}
     for name, variants in server.env.items():
-        setting: Setting | None = first_that_fits(variants, versions)
-        if setting is not None:
-            yield EnvironmentSetting(name, setting.value, setting.why, setting.references, None)
+        one: Setting | None = first_that_fits(variants, versions)
+        if one is not None:
+            found[name] = EnvironmentSetting(name, one.value, one.why, one.references, None)
     known, version = SERVERS[versions.server], versions.sources[versions.server]
     for advisory in advisories:
         for name, value in set_by(advisory, known, version).items():
-            yield EnvironmentSetting(name, value, advisory.why, advisory.references, advisory.id)
+            before = found.get(name)
+            if before and before.advisory:
+                found[name] = replace(before, also=(*before.also, advisory.id))
+            else:
+                found[name] = EnvironmentSetting(
+                    name, value, advisory.why, advisory.references, advisory.id
+                )
+    return found
 
 
 def _all_reduce_reason(
@@ -289,9 +299,9 @@ def _all_reduce_reason(
         return f"{server.title} {version} has no all-reduce but its own"
     setting = settings.get(variable.name)
     if setting is not None and setting.advisory:
-        advisory = next(a for a in matrix.advisories if a.id == setting.advisory)
-        rocm = advisory.affected.rocm
-        return f"{advisory.id} (ROCm {rocm})" if rocm else advisory.id
+        rocm = {advisory.id: advisory.affected.rocm for advisory in matrix.advisories}
+        by = (setting.advisory, *setting.also)
+        return ", ".join(f"{one} (ROCm {rocm[one]})" if rocm[one] else one for one in by)
     unmet = variable.unmet({name: one.value for name, one in settings.items()})
     if unmet:
         needed = " and ".join(f"{one.name}=1" for one in unmet)

@@ -11,7 +11,9 @@ from rocm_images.errors import MatrixError
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
 from rocm_images.plan.load import load
+from rocm_images.servers import SERVERS
 
+PROJECT = Path(__file__).resolve().parents[3]
 MatrixFile = Callable[..., Path]
 SGLANG, VLLM, SWITCH = (
     "SGLANG_USE_AITER_AR",
@@ -80,6 +82,52 @@ def test_what_is_not_taken_without_another_variable_says_which(
     assert cell.all_reduce_reason == "AITER's is only taken with VLLM_ROCM_USE_AITER=1"
 
 
+OURS = (PROJECT / "matrix.yaml").read_text()
+OURS = OURS[OURS.index("\nadvisories:\n") + 1 : OURS.index("\n# Where images are published")]
+
+
+@pytest.fixture(params=["0.18.1", "0.27.1"])
+def known(request: pytest.FixtureRequest, matrix_file: MatrixFile) -> dict[str, Cell]:
+    """The cells of two servers, with all that our matrix knows."""
+    small = matrix_file().read_text()
+    small = small[small.index("advisories:\n") : small.index("date:")]
+    servers = block(request.param, {SWITCH: "0"}).removesuffix("advisories:\n")
+    path = matrix_file((small, f"{servers}{OURS}"))
+    return {cell.name: cell for cell in cells_of(load(path))}
+
+
+def test_no_image_gets_a_variable_of_another_server_by_what_we_know(
+    known: dict[str, Cell],
+) -> None:
+    for cell in known.values():
+        others = [s.variables for s in SERVERS.values() if s is not cell.server]
+        assert [name for name in cell.env if name.startswith(tuple(others))] == []
+
+
+def test_aiters_all_reduce_is_off_in_both_servers_where_its_aiter_is_faulty(
+    known: dict[str, Cell],
+) -> None:
+    # Both have AITER 0.1.19 here, and the advisory is of gfx942.
+    assert known["sglang-942-rocm7.2.2"].env[SGLANG] == "0"
+    cell = known["vllm-942-rocm7.2.2"]
+    assert "aiter-ar-slot" in {advisory.id for advisory in cell.advisories}
+    assert cell.env.get(VLLM) == (None if cell.version == "0.18.1" else "0")
+    assert VLLM not in known["vllm-950-rocm7.2.2"].env
+
+
+def test_what_is_known_of_one_server_is_not_told_of_the_other(known: dict[str, Cell]) -> None:
+    told = {cell.server.name: set[str]() for cell in known.values()}
+    for cell in known.values():
+        told[cell.server.name] |= {advisory.id for advisory in cell.advisories}
+    assert {"captured-all-gather"} <= told["vllm"] - told["sglang"]
+    assert {"partial-dp-attention", "dp-padding", "war-barrier", "aiter-allgather"} <= (
+        told["sglang"] - told["vllm"]
+    )
+    newer = known["vllm-942-rocm7.2.2"].version == "0.27.1"
+    assert ("aiter-cold-replay" in told["vllm"]) is ("mxfp4-replay" in told["vllm"]) is newer
+    assert ("quick-reduce-replay" in told["vllm"]) is not newer
+
+
 SECOND = f"""\
   - id: second
     component: c
@@ -96,6 +144,13 @@ def test_settings_that_an_image_does_not_get_are_no_conflict(matrix_file: Matrix
     assert cells(matrix_file, "0.18.1", ("date:", SECOND))
     with pytest.raises(MatrixError, match="'hip-event-query' and 'second' set VLLM_ROCM"):
         cells(matrix_file, "0.27.1", ("date:", SECOND))
+
+
+def test_of_several_advisories_that_agree_each_is_named(matrix_file: MatrixFile) -> None:
+    second = SECOND.replace(f"{VLLM}: 1", f"{VLLM}: 0")
+    cell = cells(matrix_file, "0.27.1", ("date:", second))["vllm-942-rocm7.2.0"]
+    assert cell.all_reduce_reason == "hip-event-query (ROCm <7.2.1), second"
+    assert f"{VLLM}=0\n      advisory hip-event-query: a reason (also: second)\n" in explain(cell)
 
 
 @pytest.mark.parametrize(
