@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from graph_probe import image
 from graph_probe.exit_codes import MEANING, ExitCode
 from serve_probe import report
 from serve_probe.captured_graphs import captured_graphs
@@ -44,9 +43,7 @@ class Session:
         machine = self.findings.machine
         assert machine is not None
         if self.place.backend == "hip":
-            version = image.known_facts(os.environ).server_version
-            asked = self.place.server.all_reduce.chosen(os.environ, version)
-            self.findings.all_reduce = asked.name
+            self.findings.all_reduce = self.place.server.all_reduce.chosen(os.environ).name
         count = len(machine.devices)
         if self.options.provoke:
             self._provoke(visible_gpus(self.place.backend, count, os.environ))
