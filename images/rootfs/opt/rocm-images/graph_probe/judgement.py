@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from graph_probe.exit_codes import MEANING, ExitCode
-from image_servers import AllReduceVariable
+from image_facts.description import Facts
+from image_servers import AllReduceVariable, server_of
 
 
 class Judgement(NamedTuple):
@@ -25,6 +26,20 @@ class Judgement(NamedTuple):
             "guard-failed": ExitCode.GUARD_FAILED,
         }
         return failures.get(self.verdict, ExitCode.PASS)
+
+
+def judge_image(
+    safe: bool, facts: Facts, environment: Mapping[str, str], guard_holds: bool | None
+) -> Judgement:
+    """As `judge`, of the server that an image's description names."""
+    return judge(
+        safe,
+        server_of(facts.server).all_reduce,
+        environment,
+        guard_holds,
+        facts.capture_bug.free_from if facts.capture_bug else None,
+        facts.server_version,
+    )
 
 
 def judge(
