@@ -237,5 +237,5 @@ def test_the_processor_is_read_from_an_entrys_id(entry: str, gfx: str | None) ->
 def test_all_stand_in_sources_write_the_same_bundles() -> None:
     sources = Path(__file__).parents[3] / "rehearsal" / "sources"
     copies = list(sources.rglob("stand_in_code_objects.py"))
-    assert len(copies) == 3
+    assert len(copies) >= 3
     assert len({copy.read_bytes() for copy in copies}) == 1

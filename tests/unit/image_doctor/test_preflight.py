@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from image_servers import SERVERS
 from preflight_runs import WRONG_GFX, Preflight
 
 BUG = {"here": True, "free_from": "7.2.1", "reference": "sgl-project/sglang#23581"}
@@ -254,14 +255,18 @@ def test_what_the_committed_dockerfiles_write_is_read(preflight: Preflight) -> N
         text = text.split("\nIMAGE_JSON\n", 1)[0]
         described = json.loads(text)
         preflight.made.describe_as(text)
-        preflight.made.environment["SGLANG_USE_AITER_AR"] = "1"
+        variable = SERVERS[described["server"]].all_reduce
+        asked = {one.name: "1" for one in (variable.switch, *variable.requires)}
+        preflight.made.environment |= asked
         preflight.made.set_gpus(90010)
         (error, *warnings) = (
             line for line in preflight(expected=WRONG_GFX) if "Advisory" not in line
         )
         assert f"the image {described['cell']} is for {described['gfx']}." in error
-        off = described["env"]["SGLANG_USE_AITER_AR"] == "0"
-        assert [f"on ROCm {described['rocm']}" in line for line in warnings] == [True] * off
+        off = described["env"].get(variable.name) == "0"
+        assert [f"{variable.name} is 1, " in line for line in warnings] == [True] * off
+        said = f", on ROCm {described['rocm']}: "
+        assert [said in line for line in warnings] == [described["capture_bug"]["here"]] * off
 
 
 @pytest.mark.parametrize("size", ["09", "9" * 30, "-1"])
