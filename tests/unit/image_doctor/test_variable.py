@@ -325,6 +325,9 @@ def test_a_release_that_does_not_read_it_passes_and_says_so(made: MadeUpImage) -
     assert check.status is Status.PASS
     assert check.found.startswith("vLLM 0.18.1 has no all-reduce but its own")
     assert of_vllm(made, "0.27.1", before).status is Status.FAIL
+    unreadable = of_vllm(made, "0.18.1", f"{before}\ndef (")
+    assert unreadable.status is Status.FAIL
+    assert "is no Python" in unreadable.found
     # What it is known not to read must not be read, else the image lacks a setting.
     assert of_vllm(made, "0.18.1", OPS).status is Status.FAIL
 

@@ -26,6 +26,8 @@ class Finding:
     default: bool | None = None
     dispatch: str | None = None
     problem: str | None = None
+    readable: bool = True
+    """Whether Python can read what it stands in."""
 
 
 def examine(place: Path, server: Server) -> tuple[Finding, ...]:
@@ -47,7 +49,7 @@ def examine(place: Path, server: Server) -> tuple[Finding, ...]:
                 modules[name] = ast.parse(content)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 problem = f"{name} is no Python that can be read here: {error}"
-                return (Finding(variables[0], problem=problem),)
+                return (Finding(variables[0], problem=problem, readable=False),)
     return tuple(_find(place, server, modules, variable) for variable in variables)
 
 

@@ -29,7 +29,7 @@ def check_variable(image: Image, source: Path | None = None) -> Check:
         findings = examine(place, server)
     except NoSource as error:
         return failed(NAME, f"{error}.", f"Give a source tree or a wheel of {title} with --source.")
-    if not variable.is_read_by(version):
+    if not variable.is_read_by(version) and findings[0].readable:
         return _check_unread(findings[0], f"{title} {version}", variable)
     for finding in findings:
         if finding.problem:
