@@ -90,9 +90,10 @@ def entry_of(
             {"default": cell.all_reduce, "reason": cell.all_reduce_reason}
         ),
         settings=tuple(
-            Setting(name=setting.name, value=setting.value, advisory=setting.advisory)
+            Setting(name=setting.name, value=setting.value, advisory=advisory)
             for setting in cell.settings
             if setting.advisory
+            for advisory in (setting.advisory, *setting.also)
         ),
         known_issues=tuple(
             KnownIssue(

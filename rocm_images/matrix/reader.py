@@ -140,7 +140,9 @@ def _check_names(matrix: Matrix) -> Found:
             yield ("advisories", index, "id"), f"the advisory {advisory.id!r} stands here twice"
         seen[advisory.id] = advisory.id
         affected, place = advisory.affected, ("advisories", index, "affected")
+        # Those of a server too that this matrix has not: what is known of it is for later.
         built = {name for server in matrix.servers.values() for name in server.sources}
+        built |= {name for server in SERVERS.values() for name in server.distributions}
         for key, kind, given, known in (
             ("archs", "arch", affected.archs, matrix.archs),
             ("servers", "inference server", affected.servers, SERVERS),

@@ -176,7 +176,8 @@ class Affected(_Model):
 class Advisory(_Model):
     """A known problem, and what mitigates it where its ranges match.
 
-    `set` holds environment variables of the image; where none help, `why` says what the recipe
+    `set` holds environment variables of the image: one whose name begins as a server's own do is
+    for images of that server alone, any other for all. Where none help, `why` says what the recipe
     does or what the user should do.
     """
 

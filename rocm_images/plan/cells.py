@@ -23,7 +23,7 @@ from rocm_images.matrix.schema import (
     Source,
 )
 from rocm_images.matrix.schema import Server as ServerEntry
-from rocm_images.plan.advisories import captures_are_unsafe
+from rocm_images.plan.advisories import captures_are_unsafe, set_by
 from rocm_images.plan.variants import AnyVariant, Versions, first_that_fits, is_affected
 from rocm_images.servers import SERVERS, Server
 
@@ -37,7 +37,9 @@ class EnvironmentSetting:
     why: str
     references: tuple[str, ...]
     advisory: str | None
-    """The id of the advisory that sets it; None for a setting that every image gets."""
+    """The id of the first advisory that sets it; None for a setting that every image gets."""
+    also: tuple[str, ...] = ()
+    """The ids of others that set it to the same."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Cell:
     @property
     def all_reduce(self) -> str:
         """Whose all-reduce the image selects: the server's `all_reduce.on` or `.off`."""
-        return self.server.all_reduce.chosen(self.env).name
+        return self.server.all_reduce.chosen(self.env, self.version).name
 
     @property
     def dockerfile(self) -> str:
@@ -237,8 +239,7 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
     if base.recommended:
         tags.append(f"{release}-{arch.family}")
     advisories = tuple(a for a in matrix.advisories if is_affected(a.affected, versions))
-    settings = {setting.name: setting for setting in _settings(entry, versions, advisories)}
-    variable = SERVERS[server].all_reduce.name
+    settings = _settings(entry, versions, advisories)
     yield Cell(
         name=name,
         image=matrix.image,
@@ -263,32 +264,52 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         packages={name: one for name, one in packages.items() if not one.leave_out},
         settings=tuple(settings[name] for name in sorted(settings)),
         advisories=advisories,
-        all_reduce_reason=_all_reduce_reason(matrix, SERVERS[server], settings.get(variable)),
+        all_reduce_reason=_all_reduce_reason(matrix, versions, settings),
     )
 
 
 def _settings(
     server: ServerEntry, versions: Versions, advisories: Sequence[Advisory]
-) -> Iterator[EnvironmentSetting]:
-    """Settings in the order in which later ones replace earlier ones of the same name."""
+) -> dict[str, EnvironmentSetting]:
+    """By name; what an advisory sets replaces what every image of the server gets."""
+    found = {}
     for name, variants in server.env.items():
-        setting: Setting | None = first_that_fits(variants, versions)
-        if setting is not None:
-            yield EnvironmentSetting(name, setting.value, setting.why, setting.references, None)
+        one: Setting | None = first_that_fits(variants, versions)
+        if one is not None:
+            found[name] = EnvironmentSetting(name, one.value, one.why, one.references, None)
+    known, version = SERVERS[versions.server], versions.sources[versions.server]
     for advisory in advisories:
-        for name, value in advisory.set.items():
-            yield EnvironmentSetting(name, value, advisory.why, advisory.references, advisory.id)
+        for name, value in set_by(advisory, known, version).items():
+            before = found.get(name)
+            if before and before.advisory:
+                found[name] = replace(before, also=(*before.also, advisory.id))
+            else:
+                found[name] = EnvironmentSetting(
+                    name, value, advisory.why, advisory.references, advisory.id
+                )
+    return found
 
 
-def _all_reduce_reason(matrix: Matrix, server: Server, setting: EnvironmentSetting | None) -> str:
+def _all_reduce_reason(
+    matrix: Matrix, versions: Versions, settings: Mapping[str, EnvironmentSetting]
+) -> str:
+    server, version = SERVERS[versions.server], versions.sources[versions.server]
+    variable = server.all_reduce
+    if not variable.is_read_by(version):
+        return f"{server.title} {version} has no all-reduce but its own"
+    setting = settings.get(variable.name)
     if setting is not None and setting.advisory:
-        advisory = next(a for a in matrix.advisories if a.id == setting.advisory)
-        rocm = advisory.affected.rocm
-        return f"{advisory.id} (ROCm {rocm})" if rocm else advisory.id
+        rocm = {advisory.id: advisory.affected.rocm for advisory in matrix.advisories}
+        by = (setting.advisory, *setting.also)
+        return ", ".join(f"{one} (ROCm {rocm[one]})" if rocm[one] else one for one in by)
+    unmet = variable.unmet({name: one.value for name, one in settings.items()})
+    if unmet:
+        needed = " and ".join(f"{one.name}=1" for one in unmet)
+        return f"{variable.titles[variable.on]}'s is only taken with {needed}"
     others = [
         f"{a.id}, fixed in {a.fixed_in}" if a.fixed_in else a.id
         for a in matrix.advisories
-        if server.all_reduce.name in a.set
+        if variable.name in a.set
     ]
     default = "every image" if setting else f"{server.title}'s own default"
     return f"{default}; does not apply here: {'; '.join(others)}" if others else default

@@ -33,6 +33,8 @@ def _lines(cell: Cell) -> Iterator[str]:
     yield "\nEnvironment"
     for setting in cell.settings:
         why = f"advisory {setting.advisory}: {setting.why}" if setting.advisory else setting.why
+        if setting.also:
+            why += f" (also: {', '.join(setting.also)})"
         yield from _paragraph(f"{setting.name}={setting.value}", why, setting.references)
     yield "\nSources"
     for name, source in cell.sources.items():

@@ -8,6 +8,7 @@ from rocm_images.matrix.reader import Found, read
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan import advisories
 from rocm_images.plan.cells import Cell, Unfit, cells_of, unfit_cells
+from rocm_images.servers import SERVERS
 
 
 def load(path: Path) -> Matrix:
@@ -50,10 +51,20 @@ def _check_tags(cells: tuple[Cell, ...]) -> Found:
 
 
 def _check_advisories(matrix: Matrix, cells: tuple[Cell, ...]) -> Found:
+    for index, advisory in enumerate(matrix.advisories):
+        affected = advisory.affected
+        meant = affected.servers or SERVERS.keys() & affected.sources.keys() or SERVERS
+        for variable in advisory.set:
+            owner = advisories.owner_of(variable)
+            if owner is not None and owner.name not in meant:
+                sentence = f"never set: {variable} is {owner.title}'s, which is not affected"
+                yield ("advisories", index, "set", variable), sentence
     index_of = {advisory.id: index for index, advisory in enumerate(matrix.advisories)}
     reported: set[tuple[str, str, str]] = set()
     for cell in cells:
-        for first, second, variable in advisories.conflicts(cell.advisories):
+        for first, second, variable in advisories.conflicts(
+            cell.advisories, cell.server, cell.version
+        ):
             if (first.id, second.id, variable) in reported:
                 continue
             reported.add((first.id, second.id, variable))

@@ -1,4 +1,4 @@
-"""A second server is one module, one folder of templates and one block of matrix.yaml."""
+"""Another server is one module, one folder of templates and one block of matrix.yaml."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rocm_images.engine.connect import Engine
+from rocm_images.plan.load import load
+from rocm_images.servers import SERVERS
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+OTHERS = tuple(server.variables for server in SERVERS.values())
 NAME = "made-up"
 MODULE = '''
 """A made-up server."""
@@ -94,7 +98,11 @@ BLOCK = """\
     env:
       MADE_UP_AITER: {value: 1, why: a test}
 """
-ADVISED = "      SGLANG_USE_AITER_AR: 0\n    why: >-\n      hipEventQuery"
+ADVISED = """\
+      SGLANG_USE_AITER_AR: 0
+      VLLM_ROCM_USE_AITER_CUSTOM_AR: 0
+    why: >-
+      hipEventQuery"""
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +129,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (recipe / "deps.j2").write_text(DEPS)
     matrix = folder / "matrix.yaml"
     text = matrix.read_text().replace("\nservers:\n", f"\nservers:\n{BLOCK}", 1)
-    # Both servers choose their all-reduce by one advisory.
+    # All servers choose their all-reduce by one advisory.
     assert text.count(ADVISED) == 1
     matrix.write_text(text.replace(ADVISED, f"      MADE_UP_AITER: 0\n{ADVISED}"))
     return folder
@@ -141,21 +149,22 @@ def build_py(
     )
 
 
-def planned(folder: Path, *words: str) -> list[dict[str, object]]:
+def planned(folder: Path, *words: str) -> list[dict[str, Any]]:
     done = build_py(folder, "plan", "--json", *words)
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, object]] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def test_it_is_planned_beside_the_other_and_meant_where_it_is_named(checkout: Path) -> None:
     servers = {str(cell["server"]) for cell in planned(checkout)}
     assert servers == {"sglang"}
-    assert {str(cell["server"]) for cell in planned(checkout, "--server", "all")} == {
-        "sglang",
-        NAME,
-    }
+    ours = load(PROJECT / "matrix.yaml").servers
+    assert {str(cell["server"]) for cell in planned(checkout, "--server", "all")} == {*ours, NAME}
     cells = {str(cell["cell"]): cell for cell in planned(checkout, "--server", NAME)}
+    variables = {name for cell in cells.values() for name in cell["env"]}
+    assert "MADE_UP_AITER" in variables
+    assert [name for name in variables if name.startswith(OTHERS)] == []
     assert cells["made-up-942-rocm7.2.0"]["all_reduce"] == "made-up"
     assert cells["made-up-942-rocm7.2.2"]["all_reduce"] == "aiter"
     assert cells["made-up-942-rocm7.2.2"]["tags"] == ["v1.0-rocm722-mi30x", "v1.0-mi30x"]
@@ -167,7 +176,8 @@ def test_it_is_rendered_built_and_doctored(
     assert build_py(checkout, "render").returncode == 0
     dockerfile = (checkout / "images/made-up-942-rocm7.2.2/Dockerfile").read_text()
     instructions = [line for line in dockerfile.splitlines() if not line.startswith("#")]
-    named = [line for line in instructions if "sglang" in line.lower()]
+    others = tuple(name.rstrip("_").lower() for name in OTHERS)
+    named = [line for line in instructions if any(other in line.lower() for other in others)]
     # A public report of the capture bug, which is in image.json.
     assert named == ['    "reference": "sgl-project/sglang#23581"']
     (tmp_path / "made_up").mkdir()

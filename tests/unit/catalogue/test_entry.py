@@ -11,7 +11,7 @@ from made_up_catalogue import entry, evidence, manifest
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
-from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.cells import Cell, EnvironmentSetting, cells_of
 from rocm_images.plan.selection import cell_named
 from rocm_images.smoke.evidence import Level
 
@@ -28,6 +28,15 @@ def test_settings_are_those_that_advisories_set(project_matrix: Matrix, cell: Ce
     assert "SGLANG_MOE_PADDING" not in settings
     assert found.all_reduce.default == "sglang"
     assert "hip-event-query" in found.all_reduce.reason
+
+
+def test_a_setting_of_several_advisories_is_each_ones(cell: Cell) -> None:
+    shared = EnvironmentSetting("A", "0", "why", (), "hip-event-query", also=("roctracer",))
+    found = entry(replace(cell, settings=(shared,))).settings
+    assert [(one.name, one.advisory) for one in found] == [
+        ("A", "hip-event-query"),
+        ("A", "roctracer"),
+    ]
 
 
 def test_every_advisory_is_there_and_the_cells_warnings_are_marked(

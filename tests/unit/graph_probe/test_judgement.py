@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graph_probe.exit_codes import ExitCode
-from graph_probe.judgement import judge
+from graph_probe.judgement import judge, judge_image
+from image_facts.description import CaptureBug, Facts
 from image_servers import SERVERS
 
 ASKED = SERVERS["sglang"].all_reduce
@@ -99,3 +100,37 @@ def test_a_guard_over_a_safe_runtime_is_called_needless() -> None:
     assert judgement.verdict == "pass"
     assert judgement.warning is not None
     assert "survive a watchdog without it" in judgement.warning
+
+
+OF_VLLM = SERVERS["vllm"].all_reduce
+BOTH = {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}
+
+
+def test_a_release_that_has_only_its_own_all_reduce_is_judged_by_it_whatever_is_set() -> None:
+    judgement = judge(False, OF_VLLM, BOTH, version="0.18.1")
+    assert (judgement.all_reduce, judgement.verdict) == ("vllm", "mitigated")
+    assert judgement.sentence.startswith("vLLM 0.18.1 has no AITER all-reduce, and takes its own")
+    # There is no speed to be had by a variable that is not read.
+    assert judge(True, OF_VLLM, {}, version="0.18.1").warning is None
+
+
+@pytest.mark.parametrize(("version", "verdict"), [("0.18.1", "mitigated"), ("0.27.1", "unsafe")])
+def test_an_image_is_judged_by_the_release_that_it_holds(version: str, verdict: str) -> None:
+    facts = Facts(server="vllm", versions={"vllm": version}, capture_bug=CaptureBug(True, "7.2.1"))
+    judgement = judge_image(False, facts, BOTH, None)
+    assert judgement.verdict == verdict
+    assert "ROCm 7.2.1 or newer" in judgement.sentence
+
+
+def test_aiters_is_judged_unsafe_in_a_release_of_vllm_that_takes_it() -> None:
+    judgement = judge(False, OF_VLLM, BOTH, version="0.27.1")
+    assert (judgement.all_reduce, judgement.verdict) == ("aiter", "unsafe")
+    assert "VLLM_ROCM_USE_AITER_CUSTOM_AR=0" in judgement.sentence
+
+
+def test_aiters_is_not_advised_where_it_would_take_all_of_aiter() -> None:
+    assert judge(True, OF_VLLM, {}, version="0.27.1").warning is None
+    off = {**BOTH, "VLLM_ROCM_USE_AITER_CUSTOM_AR": "0"}
+    warning = judge(True, OF_VLLM, off, version="0.27.1").warning
+    assert warning is not None
+    assert "costs speed: VLLM_ROCM_USE_AITER_CUSTOM_AR=1 is possible" in warning

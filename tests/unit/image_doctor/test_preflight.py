@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from image_servers import SERVERS
 from preflight_runs import WRONG_GFX, Preflight
 
 BUG = {"here": True, "free_from": "7.2.1", "reference": "sgl-project/sglang#23581"}
@@ -122,6 +123,28 @@ def test_a_default_that_another_advisory_set_is_defended_as_well(preflight: Pref
 
 
 @pytest.mark.parametrize(
+    ("version", "environment", "lines"),
+    [
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "1"}, 1),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "true", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 1),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "0"}, 0),
+        ("0.27.1", {}, 0),
+        ("0.27.1", {"VLLM_ROCM_USE_AITER": "0", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 0),
+        ("0.18.1", {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}, 0),
+    ],
+)
+def test_of_vllm_all_that_chooses_its_all_reduce_is_read(
+    preflight: Preflight, version: str, environment: dict[str, str], lines: int
+) -> None:
+    preflight.made.describe(server="vllm", versions={"vllm": version}, capture_bug=BUG)
+    preflight.made.environment |= environment
+    said = preflight()
+    assert len(said) == lines
+    assert preflight.report()["all-reduce"] == ("warn" if lines else "pass")
+    assert all("VLLM_ROCM_USE_AITER_CUSTOM_AR" in line for line in said)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (",size=65536k", "/dev/shm has 64 MiB"),
@@ -232,14 +255,18 @@ def test_what_the_committed_dockerfiles_write_is_read(preflight: Preflight) -> N
         text = text.split("\nIMAGE_JSON\n", 1)[0]
         described = json.loads(text)
         preflight.made.describe_as(text)
-        preflight.made.environment["SGLANG_USE_AITER_AR"] = "1"
+        variable = SERVERS[described["server"]].all_reduce
+        asked = {one.name: "1" for one in (variable.switch, *variable.requires)}
+        preflight.made.environment |= asked
         preflight.made.set_gpus(90010)
         (error, *warnings) = (
             line for line in preflight(expected=WRONG_GFX) if "Advisory" not in line
         )
         assert f"the image {described['cell']} is for {described['gfx']}." in error
-        off = described["env"]["SGLANG_USE_AITER_AR"] == "0"
-        assert [f"on ROCm {described['rocm']}" in line for line in warnings] == [True] * off
+        off = described["env"].get(variable.name) == "0"
+        assert [f"{variable.name} is 1, " in line for line in warnings] == [True] * off
+        said = f", on ROCm {described['rocm']}: "
+        assert [said in line for line in warnings] == [described["capture_bug"]["here"]] * off
 
 
 @pytest.mark.parametrize("size", ["09", "9" * 30, "-1"])

@@ -1,4 +1,4 @@
-"""SGLANG_USE_AITER_AR in SGLang's source: found in every form, and missed where it is gone."""
+"""What chooses the all-reduce in a server's source: found in every form, and missed where gone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from image_doctor.check import Status
+from image_doctor.check import Check, Status
 from image_doctor.variable import Finding, examine
 from image_doctor.variable_check import check_variable
 from image_servers import SERVERS
@@ -14,7 +14,8 @@ from made_up_image import MadeUpImage
 
 
 def examine_sglang(place: Path) -> Finding:
-    return examine(place, SERVERS["sglang"])
+    (finding,) = examine(place, SERVERS["sglang"])
+    return finding
 
 
 @pytest.fixture
@@ -99,9 +100,95 @@ def test_a_reader_in_another_module_counts(source: Path) -> None:
     assert examine_sglang(write(source, text + "    return Custom\n")).problem is None
 
 
-def test_a_default_that_is_not_given_is_false_as_sglang_reads_it(source: Path) -> None:
+@pytest.mark.parametrize(
+    ("reader", "default"),
+    [
+        ('def get_bool_env_var(name: str, default: str = "false") -> bool: ...', False),
+        ("def get_bool_env_var(name, fallback=True): ...", True),
+        ("def get_bool_env_var(name, *, default=1): ...", True),
+        ("def get_bool_env_var(name): ...", None),
+    ],
+)
+def test_a_default_that_is_not_given_is_the_readers_own(
+    source: Path, reader: str, default: bool | None
+) -> None:
+    write(source, f"{reader}\n", "utils.py")
     text = WITH_HIP.replace(', default="true"', "")
-    assert examine_sglang(write(source, text)).default is False
+    assert examine_sglang(write(source, text)).default is default
+
+
+IN_A_CLASS = """
+class Ops:
+    _ENABLED = get_bool_env_var("SGLANG_USE_AITER_AR", "true")
+
+    @classmethod
+    def dispatch_custom_allreduce(cls):
+        return RETURNED
+"""
+ASSIGNED_BY_A_METHOD = """
+class Ops:
+    def __init__(self):
+        self._enabled = envs.SGLANG_USE_AITER_AR
+
+    def dispatch_custom_allreduce(self):
+        if self._enabled:
+            return Aiter
+        return Custom
+"""
+A_METHOD_CALLED = """
+class Ops:
+    def enabled(self):
+        return envs.SGLANG_USE_AITER_AR
+
+    def dispatch_custom_allreduce(self):
+        return Aiter if self.enabled() else Custom
+"""
+FROM_OUTSIDE = """
+class Ops:
+    _ENABLED = envs.SGLANG_USE_AITER_AR
+
+def dispatch_custom_allreduce():
+    return Ops._ENABLED and Aiter
+"""
+LAMBDA = """
+variables = {
+    "SGLANG_USE_AITER_AR": lambda: (
+        os.getenv("SGLANG_USE_AITER_AR", "True").lower() in ("true", "1")
+    ),
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IN_A_CLASS.replace("RETURNED", "is_hip() and cls._ENABLED"),
+        IN_A_CLASS.replace("RETURNED", "Ops._ENABLED"),
+        ASSIGNED_BY_A_METHOD,
+        A_METHOD_CALLED,
+        FROM_OUTSIDE,
+    ],
+)
+def test_an_attribute_of_a_class_carries_the_variable(source: Path, text: str) -> None:
+    write(source, LAMBDA, "envs.py")
+    finding = examine_sglang(write(source, text))
+    assert (finding.problem, finding.default) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IN_A_CLASS.replace("RETURNED", "cls._OTHER"),
+        IN_A_CLASS.replace("RETURNED", "other._ENABLED"),
+        ASSIGNED_BY_A_METHOD.replace("self._enabled =", "enabled ="),
+        # Two classes, and the other one's attribute.
+        FROM_OUTSIDE.replace("return Ops.", "return Other."),
+    ],
+)
+def test_an_attribute_of_something_else_does_not(source: Path, text: str) -> None:
+    problem = examine_sglang(write(source, text)).problem
+    assert problem is not None
+    assert "does not depend on it" in problem
 
 
 def test_a_renamed_variable_is_said(source: Path) -> None:
@@ -191,6 +278,58 @@ def test_the_installed_sglang_is_examined_where_no_source_is_given(made: MadeUpI
     assert check.status is Status.FAIL
     assert "nothing reads SGLANG_USE_AITER_AR" in check.found
     assert "0.5.5.post3" in check.advice
+
+
+def test_another_default_than_the_programs_know_is_a_warning(made: MadeUpImage) -> None:
+    made.set_dispatch(WITH_HIP.replace('default="true"', 'default="false"'))
+    check = check_variable(made.image)
+    assert check.status is Status.WARN
+    assert "another default is known here: true" in check.found
+
+
+OPS = """
+import vllm.envs as envs
+
+class rocm_aiter_ops:
+    _AITER_ENABLED = envs.VLLM_ROCM_USE_AITER
+    _CUSTOM = envs.VLLM_ROCM_USE_AITER_CUSTOM_AR
+
+    @classmethod
+    def is_custom_all_reduce_enabled(cls):
+        return cls._AITER_ENABLED and cls._CUSTOM
+"""
+
+
+def of_vllm(made: MadeUpImage, version: str, ops: str) -> Check:
+    package = made.site / "vllm"
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").touch()
+    (package / "_aiter_ops.py").write_text(ops)
+    made.describe(server="vllm", versions={"vllm": version})
+    return check_variable(made.image)
+
+
+def test_of_vllm_both_variables_are_examined(made: MadeUpImage) -> None:
+    check = of_vllm(made, "0.27.1", OPS)
+    assert check.status is Status.PASS
+    assert "VLLM_ROCM_USE_AITER_CUSTOM_AR is read at" in check.found
+    assert "VLLM_ROCM_USE_AITER is read at" in check.found
+    lost = of_vllm(made, "0.27.1", OPS.replace("cls._AITER_ENABLED and ", ""))
+    assert lost.status is Status.FAIL
+    assert lost.found.startswith("VLLM_ROCM_USE_AITER is read at")
+
+
+def test_a_release_that_does_not_read_it_passes_and_says_so(made: MadeUpImage) -> None:
+    before = OPS.replace("VLLM_ROCM_USE_AITER_CUSTOM_AR", "VLLM_ROCM_USE_AITER_MOE")
+    check = of_vllm(made, "0.18.1", before)
+    assert check.status is Status.PASS
+    assert check.found.startswith("vLLM 0.18.1 has no all-reduce but its own")
+    assert of_vllm(made, "0.27.1", before).status is Status.FAIL
+    unreadable = of_vllm(made, "0.18.1", f"{before}\ndef (")
+    assert unreadable.status is Status.FAIL
+    assert "is no Python" in unreadable.found
+    # What it is known not to read must not be read, else the image lacks a setting.
+    assert of_vllm(made, "0.18.1", OPS).status is Status.FAIL
 
 
 @pytest.mark.parametrize("name", ["empty", "no-wheel.whl"])

@@ -29,12 +29,18 @@ def test_what_the_recipe_writes_is_what_is_read(project_matrix: Matrix, tmp_path
         path.write_text(image_json(project_matrix, cell))
         facts = read(path)
         assert (facts.cell, facts.gfx, facts.rocm) == (cell.name, cell.gfx, cell.rocm)
+        assert facts.server_version == cell.version
         assert (facts.env, facts.capture_guard) == (cell.env, cell.capture_guard)
         assert list(facts.warnings) == [advisory.id for advisory in cell.warnings]
         assert facts.capture_bug == CaptureBug(
             cell.capture_guard, "7.2.1", "sgl-project/sglang#23581"
         )
         assert HipBuild((7, 2, 53211), (7, 2, 1), (7, 2, 4)) in facts.hip_builds
+
+
+def test_a_version_that_is_not_said_is_none() -> None:
+    assert Facts().server_version is None
+    assert Facts(server="vllm", versions={"amd-aiter": "0.1.19"}).server_version is None
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,24 @@ def test_each_warning_is_a_call(tmp_path: Path) -> None:
     assert done.stdout == "roctracer: it's lost\nother: $HOME\n"
 
 
+@pytest.mark.parametrize(
+    ("version", "read"),
+    [
+        ("0.18.1", ""),
+        ("0.27.1", "VLLM_ROCM_USE_AITER_CUSTOM_AR"),
+        (None, "VLLM_ROCM_USE_AITER_CUSTOM_AR"),
+    ],
+)
+def test_the_variable_of_the_all_reduce_is_named_where_this_release_reads_it(
+    version: str | None, read: str, tmp_path: Path
+) -> None:
+    facts = Facts(server="vllm", versions={"vllm": version} if version else {})
+    said = 'printf "%s|%s|%s" "$image_all_reduce_variable" "$image_all_reduce_requires" '
+    assert sourced(facts, f'{said} "$image_all_reduce_off"', tmp_path) == (
+        f"{read}|VLLM_ROCM_USE_AITER=false|vLLM"
+    )
+
+
 def written(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "image_facts.shell", str(path)],

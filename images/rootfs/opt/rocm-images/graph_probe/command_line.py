@@ -13,7 +13,7 @@ from pathlib import Path
 from graph_probe import image, library, report
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.findings import Findings
-from graph_probe.judgement import judge
+from graph_probe.judgement import judge_image
 from graph_probe.options import JUDGE, SERVE, Options, parse
 from graph_probe.replay_cases import ReplayVerdict
 from graph_probe.sabotage import Sabotage
@@ -76,7 +76,7 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
         return ExitCode.REPLAY_CORRUPTED, (
             f"{MEANING[ExitCode.REPLAY_CORRUPTED]} {len(wrong)} of {len(findings.fresh)}, without "
             f"an error (advisory replay-corrupted). The first: {wrong[0]} Serve with "
-            "--disable-cuda-graph."
+            f"{server_of(image.known_facts(os.environ).server).log.advice.eager}."
         )
     if decode and decode.problem:
         return ExitCode.WRONG_TOKENS, decode.problem
@@ -156,7 +156,5 @@ def _run(options: Options, findings: Findings) -> None:
     if options.command == "run" and findings.capture:
         holds = findings.guarded.safe if findings.guarded else None
         facts = image.known_facts(os.environ)
-        free_from = facts.capture_bug.free_from if facts.capture_bug else None
-        variable = server_of(facts.server).all_reduce
-        findings.judgement = judge(findings.capture.safe, variable, os.environ, holds, free_from)
+        findings.judgement = judge_image(findings.capture.safe, facts, os.environ, holds)
         announce(report.judgement_text(findings.judgement))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from graph_probe.exit_codes import MEANING, ExitCode
-from image_servers import AllReduceVariable
+from image_facts.description import Facts
+from image_servers import AllReduceVariable, server_of
 
 
 class Judgement(NamedTuple):
@@ -27,12 +28,27 @@ class Judgement(NamedTuple):
         return failures.get(self.verdict, ExitCode.PASS)
 
 
+def judge_image(
+    safe: bool, facts: Facts, environment: Mapping[str, str], guard_holds: bool | None
+) -> Judgement:
+    """As `judge`, of the server that an image's description names."""
+    return judge(
+        safe,
+        server_of(facts.server).all_reduce,
+        environment,
+        guard_holds,
+        facts.capture_bug.free_from if facts.capture_bug else None,
+        facts.server_version,
+    )
+
+
 def judge(
     safe: bool,
     variable: AllReduceVariable,
     environment: Mapping[str, str],
     guard_holds: bool | None = None,
     free_from: str | None = None,
+    version: str | None = None,
 ) -> Judgement:
     """The all-reduce of the bug over a runtime whose captures a watchdog can kill is an error, as
     is a guard that fails.
@@ -43,10 +59,13 @@ def judge(
         environment: of the server.
         guard_holds: None where no capture guard is loaded.
         free_from: the ROCm release from which the runtime is safe, where the image names it.
+        version: of the server; None: a new one.
     """
     cure = f"ROCm {free_from} or newer" if free_from else "a newer ROCm"
-    name, odd = variable.chosen(environment)
+    name, odd = variable.chosen(environment, version)
     on, custom = name == variable.on, f"{variable.titles[variable.on]} all-reduce"
+    reads, own = variable.is_read_by(version), variable.titles[variable.off]
+    off = f"{custom} is off" if reads else f"{own} {version} has no {custom}, and takes its own,"
     if guard_holds is False:
         sentence = f"{MEANING[ExitCode.GUARD_FAILED]} Do not rely on it."
         return Judgement(name, "guard-failed", sentence, odd)
@@ -65,7 +84,7 @@ def judge(
         return Judgement(name, "unsafe", sentence, odd)
     if not safe:
         sentence = (
-            f"{custom} is off over a runtime whose captures a watchdog can kill: the risk "
+            f"{off} over a runtime whose captures a watchdog can kill: the risk "
             f"is reduced, not gone. A base with {cure} is free of it."
         )
         return Judgement(name, "mitigated", sentence, odd)
@@ -77,13 +96,13 @@ def judge(
         sentence = f"{custom} is on over a runtime whose captures survive a watchdog."
         return Judgement(name, "pass", sentence, _joined(odd, also))
     needless = (
-        f"{custom} is off over a runtime whose captures survive a watchdog, which costs speed: "
+        f"{off} over a runtime whose captures survive a watchdog, which costs speed: "
         f"{variable.name}=1 is possible."
     )
-    sentence = (
-        "The runtime's captures survive a watchdog; "
-        f"{variable.titles[variable.off]}'s own all-reduce is used."
-    )
+    # What it requires besides is about more than the all-reduce, and not to be had for its sake.
+    if not reads or variable.unmet(environment):
+        needless = ""
+    sentence = f"The runtime's captures survive a watchdog; {own}'s own all-reduce is used."
     return Judgement(name, "pass", sentence, _joined(odd, needless, also))
 
 

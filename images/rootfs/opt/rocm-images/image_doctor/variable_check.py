@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from image_doctor.check import Check, failed, not_run, passed
+from image_doctor.check import Check, failed, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
 from image_doctor.source_tree import NoSource
-from image_doctor.variable import examine
+from image_doctor.variable import Finding, examine
+from image_servers import AllReduceVariable
 
 NAME = "all-reduce-variable"
+_DEFAULT = {True: "true", False: "false", None: "not given"}
 
 
 def check_variable(image: Image, source: Path | None = None) -> Check:
@@ -21,20 +23,46 @@ def check_variable(image: Image, source: Path | None = None) -> Check:
         if image.site_packages is None:
             return not_run(NAME, "there is no /opt/venv with Python packages.", REBUILD)
         place = image.site_packages / server.package
+    # Of a source that is given, the image does not know the release.
+    version = image.facts.server_version if source is None else None
     try:
-        finding = examine(place, server)
+        findings = examine(place, server)
     except NoSource as error:
         return failed(NAME, f"{error}.", f"Give a source tree or a wheel of {title} with --source.")
-    if finding.problem:
+    if not variable.is_read_by(version) and findings[0].readable:
+        return _check_unread(findings[0], f"{title} {version}", variable)
+    for finding in findings:
+        if finding.problem:
+            return failed(
+                NAME,
+                f"{finding.problem}.",
+                f"Without {finding.variable} the image cannot choose the all-reduce: find what "
+                "replaced it, and change the matrix, or use a "
+                f"{title} from {variable.since} on that has it.",
+            )
+    said = " ".join(
+        f"{one.variable} is read at {', '.join(read.place for read in one.reads)}, its default is "
+        f"{_DEFAULT[one.default]}, and {variable.dispatch} ({one.dispatch}) depends on it."
+        for one in findings
+    )
+    known = [variable.switch, *variable.requires]
+    for one, switch in zip(findings, known, strict=True):
+        if one.default is not None and one.default is not switch.read({})[0]:
+            return warned(
+                NAME,
+                f"{said} Of {one.variable} another default is known here: {switch.default}.",
+                "Set it, and report this: what is said of an image that does not set it is wrong.",
+            )
+    return passed(NAME, said)
+
+
+def _check_unread(finding: Finding, release: str, variable: AllReduceVariable) -> Check:
+    if finding.reads:
+        places = ", ".join(read.place for read in finding.reads)
         return failed(
             NAME,
-            f"{finding.problem}.",
-            f"Without {variable.name} the image cannot choose the all-reduce: find what replaced "
-            f"it, and change the matrix, or use a {title} from {variable.since} on that has it.",
+            f"{finding.variable} is read at {places}, though {release} is known to read it from "
+            f"{variable.since} on alone.",
+            "Report this: the image leaves a setting out that this release obeys.",
         )
-    default = {True: "true", False: "false", None: "not given"}[finding.default]
-    return passed(
-        NAME,
-        f"{variable.name} is read at {', '.join(read.place for read in finding.reads)}, its "
-        f"default is {default}, and {variable.dispatch} ({finding.dispatch}) depends on it.",
-    )
+    return passed(NAME, f"{release} has no all-reduce but its own: nothing is to be chosen.")

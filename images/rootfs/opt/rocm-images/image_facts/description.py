@@ -13,7 +13,7 @@ from typing import Any
 
 from image_facts.foreign import document_of
 from image_facts.hip_builds import HipBuild, release_of
-from image_servers import SERVERS
+from image_servers import SERVERS, server_of
 
 PLACE = "opt/rocm-images/image.json"
 """Where it lies below an image's root."""
@@ -72,6 +72,12 @@ class Facts:
     """Advisory -> what to say of it when the image starts."""
     whole: Mapping[str, Any] = field(default_factory=dict)
     """All of it, with the keys that have no name here."""
+
+    @property
+    def server_version(self) -> str | None:
+        """Which release of its server it holds; None where it does not say."""
+        server = server_of(self.server)
+        return self.versions.get(server.distributions.get(server.name, "")) or None
 
 
 def read(path: Path) -> Facts:

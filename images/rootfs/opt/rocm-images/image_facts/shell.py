@@ -25,8 +25,11 @@ def _lines(facts: Facts) -> Iterator[str]:
     for name, value in (("cell", facts.cell), ("gfx", facts.gfx), ("rocm", facts.rocm)):
         yield f"image_{name}={_word(value)}"
     variable, bug = server_of(facts.server).all_reduce, facts.capture_bug
+    reads = variable.is_read_by(facts.server_version)
     for name, value in (
-        ("variable", variable.name),
+        # Empty where this release has nothing but its own.
+        ("variable", variable.name if reads else ""),
+        ("requires", " ".join(f"{one.name}={one.default}" for one in variable.requires)),
         ("set", facts.env.get(variable.name)),
         ("default", variable.default),
         ("on", variable.titles[variable.on]),

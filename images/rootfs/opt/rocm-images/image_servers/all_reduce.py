@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 _POST = re.compile(r"\.?post(\d+)")
+_MOST = 100
 _BEFORE = re.compile(r"\.?(?:dev|rc|a|b)\d*")
 
 
@@ -16,21 +17,26 @@ def is_at_least(version: str, wanted: str) -> bool:
     """Whether a release is not before another one; what is no version is before all.
 
     For programs that have the standard library alone: of PEP 440's order, the release, what comes
-    before it (dev, a, b, rc) and after it (post).
+    before it (dev, a, b, rc) and after it (post). `wanted` is a release, or a post-release.
     """
     return _order(version) >= _order(wanted)
 
 
-def _order(version: str) -> tuple[tuple[int, ...], int]:
+def _order(version: str) -> tuple[tuple[int, ...], int, int]:
+    version = version[:_MOST]
     found = _RELEASE.match(version)
     if not found:
-        return (), 0
+        return (), 0, 0
     numbers = [int(number) for number in found[0].split(".")]
     while numbers and not numbers[-1]:
         numbers.pop()
     rest = version[found.end() :].partition("+")[0]
     post = _POST.match(rest)
-    return tuple(numbers), int(post[1]) + 1 if post else -1 if _BEFORE.match(rest) else 0
+    if post:
+        rest = rest[post.end() :]
+    before = -1 if _BEFORE.match(rest) else 0
+    # What comes before a release comes before its post-releases, too.
+    return tuple(numbers), int(post[1]) + 1 if post else before, before
 
 
 class Switch(NamedTuple):
@@ -83,15 +89,24 @@ class AllReduceVariable:
     requires: tuple[Switch, ...] = ()
     """What must be true besides."""
 
+    @property
+    def switch(self) -> Switch:
+        """The variable itself."""
+        return Switch(self.name, self.default)
+
     def is_read_by(self, version: str | None) -> bool:
         """Whether that release of the server reads it; a version that is not known is a new one."""
         return version is None or is_at_least(version, self.since)
+
+    def unmet(self, environment: Mapping[str, str]) -> tuple[Switch, ...]:
+        """What must be true besides, and is not."""
+        return tuple(one for one in self.requires if not one.read(environment)[0])
 
     def chosen(self, environment: Mapping[str, str], version: str | None = None) -> AllReduce:
         """What a release of the server (None: a new one) takes in an environment."""
         if not self.is_read_by(version):
             return AllReduce(self.off, None)
-        switches = (*self.requires, Switch(self.name, self.default))
+        switches = (*self.requires, self.switch)
         read = [one.read(environment) for one in switches]
         odd = " ".join(sentence for _, sentence in read if sentence)
         return AllReduce(self.on if all(on for on, _ in read) else self.off, odd or None)

@@ -91,5 +91,3 @@ class Server:
     """Distributions that come without a version of their own; of each group one is there."""
     prebuilt: str | None = None
     """The key of `kernels` that would compile for minutes at the first request, were it empty."""
-    health: str = "/health"
-    """Answered with 200 while it serves."""
