@@ -8,6 +8,7 @@ import shlex
 import pytest
 from corpus import CORPUS
 
+from image_servers import SERVERS
 from raw_logs import PROJECT
 from serve_probe import faults
 from serve_probe.causes import CAUSES, Cause
@@ -51,3 +52,8 @@ def test_all_provokes_every_kind_and_none_twice() -> None:
 def test_what_follows_two_dashes_is_the_servers() -> None:
     assert parse(["--tp", "2", "--", "--json", "x"]).server_arguments == ("--json", "x")
     assert not parse(["--tp", "2", "--", "--json", "x"]).json
+
+
+def test_a_server_can_be_named_where_no_image_names_it() -> None:
+    assert [parse(["--server", name]).server for name in SERVERS] == list(SERVERS)
+    assert parse([]).server is None

@@ -76,7 +76,7 @@ def conclude(options: Options, findings: Findings) -> tuple[ExitCode, str]:
         return ExitCode.REPLAY_CORRUPTED, (
             f"{MEANING[ExitCode.REPLAY_CORRUPTED]} {len(wrong)} of {len(findings.fresh)}, without "
             f"an error (advisory replay-corrupted). The first: {wrong[0]} Serve with "
-            "--disable-cuda-graph."
+            f"{server_of(image.known_facts(os.environ).server).log.advice.eager}."
         )
     if decode and decode.problem:
         return ExitCode.WRONG_TOKENS, decode.problem

@@ -86,7 +86,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
         except OSError as error:
             raise ProbeError(ExitCode.BAD_ARGUMENTS, _unwritable(options.output, error)) from None
     gfx = image.expected_gfx(options.gfx, os.environ)
-    server = server_of(image.known_facts(os.environ).server)
+    server = server_of(options.server or image.known_facts(os.environ).server)
     findings.machine = machine.describe(options.backend, gfx, server)
     count = len(findings.machine.devices)
     if options.sizes and max(options.sizes) > count:
