@@ -25,6 +25,19 @@ class Advice:
     """Those of its processes among themselves."""
 
 
+@dataclass(frozen=True)
+class OwnCause:
+    """What an error that only this server can have means, as serve_probe.causes.Cause has it."""
+
+    name: str
+    pattern: re.Pattern[str]
+    state: str
+    """What became of the server: a value of serve_probe.verdict.State."""
+    said: str
+    advice: str
+    advisories: tuple[str, ...] = ()
+
+
 # Found in no line; with groups, for patterns whose groups are read.
 _NEVER = re.compile(r"(?!)()()")
 
@@ -62,12 +75,20 @@ class LogLines:
     capture_progress: re.Pattern[str] = _NEVER
     """Groups: a key of `progress_phase`, the size that is captured."""
     progress_phase: Mapping[str, str] = field(default_factory=dict)
-    decoding: str = ""
-    """In each line about decoding."""
+    each_rank_names_sizes: bool = False
+    """Whether every rank says which size it captures; else only rank 0 does."""
+    capture_count: re.Pattern[str] = _NEVER
+    """Groups: what is captured, how many sizes of it."""
+    decoding: re.Pattern[str] = _NEVER
+    """In each line about decoding that was done."""
     decode_graph: re.Pattern[str] = _NEVER
-    """Group 1 is True where the decoding was a graph's replay."""
-    all_reduces: tuple[tuple[str, str], ...] = ()
-    """Whose all-reduce a text shows; the first that is there counts."""
+    """Group 1: what a decoding ran as; group 2: how often, where it says so."""
+    replays: frozenset[str] = frozenset({"True"})
+    """What it ran as where it was a graph's replay."""
+    decodes_untold: re.Pattern[str] = _NEVER
+    """A server that says this may never say what its decoding ran as."""
+    all_reduces: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    """Whose all-reduce a line shows; the first that is there counts."""
     failed: re.Pattern[str] = _NEVER
     """A process says that an exception ends it; group 1 is its name, a key of `processes`."""
     processes: Mapping[str, str] = field(default_factory=dict)
@@ -77,9 +98,17 @@ class LogLines:
     watchdog: re.Pattern[str] = _NEVER
     """Its own watchdog ends it. Groups: the process, the seconds."""
     unhealthy: re.Pattern[str] = _NEVER
-    """A health check got no answer."""
+    """A health check got no answer, or a process none of another."""
+    vanished: re.Pattern[str] = _NEVER
+    """A process is gone, and nothing says how it ended."""
     summary: re.Pattern[str] = _NEVER
     """An exception of who started the processes: it only says that one of them failed."""
     gives_up: re.Pattern[str] = _NEVER
     """The launcher ends its own processes, itself too."""
     advice: Advice = field(default_factory=Advice)
+    causes: tuple[OwnCause, ...] = ()
+    """They come before those that any server can have."""
+    more_advice: Mapping[str, str] = field(default_factory=dict)
+    """By a cause that any server can have: what is to be said besides for this one."""
+    advisories: frozenset[str] = frozenset()
+    """Those of matrix.yaml that are about this server alone."""

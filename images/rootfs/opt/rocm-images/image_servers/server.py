@@ -49,6 +49,12 @@ class Probe:
     model_module: str = ""
     """A module of it that only its processes with a model import."""
     groups: Groups | None = None
+    compared: Graphs = Graphs.DEFAULT
+    """What it captures where its tokens must be those of a server without graphs."""
+    compared_because: str = ""
+    """Why that is not what it captures by itself; then such a server is tried besides."""
+    clean_statuses: frozenset[int] = frozenset({0})
+    """Of its launcher, after SIGTERM."""
 
 
 @dataclass(frozen=True)

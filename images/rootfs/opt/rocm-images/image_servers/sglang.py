@@ -11,7 +11,7 @@ from typing import Any
 from image_servers.all_reduce import AllReduceVariable
 from image_servers.api import Api, Generation, Question
 from image_servers.arguments import Arguments
-from image_servers.log_lines import Advice, LogLines
+from image_servers.log_lines import Advice, LogLines, OwnCause
 from image_servers.server import Graphs, Groups, Probe, Server
 
 _TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
@@ -144,14 +144,14 @@ _LOG = LogLines(
         "num tokens (num_tokens": "prefill",
         "prefill shape (num_tokens": "prefill",
     },
-    decoding="Decode batch",
-    decode_graph=re.compile(r"Decode batch.{0,400}?cuda graph: (True|False)"),
+    decoding=re.compile("Decode batch"),
+    decode_graph=re.compile(r"Decode batch.{0,400}?cuda graph: (True|False)()"),
     all_reduces=(
-        ("aiter", "[AR] Using AiterCustomAllreduce"),
-        ("nccl", "[AR] All-reduce call path: NCCL"),
-        ("sglang-v2", "[AR] Using CustomAllReduceV2"),
+        ("aiter", re.compile(r"\[AR\] Using AiterCustomAllreduce")),
+        ("nccl", re.compile(r"\[AR\] All-reduce call path: NCCL")),
+        ("sglang-v2", re.compile(r"\[AR\] Using CustomAllReduceV2")),
         # SGLang's own and AITER's write this one: it only counts where AITER's line is not.
-        ("sglang", " cuda graph addresses"),
+        ("sglang", re.compile(r" cuda graph addresses")),
     ),
     failed=re.compile(r"(\w{1,60}) hit an exception:(?: Traceback| ?$)"),
     processes={
@@ -190,6 +190,17 @@ _LOG = LogLines(
         port="--port",
         own_ports="--nccl-port, --dist-init-addr",
     ),
+    causes=(
+        OwnCause(
+            "dsa-indexer",
+            re.compile(r"compute_all_q_rope"),
+            "unknown",
+            "SGLang's fused indexer asks this AITER for what it lacks",
+            "Set SGLANG_DISABLE_AITER_FUSED_FP8_DSA_INDEXER=1.",
+            ("dsa-indexer",),
+        ),
+    ),
+    advisories=frozenset({"aiter-allgather", "war-barrier", "dsa-indexer"}),
 )
 
 SGLANG = Server(
@@ -233,6 +244,8 @@ SGLANG = Server(
         no_memory=lambda total: ("--mem-fraction-static", "0.995"),
         model_module="sglang.srt.model_executor.model_runner",
         groups=Groups("sglang.srt.distributed.parallel_state", "GroupCoordinator", "all_reduce"),
+        # It kills its processes itself, the launcher too.
+        clean_statuses=frozenset({0, -9}),
     ),
     variables="SGLANG_",
     log=_LOG,

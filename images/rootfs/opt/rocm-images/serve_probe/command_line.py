@@ -110,6 +110,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
             findings.machine.runtime.backend,
             options.ready_timeout,
             options.server_arguments,
+            machine.declared_all_reduce(findings.machine, server, os.environ),
         )
         servers = Servers()
         _watched(Session(servers, options, place, findings, found), servers, options.timeout)

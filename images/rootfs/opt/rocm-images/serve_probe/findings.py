@@ -27,6 +27,10 @@ class SizeResult:
     graphs: CapturedGraphs | None = None
     fresh: tuple[Run, ...] = ()
     """Further servers with graphs, where several were asked for."""
+    default: Run | None = None
+    """A server that captures what it does by itself, where that is not what `graph` captures."""
+    compared_because: str = ""
+    """Why `graph` captures something else then."""
 
     @property
     def servers_with_graphs(self) -> tuple[Run, ...]:
@@ -71,7 +75,7 @@ class ServeFindings:
     races: list[RaceResult] = field(default_factory=list)
     provoked: list[ProvocationResult] = field(default_factory=list)
     all_reduce: str | None = None
-    """The all-reduce that the image's variable selects: aiter or sglang; None on CUDA."""
+    """The all-reduce that the image's variables select: AITER's or its own; None on CUDA."""
     seconds: float = 0.0
 
     @property

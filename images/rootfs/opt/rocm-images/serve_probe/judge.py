@@ -1,19 +1,20 @@
 """Judges a server by its log and its end: what happened, where, what to do next.
 
-A launcher's exit status says nearly nothing (SGLang's clean stop by SIGTERM is -9, too), and SGLang
-advises a lower --mem-fraction-static, and names the OOM killer, whatever went wrong: so neither is
-searched for. docs/serve.md has the lines that count, tests/data/serve_logs whole logs.
+A launcher's exit status says nearly nothing (a clean stop by SIGTERM can be -9, and 0 can follow
+the death of the engine), and some advise a lower share of memory, and name the OOM killer, whatever
+went wrong: so neither is searched for. docs/serve.md has the lines that count,
+tests/data/serve_logs whole logs.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from image_servers import LogLines
+from image_servers import SERVERS, LogLines
 from serve_probe import causes, faults
 from serve_probe import signs as kinds
 from serve_probe.causes import Cause
-from serve_probe.deaths import asked_to_end, died, killed
+from serve_probe.deaths import asked_to_end, died, killed, vanished
 from serve_probe.place import MOST_QUOTED, Place, aborted_state, filled, verdict_at, who
 from serve_probe.server_log import ServerLog
 from serve_probe.signs import LATE_LINES, SIGKILL, Sign, Weight, signs
@@ -40,7 +41,7 @@ def judge_log(log: ServerLog, ending: Ending) -> Verdict:
 
 def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
     found = signs(log)
-    # Told to end, by whoever: a clean end of SGLang's has the status of a SIGKILL all the same.
+    # Told to end, by whoever: a clean end can have the status of a SIGKILL all the same.
     told = ending.stopped or log.graceful
     by_itself = ending.status is not None and not told
     if log.ready and not by_itself:
@@ -78,9 +79,23 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
             "The server became ready and no process of it failed.",
             stage=log.stage_at(len(log.lines) - 1),
         )
+    gone = _vanished(log, found)
+    if gone is not None:
+        return vanished(log, gone)
     if found:
         return _judged(log, found[0], found)
     return _unknown(log, ending)
+
+
+def _vanished(log: ServerLog, found: list[Sign]) -> Sign | None:
+    """Where a server that was ready lost a process of which no line says how it ended."""
+    told = any(sign.weight is not Weight.SUMMARY or sign.code for sign in found)
+    gone = next(log.matches(log.said.vanished), None)
+    if told or gone is None or not log.ready:
+        return None
+    line, _ = gone
+    known = next((sign for sign in found if sign.line == line), None)
+    return known or Sign(line, Weight.SUMMARY, None, log.lines[line])
 
 
 def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
@@ -115,7 +130,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
     if cause is faults.OWN_WATCHDOG and builds_before(log, sign.line):
         name, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
-    advice = filled(log, advice)
+    advice = filled(log, " ".join(filter(None, (advice, log.said.more_advice.get(name)))))
     if state is State.ABORTED_IN_CAPTURE:
         advice += " That is not the OOM killer. Run `graph-probe capture` in this container."
     return verdict_at(
@@ -159,7 +174,13 @@ _DEVICE_ASSERTION = causes.named("device-assertion")
 
 
 def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
-    """Advisories whose own signs these are."""
+    """Advisories whose own signs these are, without those that are about another server alone."""
+    others = frozenset().union(*(server.log.advisories for server in SERVERS.values()))
+    others -= log.said.advisories
+    return tuple(name for name in _by_sign(log, cause, sign, place) if name not in others)
+
+
+def _by_sign(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
     decoding = place.stage in (Stage.WARMING_UP, Stage.SERVING)
     with_graph, eagerly = log.decoded_with_graph
     graphs = bool(log.captures or with_graph or not eagerly)
@@ -168,10 +189,12 @@ def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place)
     several = named or not any(entry.own for entry in log.entries)
     if cause is faults.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
         own = {"hip-event-query": graphs}
-        own["ar-exit-barrier"] = several and log.all_reduce in {None, "aiter"}
+        own["ar-exit-barrier"] = several and log.all_reduce_taken in {None, "aiter"}
         return tuple(name for name, shown in own.items() if shown and (decoding or place.phase))
     if cause is faults.MEMORY_FAULT and place.phase is not None:
         ranks = max((capture.rank for capture in log.captures), default=0) + 1
+        if log.all_reduce_taken not in {None, "aiter"}:
+            return ()
         return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
     if cause is faults.MEMORY_FAULT and decoding:
         return ("aiter-allgather", "war-barrier") if graphs and several else ("war-barrier",)

@@ -27,9 +27,15 @@ def machine_text(machine: Machine) -> str:
 def size_text(result: SizeResult) -> str:
     lines = [f"TP {result.tensor_parallel}"]
     lines += [_check_text(check) for check in result.checks]
-    for run in (result.graph, result.eager):
-        if run.answers:
-            lines.append(f"         {'graph' if run.graph else 'eager'}: {_loads(run)}")
+    if result.default:
+        lines.append(
+            "         compared: the whole decode in graphs; not the server's default, since "
+            f"{result.compared_because}"
+        )
+    runs = {"graph": result.graph, "eager": result.eager, "default": result.default}
+    for name, run in runs.items():
+        if run and run.answers:
+            lines.append(f"         {name}: {_loads(run)}")
     return "\n".join(lines)
 
 
@@ -51,7 +57,8 @@ def provocation_text(result: ProvocationResult) -> str:
 
 def _check_text(check: Check) -> str:
     server = f"{check.of} " if check.of else ""
-    return f"{'pass' if check.passed else 'FAIL':8s} {server}{check.name}: {check.found}"
+    mark = ("pass" if check.shown else "unshown") if check.passed else "FAIL"
+    return f"{mark:8s} {server}{check.name}: {check.found}"
 
 
 def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> dict[str, Any]:
@@ -86,12 +93,14 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
         "graph": _run_json(result.graph),
         "eager": _run_json(result.eager),
         "fresh": [_run_json(run) for run in result.fresh],
+        "default": _run_json(result.default) if result.default else None,
+        "compared_because": result.compared_because or None,
         "differing": result.differing,
     }
 
 
 def _checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    return [{"of": c.of, "name": c.name, "passed": c.passed, "found": c.found} for c in checks]
+    return [asdict(check) for check in checks]
 
 
 def _run_json(run: Run) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -39,13 +40,15 @@ class Place:
     backend: str
     ready_seconds: float
     extra: tuple[str, ...] = ()
+    all_reduce: str | None = None
+    """The all-reduce that the environment selects; None where nothing is known of that."""
 
 
 def run_plain(
     servers: Servers,
     place: Place,
     tensor_parallel: int,
-    graph: bool,
+    graphs: Graphs,
     roots: bool = False,
     number: int = 1,
 ) -> Run:
@@ -53,10 +56,9 @@ def run_plain(
 
     `roots`: its graphs are looked at; `number`: which it is of several alike.
     """
-    name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
+    name = f"tp{tensor_parallel}-{names(place.server)[graphs]}"
     name += f"-{number}" if number > 1 else ""
     environment = {provocation.ROOTS: "1"} if roots else {}
-    graphs = Graphs.DEFAULT if graph else Graphs.NONE
     return _run(servers, place, name, tensor_parallel, graphs, (), environment)
 
 
@@ -78,12 +80,24 @@ def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Se
         place,
         name,
         provoked.tensor_parallel,
-        Graphs.DECODE if provoked.decode_only else Graphs.DEFAULT,
+        graphs_of(provoked, place.server),
         place.server.probe.no_memory(_MORE_THAN_THERE_IS) if provoked.unlimited else (),
         environment,
         provoked,
         trigger,
     )
+
+
+def names(server: Server) -> Mapping[Graphs, str]:
+    """What a server is called by what it captures."""
+    return {Graphs.DEFAULT: "default", server.probe.compared: "graph", Graphs.NONE: "eager"}
+
+
+def graphs_of(provoked: Provocation, server: Server) -> Graphs:
+    """What a provoked server captures."""
+    if provoked.tokens_differ:
+        return server.probe.compared
+    return Graphs.DECODE if provoked.decode_only else Graphs.DEFAULT
 
 
 def visible_gpus(backend: str, count: int, environment: Mapping[str, str]) -> list[str]:
@@ -137,7 +151,7 @@ def _run(
             stop = server.stop()
         ending = server.ending
         left = server.left() if ending.status is not None else ()
-    log = ServerLog(server.text(), said)
+    log = ServerLog(server.text(), said, place.all_reduce)
     return Run(
         graphs is not Graphs.NONE,
         tensor_parallel,
@@ -147,26 +161,30 @@ def _run(
         problem,
         ready_seconds,
         stop,
+        log.graceful and ending.status in place.server.probe.clean_statuses,
         left,
     )
 
 
 def _fail_while_decoding(
-    server: RunningServer, decoding: str, client: Client, trigger: Path
+    server: RunningServer, decoding: re.Pattern[str], client: Client, trigger: Path
 ) -> None:
-    """Trigger the failure while a long answer is being made, and wait for the server's end."""
+    """Trigger the failure while long answers are being made, and wait for the server's end."""
+    over = threading.Event()
 
     def ask() -> None:
-        try:
-            client.generate(PROMPTS[0], _TOKENS_WHILE_TRIGGERED, logprobs=False)
-        except RequestFailed:
-            return  # as it must: the judge says what became of the server
+        while not over.is_set():  # one after the other: a fast server says late that it decodes
+            try:
+                client.generate(PROMPTS[0], _TOKENS_WHILE_TRIGGERED, logprobs=False)
+            except RequestFailed:
+                return  # as it must: the judge says what became of the server
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     server.wait_for(decoding, HANG_SECONDS)
     trigger.touch()
     server.wait_for_end(HANG_SECONDS * 3)
+    over.set()
     asking.join(HANG_SECONDS)
 
 

@@ -26,7 +26,7 @@ def unanswered(log: ServerLog, ending: Ending) -> int | None:
     if ending.stopped:
         return None
     last = max((number for number, _ in log.matches(log.said.unhealthy)), default=None)
-    if last is None or log.decoded_before(len(log.lines), since=last):
+    if last is None or log.decoded_before(len(log.lines), since=last) or log.went_on(last):
         return None
     answered = any(number > last for number, _ in log.matches(_ANSWERED))
     return None if answered else last
