@@ -101,6 +101,8 @@ class LogLines:
     """A health check got no answer, or a process none of another."""
     vanished: re.Pattern[str] = _NEVER
     """A process is gone, and nothing says how it ended."""
+    asked_to_end: re.Pattern[str] = _NEVER
+    """Its launcher was told to end before it was ready."""
     summary: re.Pattern[str] = _NEVER
     """An exception of who started the processes: it only says that one of them failed."""
     gives_up: re.Pattern[str] = _NEVER

@@ -17,6 +17,7 @@ class Graphs(enum.Enum):
     """Which graphs a server is to capture."""
 
     NONE = "none"
+    """None, with the kernels of DEFAULT all the same: their tokens are compared."""
     DECODE = "decode"
     """Those of decode alone."""
     DEFAULT = "default"
@@ -49,10 +50,6 @@ class Probe:
     model_module: str = ""
     """A module of it that only its processes with a model import."""
     groups: Groups | None = None
-    compared: Graphs = Graphs.DEFAULT
-    """What it captures where its tokens must be those of a server without graphs."""
-    compared_because: str = ""
-    """Why that is not what it captures by itself; then such a server is tried besides."""
     clean_statuses: frozenset[int] = frozenset({0})
     """Of its launcher, after SIGTERM."""
 

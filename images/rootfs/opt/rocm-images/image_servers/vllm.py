@@ -6,6 +6,7 @@ From the sources of 0.11 to 0.33.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from image_servers.all_reduce import AllReduceVariable, Switch
@@ -22,21 +23,25 @@ def _command(model: str, gpus: int, port: int, host: str) -> list[str]:
     ]
 
 
+_GRAPHS: Mapping[Graphs, Mapping[str, str | int]] = {
+    # --enforce-eager would leave out torch.compile as well, whose kernels round otherwise.
+    Graphs.NONE: {"cudagraph_mode": "NONE"},
+    # Without compiling, which takes its time and captures nothing.
+    Graphs.DECODE: {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"},
+}
+
+
 def _probe_arguments(_backend: str, _gpus: int, graphs: Graphs, limited: bool) -> list[str]:
     return [
         # For a model that no tuned kernel knows; prompts repeat, and a cached prefix would make a
         # repeated prompt another computation.
         *("--attention-backend", "TRITON_ATTN", "--seed", "42", "--no-enable-prefix-caching"),
         *("--max-model-len", "4096", "--max-num-seqs", "64", "--cudagraph-metrics"),
-        # It profiles nothing then, so that servers can start side by side on one GPU.
+        # It profiles nothing then, and asks for little that is free, so that servers can start side
+        # by side on one GPU.
         *(("--kv-cache-memory-bytes", str(256 * 1024 * 1024)) if limited else ()),
-        *(("--enforce-eager",) if graphs is Graphs.NONE else ()),
-        *(
-            # Not compiled, so that it is the same kernels as without graphs.
-            ("--compilation-config", json.dumps({"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}))
-            if graphs is Graphs.DECODE
-            else ()
-        ),
+        *(("--gpu-memory-utilization", "0.1") if limited else ()),
+        *(("--compilation-config", json.dumps(_GRAPHS[graphs])) if graphs in _GRAPHS else ()),
     ]
 
 
@@ -48,6 +53,8 @@ def _probe_environment(folder: str) -> dict[str, str]:
         "VLLM_LOG_STATS_INTERVAL": "0.5",
         # At this level each rank says what it captures.
         "VLLM_LOGGING_LEVEL": "DEBUG",
+        # Another sampler would need FlashInfer.
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
         # Its processes leave no word where a signal ends them, but for Python's own.
         "PYTHONFAULTHANDLER": "1",
     }
@@ -139,8 +146,6 @@ VLLM = Server(
         groups=Groups(
             "vllm.distributed.parallel_state", "GroupCoordinator", "_all_reduce_out_place"
         ),
-        compared=Graphs.DECODE,
-        compared_because="by default it compiles the model besides, which rounds otherwise",
     ),
     variables="VLLM_",
     log=LOG,

@@ -113,6 +113,7 @@ LOG = LogLines(
         r"(?:[Ee]ngine core(?: proc \w{1,60})?|Worker proc \S{1,60}) (?:exited|died) unexpectedly"
         r"(?! \(exit)|EngineDeadError: EngineCore encountered an issue"
     ),
+    asked_to_end=re.compile(r"\bKeyboardInterrupt: terminated$"),
     summary=re.compile(
         r"Engine (?:core initialization|process) failed|EngineDeadError"
         r"|WorkerProc initialization failed|^RuntimeError: (?:cancelled|Executor failed)"
@@ -129,6 +130,14 @@ LOG = LogLines(
         own_ports="VLLM_PORT, MASTER_PORT",
     ),
     causes=(
+        OwnCause(
+            "memory-profile-disturbed",
+            re.compile(r"AssertionError: Error in memory profiling"),
+            "unknown",
+            "Memory of the GPU became free while the server measured how much there is",
+            "Another process ended meanwhile: start it again, alone, or give it its cache's bytes "
+            "(--kv-cache-memory-bytes), with which it measures nothing.",
+        ),
         OwnCause(
             "splitk-workspace",
             re.compile(r"splitk workspace not initialized"),

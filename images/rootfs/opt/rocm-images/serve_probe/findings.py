@@ -27,10 +27,6 @@ class SizeResult:
     graphs: CapturedGraphs | None = None
     fresh: tuple[Run, ...] = ()
     """Further servers with graphs, where several were asked for."""
-    default: Run | None = None
-    """A server that captures what it does by itself, where that is not what `graph` captures."""
-    compared_because: str = ""
-    """Why `graph` captures something else then."""
 
     @property
     def servers_with_graphs(self) -> tuple[Run, ...]:

@@ -22,6 +22,7 @@ from serve_probe.standing_still import WAITS_FOR_A_BUILD, builds_before, hung, u
 from serve_probe.verdict import Ending, Stage, State, Verdict
 
 _RANKS_OF_THE_SLOT_BUG = 8
+_SIGTERM = 15
 
 
 def judge(text: str, ending: Ending, said: LogLines | None = None) -> Verdict:
@@ -52,6 +53,12 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
         ends = [*_what_broke_it(log, ends[0], found), *ends]
     if ends:
         return _judged(log, ends[0], found)
+    asked = next(log.matches(log.said.asked_to_end), None)
+    if asked is not None and not any(s.cause for s in found if s.line < asked[0]):
+        line = log.lines[asked[0]]
+        return asked_to_end(
+            log, Sign(asked[0], Weight.ENDS, None, line, None, "launcher", _SIGTERM)
+        )
     silent = unanswered(log, ending)
     if ending.overdue or silent is not None:
         return hung(log, silent)
@@ -79,6 +86,9 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
             "The server became ready and no process of it failed.",
             stage=log.stage_at(len(log.lines) - 1),
         )
+    if ready_at is not None:
+        # It became ready in spite of these.
+        found = [sign for sign in found if sign.line > ready_at] or found
     gone = _vanished(log, found)
     if gone is not None:
         return vanished(log, gone)

@@ -27,15 +27,9 @@ def machine_text(machine: Machine) -> str:
 def size_text(result: SizeResult) -> str:
     lines = [f"TP {result.tensor_parallel}"]
     lines += [_check_text(check) for check in result.checks]
-    if result.default:
-        lines.append(
-            "         compared: the whole decode in graphs; not the server's default, since "
-            f"{result.compared_because}"
-        )
-    runs = {"graph": result.graph, "eager": result.eager, "default": result.default}
-    for name, run in runs.items():
-        if run and run.answers:
-            lines.append(f"         {name}: {_loads(run)}")
+    for run in (result.graph, result.eager):
+        if run.answers:
+            lines.append(f"         {'graph' if run.graph else 'eager'}: {_loads(run)}")
     return "\n".join(lines)
 
 
@@ -93,8 +87,6 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
         "graph": _run_json(result.graph),
         "eager": _run_json(result.eager),
         "fresh": [_run_json(run) for run in result.fresh],
-        "default": _run_json(result.default) if result.default else None,
-        "compared_because": result.compared_because or None,
         "differing": result.differing,
     }
 

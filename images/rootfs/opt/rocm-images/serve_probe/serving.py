@@ -48,7 +48,7 @@ def run_plain(
     servers: Servers,
     place: Place,
     tensor_parallel: int,
-    graphs: Graphs,
+    graph: bool,
     roots: bool = False,
     number: int = 1,
 ) -> Run:
@@ -56,9 +56,10 @@ def run_plain(
 
     `roots`: its graphs are looked at; `number`: which it is of several alike.
     """
-    name = f"tp{tensor_parallel}-{names(place.server)[graphs]}"
+    name = f"tp{tensor_parallel}-{'graph' if graph else 'eager'}"
     name += f"-{number}" if number > 1 else ""
     environment = {provocation.ROOTS: "1"} if roots else {}
+    graphs = Graphs.DEFAULT if graph else Graphs.NONE
     return _run(servers, place, name, tensor_parallel, graphs, (), environment)
 
 
@@ -80,24 +81,12 @@ def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Se
         place,
         name,
         provoked.tensor_parallel,
-        graphs_of(provoked, place.server),
+        Graphs.DECODE if provoked.decode_only else Graphs.DEFAULT,
         place.server.probe.no_memory(_MORE_THAN_THERE_IS) if provoked.unlimited else (),
         environment,
         provoked,
         trigger,
     )
-
-
-def names(server: Server) -> Mapping[Graphs, str]:
-    """What a server is called by what it captures."""
-    return {Graphs.DEFAULT: "default", server.probe.compared: "graph", Graphs.NONE: "eager"}
-
-
-def graphs_of(provoked: Provocation, server: Server) -> Graphs:
-    """What a provoked server captures."""
-    if provoked.tokens_differ:
-        return server.probe.compared
-    return Graphs.DECODE if provoked.decode_only else Graphs.DEFAULT
 
 
 def visible_gpus(backend: str, count: int, environment: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from graph_probe.exit_codes import MEANING, ExitCode
-from image_servers import Graphs
 from serve_probe import report
 from serve_probe.captured_graphs import captured_graphs
 from serve_probe.checks import Run, check_fresh, check_pair, check_run
@@ -55,16 +54,13 @@ class Session:
                 self._compare(size)
 
     def _compare(self, size: int) -> None:
-        roots, compared = self.options.roots, self.place.server.probe.compared
-        graph = run_plain(self.servers, self.place, size, compared, roots)
-        eager = run_plain(self.servers, self.place, size, Graphs.NONE)
+        roots = self.options.roots
+        graph = run_plain(self.servers, self.place, size, graph=True, roots=roots)
+        eager = run_plain(self.servers, self.place, size, graph=False)
         fresh = tuple(
-            run_plain(self.servers, self.place, size, compared, number=number)
+            run_plain(self.servers, self.place, size, graph=True, number=number)
             for number in range(2, self.options.fresh + 1)
         )
-        default = None
-        if compared is not Graphs.DEFAULT:
-            default = run_plain(self.servers, self.place, size, Graphs.DEFAULT)
         checks = [
             *check_run(graph, self.findings.all_reduce),
             *check_run(eager, self.findings.all_reduce),
@@ -73,16 +69,12 @@ class Session:
         for number, run in enumerate(fresh, 2):
             found = check_run(run, self.findings.all_reduce)
             checks += [replace(check, of=f"graph {number}") for check in found]
-        if default:
-            found = check_run(default, self.findings.all_reduce)
-            checks += [replace(check, of="default") for check in found]
         if fresh:
             checks.append(check_fresh((graph, *fresh), eager))
         graphs = captured_graphs(graph.log) if roots else None
         if graphs:
             checks.append(graphs.check)
-        why = self.place.server.probe.compared_because
-        result = SizeResult(size, graph, eager, tuple(checks), graphs, fresh, default, why)
+        result = SizeResult(size, graph, eager, tuple(checks), graphs, fresh)
         self.findings.sizes.append(result)
         self.found(report.size_text(result))
 
@@ -118,7 +110,7 @@ class Session:
             # What the tokens should be, from a server of the same size beside the provoked one.
             eager_run = (
                 beside.submit(
-                    run_plain, self.servers, self.place, provoked.tensor_parallel, Graphs.NONE
+                    run_plain, self.servers, self.place, provoked.tensor_parallel, graph=False
                 )
                 if provoked.tokens_differ
                 else None
@@ -168,7 +160,6 @@ def conclude(findings: ServeFindings) -> tuple[ExitCode, str]:
     runs = [(result.tensor_parallel, result.graph) for result in findings.sizes]
     runs += [(result.tensor_parallel, result.eager) for result in findings.sizes]
     runs += [(result.tensor_parallel, run) for result in findings.sizes for run in result.fresh]
-    runs += [(r.tensor_parallel, r.default) for r in findings.sizes if r.default]
     runs += [(result.tensor_parallel, result.run) for result in findings.races]
     for size, run in runs:
         if run.verdict.state is not State.READY:
