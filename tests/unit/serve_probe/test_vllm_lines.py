@@ -13,14 +13,15 @@ from serve_probe.verdict import Ending, Stage, State
 VLLM = SERVERS["vllm"].log
 AT = "INFO 11-26 19:07:29 [a.py:1]"
 CORE, API = f"(EngineCore pid=4) {AT} ", f"(APIServer pid=3) {AT} "
+ERROR, API_ERROR = CORE.replace("INFO", "ERROR"), API.replace("INFO", "ERROR")
 START = f"{CORE}Initializing a V1 LLM engine (v0.26.0) with config: model='m'\n"
 READY = "(APIServer pid=3) INFO:     Application startup complete.\n"
 GONE = (
     f"{API}[shutdown] MPClient: engine core exited unexpectedly; starting cleanup\n"
-    f"{API}AsyncLLM output_handler failed.\n"
-    f"{API}Traceback (most recent call last):\n"
-    f"{API}vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack "
-    "trace (above) for the root cause.\n"
+    f"{API_ERROR}AsyncLLM output_handler failed.\n"
+    f"{API_ERROR}Traceback (most recent call last):\n"
+    f"{API_ERROR}vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. "
+    "See stack trace (above) for the root cause.\n"
 )
 CLEAN_END = (
     "(APIServer pid=3) INFO:     Shutting down\n"
@@ -175,7 +176,7 @@ def test_advisories_of_another_server_alone_are_not_named() -> None:
 
 @pytest.mark.parametrize("status", [0, None, 1])
 def test_a_server_whose_engine_vanished_is_no_clean_end(status: int | None) -> None:
-    survived = f"{CORE}Traceback (most recent call last):\n{CORE}ModuleNotFoundError: No x\n"
+    survived = f"{ERROR}Traceback (most recent call last):\n{ERROR}ModuleNotFoundError: No x\n"
     for before in ("", survived):
         verdict = judge(START + before + READY + GONE + CLEAN_END, Ending(status), VLLM)
         found = (verdict.state, verdict.cause, verdict.stage, verdict.process)
@@ -204,7 +205,9 @@ def test_a_clean_end_is_one_and_an_engine_that_died_before_it_is_none() -> None:
 def test_how_a_process_ended_is_read_from_who_started_it(
     line: str, state: State, rank: int | None
 ) -> None:
-    error = f"{API}RuntimeError: Engine core initialization failed. See root cause above. "
+    error = (
+        "(APIServer pid=3) RuntimeError: Engine core initialization failed. See root cause above. "
+    )
     verdict = judge(f"{START}{error}{line}\n", Ending(1), VLLM)
     assert (verdict.state, verdict.rank) == (state, rank)
 
@@ -212,8 +215,8 @@ def test_how_a_process_ended_is_read_from_who_started_it(
 def test_an_engine_that_only_lost_its_workers_is_not_the_cause() -> None:
     text = (
         f"{START}{READY}(EngineCore pid=4) {AT} Worker proc VllmWorker-1 died unexpectedly, "
-        f"shutting down executor.\n{CORE}EngineCore encountered a fatal error.\n"
-        f"{CORE}Traceback (most recent call last):\n{CORE}RuntimeError: Executor failed.\n{GONE}"
+        f"shutting down executor.\n{ERROR}EngineCore encountered a fatal error.\n"
+        f"{ERROR}Traceback (most recent call last):\n{ERROR}RuntimeError: Executor failed.\n{GONE}"
     )
     verdict = judge(text, Ending(0), VLLM)
     assert (verdict.state, verdict.cause, verdict.rank) == (State.KILLED, "vanished", 1)
@@ -224,7 +227,7 @@ def test_who_is_told_to_end_before_it_is_ready_says_so_by_an_exception() -> None
         "(APIServer pid=3) KeyboardInterrupt: terminated\n"  # fmt: skip
     verdict = judge(text, Ending(1), VLLM)
     assert (verdict.state, verdict.cause) == (State.KILLED, "told-to-end")
-    failed = f"{START}{CORE}EngineCore failed to start.\n{CORE}ValueError: x\n"
+    failed = f"{START}{ERROR}EngineCore failed to start.\n{ERROR}ValueError: x\n"
     assert judge(failed + text, Ending(1), VLLM).cause == "exception"
 
 
@@ -255,8 +258,8 @@ def test_processes_that_wait_for_one_another_hang_unless_the_server_went_on() ->
     ],
 )
 def test_errors_that_this_server_alone_has_mean_something(error: str, cause: str) -> None:
-    text = f"{START}{CORE}EngineCore failed to start.\n{CORE}Traceback (most recent call last):\n"
-    assert judge(f"{text}{CORE}{error}\n", Ending(1), VLLM).cause == cause
+    text = f"{START}{ERROR}EngineCore failed to start.\n{ERROR}Traceback (most recent call last):\n"
+    assert judge(f"{text}{ERROR}{error}\n", Ending(1), VLLM).cause == cause
     other = judge(
         f"Traceback (most recent call last):\n{error}\n", Ending(1), SERVERS["sglang"].log
     )
@@ -264,9 +267,20 @@ def test_errors_that_this_server_alone_has_mean_something(error: str, cause: str
 
 
 def test_a_query_of_a_captured_event_is_said_to_come_of_lora_too() -> None:
-    text = f"{START}{CORE}EngineCore failed to start.\n{CORE}Traceback (most recent call last):\n"
+    text = f"{START}{ERROR}EngineCore failed to start.\n{ERROR}Traceback (most recent call last):\n"
     error = "torch.AcceleratorError: HIP error: operation not permitted on an event last recorded"
-    sentence = judge(f"{text}{CORE}{error} in a capturing stream\n", Ending(1), VLLM).sentence
+    sentence = judge(f"{text}{ERROR}{error} in a capturing stream\n", Ending(1), VLLM).sentence
     assert "vllm#41622" in sentence
     assert "--enforce-eager" in sentence
     assert "{" not in sentence
+
+
+def test_an_exception_that_is_only_warned_of_is_no_cause() -> None:
+    text = "".join(
+        f"(EngineCore pid=4) {{}} 11-26 19:07:29 [a.py:1] {line}\n"
+        for line in ("Traceback (most recent call last):", "ImportError: cannot import name '_C'")
+    )
+    died = "(APIServer pid=3) RuntimeError: Engine core initialization failed.\n"
+    for level, cause in (("WARNING", "exception"), ("ERROR", "import-failed")):
+        verdict = judge(START + text.replace("{}", level) + died, Ending(1), VLLM)
+        assert verdict.cause == cause

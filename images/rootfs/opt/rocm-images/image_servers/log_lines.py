@@ -19,6 +19,8 @@ class Advice:
     """No captured graphs at all."""
     own_all_reduce: str = "its own all-reduce"
     """Its own custom all-reduce instead of AITER's."""
+    watchdog: str = "its own option"
+    """How long its own watchdog waits."""
     no_custom_all_reduce: str = "its custom all-reduce off"
     port: str = "its own option"
     own_ports: str = "its own options"
@@ -58,10 +60,16 @@ class LogLines:
     """What its own logger writes before a message, from the beginning of the line."""
     rank: re.Pattern[str] = _NEVER
     """In such a prefix, group 1: the tensor-parallel rank that the line is of."""
+    survived: re.Pattern[str] = _NEVER
+    """In such a prefix: what follows is told of, and ended nothing."""
     graceful: str = ""
     """Said before a clean end."""
     starts: re.Pattern[str] = _NEVER
     """Among the first lines of a server: after the end of one before it, another begins."""
+    joining: re.Pattern[str] = _NEVER
+    """A rank begins to look for the others."""
+    joined: re.Pattern[str] = _NEVER
+    """It found them."""
     loading: re.Pattern[str] = _NEVER
     """It has begun to load the model, or a draft model."""
     warming_up: re.Pattern[str] = _NEVER
@@ -97,6 +105,8 @@ class LogLines:
     """A process ended. Groups: `rank` or `child` or `process` where it says so, and `status`."""
     watchdog: re.Pattern[str] = _NEVER
     """Its own watchdog ends it. Groups: the process, the seconds."""
+    warm_up_failed: re.Pattern[str] = _NEVER
+    """A request of its own to itself failed: the head of a report of exceptions."""
     unhealthy: re.Pattern[str] = _NEVER
     """A health check got no answer, or a process none of another."""
     vanished: re.Pattern[str] = _NEVER

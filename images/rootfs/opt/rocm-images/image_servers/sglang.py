@@ -112,6 +112,8 @@ _LOG = LogLines(
     starts=re.compile(
         r"^server_args=ServerArgs\(|^Init torch distributed begin|^Load weight begin"
     ),
+    joining=re.compile(r"Init torch distributed begin"),
+    joined=re.compile(r"Init torch distributed ends"),
     loading=re.compile(
         r"Load weight (?:begin|end(?!.{0,20}Committed))|KV Cache is allocated|Memory pool end"
         r"|Loading safetensors checkpoint|Multi-thread loading"
@@ -176,6 +178,7 @@ _LOG = LogLines(
         r"^(?:(\w{1,60}) w|W)atchdog timeout \(self\.watchdog_timeout=(\d{1,9})(?:\.\d+)?"
         r"(?!.{0,20}self\.soft=True)"
     ),
+    warm_up_failed=re.compile(r"warmup error"),
     unhealthy=re.compile(r"Health check failed\. Server couldn't get a response"),
     summary=re.compile(
         r"scheduler died during initialization|^EOFError|Please check if there are relevant logs"
@@ -185,6 +188,7 @@ _LOG = LogLines(
         memory="--mem-fraction-static",
         graph_sizes="--cuda-graph-max-bs",
         eager="--disable-cuda-graph",
+        watchdog="--watchdog-timeout",
         own_all_reduce="SGLANG_USE_AITER_AR=0",
         no_custom_all_reduce="--disable-custom-all-reduce",
         port="--port",

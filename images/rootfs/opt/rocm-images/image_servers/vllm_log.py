@@ -38,11 +38,14 @@ LOG = LogLines(
     signature=re.compile(rf"^(?:{_PROCESS}|{_LEVEL})|\bvllm[./]|VllmWorker|EngineCore"),
     prefix=re.compile(rf"(?:{_PROCESS}){{1,3}}(?:{_LEVEL} ?)?|{_LEVEL} ?"),
     rank=re.compile(r"(?:_TP|rank=)(\d{1,6})(?!\d)"),
+    survived=re.compile(r"\b(?:DEBUG|INFO|WARNING) \d\d-\d\d "),
     ready="Application startup complete",
     graceful="Application shutdown complete",
     starts=re.compile(
         r"Initializing an? (?:V1 )?LLM engine|Starting to load model|Loading model from scratch"
     ),
+    joining=re.compile(r"distributed_init_method="),
+    joined=re.compile(r"rank \d{1,6} in world size \d{1,6} is assigned"),
     loading=re.compile(
         r"Starting to load model|Loading model from scratch"
         r"|Loading (?:safetensors checkpoint|weights)|Model loading took|(?:Available|GPU) KV cache"

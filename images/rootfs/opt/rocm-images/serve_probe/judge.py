@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from image_servers import SERVERS, LogLines
+from image_servers import LogLines
 from serve_probe import causes, faults
 from serve_probe import signs as kinds
-from serve_probe.causes import Cause
+from serve_probe.advised import OF_BROKEN_GRAPHS, advisories_of_fault
 from serve_probe.deaths import asked_to_end, died, killed, vanished
 from serve_probe.place import MOST_QUOTED, Place, aborted_state, filled, verdict_at, who
 from serve_probe.server_log import ServerLog
@@ -21,7 +21,6 @@ from serve_probe.signs import LATE_LINES, SIGKILL, Sign, Weight, signs
 from serve_probe.standing_still import WAITS_FOR_A_BUILD, builds_before, hung, unanswered
 from serve_probe.verdict import Ending, Stage, State, Verdict
 
-_RANKS_OF_THE_SLOT_BUG = 8
 _SIGTERM = 15
 
 
@@ -123,7 +122,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
     said, advice = cause.said, cause.advice
     if cause in (faults.GPU_HANG, faults.MEMORY_FAULT, faults.GPU_EXCEPTION):
         state = aborted_state(place)
-        advisories = _advisories_of_fault(log, cause, sign, place)
+        advisories = advisories_of_fault(log, cause, sign, place)
     if cause is faults.GPU_EXCEPTION or name == "device-assertion":
         assertion = kinds.assertion_before(log, sign.line)
         if assertion:
@@ -131,7 +130,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
             said, advice = "A kernel's own assertion failed", _DEVICE_ASSERTION.advice
     if cause is faults.GPU_EXCEPTION and sign.code and quoted is sign.quoted:
         said += f" ({sign.code})"
-        said += ", which a broken graph can cause" if sign.code == _OF_BROKEN_GRAPHS else ""
+        said += ", which a broken graph can cause" if sign.code == OF_BROKEN_GRAPHS else ""
     if cause.state is State.HUNG and sign.code:
         said += f" ({sign.code} s)"
     if cause is causes.OUT_OF_MEMORY:
@@ -174,41 +173,12 @@ def _what_broke_it(log: ServerLog, broken: Sign, found: list[Sign]) -> list[Sign
     return [*before, *others]
 
 
-_OF_BROKEN_GRAPHS = "0x1016"
 _LESS_MEMORY = {
     Stage.LOADING: "The weights or the cache are too large for these GPUs: use more of them, "
     "smaller weights, or a lower {memory}.",
     Stage.CAPTURING: "Lower {graph_sizes}, or {memory}.",
 }
 _DEVICE_ASSERTION = causes.named("device-assertion")
-
-
-def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
-    """Advisories whose own signs these are, without those that are about another server alone."""
-    others = frozenset().union(*(server.log.advisories for server in SERVERS.values()))
-    others -= log.said.advisories
-    return tuple(name for name in _by_sign(log, cause, sign, place) if name not in others)
-
-
-def _by_sign(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
-    decoding = place.stage in (Stage.WARMING_UP, Stage.SERVING)
-    with_graph, eagerly = log.decoded_with_graph
-    graphs = bool(log.captures or with_graph or not eagerly)
-    # One GPU's lines name no rank; of a log without its beginning nobody knows.
-    named = any(entry.rank is not None for entry in log.entries)
-    several = named or not any(entry.own for entry in log.entries)
-    if cause is faults.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
-        own = {"hip-event-query": graphs}
-        own["ar-exit-barrier"] = several and log.all_reduce_taken in {None, "aiter"}
-        return tuple(name for name, shown in own.items() if shown and (decoding or place.phase))
-    if cause is faults.MEMORY_FAULT and place.phase is not None:
-        ranks = max((capture.rank for capture in log.captures), default=0) + 1
-        if log.all_reduce_taken not in {None, "aiter"}:
-            return ()
-        return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
-    if cause is faults.MEMORY_FAULT and decoding:
-        return ("aiter-allgather", "war-barrier") if graphs and several else ("war-barrier",)
-    return ()
 
 
 def _attributed(log: ServerLog, sign: Sign, found: list[Sign]) -> Sign:

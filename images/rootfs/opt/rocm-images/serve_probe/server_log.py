@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from image_servers import DEFAULT, SERVERS, LogLines
+from serve_probe.captures import Capture, captures_of, phase_of
 from serve_probe.causes import Cause, causes_of
 from serve_probe.log_lines import Line, parsed, plain_lines
 from serve_probe.verdict import Stage
@@ -20,25 +20,6 @@ from serve_probe.verdict import Stage
 _WATCHDOG = "watchdog thread terminated with exception"
 _SIGNED_LINES = 2000
 """Whose log it is stands in so many lines, if anywhere."""
-
-
-@dataclass(frozen=True)
-class Capture:
-    """The capture of one phase on one rank; `line` and `end` count from 0, `end` None: it is open.
-
-    `seconds` is what it says that it took.
-    """
-
-    phase: str
-    rank: int
-    sizes: tuple[int, ...]
-    line: int
-    end: int | None = None
-    seconds: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.end is not None
 
 
 class ServerLog:
@@ -65,36 +46,7 @@ class ServerLog:
     @cached_property
     def captures(self) -> tuple[Capture, ...]:
         """Every capture that began, in the order of their beginning."""
-        found: dict[tuple[str, int], Capture] = {}
-        for number, entry in enumerate(self.entries):
-            if "aptur" not in entry.message:
-                continue
-            rank = entry.rank or 0
-            for begin in self.said.capture_begin.finditer(entry.message):
-                phase = self._phase(begin[1])
-                sizes = tuple(int(size) for size in re.findall(r"\d{1,9}", begin[2] or ""))
-                known = found.get((phase, rank))
-                # What a progress bar, or each size, says again and again is one capture: also after
-                # its end, where one rank says that of all of them.
-                again = known is not None and known.ended and self._named("")
-                if known is None or again or sizes:
-                    found.pop((phase, rank), None)
-                    found[phase, rank] = Capture(phase, rank, sizes, number)
-            for end in self.said.capture_end.finditer(entry.message):
-                phase = self._phase(end[1])
-                for key, begun in found.items():
-                    if not begun.ended and (key == (phase, rank) or not self._named(end[1])):
-                        seconds = _number(end[2])
-                        found[key] = replace(begun, end=number, seconds=seconds)
-        return tuple(found.values())
-
-    def _phase(self, what: str | None) -> str:
-        words = (what or "").strip()
-        return self.said.capture_phases.get(words, words or "decode")
-
-    def _named(self, what: str | None) -> bool:
-        """Whether an end names what ended; where the server's words never do, it is everything."""
-        return bool(what) or "" in self.said.capture_phases
+        return captures_of(self.entries, self.said)
 
     def open_capture(self, before: int, rank: int | None = None) -> Capture | None:
         """The capture that had begun, and not ended, when line `before` was written.
@@ -134,7 +86,8 @@ class ServerLog:
         """How many sizes of a phase there are to capture, where the log counts them."""
         found = [match for line in self.lines for match in self.said.capture_count.findall(line)]
         return max(
-            (int(count) for what, count in found if self._phase(what) == phase), default=None
+            (int(count) for what, count in found if phase_of(self.said, what) == phase),
+            default=None,
         )
 
     @cached_property
@@ -289,10 +242,3 @@ def _whose(lines: list[str]) -> LogLines:
     signed = {said.title: sum(bool(said.signature.search(line)) for line in some) for said in logs}
     best = max(logs, key=lambda said: signed[said.title])
     return best if signed[best.title] else DEFAULT.log
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

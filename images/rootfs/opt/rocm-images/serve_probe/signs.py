@@ -112,7 +112,7 @@ def _of_reports(log: ServerLog) -> Iterator[Sign]:
     summary = log.said.summary
     for report in reports(log):
         cause, line = _cause_of_chain(report, log.causes)
-        warmed_up = "warmup error" in report.head
+        warmed_up = log.said.warm_up_failed.search(report.head)
         if warmed_up:
             # A request of its own to itself, which had no answer, or a wrong one.
             cause = faults.WARM_UP_UNANSWERED if _READ_TIMEOUT.search(report.text) else None
@@ -154,7 +154,7 @@ def _of_lines(log: ServerLog) -> Iterator[Sign]:
             yield from _death(log, number, died)
         ended = log.said.watchdog.search(text)
         if ended:
-            name, seconds = ended[1] or "Scheduler", ended[2]
+            name, seconds = ended[1] or "", ended[2]
             yield _sign(log, number, entry, faults.OWN_WATCHDOG, process=name, code=seconds)
         if entry.level in ("I", "W"):
             continue
@@ -243,7 +243,7 @@ def _death(log: ServerLog, number: int, died: re.Match[str]) -> Iterator[Sign]:
     code = int(status) if status else None
     if code is None or code >= 0 or -code in ASKED_TO_END:
         yield Sign(number, Weight.SUMMARY, None, line, rank, process, code=status)
-    elif -code == SIGKILL and "Subprocess" in died[0] and _gave_up_before(log, number):
+    elif -code == SIGKILL and _gave_up_before(log, number):
         yield Sign(number, Weight.SUMMARY, None, line, rank, process, -code)
     else:
         yield Sign(number, Weight.ENDS, None, line, rank, process, -code)
