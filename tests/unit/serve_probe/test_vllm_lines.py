@@ -183,6 +183,12 @@ def test_a_server_whose_engine_vanished_is_no_clean_end(status: int | None) -> N
         assert found == (State.KILLED, "vanished", Stage.SERVING, "engine core")
 
 
+def test_of_a_log_without_its_beginning_nobody_knows_how_an_engine_ended() -> None:
+    end = "(APIServer pid=3) RuntimeError: Engine core initialization failed. Failed core proc(s): "
+    assert judge(f"{end}{{}}\n", Ending(1), VLLM).state is State.UNKNOWN
+    assert judge(f"{START}{end}{{}}\n", Ending(1), VLLM).cause == "vanished"
+
+
 def test_a_clean_end_is_one_and_an_engine_that_died_before_it_is_none() -> None:
     assert log(START + READY + CLEAN_END).graceful
     assert not log(START + READY + GONE + CLEAN_END).graceful
@@ -199,7 +205,8 @@ def test_a_clean_end_is_one_and_an_engine_that_died_before_it_is_none() -> None:
         ("Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shut", State.KILLED, 1),
         ("Worker proc VllmWorker-1 died unexpectedly (exit code: -11), shut", State.CRASHED, 1),
         ("Failed core proc(s): {'EngineCore': 1}", State.UNKNOWN, None),
-        ("Failed core proc(s): {}", State.UNKNOWN, None),
+        # Its parent had not been told yet how it ended.
+        ("Failed core proc(s): {}", State.KILLED, None),
     ],
 )
 def test_how_a_process_ended_is_read_from_who_started_it(

@@ -114,7 +114,7 @@ LOG = LogLines(
     unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
     vanished=re.compile(
         r"(?:[Ee]ngine core(?: proc \w{1,60})?|Worker proc \S{1,60}) (?:exited|died) unexpectedly"
-        r"(?! \(exit)|EngineDeadError: EngineCore encountered an issue"
+        r"(?! \(exit)|EngineDeadError: EngineCore encountered an issue|Failed core proc\(s\): \{\}"
     ),
     asked_to_end=re.compile(r"\bKeyboardInterrupt: terminated$"),
     summary=re.compile(

@@ -108,7 +108,7 @@ def killed(log: ServerLog, sign: Sign) -> Verdict:
 
 
 def vanished(log: ServerLog, sign: Sign) -> Verdict:
-    """A process was gone while the server served, and no line says how it ended."""
+    """A process was gone, and no line says how it ended."""
     place = Place(log, sign.line, sign.rank)
     sentence = (
         f"{who(log, sign)} was gone {place.words}, and nothing says how it ended: by SIGKILL, from "

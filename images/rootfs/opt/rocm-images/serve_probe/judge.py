@@ -97,10 +97,14 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
 
 
 def _vanished(log: ServerLog, found: list[Sign]) -> Sign | None:
-    """Where a server that was ready lost a process of which no line says how it ended."""
+    """Where a server lost a process of which no line says how it ended.
+
+    Of a log without its beginning nobody knows what it said.
+    """
+    whole = log.ready or any(log.matches(log.said.starts))
     told = any(sign.weight is not Weight.SUMMARY or sign.code for sign in found)
     gone = next(log.matches(log.said.vanished), None)
-    if told or gone is None or not log.ready:
+    if told or gone is None or not whole:
         return None
     line, _ = gone
     known = next((sign for sign in found if sign.line == line), None)
