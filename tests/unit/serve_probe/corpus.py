@@ -1314,7 +1314,6 @@ CORPUS: dict[str, Expected] = {
     "vllm-fatal-two-dp": Expected(
         State.GPU_ERROR,
         Stage.SERVING,
-        rank=0,
         process="engine core",
         cause="illegal-address",
         quoted="(EngineCore_DP0 pid=2651) ERROR 06-11 11:46:39 [",
@@ -1349,7 +1348,6 @@ CORPUS: dict[str, Expected] = {
     "vllm-rpc-timeout": Expected(
         State.HUNG,
         Stage.SERVING,
-        rank=0,
         process="engine core",
         cause="collective-timeout",
         quoted="(EngineCore_DP0 pid=611) ERROR 05-02 03:44:10 [c",

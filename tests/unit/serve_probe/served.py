@@ -1,4 +1,4 @@
-"""`graph-probe serve` in a process of its own, against the stand-in for SGLang's server."""
+"""`graph-probe serve` in a process of its own, against the stand-ins for servers."""
 
 from __future__ import annotations
 

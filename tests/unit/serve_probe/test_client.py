@@ -5,17 +5,19 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from image_servers import SERVERS
+from image_servers import SERVERS, Question, Sampling
 from serve_probe.client import Client, RequestFailed
 
 
-@pytest.fixture
-def answers() -> Iterator[tuple[list[bytes], Client]]:
+@pytest.fixture(params=["sglang"])
+def answers(request: pytest.FixtureRequest) -> Iterator[tuple[list[bytes], Client]]:
     """A server that answers with what is in the list."""
     said: list[bytes] = []
+    api = SERVERS[request.param].probe.api
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -29,7 +31,7 @@ def answers() -> Iterator[tuple[list[bytes], Client]]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield said, Client(server.server_address[1], SERVERS["sglang"].probe.api, "a model")
+        yield said, Client(server.server_address[1], api, "a model")
         server.shutdown()
 
 
@@ -60,3 +62,49 @@ def test_anything_else_is_a_request_that_failed(
     said.append(answer)
     with pytest.raises(RequestFailed):
         client.generate([1], 2)
+
+
+@pytest.mark.parametrize("answers", ["vllm"], indirect=True)
+def test_several_answers_come_in_the_order_of_their_prompts(
+    answers: tuple[list[bytes], Client],
+) -> None:
+    said, client = answers
+    one = '{"index": %d, "token_ids": [%d], "logprobs": {"token_logprobs": [-0.5]}}'
+    said.append(f'{{"choices": [{one % (1, 8)}, {one % (0, 7)}]}}'.encode())
+    found = client.generate_batch([[1], [2]], 1)
+    assert [(made.tokens, made.logprobs) for made in found] == [((7,), (-0.5,)), ((8,), (-0.5,))]
+
+
+@pytest.mark.parametrize("answers", ["vllm"], indirect=True)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]",
+        b'{"choices": [{"index": 0}]}',
+        b'{"choices": [{"index": 0, "token_ids": [7], "logprobs": null}]}',
+        b'{"choices": {"index": 0}}',
+        b'{"error": {"message": "Out of range float values are not JSON compliant"}}',
+    ],
+    ids=range(5),
+)
+def test_anything_else_from_an_openai_server_is_a_request_that_failed(
+    answers: tuple[list[bytes], Client], answer: bytes
+) -> None:
+    said, client = answers
+    said.append(answer)
+    with pytest.raises(RequestFailed):
+        client.generate([1], 2)
+
+
+def test_what_is_asked_is_the_same_of_each_server() -> None:
+    question = Question("m", [[1, 2], [3]], 9, Sampling(0.5, 0.9, 50), logprobs=True)
+    bodies = {name: server.probe.api.body(question) for name, server in SERVERS.items()}
+    vllm, sglang = bodies["vllm"], bodies["sglang"]
+    assert vllm["prompt"] == sglang["input_ids"] == [[1, 2], [3]]
+    sampling = sglang["sampling_params"]
+    for name in ("temperature", "top_p", "top_k", "ignore_eos"):
+        assert vllm[name] == sampling[name]
+    assert vllm["max_tokens"] == sampling["max_new_tokens"] == 9
+    assert (vllm["model"], vllm["return_token_ids"], vllm["logprobs"]) == ("m", True, 1)
+    silent = SERVERS["vllm"].probe.api.body(replace(question, logprobs=False))
+    assert "logprobs" not in silent

@@ -9,10 +9,10 @@ import pytest
 from corpus import CORPUS, ENDED, OVERDUE, RUNNING, STOPPED
 
 import make_rocm_logs
-from image_servers import LogLines
+from image_servers import SERVERS, LogLines
 from raw_logs import MADE_UP, log_names, read_log
 from rocm_images.matrix.schema import Matrix
-from serve_probe.causes import CAUSES
+from serve_probe.causes import causes_of
 from serve_probe.judge import judge, judge_log
 from serve_probe.server_log import ServerLog
 from serve_probe.verdict import Ending, State, Verdict
@@ -70,7 +70,9 @@ def test_a_failure_is_never_called_ready_however_its_log_is_cut(name: str) -> No
 def test_advisories_of_verdicts_are_those_of_the_matrix(project_matrix: Matrix) -> None:
     known = {advisory.id for advisory in project_matrix.advisories}
     named = {advisory for name in log_names() for advisory in judged(name).advisories}
-    named |= {advisory for cause in CAUSES for advisory in cause.advisories}
+    logs = [server.log for server in SERVERS.values()]
+    named |= {name for said in logs for one in causes_of(said) for name in one.advisories}
+    named |= {name for said in logs for name in said.advisories}
     assert named <= known
     assert {"hip-event-query", "ar-exit-barrier", "aiter-allgather", "ipc-leak"} <= named
 
@@ -140,7 +142,7 @@ def test_no_mutation_of_a_log_raises(name: str) -> None:
             for ending in (STOPPED, ENDED, Ending(None, overdue=True)):
                 assert judge_log(found, ending).sentence
             assert len(found.captures) <= len(found.lines)
-            assert found.all_reduce in (None, "aiter", "nccl", "sglang", "sglang-v2")
+            assert found.all_reduce in {None, *(name for name, _ in found.said.all_reduces)}
             assert min(found.decoded_with_graph) >= 0
 
 

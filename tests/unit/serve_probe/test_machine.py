@@ -25,3 +25,20 @@ def test_a_stand_in_and_emulated_gpus_are_refused_as_what_they_are(
     with pytest.raises(ProbeError, match=said) as caught:
         machine.describe("auto", None, SERVERS["sglang"])
     assert caught.value.code is ExitCode.NO_RUNTIME_OR_DEVICE
+
+
+@pytest.mark.parametrize(
+    ("backend", "version", "environment", "declared"),
+    [
+        ("cuda", "0.27.1", {"VLLM_ROCM_USE_AITER": "1"}, None),
+        ("hip", "0.27.1", {"VLLM_ROCM_USE_AITER": "1"}, "aiter"),
+        ("hip", "0.27.1", {"VLLM_ROCM_USE_AITER": "0"}, "vllm"),
+        ("hip", "0.18.1", {"VLLM_ROCM_USE_AITER": "1"}, "vllm"),
+    ],
+)
+def test_the_all_reduce_is_declared_by_the_release_and_the_environment(
+    backend: str, version: str, environment: dict[str, str], declared: str | None
+) -> None:
+    facts = RuntimeFacts(backend, "/l", 70253211, "text", False)
+    served = machine.Machine(facts, (), {"vllm": version})
+    assert machine.declared_all_reduce(served, SERVERS["vllm"], environment) == declared

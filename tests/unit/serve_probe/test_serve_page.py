@@ -8,9 +8,10 @@ import shlex
 import pytest
 from corpus import CORPUS
 
+from image_servers import SERVERS
 from raw_logs import PROJECT
 from serve_probe import faults
-from serve_probe.causes import CAUSES, Cause
+from serve_probe.causes import Cause, causes_of
 from serve_probe.options import SIZES, parse
 from serve_probe.provocation import PROVOCATIONS, Kind
 from serve_probe.verdict import State
@@ -32,9 +33,9 @@ def test_the_page_lists_every_state_and_every_kind_of_failure() -> None:
 
 
 def test_the_page_lists_every_cause() -> None:
-    causes = {cause.name for cause in CAUSES}
+    causes = {cause.name for one in SERVERS.values() for cause in causes_of(one.log)}
     causes |= {cause.name for cause in vars(faults).values() if isinstance(cause, Cause)}
-    causes |= {expected.cause for expected in CORPUS.values() if expected.cause}
+    causes |= {expected.cause for expected in CORPUS.values() if expected.cause} | {"vanished"}
     assert not [name for name in sorted(causes) if f"`{name}`" not in PAGE]
 
 
@@ -51,3 +52,8 @@ def test_all_provokes_every_kind_and_none_twice() -> None:
 def test_what_follows_two_dashes_is_the_servers() -> None:
     assert parse(["--tp", "2", "--", "--json", "x"]).server_arguments == ("--json", "x")
     assert not parse(["--tp", "2", "--", "--json", "x"]).json
+
+
+def test_a_server_can_be_named_where_no_image_names_it() -> None:
+    assert [parse(["--server", name]).server for name in SERVERS] == list(SERVERS)
+    assert parse([]).server is None

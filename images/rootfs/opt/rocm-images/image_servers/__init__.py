@@ -8,7 +8,7 @@ its sources in matrix.yaml. docs/servers.md shows it.
 from image_servers.all_reduce import AllReduce, AllReduceVariable, Switch
 from image_servers.api import Api, Generation, Question, Sampling
 from image_servers.arguments import Arguments
-from image_servers.log_lines import Advice, LogLines
+from image_servers.log_lines import Advice, LogLines, OwnCause
 from image_servers.server import Graphs, Groups, Probe, Server
 from image_servers.sglang import SGLANG
 from image_servers.vllm import VLLM
@@ -28,6 +28,7 @@ __all__ = [
     "Graphs",
     "Groups",
     "LogLines",
+    "OwnCause",
     "Probe",
     "Question",
     "Sampling",

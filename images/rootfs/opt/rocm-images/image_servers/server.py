@@ -17,6 +17,7 @@ class Graphs(enum.Enum):
     """Which graphs a server is to capture."""
 
     NONE = "none"
+    """None, with the kernels of DEFAULT all the same: their tokens are compared."""
     DECODE = "decode"
     """Those of decode alone."""
     DEFAULT = "default"
@@ -49,6 +50,8 @@ class Probe:
     model_module: str = ""
     """A module of it that only its processes with a model import."""
     groups: Groups | None = None
+    clean_statuses: frozenset[int] = frozenset({0})
+    """Of its launcher, after SIGTERM."""
 
 
 @dataclass(frozen=True)

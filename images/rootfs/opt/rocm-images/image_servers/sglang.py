@@ -11,7 +11,7 @@ from typing import Any
 from image_servers.all_reduce import AllReduceVariable
 from image_servers.api import Api, Generation, Question
 from image_servers.arguments import Arguments
-from image_servers.log_lines import Advice, LogLines
+from image_servers.log_lines import Advice, LogLines, OwnCause
 from image_servers.server import Graphs, Groups, Probe, Server
 
 _TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
@@ -112,6 +112,8 @@ _LOG = LogLines(
     starts=re.compile(
         r"^server_args=ServerArgs\(|^Init torch distributed begin|^Load weight begin"
     ),
+    joining=re.compile(r"Init torch distributed begin"),
+    joined=re.compile(r"Init torch distributed ends"),
     loading=re.compile(
         r"Load weight (?:begin|end(?!.{0,20}Committed))|KV Cache is allocated|Memory pool end"
         r"|Loading safetensors checkpoint|Multi-thread loading"
@@ -144,14 +146,14 @@ _LOG = LogLines(
         "num tokens (num_tokens": "prefill",
         "prefill shape (num_tokens": "prefill",
     },
-    decoding="Decode batch",
-    decode_graph=re.compile(r"Decode batch.{0,400}?cuda graph: (True|False)"),
+    decoding=re.compile("Decode batch"),
+    decode_graph=re.compile(r"Decode batch.{0,400}?cuda graph: (True|False)()"),
     all_reduces=(
-        ("aiter", "[AR] Using AiterCustomAllreduce"),
-        ("nccl", "[AR] All-reduce call path: NCCL"),
-        ("sglang-v2", "[AR] Using CustomAllReduceV2"),
+        ("aiter", re.compile(r"\[AR\] Using AiterCustomAllreduce")),
+        ("nccl", re.compile(r"\[AR\] All-reduce call path: NCCL")),
+        ("sglang-v2", re.compile(r"\[AR\] Using CustomAllReduceV2")),
         # SGLang's own and AITER's write this one: it only counts where AITER's line is not.
-        ("sglang", " cuda graph addresses"),
+        ("sglang", re.compile(r" cuda graph addresses")),
     ),
     failed=re.compile(r"(\w{1,60}) hit an exception:(?: Traceback| ?$)"),
     processes={
@@ -176,6 +178,7 @@ _LOG = LogLines(
         r"^(?:(\w{1,60}) w|W)atchdog timeout \(self\.watchdog_timeout=(\d{1,9})(?:\.\d+)?"
         r"(?!.{0,20}self\.soft=True)"
     ),
+    warm_up_failed=re.compile(r"warmup error"),
     unhealthy=re.compile(r"Health check failed\. Server couldn't get a response"),
     summary=re.compile(
         r"scheduler died during initialization|^EOFError|Please check if there are relevant logs"
@@ -185,11 +188,23 @@ _LOG = LogLines(
         memory="--mem-fraction-static",
         graph_sizes="--cuda-graph-max-bs",
         eager="--disable-cuda-graph",
+        watchdog="--watchdog-timeout",
         own_all_reduce="SGLANG_USE_AITER_AR=0",
         no_custom_all_reduce="--disable-custom-all-reduce",
         port="--port",
         own_ports="--nccl-port, --dist-init-addr",
     ),
+    causes=(
+        OwnCause(
+            "dsa-indexer",
+            re.compile(r"compute_all_q_rope"),
+            "unknown",
+            "SGLang's fused indexer asks this AITER for what it lacks",
+            "Set SGLANG_DISABLE_AITER_FUSED_FP8_DSA_INDEXER=1.",
+            ("dsa-indexer",),
+        ),
+    ),
+    advisories=frozenset({"aiter-allgather", "war-barrier", "dsa-indexer"}),
 )
 
 SGLANG = Server(
@@ -233,6 +248,8 @@ SGLANG = Server(
         no_memory=lambda total: ("--mem-fraction-static", "0.995"),
         model_module="sglang.srt.model_executor.model_runner",
         groups=Groups("sglang.srt.distributed.parallel_state", "GroupCoordinator", "all_reduce"),
+        # It kills its processes itself, the launcher too.
+        clean_statuses=frozenset({0, -9}),
     ),
     variables="SGLANG_",
     log=_LOG,

@@ -1,19 +1,19 @@
-"""vLLM: what is built for it, how it is started, what its log says, which all-reduce it takes.
+"""vLLM: what is built for it, how it is started and asked, which all-reduce it takes.
 
-From the sources of 0.11 to 0.33; log lines also as public reports of 0.6 to 0.19 quote them.
+From the sources of 0.11 to 0.33.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from image_servers.all_reduce import AllReduceVariable, Switch
 from image_servers.api import Api, Generation, Question
 from image_servers.arguments import Arguments
-from image_servers.log_lines import Advice, LogLines
 from image_servers.server import Graphs, Groups, Probe, Server
+from image_servers.vllm_log import LOG
 
 
 def _command(model: str, gpus: int, port: int, host: str) -> list[str]:
@@ -23,20 +23,25 @@ def _command(model: str, gpus: int, port: int, host: str) -> list[str]:
     ]
 
 
+_GRAPHS: Mapping[Graphs, Mapping[str, str | int]] = {
+    # --enforce-eager would leave out torch.compile as well, whose kernels round otherwise.
+    Graphs.NONE: {"cudagraph_mode": "NONE"},
+    # Without compiling, which takes its time and captures nothing.
+    Graphs.DECODE: {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"},
+}
+
+
 def _probe_arguments(_backend: str, _gpus: int, graphs: Graphs, limited: bool) -> list[str]:
     return [
         # For a model that no tuned kernel knows; prompts repeat, and a cached prefix would make a
         # repeated prompt another computation.
         *("--attention-backend", "TRITON_ATTN", "--seed", "42", "--no-enable-prefix-caching"),
         *("--max-model-len", "4096", "--max-num-seqs", "64", "--cudagraph-metrics"),
-        # It profiles nothing then, so that servers can start side by side on one GPU.
+        # It profiles nothing then, and asks for little that is free, so that servers can start side
+        # by side on one GPU.
         *(("--kv-cache-memory-bytes", str(256 * 1024 * 1024)) if limited else ()),
-        *(("--enforce-eager",) if graphs is Graphs.NONE else ()),
-        *(
-            ("--compilation-config", json.dumps({"cudagraph_mode": "FULL_DECODE_ONLY"}))
-            if graphs is Graphs.DECODE
-            else ()
-        ),
+        *(("--gpu-memory-utilization", "0.1") if limited else ()),
+        *(("--compilation-config", json.dumps(_GRAPHS[graphs])) if graphs in _GRAPHS else ()),
     ]
 
 
@@ -45,9 +50,13 @@ def _probe_environment(folder: str) -> dict[str, str]:
         # What was compiled for another run must not be taken for this one's.
         "VLLM_CACHE_ROOT": folder,
         "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOG_STATS_INTERVAL": "1",
+        "VLLM_LOG_STATS_INTERVAL": "0.5",
         # At this level each rank says what it captures.
         "VLLM_LOGGING_LEVEL": "DEBUG",
+        # Another sampler would need FlashInfer.
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        # Its processes leave no word where a signal ends them, but for Python's own.
+        "PYTHONFAULTHANDLER": "1",
     }
 
 
@@ -98,57 +107,6 @@ _ARGUMENTS = Arguments(
     data=("--data-parallel-size", "-dp"),
 )
 
-_PROCESS = r"\((?:EngineCore|Worker|VllmWorker|APIServer|ApiServer)[\w =]{0,60}pid=\d{1,10}\) ?"
-_LEVEL = (
-    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]]{1,80}\]|\S{1,80}\])"
-)
-
-_LOG = LogLines(
-    title="vLLM",
-    signature=re.compile(rf"^(?:{_PROCESS}|{_LEVEL})|\bvllm[./]|VllmWorker|EngineCore"),
-    prefix=re.compile(rf"(?:{_PROCESS}){{1,3}}(?:{_LEVEL} ?)?|{_LEVEL} ?"),
-    rank=re.compile(r"(?:_TP|rank=|EngineCore_(?:DP)?)(\d{1,6})\b"),
-    ready="Application startup complete",
-    graceful="Application shutdown complete",
-    starts=re.compile(r"Initializing an? (?:V1 )?LLM engine|Starting to load model"),
-    loading=re.compile(
-        r"Starting to load model|Loading (?:safetensors checkpoint|weights)|Model loading took"
-        r"|(?:Available|GPU) KV cache"
-    ),
-    warming_up=re.compile(r"init engine \(profile|Graph capturing finished"),
-    stopping=re.compile(r"^(?:INFO: +)?Shutting down|Waiting for application shutdown"),
-    capture_begin=re.compile(r"Capturing (?:CUDA graphs \(|a cudagraph on \()([\w -]{1,40}),?()"),
-    capture_end=re.compile(r"Graph capturing finished()(?: in (\d{1,6}) secs?)?"),
-    capture_phases={"mixed prefill-decode": "prefill", "PIECEWISE": "prefill", "FULL": "decode"},
-    capture_progress=re.compile(r"Capturing a (cudagraph) on .{0,40}?num_tokens=(\d{1,9})\b"),
-    progress_phase={"cudagraph": "decode"},
-    decoding="Avg generation throughput",
-    failed=re.compile(
-        r"(WorkerProc|EngineCore)(?:_?\w{0,20}) "
-        r"(?:hit an exception|encountered a fatal error|failed to start)"
-    ),
-    processes={"": "worker", "WorkerProc": "worker", "EngineCore": "engine core"},
-    died=re.compile(
-        r"(?:Worker proc (?:VllmWorker-(?P<child>\d{1,6})|(?P<process>\w{1,60}))"
-        r"|RayWorkerProc rank=\[?(?P<rank>\d{1,6})\]?) died unexpectedly(?P<status>(?!))?"
-    ),
-    unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
-    summary=re.compile(
-        r"Engine (?:core initialization|process) failed|EngineDeadError"
-        r"|WorkerProc initialization failed|^RuntimeError: cancelled|died unexpectedly"
-    ),
-    gives_up=re.compile(r"shutting down executor"),
-    advice=Advice(
-        memory="--gpu-memory-utilization",
-        graph_sizes="--max-cudagraph-capture-size",
-        eager="--enforce-eager",
-        own_all_reduce="VLLM_ROCM_USE_AITER=0",
-        no_custom_all_reduce="--disable-custom-all-reduce",
-        port="--port",
-        own_ports="VLLM_PORT, MASTER_PORT",
-    ),
-)
-
 VLLM = Server(
     name="vllm",
     title="vLLM",
@@ -190,5 +148,5 @@ VLLM = Server(
         ),
     ),
     variables="VLLM_",
-    log=_LOG,
+    log=LOG,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from image_servers import LogLines
 from serve_probe.verdict import State
 
 
@@ -233,14 +234,6 @@ CAUSES: tuple[Cause, ...] = (
         ("expandable-segments", "ipc-leak"),
     ),
     Cause(
-        "dsa-indexer",
-        re.compile(r"compute_all_q_rope"),
-        State.UNKNOWN,
-        "SGLang's fused indexer asks this AITER for what it lacks",
-        "Set SGLANG_DISABLE_AITER_FUSED_FP8_DSA_INDEXER=1.",
-        ("dsa-indexer",),
-    ),
-    Cause(
         "device-assertion",
         re.compile(rf"device-side assert|{_GPU}ErrorAssert\b|{_code(710)}"),
         State.GPU_ERROR,
@@ -362,9 +355,18 @@ CAUSES: tuple[Cause, ...] = (
 )
 
 
-def cause_of(text: str) -> Cause | None:
+def causes_of(said: LogLines) -> tuple[Cause, ...]:
+    """Those that a server can have: its own, then those of any server."""
+    own = (
+        Cause(one.name, one.pattern, State(one.state), one.said, one.advice, one.advisories)
+        for one in said.causes
+    )
+    return (*own, *CAUSES)
+
+
+def cause_of(text: str, causes: tuple[Cause, ...]) -> Cause | None:
     """The first cause that a text fits."""
-    return next((cause for cause in CAUSES if cause.pattern.search(text)), None)
+    return next((cause for cause in causes if cause.pattern.search(text)), None)
 
 
 def named(name: str) -> Cause:

@@ -86,7 +86,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
         except OSError as error:
             raise ProbeError(ExitCode.BAD_ARGUMENTS, _unwritable(options.output, error)) from None
     gfx = image.expected_gfx(options.gfx, os.environ)
-    server = server_of(image.known_facts(os.environ).server)
+    server = server_of(options.server or image.known_facts(os.environ).server)
     findings.machine = machine.describe(options.backend, gfx, server)
     count = len(findings.machine.devices)
     if options.sizes and max(options.sizes) > count:
@@ -110,6 +110,7 @@ def _run(options: Options, findings: ServeFindings, started: float) -> None:
             findings.machine.runtime.backend,
             options.ready_timeout,
             options.server_arguments,
+            machine.declared_all_reduce(findings.machine, server, os.environ),
         )
         servers = Servers()
         _watched(Session(servers, options, place, findings, found), servers, options.timeout)

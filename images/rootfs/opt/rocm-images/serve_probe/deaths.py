@@ -105,3 +105,15 @@ def killed(log: ServerLog, sign: Sign) -> Verdict:
         "memory`, and in the container's memory.events for oom_kill."
     )
     return verdict_at(log, sign, place, State.KILLED, sentence, (), "killed", sign.quoted)
+
+
+def vanished(log: ServerLog, sign: Sign) -> Verdict:
+    """A process was gone, and no line says how it ended."""
+    place = Place(log, sign.line, sign.rank)
+    sentence = (
+        f"{who(log, sign)} was gone {place.words}, and nothing says how it ended: by SIGKILL, from "
+        "outside (look in `dmesg` for `Out of memory`, and in the container's memory.events for "
+        "oom_kill), or by a signal of its own making, which Python reports where "
+        "PYTHONFAULTHANDLER=1 is set."
+    )
+    return verdict_at(log, sign, place, State.KILLED, sentence, (), "vanished", sign.quoted)

@@ -63,6 +63,8 @@ def reports(log: ServerLog) -> list[Report]:
     going: dict[str, list[Report]] = {}
     for number, entry in enumerate(log.entries):
         text = entry.message
+        if log.said.survived.search(entry.prefix):
+            continue
         source = _SOURCE.match(entry.prefix)
         mine = going.setdefault(source[0].strip() if source else "", [])
         failed = log.said.failed.search(text) if entry.own or not text[:1].isspace() else None

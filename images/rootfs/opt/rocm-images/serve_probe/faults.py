@@ -57,7 +57,7 @@ OWN_WATCHDOG = Cause(
     "The server hung",
     "Its own watchdog ended it. Look at the stacks above that line (py-spy): ranks that wait for "
     "one another show different collectives; where a kernel was being compiled, give it longer "
-    "(--watchdog-timeout).",
+    "({watchdog}).",
 )
 WARM_UP_UNANSWERED = Cause(
     "warm-up-unanswered",

@@ -71,7 +71,7 @@ class ServeFindings:
     races: list[RaceResult] = field(default_factory=list)
     provoked: list[ProvocationResult] = field(default_factory=list)
     all_reduce: str | None = None
-    """The all-reduce that the image's variable selects: aiter or sglang; None on CUDA."""
+    """The all-reduce that the image's variables select: AITER's or its own; None on CUDA."""
     seconds: float = 0.0
 
     @property

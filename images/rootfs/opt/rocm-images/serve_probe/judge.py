@@ -1,8 +1,9 @@
 """Judges a server by its log and its end: what happened, where, what to do next.
 
-A launcher's exit status says nearly nothing (SGLang's clean stop by SIGTERM is -9, too), and SGLang
-advises a lower --mem-fraction-static, and names the OOM killer, whatever went wrong: so neither is
-searched for. docs/serve.md has the lines that count, tests/data/serve_logs whole logs.
+A launcher's exit status says nearly nothing (a clean stop by SIGTERM can be -9, and 0 can follow
+the death of the engine), and some advise a lower share of memory, and name the OOM killer, whatever
+went wrong: so neither is searched for. docs/serve.md has the lines that count,
+tests/data/serve_logs whole logs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from dataclasses import replace
 from image_servers import LogLines
 from serve_probe import causes, faults
 from serve_probe import signs as kinds
-from serve_probe.causes import Cause
-from serve_probe.deaths import asked_to_end, died, killed
+from serve_probe.advised import OF_BROKEN_GRAPHS, advisories_of_fault
+from serve_probe.deaths import asked_to_end, died, killed, vanished
 from serve_probe.place import MOST_QUOTED, Place, aborted_state, filled, verdict_at, who
 from serve_probe.server_log import ServerLog
 from serve_probe.signs import LATE_LINES, SIGKILL, Sign, Weight, signs
 from serve_probe.standing_still import WAITS_FOR_A_BUILD, builds_before, hung, unanswered
 from serve_probe.verdict import Ending, Stage, State, Verdict
 
-_RANKS_OF_THE_SLOT_BUG = 8
+_SIGTERM = 15
 
 
 def judge(text: str, ending: Ending, said: LogLines | None = None) -> Verdict:
@@ -40,7 +41,7 @@ def judge_log(log: ServerLog, ending: Ending) -> Verdict:
 
 def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
     found = signs(log)
-    # Told to end, by whoever: a clean end of SGLang's has the status of a SIGKILL all the same.
+    # Told to end, by whoever: a clean end can have the status of a SIGKILL all the same.
     told = ending.stopped or log.graceful
     by_itself = ending.status is not None and not told
     if log.ready and not by_itself:
@@ -51,6 +52,12 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
         ends = [*_what_broke_it(log, ends[0], found), *ends]
     if ends:
         return _judged(log, ends[0], found)
+    asked = next(log.matches(log.said.asked_to_end), None)
+    if asked is not None and not any(s.cause for s in found if s.line < asked[0]):
+        line = log.lines[asked[0]]
+        return asked_to_end(
+            log, Sign(asked[0], Weight.ENDS, None, line, None, "launcher", _SIGTERM)
+        )
     silent = unanswered(log, ending)
     if ending.overdue or silent is not None:
         return hung(log, silent)
@@ -78,9 +85,30 @@ def _judge_one(log: ServerLog, ending: Ending) -> Verdict:
             "The server became ready and no process of it failed.",
             stage=log.stage_at(len(log.lines) - 1),
         )
+    if ready_at is not None:
+        # It became ready in spite of these.
+        found = [sign for sign in found if sign.line > ready_at] or found
+    gone = _vanished(log, found)
+    if gone is not None:
+        return vanished(log, gone)
     if found:
         return _judged(log, found[0], found)
     return _unknown(log, ending)
+
+
+def _vanished(log: ServerLog, found: list[Sign]) -> Sign | None:
+    """Where a server lost a process of which no line says how it ended.
+
+    Of a log without its beginning nobody knows what it said.
+    """
+    whole = log.ready or any(log.matches(log.said.starts))
+    told = any(sign.weight is not Weight.SUMMARY or sign.code for sign in found)
+    gone = next(log.matches(log.said.vanished), None)
+    if told or gone is None or not whole:
+        return None
+    line, _ = gone
+    known = next((sign for sign in found if sign.line == line), None)
+    return known or Sign(line, Weight.SUMMARY, None, log.lines[line])
 
 
 def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
@@ -98,7 +126,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
     said, advice = cause.said, cause.advice
     if cause in (faults.GPU_HANG, faults.MEMORY_FAULT, faults.GPU_EXCEPTION):
         state = aborted_state(place)
-        advisories = _advisories_of_fault(log, cause, sign, place)
+        advisories = advisories_of_fault(log, cause, sign, place)
     if cause is faults.GPU_EXCEPTION or name == "device-assertion":
         assertion = kinds.assertion_before(log, sign.line)
         if assertion:
@@ -106,7 +134,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
             said, advice = "A kernel's own assertion failed", _DEVICE_ASSERTION.advice
     if cause is faults.GPU_EXCEPTION and sign.code and quoted is sign.quoted:
         said += f" ({sign.code})"
-        said += ", which a broken graph can cause" if sign.code == _OF_BROKEN_GRAPHS else ""
+        said += ", which a broken graph can cause" if sign.code == OF_BROKEN_GRAPHS else ""
     if cause.state is State.HUNG and sign.code:
         said += f" ({sign.code} s)"
     if cause is causes.OUT_OF_MEMORY:
@@ -115,7 +143,7 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
     if cause is faults.OWN_WATCHDOG and builds_before(log, sign.line):
         name, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
-    advice = filled(log, advice)
+    advice = filled(log, " ".join(filter(None, (advice, log.said.more_advice.get(name)))))
     if state is State.ABORTED_IN_CAPTURE:
         advice += " That is not the OOM killer. Run `graph-probe capture` in this container."
     return verdict_at(
@@ -149,33 +177,12 @@ def _what_broke_it(log: ServerLog, broken: Sign, found: list[Sign]) -> list[Sign
     return [*before, *others]
 
 
-_OF_BROKEN_GRAPHS = "0x1016"
 _LESS_MEMORY = {
     Stage.LOADING: "The weights or the cache are too large for these GPUs: use more of them, "
     "smaller weights, or a lower {memory}.",
     Stage.CAPTURING: "Lower {graph_sizes}, or {memory}.",
 }
 _DEVICE_ASSERTION = causes.named("device-assertion")
-
-
-def _advisories_of_fault(log: ServerLog, cause: Cause, sign: Sign, place: Place) -> tuple[str, ...]:
-    """Advisories whose own signs these are."""
-    decoding = place.stage in (Stage.WARMING_UP, Stage.SERVING)
-    with_graph, eagerly = log.decoded_with_graph
-    graphs = bool(log.captures or with_graph or not eagerly)
-    # One GPU's lines name no rank; of a log without its beginning nobody knows.
-    named = any(entry.rank is not None for entry in log.entries)
-    several = named or not any(entry.own for entry in log.entries)
-    if cause is faults.GPU_EXCEPTION and sign.code == _OF_BROKEN_GRAPHS:
-        own = {"hip-event-query": graphs}
-        own["ar-exit-barrier"] = several and log.all_reduce in {None, "aiter"}
-        return tuple(name for name, shown in own.items() if shown and (decoding or place.phase))
-    if cause is faults.MEMORY_FAULT and place.phase is not None:
-        ranks = max((capture.rank for capture in log.captures), default=0) + 1
-        return ("aiter-ar-slot",) if ranks >= _RANKS_OF_THE_SLOT_BUG else ()
-    if cause is faults.MEMORY_FAULT and decoding:
-        return ("aiter-allgather", "war-barrier") if graphs and several else ("war-barrier",)
-    return ()
 
 
 def _attributed(log: ServerLog, sign: Sign, found: list[Sign]) -> Sign:

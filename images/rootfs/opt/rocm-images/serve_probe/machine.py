@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -52,6 +53,16 @@ def describe(backend: str, gfx: str | None, server: Server) -> Machine:
             f"{server.title}, or run this in an image that has it.",
         )
     return Machine(runtime, devices, _versions(server))
+
+
+def declared_all_reduce(
+    machine: Machine, server: Server, environment: Mapping[str, str]
+) -> str | None:
+    """Whose all-reduce a server's environment selects; None on CUDA, where no variable does."""
+    if machine.runtime.backend != "hip":
+        return None
+    version = machine.versions.get(server.distributions[server.name])
+    return server.all_reduce.chosen(environment, version).name
 
 
 def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:

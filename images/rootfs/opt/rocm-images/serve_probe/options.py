@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from graph_probe.exit_codes import ExitCode, ProbeError
+from image_servers import DEFAULT, SERVERS
 from serve_probe.provocation import Kind
 
 SIZES = (1, 2, 4, 8)
@@ -15,8 +16,12 @@ _ALL = "all"
 
 
 class Options(NamedTuple):
-    """`sizes` None means each of SIZES that the visible GPUs allow. Seconds throughout."""
+    """`sizes` None means each of SIZES that the visible GPUs allow. Seconds throughout.
 
+    `server` None: the image's own.
+    """
+
+    server: str | None
     backend: str
     gfx: str | None
     json: bool
@@ -105,6 +110,12 @@ def _parser() -> _Parser:
         + ", ".join(kind.value for kind in Kind),
     )
     add("--jobs", type=_jobs, help="provoked servers at once (default: one for each GPU)")
+    add(
+        "--server",
+        choices=sorted(SERVERS),
+        help="which one is started (default: the image's own; where no image says it, "
+        f"{DEFAULT.name})",
+    )
     add("--backend", choices=("auto", "hip", "cuda"), default="auto")
     add("--gfx", help="the gfx that must be found; default: what the image says")
     add("--json", action="store_true", help="one JSON object on standard output")

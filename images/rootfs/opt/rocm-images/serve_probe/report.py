@@ -51,7 +51,8 @@ def provocation_text(result: ProvocationResult) -> str:
 
 def _check_text(check: Check) -> str:
     server = f"{check.of} " if check.of else ""
-    return f"{'pass' if check.passed else 'FAIL':8s} {server}{check.name}: {check.found}"
+    mark = ("pass" if check.shown else "unshown") if check.passed else "FAIL"
+    return f"{mark:8s} {server}{check.name}: {check.found}"
 
 
 def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
 
 
 def _checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    return [{"of": c.of, "name": c.name, "passed": c.passed, "found": c.found} for c in checks]
+    return [asdict(check) for check in checks]
 
 
 def _run_json(run: Run) -> dict[str, Any]:

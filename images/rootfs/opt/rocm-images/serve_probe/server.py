@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,15 +103,16 @@ class RunningServer:
         with self.log.open("rb") as file:
             return read_log(file)
 
-    def wait_for(self, text: str, seconds: float) -> bool:
-        """Whether a text came into the log within that time. Raises Stopped.
+    def wait_for(self, text: str | re.Pattern[str], seconds: float) -> bool:
+        """Whether a text or a pattern came into the log within that time. Raises Stopped.
 
         False at once when the server ends; False, and overdue, when the time has passed.
         """
+        sought = re.compile(re.escape(text)) if isinstance(text, str) else text
         deadline = time.monotonic() + seconds
         while True:
             ended = self._process.poll() is not None
-            if text in self.text():
+            if sought.search(self.text()):
                 return True
             if self._servers.closed:
                 raise Stopped

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from image_servers import DEFAULT, SERVERS, LogLines
+from serve_probe.captures import Capture, captures_of, phase_of
+from serve_probe.causes import Cause, causes_of
 from serve_probe.log_lines import Line, parsed, plain_lines
 from serve_probe.verdict import Stage
 
@@ -21,36 +22,21 @@ _SIGNED_LINES = 2000
 """Whose log it is stands in so many lines, if anywhere."""
 
 
-@dataclass(frozen=True)
-class Capture:
-    """The capture of one phase on one rank; `line` and `end` count from 0, `end` None: it is open.
-
-    `seconds` is what it says that it took.
-    """
-
-    phase: str
-    rank: int
-    sizes: tuple[int, ...]
-    line: int
-    end: int | None = None
-    seconds: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.end is not None
-
-
 class ServerLog:
     """One log, as lines: carriage returns of progress bars are ends of lines, colours are gone.
 
     Args:
         text: the log.
         said: the lines that its server writes; None: whose it is, is found from the log.
+        declared: whose all-reduce its environment asks for, where that is known.
     """
 
-    def __init__(self, text: str, said: LogLines | None = None) -> None:
+    def __init__(
+        self, text: str, said: LogLines | None = None, declared: str | None = None
+    ) -> None:
         self.lines = plain_lines(text)
         self.said = said or _whose(self.lines)
+        self._declared = declared
 
     @cached_property
     def entries(self) -> list[Line]:
@@ -60,34 +46,7 @@ class ServerLog:
     @cached_property
     def captures(self) -> tuple[Capture, ...]:
         """Every capture that began, in the order of their beginning."""
-        found: dict[tuple[str, int], Capture] = {}
-        for number, entry in enumerate(self.entries):
-            if "aptur" not in entry.message:
-                continue
-            rank = entry.rank or 0
-            for begin in self.said.capture_begin.finditer(entry.message):
-                phase = self._phase(begin[1])
-                sizes = tuple(int(size) for size in re.findall(r"\d{1,9}", begin[2] or ""))
-                known = found.get((phase, rank))
-                # What a progress bar says again and again is one capture.
-                if known is None or known.ended or sizes:
-                    found.pop((phase, rank), None)
-                    found[phase, rank] = Capture(phase, rank, sizes, number)
-            for end in self.said.capture_end.finditer(entry.message):
-                phase = self._phase(end[1])
-                for key, begun in found.items():
-                    if not begun.ended and (key == (phase, rank) or not self._named(end[1])):
-                        seconds = _number(end[2])
-                        found[key] = replace(begun, end=number, seconds=seconds)
-        return tuple(found.values())
-
-    def _phase(self, what: str | None) -> str:
-        words = (what or "").strip()
-        return self.said.capture_phases.get(words, words or "decode")
-
-    def _named(self, what: str | None) -> bool:
-        """Whether an end names what ended; where the server's words never do, it is everything."""
-        return bool(what) or "" in self.said.capture_phases
+        return captures_of(self.entries, self.said)
 
     def open_capture(self, before: int, rank: int | None = None) -> Capture | None:
         """The capture that had begun, and not ended, when line `before` was written.
@@ -109,12 +68,27 @@ class ServerLog:
                 return int(sizes[-1][1])
         return None
 
-    def sizes_named(self, phase: str) -> frozenset[int]:
-        """Every size of a phase that a progress bar named. Rank 0 alone draws one."""
-        find = self.said.capture_progress.findall
-        named = (found for line in self.lines for found in find(line))
-        phases = self.said.progress_phase
-        return frozenset(int(size) for bar, size in named if phases[bar] == phase)
+    def sizes_named(self, phase: str, rank: int = 0) -> frozenset[int]:
+        """Every size of a phase that was named as it was captured.
+
+        By that rank, where each says it (LogLines.each_rank_names_sizes); else rank 0 alone does.
+        """
+        said, found = self.said, set()
+        for entry in self.entries:
+            if said.each_rank_names_sizes and (entry.rank or 0) != rank:
+                continue
+            for bar, size in said.capture_progress.findall(entry.message):
+                if said.progress_phase.get(bar) == phase:
+                    found.add(int(size))
+        return frozenset(found)
+
+    def sizes_counted(self, phase: str) -> int | None:
+        """How many sizes of a phase there are to capture, where the log counts them."""
+        found = [match for line in self.lines for match in self.said.capture_count.findall(line)]
+        return max(
+            (int(count) for what, count in found if phase_of(self.said, what) == phase),
+            default=None,
+        )
 
     @cached_property
     def _stages(self) -> list[tuple[int, Stage]]:
@@ -153,7 +127,9 @@ class ServerLog:
                 ended = False
         if len(starts) == 1:
             return 1, self
-        return len(starts), ServerLog("\n".join(self.lines[starts[-1] :]), self.said)
+        return len(starts), ServerLog(
+            "\n".join(self.lines[starts[-1] :]), self.said, self._declared
+        )
 
     def stage_at(self, line: int, rank: int | None = None) -> Stage:
         """How far the server had come when a line was written; `rank`: whose line it is."""
@@ -170,18 +146,48 @@ class ServerLog:
     def all_reduce(self) -> str | None:
         """nccl, or whose custom one (LogLines.all_reduces); None where the log names none."""
         named = self.said.all_reduces
-        return next((name for name, text in named if self.first(text) is not None), None)
+        return next((name for name, pattern in named if any(self.matches(pattern))), None)
+
+    @property
+    def all_reduce_taken(self) -> str | None:
+        """The same; where the log names none what its environment asks for, or the release's own
+        default. None: nothing is known of this server."""
+        if self.all_reduce or self._declared:
+            return self.all_reduce or self._declared
+        server = next((one for one in SERVERS.values() if one.log is self.said), None)
+        return server.all_reduce.chosen({}).name if server else None
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """What its errors can mean."""
+        return causes_of(self.said)
 
     @cached_property
     def decoded_with_graph(self) -> tuple[int, int]:
-        """How many decode lines say that a graph was used, and how many that none was."""
-        said = [flag for line in self.lines for flag in self.said.decode_graph.findall(line)]
-        return said.count("True"), said.count("False")
+        """How often the log says that decoding was a graph's replay, and that it was none."""
+        with_graph = without = 0
+        for line in self.lines:
+            for found in self.said.decode_graph.finditer(line):
+                times = int(found[2] or 1)
+                if found[1] in self.said.replays:
+                    with_graph += times
+                else:
+                    without += times
+        return with_graph, without
+
+    @property
+    def decodes_untold(self) -> bool:
+        """Whether this server's release says nothing of what its decoding ran as."""
+        return not any(self.decoded_with_graph) and any(self.matches(self.said.decodes_untold))
 
     def decoded_before(self, line: int, since: int = 0) -> bool:
         """Whether a line about decoding stands between two others."""
-        text = self.said.decoding
-        return bool(text) and any(text in one for one in self.lines[since:line])
+        return any(self.said.decoding.search(one) for one in self.lines[since:line])
+
+    def went_on(self, since: int) -> bool:
+        """Whether it came further after a line: to a stage, or to a capture's begin or end."""
+        captured = any(since < (c.end or c.line) for c in self.captures)
+        return captured or any(number > since for number, _ in self._stages)
 
     @property
     def ready(self) -> bool:
@@ -189,7 +195,18 @@ class ServerLog:
 
     @property
     def graceful(self) -> bool:
-        return bool(self.said.graceful) and self.first(self.said.graceful) is not None
+        """Whether it ended as it was told to: some say the same after one of their processes failed
+        and brought them down."""
+        said = self.said
+        if not said.graceful or self.first(said.graceful) is None:
+            return False
+        for entry in self.entries:
+            text = entry.message
+            if said.stopping.search(text) or said.graceful in text:
+                return True
+            if any(one.search(text) for one in (said.failed, said.died, said.summary)):
+                return False
+        return True
 
     @cached_property
     def watchdog_exceptions(self) -> int:
@@ -225,10 +242,3 @@ def _whose(lines: list[str]) -> LogLines:
     signed = {said.title: sum(bool(said.signature.search(line)) for line in some) for said in logs}
     best = max(logs, key=lambda said: signed[said.title])
     return best if signed[best.title] else DEFAULT.log
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

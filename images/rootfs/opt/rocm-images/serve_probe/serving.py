@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ class Place:
     backend: str
     ready_seconds: float
     extra: tuple[str, ...] = ()
+    all_reduce: str | None = None
+    """The all-reduce that the environment selects; None where nothing is known of that."""
 
 
 def run_plain(
@@ -137,7 +140,7 @@ def _run(
             stop = server.stop()
         ending = server.ending
         left = server.left() if ending.status is not None else ()
-    log = ServerLog(server.text(), said)
+    log = ServerLog(server.text(), said, place.all_reduce)
     return Run(
         graphs is not Graphs.NONE,
         tensor_parallel,
@@ -147,26 +150,30 @@ def _run(
         problem,
         ready_seconds,
         stop,
+        log.graceful and ending.status in place.server.probe.clean_statuses,
         left,
     )
 
 
 def _fail_while_decoding(
-    server: RunningServer, decoding: str, client: Client, trigger: Path
+    server: RunningServer, decoding: re.Pattern[str], client: Client, trigger: Path
 ) -> None:
-    """Trigger the failure while a long answer is being made, and wait for the server's end."""
+    """Trigger the failure while long answers are being made, and wait for the server's end."""
+    over = threading.Event()
 
     def ask() -> None:
-        try:
-            client.generate(PROMPTS[0], _TOKENS_WHILE_TRIGGERED, logprobs=False)
-        except RequestFailed:
-            return  # as it must: the judge says what became of the server
+        while not over.is_set():  # one after the other: a fast server says late that it decodes
+            try:
+                client.generate(PROMPTS[0], _TOKENS_WHILE_TRIGGERED, logprobs=False)
+            except RequestFailed:
+                return  # as it must: the judge says what became of the server
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     server.wait_for(decoding, HANG_SECONDS)
     trigger.touch()
     server.wait_for_end(HANG_SECONDS * 3)
+    over.set()
     asking.join(HANG_SECONDS)
 
 

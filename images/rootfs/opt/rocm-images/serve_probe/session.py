@@ -42,8 +42,7 @@ class Session:
         """Fills in the findings. Raises Stopped."""
         machine = self.findings.machine
         assert machine is not None
-        if self.place.backend == "hip":
-            self.findings.all_reduce = self.place.server.all_reduce.chosen(os.environ).name
+        self.findings.all_reduce = self.place.all_reduce
         count = len(machine.devices)
         if self.options.provoke:
             self._provoke(visible_gpus(self.place.backend, count, os.environ))
@@ -171,7 +170,7 @@ def conclude(findings: ServeFindings) -> tuple[ExitCode, str]:
             return ExitCode.REPLAY_CORRUPTED, (
                 f"TP {result.tensor_parallel}: {len(differ)} of {len(servers)} servers with graphs "
                 "gave other tokens than eager, without an error (advisory replay-corrupted). Serve "
-                "with --disable-cuda-graph."
+                f"with {servers[0].log.said.advice.eager}."
             )
     for size, check in findings.failed:
         wrong_tokens = check.name in _TOKEN_CHECKS

@@ -111,12 +111,12 @@ def signs(log: ServerLog) -> list[Sign]:
 def _of_reports(log: ServerLog) -> Iterator[Sign]:
     summary = log.said.summary
     for report in reports(log):
-        cause, line = _cause_of_chain(report)
-        warmed_up = "warmup error" in report.head
+        cause, line = _cause_of_chain(report, log.causes)
+        warmed_up = log.said.warm_up_failed.search(report.head)
         if warmed_up:
             # A request of its own to itself, which had no answer, or a wrong one.
             cause = faults.WARM_UP_UNANSWERED if _READ_TIMEOUT.search(report.text) else None
-        if report.ends:
+        if report.ends and not summary.search(report.first[1]):
             weight = Weight.ENDS
         elif log.said.died.search(report.text):
             continue  # the line itself is a sign
@@ -130,14 +130,14 @@ def _of_reports(log: ServerLog) -> Iterator[Sign]:
         yield Sign(report.line, weight, cause, log.lines[line], rank, report.process)
 
 
-def _cause_of_chain(report: Report) -> tuple[Cause | None, int]:
+def _cause_of_chain(report: Report, possible: tuple[Cause, ...]) -> tuple[Cause | None, int]:
     """Of the first exception, with its line; who only says that a launch failed, says not why."""
     links = report.links or [(report.line, report.head)]
     line, text = links[0]
-    first = cause_of(text)
+    first = cause_of(text, possible)
     if first is None and _LOOKED_UP.match(text):
         # What was looked up and not there, and then made: the making is what failed.
-        made = [(cause_of(later), number) for number, later in links[1:]]
+        made = [(cause_of(later, possible), number) for number, later in links[1:]]
         known = [one for one in made if one[0] not in (None, causes.BROKEN_CAPTURE)]
         return known[0] if known else (None, line)
     later = "\n".join(text for _, text in links[1:])
@@ -154,13 +154,13 @@ def _of_lines(log: ServerLog) -> Iterator[Sign]:
             yield from _death(log, number, died)
         ended = log.said.watchdog.search(text)
         if ended:
-            name, seconds = ended[1] or "Scheduler", ended[2]
+            name, seconds = ended[1] or "", ended[2]
             yield _sign(log, number, entry, faults.OWN_WATCHDOG, process=name, code=seconds)
         if entry.level in ("I", "W"):
             continue
         if entry.own and entry.level is None:
             if _NO_START.match(text):
-                yield Sign(number, Weight.ENDS, cause_of(text), log.lines[number])
+                yield Sign(number, Weight.ENDS, cause_of(text, log.causes), log.lines[number])
             continue
         yield from _of_runtime(log, number, entry)
 
@@ -188,15 +188,15 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
         signal = next((n for word, n in _SIGNALS.items() if word in name), SIGABRT)
         yield _sign(log, number, entry, None, signal=signal)
     elif what:
-        cause = cause_of(what[1])
+        cause = cause_of(what[1], log.causes)
         if cause and not cause.consequence:
             yield _or_aborted(_sign(log, number, entry, cause))
     elif _PRINTED.search(text):
-        yield Sign(number, Weight.SAID, cause_of(text), log.lines[number])
+        yield Sign(number, Weight.SAID, cause_of(text, log.causes), log.lines[number])
     elif text == "Killed":
         yield Sign(number, Weight.SAID, None, text, signal=SIGKILL)
     elif _NO_START.match(text):
-        yield Sign(number, Weight.ENDS, cause_of(text), log.lines[number])
+        yield Sign(number, Weight.ENDS, cause_of(text, log.causes), log.lines[number])
 
 
 def _or_aborted(sign: Sign) -> Sign:
@@ -207,7 +207,7 @@ def _or_aborted(sign: Sign) -> Sign:
 def _cause_of_watchdog(log: ServerLog, number: int, text: str) -> Cause | None:
     """Of what ended torch's watchdog: a call of its own that a capture forbids is the known bug."""
     after = log.lines[number + 1] if number + 1 < len(log.lines) else ""
-    cause = cause_of(f"{text}\n{after}")
+    cause = cause_of(f"{text}\n{after}", log.causes)
     if cause and cause.name == "capture-unsupported":
         return causes.CAPTURED_EVENT if "Event" in after else faults.WATCHDOG_IN_CAPTURE
     return cause
@@ -243,7 +243,7 @@ def _death(log: ServerLog, number: int, died: re.Match[str]) -> Iterator[Sign]:
     code = int(status) if status else None
     if code is None or code >= 0 or -code in ASKED_TO_END:
         yield Sign(number, Weight.SUMMARY, None, line, rank, process, code=status)
-    elif -code == SIGKILL and "Subprocess" in died[0] and _gave_up_before(log, number):
+    elif -code == SIGKILL and _gave_up_before(log, number):
         yield Sign(number, Weight.SUMMARY, None, line, rank, process, -code)
     else:
         yield Sign(number, Weight.ENDS, None, line, rank, process, -code)

@@ -17,8 +17,6 @@ WAITS_FOR_A_BUILD = (
     "no compiler runs, the lock is of a dead one, and is to be deleted."
 )
 _ANSWERED = re.compile(r'" 200\b')
-_JOINING = "Init torch distributed begin"
-_JOINED = "Init torch distributed ends"
 
 
 def unanswered(log: ServerLog, ending: Ending) -> int | None:
@@ -26,7 +24,7 @@ def unanswered(log: ServerLog, ending: Ending) -> int | None:
     if ending.stopped:
         return None
     last = max((number for number, _ in log.matches(log.said.unhealthy)), default=None)
-    if last is None or log.decoded_before(len(log.lines), since=last):
+    if last is None or log.decoded_before(len(log.lines), since=last) or log.went_on(last):
         return None
     answered = any(number > last for number, _ in log.matches(_ANSWERED))
     return None if answered else last
@@ -46,7 +44,7 @@ def hung(log: ServerLog, at: int | None) -> Verdict:
     """It stands still: at a line that says so, or at its last one."""
     last = len(log.lines) - 1 if at is None else at
     place = Place(log, last, None)
-    joining = log.first(_JOINING) is not None and log.first(_JOINED) is None
+    joining = any(log.matches(log.said.joining)) and not any(log.matches(log.said.joined))
     advisories: tuple[str, ...] = ()
     cause = "hung"
     advice = (

@@ -5,26 +5,18 @@ A stand-in: the real server needs a GPU. Its log lines are those of tests/data/s
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from typing import Any
 
-HOW = shlex.split(os.environ.get("STAND_IN", ""))
-WORDS = sys.argv
-PORT = int(WORDS[WORDS.index("--port") + 1])
-RANKS = int(WORDS[WORDS.index("--tp") + 1])
+from stand_in import HOW, WORDS, is_corrupted, option, serve, tokens
+
+RANKS = int(option("--tp"))
 EAGER = "--disable-cuda-graph" in WORDS
-# Of several servers with graphs, the second gives other tokens: each adds a line to a file.
-COUNTED = [Path(word.partition("=")[2]) for word in HOW if word.startswith("second-differs=")]
-CORRUPTED = False
+CORRUPTED = is_corrupted(EAGER)
 STARTED = "[2026-11-23 20:00:00"
 
 
@@ -34,43 +26,23 @@ def say(text: str, rank: int | None = None) -> None:
     sys.stderr.flush()
 
 
-class Handler(BaseHTTPRequestHandler):
-    wbufsize = -1  # head and body in one packet: two would wait for an acknowledgement
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        count = body["sampling_params"]["max_new_tokens"]
-        if "dies-while-decoding" in HOW and count > 1000:
-            say("Decode batch, #running-req: 1, cuda graph: True")
-            sys.stderr.write("Fatal Python error: Aborted\n")
-            say("Subprocess scheduler_0 (pid=1) crashed with exit code -6. Triggering SIGQUIT")
-            os._exit(1)
-        sampled = body["sampling_params"]["temperature"] > 0
-        answers = [answer(prompt, count, sampled) for prompt in body["input_ids"]]
-        say(f"Decode batch, #running-req: 1, cuda graph: {not EAGER}", 0)
-        content = json.dumps(answers).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+def die() -> None:
+    say("Decode batch, #running-req: 1, cuda graph: True")
+    sys.stderr.write("Fatal Python error: Aborted\n")
+    say("Subprocess scheduler_0 (pid=1) crashed with exit code -6. Triggering SIGQUIT")
+    os._exit(1)
 
 
-def answer(prompt: list[int], count: int, sampled: bool) -> dict[str, object]:
-    seed = None if sampled else str(prompt)
-    if CORRUPTED and not sampled:
-        seed = "corrupted" + str(prompt)
-    if EAGER and "eager-differs" in HOW and not sampled:
-        seed = "other" + str(prompt)
-    source = random.Random(seed)
-    tokens = [source.randrange(1024) for _ in range(count)]
-    logprobs = [-source.random() for _ in range(count)]
-    if "nan" in HOW:
-        logprobs[-1] = float("nan")
-    said = [[logprob, token, None] for logprob, token in zip(logprobs, tokens, strict=True)]
-    return {"output_ids": tokens, "meta_info": {"output_token_logprobs": said}}
+def answers(body: dict[str, Any]) -> list[dict[str, object]]:
+    count = body["sampling_params"]["max_new_tokens"]
+    sampled = body["sampling_params"]["temperature"] > 0
+    found = []
+    for prompt in body["input_ids"]:
+        made, logprobs = tokens(prompt, count, sampled, EAGER, CORRUPTED)
+        said = [[logprob, token, None] for logprob, token in zip(logprobs, made, strict=True)]
+        found.append({"output_ids": made, "meta_info": {"output_token_logprobs": said}})
+    say(f"Decode batch, #running-req: 1, cuda graph: {not EAGER}", 0)
+    return found
 
 
 def capture() -> None:
@@ -100,12 +72,6 @@ def stop(*_: object) -> None:
 
 
 def main() -> None:
-    global CORRUPTED
-    for path in [] if EAGER else COUNTED:
-        with path.open("a+") as file:
-            file.write("a server\n")
-            file.seek(0)
-            CORRUPTED = len(file.readlines()) == 2
     signal.signal(signal.SIGTERM, stop)
     say(f"started as {' '.join(WORDS)}")
     if RANKS > 1:
@@ -116,8 +82,7 @@ def main() -> None:
         sys.exit("ValueError: nothing works without graphs")
     if not EAGER:
         capture()
-    server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(int(option("--port")), answers, "max_new_tokens", die)
     if "never-ready" not in HOW:
         say("The server is fired up and ready to roll!")
     while True:

@@ -1,6 +1,6 @@
 """Counts the roots and the nodes of every graph that torch captures, while its capture is open.
 
-Started by sitecustomize.py, beside which it lies, in the scheduler processes of a server.
+Started by sitecustomize.py, beside which it lies, in those processes of a server that have a model.
 """
 
 from __future__ import annotations

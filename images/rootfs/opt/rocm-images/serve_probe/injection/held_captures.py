@@ -1,6 +1,6 @@
 """Holds captures open beside NCCL work that is not done: the watchdog race, at leisure.
 
-Started by sitecustomize.py, beside which it lies, in the scheduler processes of a server.
+Started by sitecustomize.py, beside which it lies, in those processes of a server that have a model.
 """
 
 from __future__ import annotations
