@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError
+from rocm_images.servers import DEFAULT
 
 
 def merged(
@@ -93,7 +94,7 @@ def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ..
 
 
 def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
-    """The images as they are listed: the first of an arch is the one to prefer."""
+    """The images as they are listed: of a server, the first of an arch is the one to prefer."""
     by_name = sorted(images, key=lambda image: (image.cell, image.channel or ""))
     newest_first = sorted(by_name, key=lambda image: image.preference, reverse=True)
     return sorted(newest_first, key=_place)
@@ -102,4 +103,4 @@ def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
 def _place(image: CatalogueEntry) -> tuple[object, ...]:
     other_channel = (image.channel or "") not in ("", DEFAULT_CHANNEL)
     rank = (image.stand_in, other_channel, image.is_prerelease, not image.recommended)
-    return (image.repository, image.arch, *rank)
+    return (image.server != DEFAULT.name, image.repository, image.arch, *rank)

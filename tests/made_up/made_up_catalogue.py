@@ -111,6 +111,29 @@ def entry(
     return entry_of(cell, **{**given, **changes})
 
 
+def of_server(image: CatalogueEntry, name: str, version: str) -> CatalogueEntry:
+    """The same image, had it another inference server in it."""
+    suffix = image.tags[0].partition("-")[2] if image.tags else image.arch
+    return image.model_copy(
+        update={
+            "server": name,
+            "version": version,
+            "cell": image.cell.replace(image.server, name, 1),
+            "repository": image.repository.replace(image.server, name),
+            "tags": (f"v{version}-{suffix}",),
+            "immutable_tag": f"v{version}-{suffix}-{image.build_id[:12]}",
+            "digest": digest(name + image.digest),
+        }
+    )
+
+
+def of_both_servers(matrix: Matrix, name: str, version: str) -> Catalogue:
+    """Every cell of a matrix, and the same images had they that server in them, in one list."""
+    found = catalogue(matrix)
+    others = [of_server(image, name, version) for image in found.images]
+    return merged(None, [*found.images, *others], SECOND)
+
+
 def catalogue(matrix: Matrix) -> Catalogue:
     """Every cell of a matrix, on three levels, and the images that these replaced."""
     levels = {"sglang-942-rocm7.2.2": Level.GPU, "sglang-950-rocm7.2.0": Level.STAND_IN}
