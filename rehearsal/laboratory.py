@@ -26,6 +26,7 @@ from rehearsal.engine import PrivateEngine  # noqa: E402
 from rocm_images.engine.connect import Engine  # noqa: E402
 from rocm_images.errors import EngineError, RocmImagesError  # noqa: E402
 from rocm_images.recipe.labels import PREFIX  # noqa: E402
+from rocm_images.servers import SERVERS  # noqa: E402
 from rocm_images.smoke import emulator  # noqa: E402
 
 CONTAINER_SECONDS = 24 * 3600
@@ -169,10 +170,11 @@ def main(arguments: list[str]) -> int:
         with laboratory(stand_ins.Rehearsal().engine()) as there:
             runtime = there.runtime(given.release)
             # What the caller says to the runtime and to the emulator is said there.
+            servers = [server.variables for server in SERVERS.values()]
             ours = {
                 name: value
                 for name, value in os.environ.items()
-                if name.startswith(("HSA_STANDIN_", "DEBUG_", "AMD_LOG_", "SGLANG_"))
+                if name.startswith(("HSA_STANDIN_", "DEBUG_", "AMD_LOG_", *servers))
             }
             return there.show(*given.command, env={**runtime.environment, **ours})
     except RocmImagesError as error:

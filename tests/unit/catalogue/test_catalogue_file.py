@@ -69,7 +69,7 @@ def setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (setting("published", "2026-13-01T00:00:00+00:00"), r"images\[0\]\.published"),
         (setting("version", "newest"), r"images\[0\]\.version: 'newest' is not a version"),
         (setting("size", -1), r"images\[0\]\.size"),
-        (setting("server", "vllm"), r"images\[0\]\.server: this program knows no .* 'vllm'"),
+        (setting("server", "made-up"), r"images\[0\]\.server: this program knows no .* 'made-up'"),
         (lambda document: document.update(images=3), r"images: Input should be"),
         (lambda document: document.pop("schema"), "no schema version"),
         (lambda document: document.update(schema="1"), "no schema version"),
