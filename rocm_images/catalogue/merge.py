@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, SCHEMA, Catalogue, CatalogueEntry
@@ -67,6 +68,22 @@ def restored(
         f"the catalogue has no image with the immutable tag {immutable_tag}{where}: `history` in "
         "catalogue.json lists those that there are"
     )
+
+
+def together(catalogues: Sequence[Catalogue]) -> Catalogue:
+    """One list of what several repositories have, each as its own catalogue says it."""
+    history = [image for one in catalogues for image in one.history]
+    latest_first = sorted(history, key=lambda image: _moment(image.published), reverse=True)
+    return Catalogue(
+        schema=SCHEMA,
+        updated=max((one.updated for one in catalogues), key=_moment),
+        images=tuple(in_order(image for one in catalogues for image in one.images)),
+        history=tuple(latest_first),
+    )
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
 
 
 def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> CatalogueEntry:
