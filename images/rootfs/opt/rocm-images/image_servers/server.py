@@ -92,4 +92,4 @@ class Server:
     prebuilt: str | None = None
     """The key of `kernels` that would compile for minutes at the first request, were it empty."""
     health: str = "/health"
-    """Answered with 200 while it serves."""
+    """Which path answers with 200 while it serves: what a deployment asks."""
