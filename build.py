@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build, test and publish SGLang images for AMD GPUs: `python build.py --help`."""
+"""Build, test and publish images of inference servers for AMD GPUs: `python build.py --help`."""
 
 from __future__ import annotations
 

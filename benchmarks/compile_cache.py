@@ -35,10 +35,11 @@ from rocm_images.places import PROJECT, ROOTFS, STATE
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.load import load
 from rocm_images.recipe.render import render
+from rocm_images.servers import DEFAULT
 
 TARGET = 0.2
 """Of the first build's time, the most that one after a changed kernel may take."""
-CELL = "sglang-942-rocm7.2.2"
+CELL = f"{DEFAULT.name}-942-rocm7.2.2"
 _IMAGE = "rocm-serving-images-benchmark/hip"
 _START_SECONDS = 30.0
 

@@ -25,7 +25,7 @@ MACHINE_GB_PER_SECOND = 0.15  # what one machine pulls and unpacks; unpacking is
 REGISTRY_GB_PER_SECOND = 3.1  # 25 Gbit/s, for all machines together
 REQUEST_SECONDS = 0.05
 REQUESTS_AT_ONCE = 8
-PYTHON_SHARE = 0.20  # of the build's time, when only the Python part of SGLang is another one
+PYTHON_SHARE = 0.20  # of the build's time, when only the Python part of the server is another one
 
 CELLS = BASES * ARCHS
 IMAGE_GB = BASE_GB + SHARED_GB + ARCH_GB
@@ -61,7 +61,7 @@ SCENARIOS = (
     Scenario("nothing changed", 0, 0, 0, 0, 0.0, 0.0),
     Scenario("one base moved", 1, ARCHS, 1, ARCHS, REST, OWN_GB),
     Scenario("one arch added", BASES, 1, 0, 0, REST, OWN_GB),
-    Scenario("SGLang's Python changed", BASES, ARCHS, 0, 0, PYTHON_SHARE, SHARED_GB),
+    Scenario("the server's Python changed", BASES, ARCHS, 0, 0, PYTHON_SHARE, SHARED_GB),
     Scenario("everything, arch after arch", BASES, ARCHS, BASES, BASES, REST, OWN_GB),
     Scenario("everything, base after base", BASES, ARCHS, BASES, CELLS, REST, OWN_GB),
 )

@@ -13,10 +13,12 @@ from benchmarks.contenders import Contender
 from benchmarks.measure import Measurement, measure
 from benchmarks.project_copy import ProjectCopy
 from rehearsal import bases
+from rocm_images.places import PROJECT
+from rocm_images.plan.load import load
 
 Runs = dict[str, list[Measurement]]
 Say = Callable[[str], None]
-_OURS = ("sglang-rocm", "bench/*", "bakery-*")
+_OTHERS = ("bench/*", "bakery-*")
 CHANGED_BASE = "7.2.0"
 
 
@@ -85,7 +87,8 @@ SCENARIOS: Mapping[str, Callable[[ProjectCopy, Mapping[str, str]], ProjectCopy]]
 
 def remove_what_was_built(environment: Mapping[str, str]) -> None:
     """Remove every image that a contender made, and the build cache; the stand-in bases stay."""
-    for pattern in _OURS:
+    ours = [server.repository for server in load(PROJECT / "matrix.yaml").servers.values()]
+    for pattern in (*ours, *_OTHERS):
         words = ["images", "--quiet", "--no-trunc", f"--filter=reference={pattern}"]
         if ids := set(_docker(words, environment).split()):
             _docker(["rmi", "--force", *sorted(ids)], environment)

@@ -26,6 +26,7 @@ from rehearsal.engine import PrivateEngine  # noqa: E402
 from rocm_images.engine.connect import Engine  # noqa: E402
 from rocm_images.errors import EngineError, RocmImagesError  # noqa: E402
 from rocm_images.recipe.labels import PREFIX  # noqa: E402
+from rocm_images.servers import SERVERS  # noqa: E402
 from rocm_images.smoke import emulator  # noqa: E402
 
 CONTAINER_SECONDS = 24 * 3600
@@ -156,6 +157,13 @@ def laboratory(engine: Engine) -> Iterator[Laboratory]:
         client.close()
 
 
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the caller says to the runtime, to the emulator and to a server is said there."""
+    servers = [server.variables for server in SERVERS.values()]
+    prefixes = ("HSA_STANDIN_", "DEBUG_", "AMD_LOG_", *servers)
+    return {name: value for name, value in environment.items() if name.startswith(prefixes)}
+
+
 def main(arguments: list[str]) -> int:
     """The command line; returns the command's exit status."""
     releases = tuple(hip_packages.pinned())
@@ -168,12 +176,7 @@ def main(arguments: list[str]) -> int:
     try:
         with laboratory(stand_ins.Rehearsal().engine()) as there:
             runtime = there.runtime(given.release)
-            # What the caller says to the runtime and to the emulator is said there.
-            ours = {
-                name: value
-                for name, value in os.environ.items()
-                if name.startswith(("HSA_STANDIN_", "DEBUG_", "AMD_LOG_", "SGLANG_"))
-            }
+            ours = passed_on(os.environ)
             return there.show(*given.command, env={**runtime.environment, **ours})
     except RocmImagesError as error:
         print(f"rehearsal/laboratory.py: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """An image of real programs in layers as ours have them, from Debian's packages.
 
 The vendor's base is LLVM, the dependencies are those of PyTorch, the kernels are libraries with
-code objects for AMD's GPUs, and a release of "SGLang" is a few Python packages. No part of it runs:
+code objects for AMD's GPUs, and a release of the "server" is a few Python packages. No part runs:
 what is measured is how long bytes of their kind take.
 """
 
@@ -23,17 +23,17 @@ BASE = (
     "COPY base/root/usr/lib/x86_64-linux-gnu/ /usr/lib/x86_64-linux-gnu/\n"
 )
 """The vendor's, whose layers come with gzip."""
-ABOVE_THE_BASE = ("torch", "dependencies", "kernels", "sglang", "image")
+ABOVE_THE_BASE = ("torch", "dependencies", "kernels", "server", "image")
 """What changes seldom comes first; the last is what every image gets of its own."""
-CHANGED = ("sglang", "image")
-"""What a new release of SGLang changes."""
+CHANGED = ("server", "image")
+"""What a new release of the server changes."""
 
 
 def before(base: str) -> str:
-    """The Dockerfile as the recipe was: SGLang and all that it needs in one layer, then kernels."""
+    """The Dockerfile as the recipe was: server and all that it needs in one layer, then kernels."""
     return (
         f"FROM {base}\n"
-        "COPY torch/root/ dependencies/root/ sglang/root/ /\n"
+        "COPY torch/root/ dependencies/root/ server/root/ /\n"
         "COPY kernels/root/ /\n"
         "COPY image/root/ /\n"
     )
@@ -103,7 +103,7 @@ TWO_GIGABYTES = Image(
             "python3-networkx",
         ),
         "kernels": ("librccl1", "librocrand1"),
-        "sglang": ("python3-sympy", "python3-sklearn", "python3-sklearn-lib"),
+        "server": ("python3-sympy", "python3-sklearn", "python3-sklearn-lib"),
     },
 )
 SMALL = Image(
@@ -113,7 +113,7 @@ SMALL = Image(
         "torch": ("python3-scipy",),
         "dependencies": ("python3-numpy",),
         "kernels": ("librocfft0",),
-        "sglang": ("python3-sklearn-lib",),
+        "server": ("python3-sklearn-lib",),
     },
 )
 """A twentieth, to see whether everything runs: of its times nothing can be said."""

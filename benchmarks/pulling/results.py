@@ -34,7 +34,7 @@ def verdicts(found: Runs) -> Iterator[Verdict]:
                 text = f"{step}, unpacked, {way}: at most {COLD_TIMES} times {GZIP}"
                 yield verdict(text, ratio(runs, way, GZIP), COLD_TIMES, "times")
     for way in (ZSTD, GZIP_BEFORE) if DELTA in found else ():
-        text = f"{DELTA} of a new SGLang, {way}: at most {DELTA_SHARE} of the image's bytes"
+        text = f"{DELTA} of a new server, {way}: at most {DELTA_SHARE} of the image's bytes"
         yield verdict(text, share(found[DELTA][way]), DELTA_SHARE, "of them")
     if runs := found.get(STEP, {}):
         text = f"{STEP}: at most {PUBLISH_TIMES} times {BAKE}"

@@ -23,7 +23,13 @@ from rocm_images.build.summary import (
     summary_table,
     write_summary,
 )
-from rocm_images.build.targets import Target, targets_of, with_found, with_published
+from rocm_images.build.targets import (
+    Target,
+    repositories_of,
+    targets_of,
+    with_found,
+    with_published,
+)
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import tell_what_is_pushed
 from rocm_images.errors import BuildFailed, ExitCode, InputError
@@ -32,7 +38,6 @@ from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell, cells_of
-from rocm_images.plan.selection import repository_of
 from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Who
@@ -136,11 +141,10 @@ def _targets(
     if not command.force:
         targets = with_found(engine, targets)
         if command.registry and any(target.found is None for target in targets):
-            from rocm_images.registry.client import Repository
             from rocm_images.registry.cosign import Cosign
 
             ca_bundle = command.secrets.get("ca-bundle")
-            there = Repository(command.registry, repository_of(cells), ca_bundle)
+            there = repositories_of(command.registry, ca_bundle, cells)
             cosign = Cosign(command.registry, engine.environment, ca_bundle)
             trust = command.who.trust(cosign, folder)
             targets = with_published(there, cosign, trust, targets)

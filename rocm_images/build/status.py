@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ class Status:
 class InRegistry:
     """Where published images are looked for; they are verified where it is said whose count."""
 
-    repository: Repository
+    repositories: Mapping[str, Repository]
+    """By name: each server's images have their own."""
     cosign: Cosign | None = None
     trust: Trust | None = None
 
@@ -43,11 +44,12 @@ class InRegistry:
             RegistryError: it does not answer.
         """
         if self.cosign and self.trust:
-            known = with_published(self.repository, self.cosign, self.trust, targets)
+            known = with_published(self.repositories, self.cosign, self.trust, targets)
             return [_verified_state(one) for one in known]
 
         def digest(one: Target) -> str | None:
-            return None if one.found else self.repository.digest_of(one.immutable_tag)
+            there = self.repositories[one.cell.repository]
+            return None if one.found else there.digest_of(one.immutable_tag)
 
         with Threads(REQUESTS_AT_ONCE) as pool:
             digests = list(pool.map(digest, targets))

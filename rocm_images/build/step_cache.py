@@ -37,7 +37,7 @@ def checked(repository: str) -> str:
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(
             f"--cache {repository!r} is no repository: write HOST[:PORT]/PATH, in lower case and "
-            "without a tag, for example registry.example.org/sglang-rocm-cache"
+            "without a tag, for example registry.example.org/rocm-serving-cache"
         )
     RegistryAddress.parse(repository)
     return repository

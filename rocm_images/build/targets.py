@@ -34,6 +34,7 @@ from rocm_images.references import tag_of
 
 # What reads registries is imported where one is asked: its models alone take as long as the plan.
 if TYPE_CHECKING:
+    from rocm_images.registry.address import RegistryAddress
     from rocm_images.registry.client import Repository
     from rocm_images.registry.cosign import Cosign
     from rocm_images.registry.published import PublishedImage
@@ -217,12 +218,28 @@ def _to_build(target: Target, older: EngineImage | None) -> Target:
     return replace(target, why=why_build(older, target.inputs.changed_since(label)))
 
 
+def repositories_of(
+    registry: RegistryAddress, ca_bundle: Path | None, cells: Sequence[Cell]
+) -> dict[str, Repository]:
+    """Where a registry has the images of these cells, by name: each server has its own."""
+    from rocm_images.registry.client import Repository
+
+    names = dict.fromkeys(cell.repository for cell in cells)
+    return {name: Repository(registry, name, ca_bundle) for name in names}
+
+
 def with_published(
-    repository: Repository, cosign: Cosign, trust: Trust, given: Sequence[Target]
+    repositories: Mapping[str, Repository], cosign: Cosign, trust: Trust, given: Sequence[Target]
 ) -> list[Target]:
     """The same targets, with what the registry has of those that the engine has not.
 
     What is there and does not verify is a refusal: a label and a tag prove nothing.
+
+    Args:
+        repositories: of the cells, by name.
+        cosign: for that registry.
+        trust: whose signatures count.
+        given: the targets.
 
     Raises:
         RegistryError: the registry does not answer.
@@ -232,7 +249,7 @@ def with_published(
         if target.found is not None:
             return target
         try:
-            known = verified_of(repository, cosign, trust, target)
+            known = verified_of(repositories[target.cell.repository], cosign, trust, target)
         except VerificationFailed as error:
             return replace(target, refusal=error)
         return replace(target, published=known.image.reference if known else "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError
+from rocm_images.servers import DEFAULT
 
 
 def merged(
@@ -68,6 +70,22 @@ def restored(
     )
 
 
+def together(catalogues: Sequence[Catalogue]) -> Catalogue:
+    """One list of what several repositories have, each as its own catalogue says it."""
+    history = [image for one in catalogues for image in one.history]
+    latest_first = sorted(history, key=lambda image: _moment(image.published), reverse=True)
+    return Catalogue(
+        schema=SCHEMA,
+        updated=max((one.updated for one in catalogues), key=_moment),
+        images=tuple(in_order(image for one in catalogues for image in one.images)),
+        history=tuple(latest_first),
+    )
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
+
+
 def _after(image: CatalogueEntry, entries: Iterable[CatalogueEntry]) -> CatalogueEntry:
     """A current image without what others have taken over."""
     others = [entry for entry in entries if entry.repository == image.repository]
@@ -93,7 +111,7 @@ def _first_of_each(images: Iterable[CatalogueEntry]) -> tuple[CatalogueEntry, ..
 
 
 def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
-    """The images as they are listed: the first of an arch is the one to prefer."""
+    """The images as they are listed: of a server, the first of an arch is the one to prefer."""
     by_name = sorted(images, key=lambda image: (image.cell, image.channel or ""))
     newest_first = sorted(by_name, key=lambda image: image.preference, reverse=True)
     return sorted(newest_first, key=_place)
@@ -102,4 +120,4 @@ def in_order(images: Iterable[CatalogueEntry]) -> list[CatalogueEntry]:
 def _place(image: CatalogueEntry) -> tuple[object, ...]:
     other_channel = (image.channel or "") not in ("", DEFAULT_CHANNEL)
     rank = (image.stand_in, other_channel, image.is_prerelease, not image.recommended)
-    return (image.repository, image.arch, *rank)
+    return (image.server != DEFAULT.name, image.repository, image.arch, *rank)

@@ -65,6 +65,11 @@ class ShownImage:
         return _title(self.image.server)
 
     @property
+    def tensor(self) -> str:
+        """The option of the command that takes the number of GPUs."""
+        return server_of(self.image.server).arguments.tensor[0]
+
+    @property
     def all_reduce(self) -> str:
         """Whose all-reduce it uses, as texts name it."""
         whose = self.image.all_reduce.default

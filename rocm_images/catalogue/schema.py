@@ -179,7 +179,7 @@ class CatalogueEntry(_Model):
     """One image in one channel of a registry."""
 
     cell: Identifier
-    """The server, the arch and the base, as in `sglang-942-rocm7.2.2`."""
+    """The server, the arch and the base, as in `SERVER-942-rocm7.2.2`."""
     repository: Repository
     """HOST[:PORT]/NAME."""
     tags: Annotated[tuple[Tag, ...], FIRST]
@@ -197,7 +197,7 @@ class CatalogueEntry(_Model):
     rocm: ReleaseText
     """The ROCm release of the base image."""
     server: Annotated[Identifier, AfterValidator(_known_server)]
-    """The inference server that it holds, as `sglang`."""
+    """The inference server that it holds, as matrix.yaml names it."""
     version: VersionText
     """The server's version."""
     components: dict[Identifier, VersionText]

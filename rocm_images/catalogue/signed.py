@@ -10,11 +10,13 @@ from __future__ import annotations
 import datetime
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.catalogue import file
+from rocm_images.catalogue.merge import together
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
@@ -72,6 +74,18 @@ def signed(catalogue: Catalogue, cosign: Cosign, signer: Signer) -> Signed:
         path = Path(folder, FILE)
         path.write_bytes(content)
         return Signed(content, cosign.sign_file(path, signer).encode())
+
+
+def signed_together(each: Sequence[Signed], cosign: Cosign, signer: Signer) -> Signed:
+    """The catalogues of several repositories as one list, which its publisher signs as well.
+
+    Raises:
+        InputError: the key cannot be used.
+    """
+    if len(each) == 1:
+        return each[0]
+    said = [file.parse(one.content, FILE) for one in each]
+    return signed(together(said), cosign, signer)
 
 
 def signed_file(path: Path) -> Signed:
@@ -199,6 +213,23 @@ def _blob(repository: Repository, kind: str, content: bytes) -> dict[str, str | 
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 
 
+def write_verified(folder: Path, found: Sequence[tuple[Signed, Catalogue]]) -> Path:
+    """Write one list of what several repositories have, and its page; returns the page's path.
+
+    Of several no signature is written: each is about its own list.
+
+    Args:
+        folder: where.
+        found: of each what was fetched, verified, and what it says of the repository.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    if len(found) == 1:
+        return write_files(folder, *found[0])
+    return _write_unsigned(folder, together([said for _, said in found]))
+
+
 def write_files(folder: Path, what: Signed, catalogue: Catalogue | None = None) -> Path:
     """Write a catalogue, its signature and the page made from it; returns the page's path.
 
@@ -207,16 +238,24 @@ def write_files(folder: Path, what: Signed, catalogue: Catalogue | None = None) 
     Raises:
         InputError: a file cannot be written.
     """
+    said = file.parse(what.content, FILE)
+    if catalogue is not None and catalogue != said:
+        # Of a mirror: it names images there, and its publisher's signature is not about that.
+        return _write_unsigned(folder, catalogue)
+    write_whole(folder / FILE, what.content.decode())
+    write_whole(folder / SIGNATURE, what.signature.decode())
+    return _write_page(folder, said)
+
+
+def _write_unsigned(folder: Path, catalogue: Catalogue) -> Path:
+    file.write(folder / FILE, catalogue)
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    return _write_page(folder, catalogue)
+
+
+def _write_page(folder: Path, catalogue: Catalogue) -> Path:
     from rocm_images.catalogue.page import page
 
-    said = file.parse(what.content, FILE)
-    if catalogue is None or catalogue == said:
-        write_whole(folder / FILE, what.content.decode())
-        write_whole(folder / SIGNATURE, what.signature.decode())
-    else:
-        # Of a mirror: it names images there, and its publisher's signature is not about that.
-        file.write(folder / FILE, catalogue)
-        (folder / SIGNATURE).unlink(missing_ok=True)
     path = folder / "catalogue.html"
-    write_whole(path, page(catalogue or said))
+    write_whole(path, page(catalogue))
     return path

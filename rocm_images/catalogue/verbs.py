@@ -17,6 +17,8 @@ from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rocm_images.registry.place import Place
     from rocm_images.registry.trust import Trust
 
@@ -57,8 +59,9 @@ def catalogue(
 ) -> None:
     """Render catalogue.html, the page to choose an image on, from catalogue.json.
 
-    With --registry, fetch catalogue.json from there first, once its signature is verified. So is
-    that of a file that --from names, unless it is build/catalogue.json.
+    With --registry, fetch catalogue.json from there first, once its signature is verified; with
+    --server all the lists of all servers, as one. So is that of a file that --from names, unless it
+    is build/catalogue.json.
     """
     if schema:
         if output:
@@ -68,14 +71,17 @@ def catalogue(
     source = click.get_current_context().get_parameter_source("catalogue_path")
     # A file that was named outweighs a registry that is only in the environment.
     if registry and source is ParameterSource.DEFAULT:
-        from rocm_images.plan.selection import Choice, repository_of
+        from rocm_images.plan.selection import Choice, by_repository
         from rocm_images.registry.place import place_of
         from rocm_images.registry.trust import trust_of
 
         matrix, cells = load(matrix_path)
-        name = repository_of(Choice(servers).of(matrix, cells))
+        chosen = Choice(servers).of(matrix, cells)
         trust = trust_of(key, identity, issuer)
-        there = place_of(name, registry, ca_bundle, attempts, os.environ)
+        there = [
+            place_of(name, registry, ca_bundle, attempts, os.environ)
+            for name in by_repository(chosen, lambda cell: cell)
+        ]
         telling.written(f"wrote {os.path.relpath(_fetch(there, trust, output))}")
         return
     listed = Listed(catalogue_path, (key, identity, issuer), unverified)
@@ -121,16 +127,24 @@ def _render(listed: Listed, folder: Path) -> Path:
     return path
 
 
-def _fetch(there: Place, trust: Trust, output: Path | None) -> Path:
-    """Fetch the catalogue that a registry has and render it; returns the path of the page."""
-    from rocm_images.catalogue.signed import as_in, verified_in, write_files
+def _fetch(places: Sequence[Place], trust: Trust, output: Path | None) -> Path:
+    """Fetch the catalogues that a registry has and render them; returns the path of the page."""
+    from rocm_images.catalogue.signed import as_in, verified_in, write_verified
 
-    known = verified_in(there.repository, there.cosign, trust)
-    if known is None:
-        raise InputError(f"{there.repository} has no catalogue: nothing was published there")
-    found, said = known
-    telling.step(f"verified: signed by {trust.words}; of {said.updated}")
-    return write_files(output or CATALOGUE.parent, found, as_in(there.repository, said))
+    found, without = [], []
+    for there in places:
+        known = verified_in(there.repository, there.cosign, trust)
+        if known is None:
+            without.append(f"{there.repository} has no catalogue: nothing was published there")
+            continue
+        signed, said = known
+        telling.step(f"verified: signed by {trust.words}; of {said.updated}")
+        found.append((signed, as_in(there.repository, said)))
+    if not found:
+        raise InputError("; ".join(without))
+    for sentence in without:
+        telling.step(f"note: {sentence}")
+    return write_verified(output or CATALOGUE.parent, found)
 
 
 def schema_text() -> str:

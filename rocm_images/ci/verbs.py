@@ -28,7 +28,7 @@ from rocm_images.publishing.options import channel_option, retries_option, trust
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rocm_images.build.targets import Target
     from rocm_images.ci.work import CellWork, There
@@ -117,15 +117,16 @@ def ci_matrix(
         before = build_ids_at(changed_since, matrix_path, (*site.words, *layers.words))
         work = working.changed_since(changed_since, before, work)
     elif missing_from:
-        from rocm_images.plan.selection import repository_of
         from rocm_images.registry.place import place_of
         from rocm_images.registry.trust import trust_of
 
         address = RegistryAddress.parse(missing_from)
         trust = trust_of(key, identity, issuer)
-        name = repository_of(chosen)
-        place = place_of(name, address, ca_bundle, attempts, site.programs())
-        there = _look(place, trust, matrix, channel, targets)
+        places = {
+            name: place_of(name, address, ca_bundle, attempts, site.programs())
+            for name in dict.fromkeys(cell.repository for cell in chosen)
+        }
+        there = _look(places, trust, matrix, channel, targets)
         work = working.missing_from(str(address), there, work)
     if gitlab:
         # The jobs' build ids are to be these.
@@ -163,9 +164,13 @@ def _pulls(registry: str | None) -> list[str]:
 
 
 def _look(
-    place: Place, trust: Trust, matrix: Matrix, channel: str, targets: Sequence[Target]
+    places: Mapping[str, Place],
+    trust: Trust,
+    matrix: Matrix,
+    channel: str,
+    targets: Sequence[Target],
 ) -> Callable[[CellWork], There | None]:
-    """What a registry has of a cell, as `publish` would judge it."""
+    """What a registry has of a cell, as `publish` would judge it; `places` by repository."""
     from rocm_images.build.targets import verified_of
     from rocm_images.ci.work import There
     from rocm_images.errors import VerificationFailed
@@ -176,7 +181,7 @@ def _look(
     of_cell = {target.cell.name: target for target in targets}
 
     def look(one: CellWork) -> There | None:
-        target = of_cell[one.cell.name]
+        target, place = of_cell[one.cell.name], places[one.cell.repository]
         try:
             found = verified_of(place.repository, place.cosign, trust, target)
         except VerificationFailed as error:

@@ -6,21 +6,21 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     "Build and test": {
         "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
         "plan": ("plan", "plan --arch 942 --json", "plan --registry registry.example.org/team"),
-        "explain": ("explain sglang-942-rocm7.2.0",),
-        "smoke": ("smoke --arch 942", "smoke --image sglang-rocm:v0.5.21-mi30x --serve"),
+        "explain": ("explain {server}-942-rocm7.2.0",),
+        "smoke": ("smoke --arch 942", "smoke --image {server}-rocm:v0.5.21-mi30x --serve"),
         "probe": (
             "probe rocm/pytorch:latest",
             "probe rocm/pytorch:latest --gfx gfx950 --gpus 4 capture --json",
         ),
         "evidence": ("evidence verify evidence.json",),
         "sizes": ("sizes --arch 942",),
-        "diff": ("diff sglang-rocm:v0.5.21-rocm720-mi30x sglang-rocm:v0.5.21-rocm722-mi30x",),
+        "diff": ("diff {server}-rocm:v0.5.21-rocm720-mi30x {server}-rocm:v0.5.21-rocm722-mi30x",),
     },
     "Keep the inputs in order": {
         "init": ("init", "init my-images"),
         "render": ("render", "render --check"),
         "schema": ("schema",),
-        "lock": ("lock", "lock --check", "lock --update 7.2.2 --update sglang"),
+        "lock": ("lock", "lock --check", "lock --update 7.2.2 --update {server}"),
     },
     "Publish, and deploy what was published": {
         "publish": (
@@ -32,7 +32,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
             "catalogue --schema",
         ),
         "pick": ("pick --auto", "pick --arch 942 --rocm 7.2.0"),
-        "pull": ("pull registry.example.org/team/sglang-rocm:v0.5.21-mi30x --key cosign.pub",),
+        "pull": ("pull registry.example.org/team/{server}-rocm:v0.5.21-mi30x --key cosign.pub",),
         "run-args": ("run-args v0.5.21-mi30x", "run-args v0.5.21-mi30x --explain"),
         "deploy": (
             "deploy v0.5.21-mi30x --as kubernetes --model Qwen/Qwen3-8B",
@@ -65,4 +65,15 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Each verb by its group, with examples: what follows the program's name."""
 
-EXAMPLES = {verb: examples for verbs in VERBS.values() for verb, examples in verbs.items()}
+_EXAMPLES = {verb: examples for verbs in VERBS.values() for verb, examples in verbs.items()}
+
+
+def examples_of(verb: str) -> tuple[str, ...]:
+    """The examples of a verb, with the default inference server where one is named."""
+    found = _EXAMPLES[verb]
+    if "{server}" not in "".join(found):
+        return found
+    # Only who is shown one waits for what is known of servers.
+    from rocm_images.servers import DEFAULT
+
+    return tuple(example.replace("{server}", DEFAULT.name) for example in found)

@@ -202,7 +202,6 @@ def plan(
     """
     from rocm_images.build.status import statuses
     from rocm_images.build.targets import targets_of
-    from rocm_images.plan.selection import repository_of
     from rocm_images.tables import text_table
 
     matrix, cells = load(matrix_path)
@@ -211,16 +210,15 @@ def plan(
     there = None
     if registry:
         from rocm_images.build.status import InRegistry
+        from rocm_images.build.targets import repositories_of
         from rocm_images.engine.network import ca_bundle_for
-        from rocm_images.registry.client import Repository
         from rocm_images.registry.cosign import Cosign
         from rocm_images.registry.trust import trust_of
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
-        repository = Repository(registry, repository_of(chosen), trusted)
         named = key or identity or issuer
         there = InRegistry(
-            repository,
+            repositories_of(registry, trusted, chosen),
             Cosign(registry, site.programs(), trusted) if named else None,
             trust_of(key, identity, issuer) if named else None,
         )

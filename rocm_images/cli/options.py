@@ -13,7 +13,7 @@ import click
 
 from rocm_images import telling, turns
 from rocm_images.build.site import site_of
-from rocm_images.cli.guide import EXAMPLES, VERBS
+from rocm_images.cli.guide import VERBS, examples_of
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
 from rocm_images.places import INSTALLED, PARTS, PROJECT
 from rocm_images.registry.address import RegistryAddress
@@ -34,12 +34,18 @@ class Verbs(click.Group):
     """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Gives the verb, and verbs below it, the options that all have, and its examples."""
+        """Gives the verb, and verbs below it, the options that all have."""
         super().add_command(cmd, name)
         for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
             volume_options(verb)
-        examples = EXAMPLES[str(name or cmd.name)]
-        cmd.epilog = "\b\n" + "\n".join(("Examples:", *(f"  {PROGRAM} {one}" for one in examples)))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb that is called, whose help has its examples."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            lines = [f"  {PROGRAM} {one}" for one in examples_of(cmd_name)]
+            command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""
@@ -211,7 +217,7 @@ context_option = click.option(
     "contexts",
     multiple=True,
     metavar="NAME=SOURCE",
-    help="Replace a base image or a source (NAME-src, as sglang-src) by a directory, "
+    help="Replace a base image or a source (NAME-src, as aiter-src) by a directory, "
     "a git address, docker-image://... or oci-layout://...; may be repeated.",
 )
 build_arg_option = click.option(

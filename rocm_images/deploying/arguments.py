@@ -1,16 +1,21 @@
 """Whether what a user gives the server besides fits the deployment: no other port, no more GPUs.
 
 Servers read their options with argparse, which takes the last of an option that is there twice, and
-abbreviations.
+abbreviations, of options with one dash too. Some take `_` for `-` in a name; what none takes, the
+server refuses.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from rocm_images.errors import InputError
 from rocm_images.servers import Arguments, Server
+
+# argparse divides an option of one letter from its value, and no longer one with one dash.
+_JOINED = re.compile(r"(-[a-z]{2,})(\d+)")
 
 
 def check_arguments(arguments: Sequence[str], gpus: int, server: Server) -> None:
@@ -30,24 +35,44 @@ def check_arguments(arguments: Sequence[str], gpus: int, server: Server) -> None
             f"{arguments[0]!r} is no option of the server: after --, write what {title} is to be "
             f"given, like {known.example}"
         )
-    written_out = {*known.of_the_deployment, *known.tensor, *known.pipeline, *known.data}
+    written_out = {*known.of_the_deployment, *(one for kind in _kinds(known) for one in kind)}
     for word in arguments:
         if not word.isprintable():
             raise InputError(f"{word!r} is no argument of a server: it cannot be printed")
-        option = word.partition("=")[0]
+        option = _option(word, known)
         if option in known.of_the_deployment:
             raise InputError(f"{option} is not for {title} here: {known.of_the_deployment[option]}")
         meant = [full for full in sorted(written_out) if full.startswith(option)]
-        if meant and len(option) > len("--") and option not in written_out:
+        if meant and option.strip("-") and option not in written_out:
             raise InputError(f"{option} is an abbreviation: write the option out, as {meant[0]}")
+        joined = _JOINED.fullmatch(option)
+        if joined and joined[1] in written_out:
+            raise InputError(f"{option} is no option of {title}: write {joined[1]} {joined[2]}")
     _check_gpus(arguments, gpus, known)
+
+
+def _kinds(known: Arguments) -> tuple[tuple[str, ...], ...]:
+    """The spellings of each kind of parallelism."""
+    return (known.tensor, known.pipeline, *known.others, known.data)
+
+
+def _option(word: str, known: Arguments) -> str:
+    """The option that a word is, as it is listed: without its value, and with `-` for `_`."""
+    name = word.partition("=")[0]
+    if name.startswith("--"):
+        # What follows a dot is a key of the option's own.
+        before, dot, key = name.partition(".")
+        return before.replace("_", "-") + dot + key
+    # argparse takes the value of an option of one letter without a space: -n2.
+    short = word[:2]
+    return short if short in known.of_the_deployment else name
 
 
 def _check_gpus(arguments: Sequence[str], gpus: int, known: Arguments) -> None:
     tensor = known.tensor[0]
     said = [(tensor, gpus), *_said(arguments, known)]
-    within = any(word.partition("=")[0] in known.data_within_tensor for word in arguments)
-    kinds = (known.tensor, known.pipeline, () if within else known.data)
+    within = any(_option(word, known) in known.data_within_tensor for word in arguments)
+    kinds = [kind for kind in _kinds(known) if not (within and kind is known.data)]
     # The last of each kind, as it is spelt.
     asked = {kind: one for kind in kinds for one in said if one[0] in kind}
     ranks = asked[known.tensor][1]
@@ -70,10 +95,11 @@ def _check_gpus(arguments: Sequence[str], gpus: int, known: Arguments) -> None:
 
 def _said(arguments: Sequence[str], known: Arguments) -> Iterator[tuple[str, int]]:
     """Each option of parallelism with its number; what is no number, the server refuses."""
-    kinds = (*known.tensor, *known.pipeline, *known.data)
+    spellings = {one for kind in _kinds(known) for one in kind}
     for number, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        if option in kinds:
+        _, equals, value = word.partition("=")
+        option = _option(word, known)
+        if option in spellings:
             value = value if equals else "".join(arguments[number + 1 : number + 2])
             try:
                 yield option, max(1, int(value))

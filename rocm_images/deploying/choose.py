@@ -8,24 +8,27 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, closest
-from rocm_images.servers import server_of
+from rocm_images.servers import DEFAULT, server_of
 
 
 def recommended(
     catalogue: Catalogue,
     arch: str,
     *,
+    server: str | None = None,
     rocm: str | None = None,
     channel: str | None = None,
     pre: bool = False,
 ) -> CatalogueEntry:
     """The image to prefer for an arch, named as in the matrix (942) or by its gfx (gfx942).
 
+    Without a server, the default one is meant where the catalogue has images of it for that arch.
     A stand-in is chosen only where there is nothing else. Without a channel, `stable` is meant
     where there is one. Pre-releases of the server (PEP 440) count only where `pre` asks for them.
 
     Raises:
-        InputError: there is no image of that arch, ROCm release or channel, or only pre-releases.
+        InputError: there is no image of that arch, server, ROCm release or channel, only
+            pre-releases, or a server has to be named.
     """
     images = [image for image in catalogue.images if arch in (image.arch, image.gfx)]
     if not images:
@@ -33,6 +36,7 @@ def recommended(
             f"the catalogue has no image for the arch {arch!r}: "
             + closest(arch, {image.arch for image in catalogue.images} or {"none"})
         )
+    images = _of_server(images, server, arch)
     if channel is None and any(image.channel == DEFAULT_CHANNEL for image in images):
         channel = DEFAULT_CHANNEL
     if channel is not None:
@@ -95,6 +99,20 @@ def _names(image: CatalogueEntry, tags: Sequence[str]) -> set[str]:
     return names
 
 
+def _of_server(
+    images: Sequence[CatalogueEntry], server: str | None, arch: str
+) -> list[CatalogueEntry]:
+    known = sorted({image.server for image in images})
+    if server is None:
+        server = DEFAULT.name if DEFAULT.name in known else known[0]
+        if server != DEFAULT.name and len(known) > 1:
+            raise InputError(
+                f"the catalogue has images for {arch} of {' and '.join(known)}: name one with "
+                "--server"
+            )
+    return _only(images, "server", server, arch, known)
+
+
 def _released(
     images: Sequence[CatalogueEntry], arch: str, channel: str | None
 ) -> list[CatalogueEntry]:
@@ -115,7 +133,7 @@ def _only(
 ) -> list[CatalogueEntry]:
     found = [image for image in images if getattr(image, key) == value]
     if not found:
-        names = {"rocm": "on ROCm", "channel": "in channel"}
+        names = {"server": "of", "rocm": "on ROCm", "channel": "in channel"}
         raise InputError(
             f"the catalogue has no image for {arch} {names[key]} {value}: "
             + closest(value, {name for name in known if name} or {"none"})

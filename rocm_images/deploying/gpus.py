@@ -14,6 +14,7 @@ from rocm_images.engine.machine import (
     partitions_of,
 )
 from rocm_images.errors import NoImageFits
+from rocm_images.servers import server_of
 
 NEVER_SOLD = (" HF", " VF")
 """What AMD adds to the name of a GPU that a virtual machine has, and of a variant of its board."""
@@ -88,10 +89,11 @@ def machine_notes(
             f"alone that it is for: {nodes} in place of --device /dev/dri."
         )
     if partitions_of(fitting) > 1:
+        tensor = server_of(image.server).arguments.tensor[0]
         yield (
-            f"this machine has {devices_in_words(fitting)}. A server's --tp counts devices, and "
-            "each has a part of its GPU's dies: for whole GPUs, have the host set SPX (amd-smi set "
-            "--compute-partition SPX)."
+            f"this machine has {devices_in_words(fitting)}. The server's {tensor} counts devices, "
+            "and each has a part of its GPU's dies: for whole GPUs, have the host set SPX (amd-smi "
+            "set --compute-partition SPX)."
         )
     for name in sorted({device.name for device in fitting}):
         sold = name

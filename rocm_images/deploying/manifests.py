@@ -76,7 +76,8 @@ class Deployment:
                 "beginning with a letter"
             )
         check_resource(self.gpu_resource)
-        check_number(self.gpus, self.gpu_resource, self.gpus_per_node)
+        several = self.server.arguments.several_nodes
+        check_number(self.gpus, self.gpu_resource, self.gpus_per_node, several)
         check_arguments(self.arguments, self.gpus, self.server)
 
     @property

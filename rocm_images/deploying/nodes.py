@@ -34,13 +34,14 @@ def check_resource(name: str) -> None:
         )
 
 
-def check_number(gpus: int, resource: str, per_node: int | None) -> None:
+def check_number(gpus: int, resource: str, per_node: int | None, several: str) -> None:
     """Whether one node can have so many GPUs, or partitions of them.
 
     Args:
         gpus: how many devices the server is to have.
         resource: the name of what they are.
         per_node: how many devices a node has, where someone said so.
+        several: what to do for more than a node has.
 
     Raises:
         InputError: it cannot.
@@ -57,6 +58,5 @@ def check_number(gpus: int, resource: str, per_node: int | None) -> None:
     )
     raise InputError(
         f"--gpus {gpus}: a node has {most} at the most ({resource}), and this is a server on one "
-        "node. For a server on several, use a LeaderWorkerSet: docs/leader-worker-set.yaml is one, "
-        f"and docs/deploying.md explains it{split}"
+        f"node: {several} (docs/deploying.md){split}"
     )

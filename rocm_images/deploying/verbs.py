@@ -58,11 +58,23 @@ port_option = click.option(
     show_default="the inference server's own",
     help="The port that the server answers on.",
 )
+server_option = click.option(
+    "--server",
+    "server_name",
+    metavar="SERVER",
+    help="The inference server that IMAGE holds, where no catalogue says it.  [default: the "
+    "project's]",
+)
 
 
 @click.command()
 @click.option("--arch", metavar="ARCH", help="The GPU's arch: 942, or gfx942.")
 @click.option("--auto", is_flag=True, help="The arch of this machine's GPUs.")
+@click.option(
+    "--server",
+    metavar="SERVER",
+    help="This inference server.  [default: the project's, where the catalogue has images of it]",
+)
 @click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
 @click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
 @click.option("--pre", is_flag=True, help="Count pre-releases (rc, a, b, dev) of the server, too.")
@@ -76,6 +88,7 @@ port_option = click.option(
 def pick(
     arch: str | None,
     auto: bool,
+    server: str | None,
     rocm: str | None,
     channel: str | None,
     pre: bool,
@@ -90,7 +103,9 @@ def pick(
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
     known = listed.read()
     fitting, others = ([], []) if arch else of_this_machine(known, root)
-    image = recommended(known, arch or fitting[0].gfx, rocm=rocm, channel=channel, pre=pre)
+    image = recommended(
+        known, arch or fitting[0].gfx, server=server, rocm=rocm, channel=channel, pre=pre
+    )
     _note(image)
     for sentence in machine_notes(image, fitting, others):
         telling.step(f"note: {sentence}")
@@ -100,6 +115,7 @@ def pick(
 @click.command("run-args")
 @click.argument("image")
 @catalogue_options
+@server_option
 @port_option
 @click.option(
     "--model-cache",
@@ -118,6 +134,7 @@ def pick(
 def run_args(
     image: str,
     listed: Listed,
+    server_name: str | None,
     port: int | None,
     model_cache: Path | None,
     render_group: int | None,
@@ -129,7 +146,7 @@ def run_args(
     IMAGE is a tag or digest of the catalogue, or a whole image reference, which is taken as it is.
 
     \b
-    docker run --rm $(build.py run-args v0.5.21-mi30x) python3 -m sglang.launch_server ...
+    docker run --rm $(build.py run-args TAG) COMMAND
     """
     import shlex
 
@@ -142,7 +159,7 @@ def run_args(
     )
     from rocm_images.tables import text_table
 
-    reference, server = _reference(image, listed)
+    reference, server = _reference(image, listed, server_name)
     cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
@@ -180,6 +197,7 @@ def run_args(
     "name]",
 )
 @click.option("--name", help="What it is called.  [default: the inference server's name]")
+@server_option
 @port_option
 @catalogue_options
 @click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
@@ -191,6 +209,7 @@ def deploy(
     gpu_resource: str | None,
     gpus_per_node: int | None,
     name: str | None,
+    server_name: str | None,
     port: int | None,
     listed: Listed,
     output: Path | None,
@@ -202,7 +221,7 @@ def deploy(
     follows -- is given to the server.
 
     \b
-    build.py deploy TAG --as compose --model MODEL -- --mem-fraction-static 0.85
+    build.py deploy TAG --as compose --model MODEL -- --trust-remote-code
     """
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.deploying.nodes import GPU_RESOURCE
@@ -213,7 +232,7 @@ def deploy(
             "--gpu-resource is for --as kubernetes: docker gives a container /dev/dri; for a "
             "machine with partitioned GPUs say --gpus-per-node"
         )
-    reference, server = _reference(image, listed)
+    reference, server = _reference(image, listed, server_name)
     deployment = Deployment(
         reference,
         model,
@@ -233,17 +252,30 @@ def deploy(
     telling.written(f"wrote {output}")
 
 
-def _reference(image: str, listed: Listed) -> tuple[str, Server]:
+def _reference(image: str, listed: Listed, server_name: str | None) -> tuple[str, Server]:
     """The image by digest where a catalogue knows it, else the reference that was given.
 
-    With the server that it holds; of what no catalogue knows, the default one.
+    With the server that it holds; of what no catalogue knows, the one that was named.
+
+    Raises:
+        InputError: there is no such server, or the catalogue says another.
     """
     from rocm_images.deploying.choose import is_reference, named
-    from rocm_images.servers import server_of
+    from rocm_images.errors import closest
+    from rocm_images.servers import SERVERS, server_of
 
+    if server_name is not None and server_name not in SERVERS:
+        raise InputError(
+            f"unknown inference server {server_name!r}: {closest(server_name, SERVERS)}"
+        )
     if listed.path is None and is_reference(image):
-        return _checked(image), server_of(None)
+        return _checked(image), server_of(server_name)
     found = named(listed.read(), image)
+    if server_name not in (None, found.server):
+        raise InputError(
+            f"{image} holds {found.server}, as the catalogue says, and not {server_name}: leave "
+            "out --server"
+        )
     _note(found)
     return found.reference, server_of(found.server)
 

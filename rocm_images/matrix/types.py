@@ -128,7 +128,7 @@ def _image(value: str) -> str:
 
 def _repository(value: str) -> str:
     if not re.fullmatch(REPOSITORY, value):
-        raise ValueError(f"{value!r} is not an image name: write one like sglang-rocm, no tag")
+        raise ValueError(f"{value!r} is not an image name: write one like NAME-rocm, no tag")
     return value
 
 

@@ -44,7 +44,7 @@ class EnvironmentSetting:
 
 @dataclass(frozen=True)
 class Cell:
-    """One image of the matrix, named `sglang-942-rocm7.2.0`."""
+    """One image of the matrix, named `SERVER-942-rocm7.2.0`."""
 
     name: str
     image: Image

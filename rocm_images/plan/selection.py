@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rocm_images.errors import InputError, closest
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 
 ALL_SERVERS = "all"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Choice:
             named = [" or ".join(names) for names in (servers, self.archs, self.bases) if names]
             raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
         return chosen
+
+
+def by_repository(things: Sequence[T], cell_of: Callable[[T], Cell]) -> dict[str, list[T]]:
+    """What is made of cells, by the repository of their images: each server has its own."""
+    found: dict[str, list[T]] = {}
+    for thing in things:
+        found.setdefault(cell_of(thing).repository, []).append(thing)
+    return found
 
 
 def repository_of(cells: Sequence[Cell]) -> str:

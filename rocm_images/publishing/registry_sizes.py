@@ -18,13 +18,14 @@ from rocm_images.catalogue.entry import layers_in
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, Layer, Pulls
 from rocm_images.catalogue.sharing import Unlisted, lacked, pulls_of
 from rocm_images.catalogue.signed import as_in, verified_in
+from rocm_images.engine.connect import Engine
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
-from rocm_images.plan.selection import repository_of
+from rocm_images.plan.selection import by_repository
 from rocm_images.publishing.entries import base_reference, bases_of, unpacked_of
 from rocm_images.publishing.gate import channel_named
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.registry.place import place_of
+from rocm_images.registry.place import Place, place_of
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Trust
 from rocm_images.tables import bytes_in_words, text_table
@@ -67,21 +68,28 @@ class Sizing:
     site: Site
 
     def found(self) -> list[ImageSizes]:
-        """The sizes of each chosen cell's image.
+        """The sizes of each chosen cell's image, repository by repository.
 
         Raises:
             InputError: an option cannot be used.
             RegistryError: the registry does not answer.
-            VerificationFailed: the catalogue there is not signed by those who are trusted.
+            VerificationFailed: a catalogue there is not signed by those who are trusted.
         """
         channel_named(self.matrix, self.channel)
         engine = self.site.found_engine()
         targets = targets_of(self.site, self.matrix_path, self.matrix, self.cells)
         targets = with_found(engine, targets) if engine else targets
         environment = engine.environment if engine else self.site.programs()
-        place = place_of(
-            repository_of(self.cells), self.registry, self.ca_bundle, self.attempts, environment
-        )
+        where = (self.registry, self.ca_bundle, self.attempts, environment)
+        return [
+            size
+            for name, of_one in by_repository(targets, lambda target: target.cell).items()
+            for size in self._in(place_of(name, *where), engine, of_one)
+        ]
+
+    def _in(
+        self, place: Place, engine: Engine | None, targets: Sequence[Target]
+    ) -> list[ImageSizes]:
         there = verified_in(place.repository, place.cosign, self.trust)
         listed = as_in(place.repository, there[1]) if there else None
         images = [image_at(place.repository, one.immutable_tag) for one in targets]

@@ -6,7 +6,6 @@ import datetime
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +15,6 @@ from click.core import ParameterSource
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    LayersAsked,
     build_arg_option,
     choice_options,
     context_option,
@@ -28,7 +26,6 @@ from rocm_images.cli.options import (
     server_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.places import STATE
 from rocm_images.publishing.options import (
     channel_option,
     not_before_option,
@@ -40,32 +37,9 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from rocm_images.plan.selection import Choice
-    from rocm_images.registry.place import Place, Who
-    from rocm_images.registry.trust import Trust
+    from rocm_images.registry.place import Who
 
-EVIDENCE = STATE / "evidence"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was typed after `publish` or `push`: see their options."""
-
-    matrix_path: Path
-    choice: Choice
-    registry: RegistryAddress | None
-    ca_bundle: Path | None
-    attempts: int
-    channel: str
-    who: Who
-    contexts: tuple[str, ...]
-    build_args: tuple[str, ...]
-    layers: LayersAsked
-    dry_run: bool
-    site: Site
-    output: Path = STATE
-    mend_catalogue: bool = False
 
 
 def _request_options(verb: Verb) -> Verb:
@@ -105,7 +79,11 @@ def _request_options(verb: Verb) -> Verb:
 @output_option
 @one_at_a_time("publishing")
 def publish(bundle: Path | None, not_before: datetime.datetime | None, **options: Any) -> None:
-    """Publish what was tested, all cells or none: push, read back, sign, then move the tags."""
+    """Publish what was tested, all cells or none: push, read back, sign, then move the tags.
+
+    Each inference server has a repository of its own. With several, all are checked before the
+    first is published, and of each all cells are published or none.
+    """
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
@@ -118,7 +96,9 @@ def publish(bundle: Path | None, not_before: datetime.datetime | None, **options
         return
     if not_before:
         raise InputError("--not-before: is for a bundle; name one with --from")
-    _run(Request(who=_who(options), **options), move_tags=True)
+    from rocm_images.publishing.run import Request, run
+
+    run(Request(who=_who(options), **options), move_tags=True)
 
 
 @click.command()
@@ -129,7 +109,9 @@ def push(**options: Any) -> None:
 
     As `publish`, but no rolling tag moves: several machines push, and one publishes.
     """
-    _run(Request(who=_who(options), **options), move_tags=False)
+    from rocm_images.publishing.run import Request, run
+
+    run(Request(who=_who(options), **options), move_tags=False)
 
 
 def _only_with_images(options: dict[str, Any]) -> None:
@@ -153,105 +135,6 @@ def _who(options: dict[str, Any]) -> Who:
     from rocm_images.registry.place import Who
 
     return Who(*(options.pop(name) for name in ("key", "keyless", "identity", "issuer")))
-
-
-def _run(request: Request, *, move_tags: bool) -> None:
-    from rocm_images.build.progress import PlainLines
-    from rocm_images.build.targets import targets_of, with_found
-    from rocm_images.catalogue.signed import write_files
-    from rocm_images.engine.image_store import keeps_compressed
-    from rocm_images.plan.selection import repository_of
-    from rocm_images.pool import Threads
-    from rocm_images.publishing import report
-    from rocm_images.publishing.budget import budget_table, spend
-    from rocm_images.publishing.candidates import Rules
-    from rocm_images.publishing.catalogued import Keeper
-    from rocm_images.publishing.compressed import other_than_asked
-    from rocm_images.publishing.entries import asked_of_others, entries_of
-    from rocm_images.publishing.gate import channel_named
-    from rocm_images.publishing.transaction import Transaction
-    from rocm_images.registry.place import place_of
-
-    matrix, cells = load(request.matrix_path)
-    matrix = request.layers.of(matrix)
-    chosen = request.choice.of(matrix, cells)
-    channel = channel_named(matrix, request.channel)
-    signer = request.who.must_sign()
-    engine = request.site.found_engine()
-    environment = engine.environment if engine else request.site.programs()
-
-    def asked(folder: Path) -> tuple[Place, Trust | None]:
-        place = place_of(
-            repository_of(chosen),
-            request.registry,
-            request.ca_bundle,
-            request.attempts,
-            environment,
-        )
-        # Who only pushes need not read what others signed.
-        knows = move_tags or request.who.key or request.who.identity
-        return place, request.who.trust(place.cosign, folder) if knows else None
-
-    with tempfile.TemporaryDirectory() as folder:
-        # cosign says its version and the public key while the images are looked for.
-        with Threads(1) as pool:
-            asking = pool.submit(asked, Path(folder))
-            targets = targets_of(
-                request.site,
-                request.matrix_path,
-                matrix,
-                chosen,
-                contexts=request.contexts,
-                build_args=request.build_args,
-            )
-            if engine:
-                targets = with_found(engine, targets)
-            place, trust = asking.result()
-        rules = Rules(place.repository, request.channel, channel, EVIDENCE, place.cosign, trust)
-        transaction = Transaction(rules, engine, signer, PlainLines())
-        found = transaction.check(targets)
-        keeper = listed = None
-        if move_tags:
-            assert trust is not None
-            keeper = Keeper(
-                place.repository, place.cosign, trust, signer, mend=request.mend_catalogue
-            )
-            # One that does not fit is said before anything is published.
-            listed = keeper.check(
-                {
-                    tag: one.published.digest if one.published else ""
-                    for one in found
-                    for tag in one.rolling
-                },
-                known=[
-                    tag + request.site.tag_suffix + channel.suffix
-                    for cell in cells
-                    for tag in cell.tags
-                ],
-            )
-        transaction = replace(transaction, listed=listed)
-        if request.dry_run:
-            planned = transaction.plan(found) if move_tags else []
-            click.echo(report.dry_run(found, planned))
-            there = [(one, one.published) for one in found if one.published]
-            if move_tags and there:
-                candidates, images = zip(*there, strict=True)
-                spent = spend(rules, engine, listed, candidates, images)
-                click.echo(f"\n{budget_table(spent, channel.budget)}")
-            return
-        # Once a tag has moved, nothing but the registry is waited for until the catalogue says so.
-        keeps = engine is None or keeps_compressed(engine)
-        told = asked_of_others(engine, targets, place.repository.ca_bundle) if keeper else None
-        publication = transaction.run(found, move_tags=move_tags)
-        click.echo(report.publication_table(publication))
-        if keeper and told:
-            click.echo(f"\n{budget_table(publication.spent, channel.budget)}")
-            click.echo(f"\n{report.moves_table(publication.planned)}")
-            entries = entries_of(rules, publication.cells, told)
-            page = write_files(request.output, keeper.record(entries))
-            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
-        for sentence in other_than_asked(publication, keeps=keeps):
-            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
 
 
 @click.command()

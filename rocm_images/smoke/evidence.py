@@ -215,7 +215,7 @@ class Evidence:
 
     @property
     def served(self) -> str:
-        """What the server itself did, as `sglang 0.5.21: TP 1 passed (35 129 251 tokens/s)`."""
+        """What the server itself did, as `NAME 0.5.21: TP 1 passed (35 129 251 tokens/s)`."""
         return serve_in_words(self.serve)
 
     def write(self, folder: Path) -> Path:

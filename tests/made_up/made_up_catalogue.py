@@ -14,7 +14,9 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.smoke.evidence import Evidence, Level
 
-REPOSITORY = "registry.example.org/made-up/sglang-rocm"
+PLACE = "registry.example.org/made-up"
+REPOSITORY = f"{PLACE}/sglang-rocm"
+"""Of the default server's images."""
 FIRST, SECOND = "2026-01-02T03:04:05+00:00", "2026-02-03T04:05:06+00:00"
 
 
@@ -96,7 +98,7 @@ def entry(
     suffix = "-rehearsal" if changes.get("stand_in") else ""
     build_id = digest(f"build {cell.name} {build}").removeprefix("sha256:")
     given: dict[str, Any] = {
-        "repository": REPOSITORY,
+        "repository": f"{PLACE}/{cell.repository}",
         "tags": [tag + suffix for tag in cell.tags],
         "immutable_tag": f"{cell.tags[0]}-{build_id[:12]}{suffix}",
         "digest": digest(f"manifest {cell.name} {build}"),
@@ -109,6 +111,29 @@ def entry(
         "unpacked": 45_600_000_000,
     }
     return entry_of(cell, **{**given, **changes})
+
+
+def of_server(image: CatalogueEntry, name: str, version: str) -> CatalogueEntry:
+    """The same image, had it another inference server in it."""
+    suffix = image.tags[0].partition("-")[2] if image.tags else image.arch
+    return image.model_copy(
+        update={
+            "server": name,
+            "version": version,
+            "cell": image.cell.replace(image.server, name, 1),
+            "repository": image.repository.replace(image.server, name),
+            "tags": (f"v{version}-{suffix}",),
+            "immutable_tag": f"v{version}-{suffix}-{image.build_id[:12]}",
+            "digest": digest(name + image.digest),
+        }
+    )
+
+
+def of_both_servers(matrix: Matrix, name: str, version: str) -> Catalogue:
+    """Every cell of the default server, and the same images of that other one, in one list."""
+    images = [image for image in catalogue(matrix).images if image.server == matrix.default_server]
+    others = [of_server(image, name, version) for image in images]
+    return merged(None, [*images, *others], SECOND)
 
 
 def catalogue(matrix: Matrix) -> Catalogue:

@@ -17,6 +17,7 @@ from rocm_images.engine.run_flags import AS_DEPLOYED, LEFT_OUT
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
+from rocm_images.plan.selection import Choice
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 README = (PROJECT / "README.md").read_text()
@@ -51,19 +52,28 @@ def test_the_readme_lists_images_of_the_matrix_with_their_tags_and_defaults(
     project_matrix: Matrix,
 ) -> None:
     cells = {cell.reference(cell.tags[0]): cell for cell in cells_of(project_matrix)}
-    rows = re.findall(r"^\| `(sglang-rocm:[^`]+)`.*", README, flags=re.MULTILINE)
+    repositories = "|".join(sorted({cell.repository for cell in cells.values()}))
+    rows = re.findall(rf"^\| `((?:{repositories}):[^`]+)`.*", README, flags=re.MULTILINE)
     # A base that is added needs no row; one that is recommended does.
     assert {name for name, cell in cells.items() if cell.recommended} <= set(rows)
     for name in rows:
         (row,) = (line for line in README.splitlines() if line.startswith(f"| `{name}`"))
-        assert all(tag in row for tag in cells[name].tags)
-        assert f"SGLANG_USE_AITER_AR={cells[name].env['SGLANG_USE_AITER_AR']}" in row
+        cell = cells[name]
+        assert all(tag in row for tag in cell.tags)
+        chosen = cell.server.all_reduce
+        own = cell.all_reduce == cell.server.name
+        assert f"{chosen.titles[cell.all_reduce]}'s{' own' if own else ''}" in row
+        # What decides it, where this release has anything that does.
+        switches = (*chosen.requires, chosen) if chosen.is_read_by(cell.version) else ()
+        deciding = [one for one in switches if one.name in cell.env]
+        assert not deciding or f"{deciding[0].name}={cell.env[deciding[0].name]}" in row
 
 
 def test_the_base_that_the_readme_adds_gets_its_default_by_its_version(
     with_bases: Callable[..., Path],
 ) -> None:
-    added = {cell.rocm: cell for cell in cells_of(load(with_bases("7.2.4")))}["7.2.4"]
+    matrix = load(with_bases("7.2.4"))
+    added = {cell.rocm: cell for cell in Choice().of(matrix, cells_of(matrix))}["7.2.4"]
     assert added.all_reduce == "aiter"
     assert "device-name" in [advisory.id for advisory in added.advisories]
 

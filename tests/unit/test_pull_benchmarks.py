@@ -58,11 +58,11 @@ def test_targets_are_ratios_of_one_round_and_shares_of_bytes() -> None:
     assert found == {
         f"cold pull, unpacked, {ZSTD_BASE}: at most 0.35 times {GZIP}": ("0.35 times", ""),
         f"cold pull, unpacked, {ZSTD}: at most 0.35 times {GZIP}": ("0.70 times", "100%"),
-        f"delta pull of a new SGLang, {ZSTD}: at most 0.1 of the image's bytes": (
+        f"delta pull of a new server, {ZSTD}: at most 0.1 of the image's bytes": (
             "0.08 of them",
             "",
         ),
-        f"delta pull of a new SGLang, {GZIP_BEFORE}: at most 0.1 of the image's bytes": (
+        f"delta pull of a new server, {GZIP_BEFORE}: at most 0.1 of the image's bytes": (
             "0.60 of them",
             "500%",
         ),
@@ -93,7 +93,7 @@ def test_a_file_of_something_else_is_refused_and_left(
     assert file.read_text() == text
 
 
-def test_both_dockerfiles_hold_the_same_and_a_new_sglang_changes_the_last_layers_of_one() -> None:
+def test_both_dockerfiles_hold_the_same_and_a_new_server_changes_the_last_layers_of_one() -> None:
     def copied(dockerfile: str) -> list[list[str]]:
         lines = [line.split() for line in dockerfile.splitlines() if line.startswith("COPY ")]
         return [[source.partition("/")[0] for source in words[1:-1]] for words in lines]
@@ -103,7 +103,7 @@ def test_both_dockerfiles_hold_the_same_and_a_new_sglang_changes_the_last_layers
     assert sorted(part for layer in before for part in layer) == every
     assert set(every) == {*image.TWO_GIGABYTES.packages, "image"} - {"base"}
     assert split[-len(image.CHANGED) :] == [[part] for part in image.CHANGED]
-    assert "torch" in next(layer for layer in before if "sglang" in layer)
+    assert "torch" in next(layer for layer in before if "server" in layer)
 
 
 def test_each_way_pushes_to_a_repository_of_its_own(tmp_path: Path) -> None:

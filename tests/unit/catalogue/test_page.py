@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from made_up_catalogue import FIRST, catalogue, entry
+from made_up_catalogue import FIRST, catalogue, entry, of_both_servers
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, level_in_words, page
@@ -22,6 +22,7 @@ from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named
+from rocm_images.servers import SERVERS
 from rocm_images.smoke.evidence import Level
 from rocm_images.tables import bytes_in_words
 
@@ -32,6 +33,34 @@ def test_every_image_has_its_command_by_digest(project_matrix: Matrix) -> None:
     for image in found.images:
         assert f"  {image.repository}@{image.digest} \\\n" in text
         assert all(f"{image.repository}:{tag}" in text for tag in image.tags)
+
+
+def test_images_of_every_server_are_on_one_page_the_default_ones_first(
+    project_matrix: Matrix,
+) -> None:
+    # Of a name that comes before the default one's.
+    both = of_both_servers(project_matrix, "vllm", "99.0")
+    found = both.model_copy(
+        update={
+            "images": tuple(
+                image.model_copy(update={"repository": image.repository.replace("vllm", "aaa")})
+                for image in both.images
+            )
+        }
+    )
+    text = html.unescape(page(found))
+    articles = text.split("<article ")[1:]
+    servers = [re.search(r'data-server="(\w+)"', article)[1] for article in articles]  # type: ignore[index]
+    half = len(servers) // 2
+    assert servers == ["SGLang"] * half + ["vLLM"] * half
+    for name in ("SGLang", "vLLM"):
+        assert f'name="server" value="{name}"' in text
+    for name, article in zip(servers, articles, strict=True):
+        server = next(one for one in SERVERS.values() if one.title == name)
+        assert f"number of GPUs after <code>{server.arguments.tensor[0]}</code>" in article
+        command = article.partition("<h3>Run it</h3>")[2].partition("</code>")[0]
+        assert server.launcher in command
+        assert f"127.0.0.1:{server.port}:{server.port}" in command
 
 
 def test_every_image_has_the_commands_that_verify_it_before_it_is_run(

@@ -6,16 +6,20 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from two_servers import with_second_server
 
+from rocm_images.build.targets import Target
 from rocm_images.ci import github, gitlab, verbs
 from rocm_images.ci.work import CellWork, There, at_most, changed_since, missing_from
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError, RegistryError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.registry.trust import Trust
 
 
 @pytest.fixture
@@ -134,6 +138,42 @@ def test_without_a_question_every_chosen_cell_gets_a_job(ci_matrix: Path) -> Non
     cells = [entry["cell"] for entry in json.loads(found.stdout)["include"]]
     assert cells == ["sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2"]
     assert json.loads(ci_matrix.read_text()) == {"schema": 1, "skipped": []}
+
+
+def test_all_servers_have_their_jobs_where_all_are_asked_for(
+    ci_matrix: Path, project_matrix: Matrix
+) -> None:
+    def servers(*words: str) -> set[str]:
+        found = json.loads(invoke("--base", "7.2.2", *words).stdout)["include"]
+        return {entry["server"] for entry in found}
+
+    assert servers("--server", "all") == set(project_matrix.servers)
+    assert servers() == {project_matrix.default_server}
+
+
+def test_each_image_is_looked_for_in_the_repository_of_its_server(
+    project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, cells = with_second_server(project_matrix)
+    targets = [Target(cell, (), immutable=f"{cell.repository}:x") for cell in cells]
+    asked: list[tuple[str, str]] = []
+
+    class Place:
+        cosign = None
+
+        def __init__(self, name: str) -> None:
+            self.repository = name
+
+    def verified_of(repository: Any, _: Any, __: Any, target: Target) -> None:
+        asked.append((repository, target.cell.name))
+
+    monkeypatch.setattr("rocm_images.build.targets.verified_of", verified_of)
+    places: Any = {cell.repository: Place(cell.repository) for cell in cells}
+    look = verbs._look(places, Trust(key="cosign.pub"), matrix, "preview", targets)
+    for cell in cells:
+        assert look(CellWork(cell, "id", "tag")) is None
+    assert asked == [(cell.repository, cell.name) for cell in cells]
+    assert len(places) == 2
 
 
 def test_jobs_make_and_push_layers_of_the_compression_that_was_asked_for(ci_matrix: Path) -> None:

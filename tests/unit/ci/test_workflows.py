@@ -79,6 +79,19 @@ def test_each_step_is_one_command_that_can_be_run_at_a_desk(name: str, job: dict
         assert "${{" not in step.get("run", "")
 
 
+def test_no_command_that_chooses_cells_leaves_a_server_out() -> None:
+    chose = []
+    for command in (c for c in COMMANDS if "build.py" in c):
+        words = command.partition("build.py ")[2].split()
+        verb = "build" if words[0].startswith("-") else words[0]
+        if any(option.name == "servers" for option in main.commands[verb].params):
+            chose.append(verb)
+            if verb == "catalogue" and "--from" in words:
+                continue  # of a list that is there
+            assert words[words.index("--server") + 1] in ("all", '"$SERVER"'), command
+    assert {*chose} >= {"build", "ci-matrix", "publish", "push"}
+
+
 @pytest.mark.parametrize("command", sorted({c for c in COMMANDS if "build.py" in c}))
 def test_each_command_of_build_py_is_understood(command: str) -> None:
     words = shlex.split(command)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from made_up_catalogue import FIRST, catalogue, digest
+from made_up_catalogue import FIRST, catalogue, digest, of_both_servers
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.cli.main import main
@@ -59,6 +59,38 @@ def test_what_differs_is_named_with_both_values() -> None:
     # The build id says nothing but that something differs; the inputs say what.
     assert found.labels == ()
     assert found.inputs == ("base",)
+
+
+def test_images_of_two_servers_are_compared_as_any_two_are(project_matrix: Matrix) -> None:
+    both = of_both_servers(project_matrix, "vllm", "1.0")
+    old, new = (
+        ImageFacts.of_published(next(i for i in both.images if i.server == name))
+        for name in ("sglang", "vllm")
+    )
+    found = difference(old, new)
+    changed = {one.name: (one.old is None, one.new is None) for one in found.packages["component"]}
+    assert changed["sglang"] == (False, True)
+    assert changed["vllm"] == (True, False)
+    assert "vllm" in as_text(found)
+    assert found.shared_layers == len(old.layers)
+
+
+def test_release_notes_keep_the_images_of_two_servers_apart(
+    project_matrix: Matrix, tmp_path: Path
+) -> None:
+    both = of_both_servers(project_matrix, "vllm", "1.0")
+    before = both.model_copy(
+        update={"images": tuple(i for i in both.images if i.server == "sglang")}
+    )
+    for name, which in (("before", before), ("after", both)):
+        write(tmp_path / name, which)
+    notes = release_notes("v2", read_images(tmp_path / "before"), read_images(tmp_path / "after"))
+    unchanged = notes.partition("Unchanged: ")[2]
+    for image in both.images:
+        cell = image.cell.replace(".", "\\.")
+        there = f"### {image.cell}: new" in notes or f"### {cell}: new" in notes
+        assert there == (image.server == "vllm"), image.cell
+        assert (image.cell in unchanged) == (image.server == "sglang")
 
 
 def test_layers_are_shared_removed_or_added_and_sizes_are_of_all() -> None:

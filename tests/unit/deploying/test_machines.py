@@ -20,6 +20,7 @@ from rocm_images.engine.machine import devices, devices_in_words
 from rocm_images.errors import NoImageFits
 from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe import labels
+from rocm_images.servers import DEFAULT
 from rocm_images.smoke import run
 from rocm_images.smoke.evidence import Level
 from topologies import (
@@ -117,7 +118,8 @@ class Pick:
         return CliRunner().invoke(main, [*words, "--unverified", "--root", str(root)])
 
     def recommended(self, gfx: str) -> str:
-        (image,) = (i for i in self.known.images if i.gfx == gfx and i.recommended)
+        images = (i for i in self.known.images if i.server == DEFAULT.name)
+        (image,) = (i for i in images if i.gfx == gfx and i.recommended)
         return f"{image.reference}\n"
 
 

@@ -168,7 +168,7 @@ def test_the_resource_is_named_and_limits_how_many_there_are(name: str, most: in
     done = deploy("kubernetes", *named, str(most + 1))
     assert isinstance(done.exception, InputError)
     assert f"a node has {most} at the most ({name})" in str(done.exception)
-    assert "LeaderWorkerSet: docs/leader-worker-set.yaml" in str(done.exception)
+    assert "LeaderWorkerSet: docs/leader-worker-set.yaml is one" in str(done.exception)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,21 +10,17 @@ from click.testing import CliRunner
 from docker.errors import APIError, NotFound
 from requests.exceptions import ReadTimeout
 
-from rocm_images.build import targets
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target
-from rocm_images.catalogue import signed
 from rocm_images.cli.main import main
-from rocm_images.engine import image_store
 from rocm_images.engine.images import EngineImage
 from rocm_images.errors import EngineError, InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
-from rocm_images.publishing import compressed, entries
+from rocm_images.publishing import entries, run
 from rocm_images.publishing.catalogued import Keeper
 from rocm_images.publishing.entries import unpacked_of
 from rocm_images.publishing.transaction import Publication, Transaction
-from rocm_images.registry import place
 from rocm_images.registry.place import Who
 from rocm_images.registry.trust import Signer, Trust
 
@@ -78,7 +73,7 @@ def test_an_engine_that_does_not_answer_leaves_a_size_unknown(
     ],
 )
 def test_nobody_is_asked_between_the_tags_and_the_catalogue(
-    verb: str, order: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    verb: str, order: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
 
@@ -92,23 +87,27 @@ def test_nobody_is_asked_between_the_tags_and_the_catalogue(
     class Place:
         class repository:
             ca_bundle = None
+            name = ""
 
         cosign = None
 
     monkeypatch.setattr(RealSite, "found_engine", lambda _: Broken(OSError()))
-    monkeypatch.setattr(targets, "targets_of", lambda *_, **__: [])
-    monkeypatch.setattr(targets, "with_found", lambda engine, found: found)
-    monkeypatch.setattr(place, "place_of", lambda *_: Place())
+
+    def targets_of(_: Any, __: Any, ___: Any, chosen: Any, **____: Any) -> list[Target]:
+        return [Target(cell, (), immutable="x") for cell in chosen]
+
+    monkeypatch.setattr(run, "targets_of", targets_of)
+    monkeypatch.setattr(run, "with_found", lambda engine, found: found)
+    monkeypatch.setattr(run, "place_of", lambda *_: Place())
     monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
     monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
     monkeypatch.setattr(Transaction, "check", lambda *_: [])
     monkeypatch.setattr(Keeper, "check", lambda *_, **__: None)
-    monkeypatch.setattr(image_store, "keeps_compressed", then("the engine", answer=True))
-    monkeypatch.setattr(entries, "asked_of_others", then("others", entries.FromOthers({}, {})))
+    monkeypatch.setattr(run, "keeps_compressed", then("the engine", answer=True))
+    monkeypatch.setattr(run, "asked_of_others", then("others", entries.FromOthers({}, {})))
     monkeypatch.setattr(Transaction, "run", then("move", Publication((), (), ())))
     monkeypatch.setattr(Keeper, "record", then("record"))
-    monkeypatch.setattr(signed, "write_files", lambda *_: tmp_path / "catalogue.html")
-    monkeypatch.setattr(compressed, "other_than_asked", then("warn", ()))
+    monkeypatch.setattr(run, "other_than_asked", then("warn", ()))
     words = ("--registry", "r.example.org", "--key", "cosign.key", "--channel", "preview")
     answer = CliRunner().invoke(main, [verb, *words], catch_exceptions=False)
     assert (answer.exit_code, done) == (0, order)

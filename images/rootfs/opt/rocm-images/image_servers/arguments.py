@@ -17,5 +17,9 @@ class Arguments:
     tensor: tuple[str, ...]
     pipeline: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    others: tuple[tuple[str, ...], ...] = ()
+    """Of each further kind of parallelism that takes GPUs of its own, its spellings."""
     data_within_tensor: frozenset[str] = field(default_factory=frozenset)
     """With any of these, the replicas of `data` may share the GPUs of `tensor`."""
+    several_nodes: str = "a server on several nodes is not rendered here"
+    """What to do for more GPUs than a node has."""

@@ -94,3 +94,5 @@ class Server:
     """Distributions that come without a version of their own; of each group one is there."""
     prebuilt: str | None = None
     """The key of `kernels` that would compile for minutes at the first request, were it empty."""
+    health: str = "/health"
+    """Which path answers with 200 while it serves: what a deployment asks."""

@@ -68,7 +68,7 @@ def _generation(answer: Any, logprobs: bool) -> Generation:
     return Generation(tuple(int(t) for t in tokens), tuple(given) if logprobs else ())
 
 
-_SEVERAL = "for a server on several nodes see docs/leader-worker-set.yaml"
+_SEVERAL = "for a server on several nodes use a LeaderWorkerSet: docs/leader-worker-set.yaml is one"
 # Source: sglang/srt/server_args.py.
 _ARGUMENTS = Arguments(
     example="--mem-fraction-static 0.85",
@@ -95,6 +95,7 @@ _ARGUMENTS = Arguments(
             "--config",
         }
     ),
+    several_nodes=_SEVERAL,
 )
 
 # Sources: managers/scheduler.py (the ranks), utils/watchdog.py, entrypoints/engine.py (who died),

@@ -86,7 +86,8 @@ def _generations(answer: Any, logprobs: bool) -> list[Generation]:
 
 
 _SEVERAL = "a server on several nodes is not rendered here"
-# Source: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py.
+# Sources: vllm/engine/arg_utils.py, vllm/config/parallel.py (what takes GPUs), and
+# vllm/entrypoints/openai/cli_args.py.
 _ARGUMENTS = Arguments(
     example="--gpu-memory-utilization 0.85",
     of_the_deployment={
@@ -100,11 +101,17 @@ _ARGUMENTS = Arguments(
         "-r": _SEVERAL,
         "--master-addr": _SEVERAL,
         "--headless": _SEVERAL,
-        "--data-parallel-address": _SEVERAL,
+        **dict.fromkeys(("--data-parallel-address", "-dpa"), _SEVERAL),
+        **dict.fromkeys(("--data-parallel-size-local", "-dpl"), _SEVERAL),
+        **dict.fromkeys(("--data-parallel-start-rank", "-dpr"), _SEVERAL),
+        **dict.fromkeys(("--data-parallel-rank", "-dpn"), _SEVERAL),
+        "--config": "a file may hold any of the deployment's own: write its options after --",
     },
     tensor=("--tensor-parallel-size", "-tp"),
     pipeline=("--pipeline-parallel-size", "-pp"),
     data=("--data-parallel-size", "-dp"),
+    others=(("--prefill-context-parallel-size", "-pcp"),),
+    several_nodes=_SEVERAL,
 )
 
 VLLM = Server(

@@ -1,0 +1,203 @@
+"""One run of `publish` or `push`: check every repository, then publish one after the other."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from rocm_images import telling
+from rocm_images.build.progress import PlainLines
+from rocm_images.build.site import Site
+from rocm_images.build.targets import Target, targets_of, with_found
+from rocm_images.catalogue.signed import Signed, signed_together, write_files
+from rocm_images.cli.options import LayersAsked, load
+from rocm_images.engine.connect import Engine
+from rocm_images.engine.image_store import keeps_compressed
+from rocm_images.matrix.schema import Channel
+from rocm_images.places import STATE
+from rocm_images.plan.cells import Cell
+from rocm_images.plan.selection import Choice, by_repository
+from rocm_images.pool import Threads
+from rocm_images.publishing import report
+from rocm_images.publishing.budget import budget_table, spend
+from rocm_images.publishing.candidates import Candidate, Rules
+from rocm_images.publishing.catalogued import Keeper
+from rocm_images.publishing.compressed import other_than_asked
+from rocm_images.publishing.entries import asked_of_others, entries_of
+from rocm_images.publishing.gate import channel_named
+from rocm_images.publishing.transaction import Transaction
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.place import Place, Who, place_of
+from rocm_images.registry.trust import Signer, Trust
+
+EVIDENCE = STATE / "evidence"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed after `publish` or `push`: see their options."""
+
+    matrix_path: Path
+    choice: Choice
+    registry: RegistryAddress | None
+    ca_bundle: Path | None
+    attempts: int
+    channel: str
+    who: Who
+    contexts: tuple[str, ...]
+    build_args: tuple[str, ...]
+    layers: LayersAsked
+    dry_run: bool
+    site: Site
+    output: Path = STATE
+    mend_catalogue: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is to be published to one repository; nothing has been written there."""
+
+    targets: tuple[Target, ...]
+    candidates: tuple[Candidate, ...]
+    transaction: Transaction
+    keeper: Keeper | None
+    """None where no tag moves."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What holds of every repository of a run."""
+
+    request: Request
+    channel: Channel
+    cells: tuple[Cell, ...]
+    """All of the matrix."""
+    engine: Engine | None
+    signer: Signer
+    trust: Trust | None
+    move_tags: bool
+
+    def checked(self, place: Place, targets: Sequence[Target]) -> Checked:
+        """What would be published to a repository.
+
+        Raises:
+            PublishRefused: something may not be published.
+            RegistryError: the registry does not answer.
+            VerificationFailed: the catalogue there does not fit.
+        """
+        request = self.request
+        rules = Rules(
+            place.repository, request.channel, self.channel, EVIDENCE, place.cosign, self.trust
+        )
+        transaction = Transaction(rules, self.engine, self.signer, PlainLines())
+        found = transaction.check(targets)
+        if not self.move_tags:
+            return Checked(tuple(targets), tuple(found), transaction, None)
+        assert self.trust is not None
+        keeper = Keeper(
+            place.repository, place.cosign, self.trust, self.signer, mend=request.mend_catalogue
+        )
+        # One that does not fit is said before anything is published.
+        listed = keeper.check(
+            {
+                tag: one.published.digest if one.published else ""
+                for one in found
+                for tag in one.rolling
+            },
+            known=[
+                tag + request.site.tag_suffix + self.channel.suffix
+                for cell in self.cells
+                if cell.repository == place.repository.name
+                for tag in cell.tags
+            ],
+        )
+        return Checked(tuple(targets), tuple(found), replace(transaction, listed=listed), keeper)
+
+    def tell(self, one: Checked) -> None:
+        """What publishing would do."""
+        transaction, found = one.transaction, one.candidates
+        planned = transaction.plan(found) if self.move_tags else []
+        click.echo(report.dry_run(found, planned))
+        there = [(each, each.published) for each in found if each.published]
+        if self.move_tags and there:
+            candidates, images = zip(*there, strict=True)
+            listed = transaction.listed
+            spent = spend(transaction.rules, self.engine, listed, candidates, images)
+            click.echo(f"\n{budget_table(spent, self.channel.budget)}")
+
+    def publish(self, one: Checked) -> Signed | None:
+        """Publish to one repository; returns its catalogue, None where no tag moves.
+
+        Raises: see Transaction.run and Keeper.record.
+        """
+        transaction, keeper = one.transaction, one.keeper
+        # Once a tag has moved, nothing but the registry is waited for until the catalogue says so.
+        keeps = self.engine is None or keeps_compressed(self.engine)
+        ca_bundle = transaction.rules.repository.ca_bundle
+        told = asked_of_others(self.engine, one.targets, ca_bundle) if keeper else None
+        publication = transaction.run(one.candidates, move_tags=self.move_tags)
+        click.echo(report.publication_table(publication))
+        listed = None
+        if keeper and told:
+            click.echo(f"\n{budget_table(publication.spent, self.channel.budget)}")
+            click.echo(f"\n{report.moves_table(publication.planned)}")
+            listed = keeper.record(entries_of(transaction.rules, publication.cells, told))
+        for sentence in other_than_asked(publication, keeps=keeps):
+            telling.step(f"{telling.PROGRAM}: warning: {sentence}")
+        return listed
+
+
+def run(request: Request, *, move_tags: bool) -> None:
+    """Publish what was chosen, or with `move_tags` false push it.
+
+    Raises:
+        RocmImagesError: see Run; what was published before stays.
+    """
+    matrix, cells = load(request.matrix_path)
+    matrix = request.layers.of(matrix)
+    chosen = request.choice.of(matrix, cells)
+    channel = channel_named(matrix, request.channel)
+    signer = request.who.must_sign()
+    engine = request.site.found_engine()
+    environment = engine.environment if engine else request.site.programs()
+
+    def asked(folder: Path) -> tuple[Mapping[str, Place], Trust | None]:
+        where = (request.registry, request.ca_bundle, request.attempts, environment)
+        places = {name: place_of(name, *where) for name in by_repository(chosen, lambda one: one)}
+        # Who only pushes need not read what others signed.
+        knows = move_tags or request.who.key or request.who.identity
+        cosign = next(iter(places.values())).cosign
+        return places, request.who.trust(cosign, folder) if knows else None
+
+    with tempfile.TemporaryDirectory() as folder:
+        # cosign says its version and the public key while the images are looked for.
+        with Threads(1) as pool:
+            asking = pool.submit(asked, Path(folder))
+            targets = targets_of(
+                request.site,
+                request.matrix_path,
+                matrix,
+                chosen,
+                contexts=request.contexts,
+                build_args=request.build_args,
+            )
+            if engine:
+                targets = with_found(engine, targets)
+            places, trust = asking.result()
+        this = Run(request, channel, tuple(cells), engine, signer, trust, move_tags)
+        groups = by_repository(targets, lambda target: target.cell)
+        checked = [this.checked(places[name], group) for name, group in groups.items()]
+        if request.dry_run:
+            for one in checked:
+                this.tell(one)
+            return
+        listed = [found for found in map(this.publish, checked) if found is not None]
+        if listed:
+            cosign = next(iter(places.values())).cosign
+            page = write_files(request.output, signed_together(listed, cosign, signer))
+            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

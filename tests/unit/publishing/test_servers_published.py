@@ -1,0 +1,200 @@
+"""With several servers all are checked first; each is published to its own repository, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from two_servers import SECOND, with_second_server
+
+from made_up_catalogue import catalogue, of_server
+from rocm_images.build.site import RealSite
+from rocm_images.build.targets import Target
+from rocm_images.catalogue import file
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.schema import Catalogue
+from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
+from rocm_images.cli.main import main
+from rocm_images.errors import PublishRefused
+from rocm_images.matrix.schema import Matrix
+from rocm_images.publishing import run
+from rocm_images.publishing.candidates import Candidate
+from rocm_images.publishing.catalogued import Keeper
+from rocm_images.publishing.transaction import Publication, Transaction
+from rocm_images.registry.place import Who
+from rocm_images.registry.trust import Signer, Trust
+
+WORDS = ("--registry", "r.example.org", "--key", "cosign.key", "--channel", "preview")
+UPDATED = "2026-03-04T05:06:07+00:00"
+
+
+class Cosign:
+    """Signs files by saying that it did."""
+
+    def sign_file(self, path: Path, _: Signer) -> str:
+        return f"signed {path.name}"
+
+
+class Place:
+    """A place of which only the name of the repository matters."""
+
+    cosign = Cosign()
+
+    def __init__(self, name: str) -> None:
+        self.repository = self
+        self.name = name
+        self.ca_bundle = None
+
+
+class Site:
+    """What was done to which repository, in order, and what the second one's check says."""
+
+    def __init__(self, lists: dict[str, Catalogue]) -> None:
+        self.lists = lists
+        self.done: list[tuple[str, str]] = []
+        self.asked: dict[str, Sequence[str]] = {}
+        self.refuses: str | None = None
+
+    def check(self, transaction: Transaction, given: Sequence[Target]) -> list[Candidate]:
+        name = transaction.rules.repository.name
+        self.done.append(("check", name))
+        assert {one.cell.repository for one in given} == {name}
+        if name == self.refuses:
+            raise PublishRefused("no evidence")
+        return []
+
+    def keeper_check(self, keeper: Keeper, _: object, known: Sequence[str]) -> None:
+        self.asked[keeper.repository.name] = known
+
+    def run(self, transaction: Transaction, _: object, *, move_tags: bool) -> Publication:
+        self.done.append(("publish" if move_tags else "push", transaction.rules.repository.name))
+        return Publication((), (), ())
+
+    def record(self, keeper: Keeper, _: object) -> Signed:
+        name = keeper.repository.name
+        self.done.append(("record", name))
+        return Signed(file.text_of(self.lists[name]).encode(), b"its own")
+
+
+@pytest.fixture
+def lists(project_matrix: Matrix) -> dict[str, Catalogue]:
+    """The catalogues of two repositories."""
+    first = catalogue(project_matrix)
+    images = [of_server(image, SECOND, "1.0") for image in first.images]
+    history = tuple(of_server(image, SECOND, "1.0") for image in first.history)
+    second = merged(None, images, UPDATED).model_copy(update={"history": history})
+    return {"sglang-rocm": first, f"{SECOND}-rocm": second}
+
+
+@pytest.fixture
+def site(
+    project_matrix: Matrix, lists: dict[str, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> Site:
+    found = Site(lists)
+
+    def targets_of(_: Any, __: Any, ___: Any, chosen: Any, **____: Any) -> list[Target]:
+        return [Target(cell, (), immutable="x") for cell in chosen]
+
+    monkeypatch.setattr(run, "load", lambda _: with_second_server(project_matrix))
+    monkeypatch.setattr(RealSite, "found_engine", lambda _: None)
+    monkeypatch.setattr(run, "targets_of", targets_of)
+    monkeypatch.setattr(run, "place_of", lambda name, *_: Place(name))
+    monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
+    monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
+    monkeypatch.setattr(Transaction, "check", lambda self, given: found.check(self, given))
+    monkeypatch.setattr(
+        Transaction, "run", lambda self, given, **more: found.run(self, given, **more)
+    )
+    monkeypatch.setattr(
+        Keeper, "check", lambda self, given, known: found.keeper_check(self, given, known)
+    )
+    monkeypatch.setattr(Keeper, "record", lambda self, entries: found.record(self, entries))
+    monkeypatch.setattr(run, "asked_of_others", lambda *_: run)
+    monkeypatch.setattr(run, "entries_of", lambda *_: [])
+    return found
+
+
+def invoke(verb: str, *words: str) -> Result:
+    return CliRunner().invoke(main, [verb, *WORDS, *words])
+
+
+def test_all_are_checked_before_the_first_is_published(site: Site, tmp_path: Path) -> None:
+    done = invoke("publish", "--server", "all", "--output", str(tmp_path))
+    assert done.exit_code == 0, done.exception
+    first, second = "sglang-rocm", f"{SECOND}-rocm"
+    assert site.done == [
+        *(("check", first), ("check", second)),
+        *(("publish", first), ("record", first)),
+        *(("publish", second), ("record", second)),
+    ]
+
+
+def test_each_is_asked_for_its_own_rolling_tags_alone(
+    site: Site, project_matrix: Matrix, tmp_path: Path
+) -> None:
+    assert invoke("publish", "--server", "all", "--output", str(tmp_path)).exit_code == 0
+    _, cells = with_second_server(project_matrix)
+    suffix = project_matrix.channels["preview"].suffix
+    for name in site.asked:
+        own = [tag + suffix for cell in cells if cell.repository == name for tag in cell.tags]
+        assert site.asked[name] == own
+
+
+def test_what_is_refused_of_one_stops_the_others_before_anything_is_sent(
+    site: Site, tmp_path: Path
+) -> None:
+    site.refuses = f"{SECOND}-rocm"
+    done = invoke("publish", "--server", "all", "--output", str(tmp_path))
+    assert isinstance(done.exception, PublishRefused)
+    assert site.done == [("check", "sglang-rocm"), ("check", f"{SECOND}-rocm")]
+
+
+def test_one_server_is_a_publication_of_that_one_alone(
+    site: Site, lists: dict[str, Catalogue], tmp_path: Path
+) -> None:
+    for words, name in (((), "sglang-rocm"), (("--server", SECOND), f"{SECOND}-rocm")):
+        site.done.clear()
+        assert invoke("publish", *words, "--output", str(tmp_path)).exit_code == 0
+        assert site.done == [("check", name), ("publish", name), ("record", name)]
+        assert file.read(tmp_path / "catalogue.json") == lists[name]
+        assert (tmp_path / SIGNATURE).read_text() == "its own"
+
+
+def test_the_list_that_is_left_is_of_all_and_signed(
+    site: Site, lists: dict[str, Catalogue], tmp_path: Path
+) -> None:
+    assert invoke("publish", "--server", "all", "--output", str(tmp_path)).exit_code == 0
+    found = file.read(tmp_path / "catalogue.json")
+    both = list(lists.values())
+    assert {one.digest for one in found.images} == {
+        one.digest for part in both for one in part.images
+    }
+    assert len(found.history) == sum(len(part.history) for part in both) > 0
+    assert found.updated == UPDATED
+    assert (tmp_path / SIGNATURE).read_text() == "signed catalogue.json"
+    page = (tmp_path / "catalogue.html").read_text()
+    assert all(f"{one.repository}:{one.tags[0]}" in page for one in found.images if one.tags)
+
+
+def test_push_leaves_every_list_as_it_is(site: Site) -> None:
+    assert invoke("push", "--server", "all").exit_code == 0
+    first, second = "sglang-rocm", f"{SECOND}-rocm"
+    assert site.done == [("check", first), ("check", second), ("push", first), ("push", second)]
+
+
+def test_lists_that_were_fetched_are_one_page_without_a_signature(
+    lists: dict[str, Catalogue], tmp_path: Path
+) -> None:
+    (tmp_path / SIGNATURE).write_text("of another list")
+    fetched = [(Signed(file.text_of(one).encode(), b"its own"), one) for one in lists.values()]
+    write_verified(tmp_path, fetched)
+    assert {one.server for one in file.read(tmp_path / "catalogue.json").images} == {
+        "sglang",
+        SECOND,
+    }
+    assert not (tmp_path / SIGNATURE).exists()
+    write_verified(tmp_path, fetched[:1])
+    assert (tmp_path / SIGNATURE).read_text() == "its own"
