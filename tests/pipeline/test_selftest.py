@@ -71,7 +71,12 @@ def test_a_tampered_self_test_does_not_verify(evidence: Path) -> None:
 
 
 def test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level(rolling: Answer) -> None:
-    answer = run_build_py("smoke", "--rehearse", "--serve", "--image", RECOMMENDED)
+    # By its cell; by its name test_emulated.py has one tested.
+    cell = ("--arch", "942", "--base", "7.2.2")
+    answer = run_build_py("smoke", "--rehearse", "--serve", *cell)
     assert answer.code == 0, answer.stderr
+    assert list(answer.summary) == ["sglang-942-rocm7.2.2"]
+    # Asked for, a test is run, whatever evidence there is.
+    assert "smoke test" in answer.stderr
     assert "not run: no GPU" in answer.stdout
     assert answer.summary["sglang-942-rocm7.2.2"]["evidence"]["level"] == "emulated"
