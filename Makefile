@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 ACTIONLINT := .cache/workflow-lint
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help environment development rehearse publish-demo test images parts no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 

@@ -33,10 +33,6 @@ CONTAINER_SECONDS = 24 * 3600
 """A container whose user was killed ends by itself after this time."""
 
 
-class NotToBeHad(EngineError):
-    """A runtime that Debian has no more: nothing can be shown on it."""
-
-
 @dataclass(frozen=True)
 class Runtime:
     """One of AMD's runtimes in the laboratory; `pinned`: the packages that were measured."""
@@ -106,11 +102,15 @@ class Laboratory:
         """The runtime of a release that hip_packages.json names.
 
         Raises:
-            NotToBeHad: Debian has none of its packages any more.
+            EngineError: Debian has its packages no more.
         """
         found = hip_packages.taken(bases.HIP_CACHE).get(release)
         if found is None:
-            raise NotToBeHad(f"AMD's HIP runtime {release} is not to be had: Debian dropped it")
+            raise EngineError(
+                f"AMD's HIP runtime {release} is not to be had: Debian dropped it; have "
+                "rehearsal/hip_packages.json name packages that Debian has, and the tests measure "
+                "that release"
+            )
         return Runtime(release, found.pinned)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from surroundings import settle
 
-from rehearsal.laboratory import Laboratory, NotToBeHad
+from rehearsal.laboratory import Laboratory
 from rehearsal.laboratory import laboratory as started
 from rehearsal.stand_ins import Rehearsal
 
@@ -26,12 +26,3 @@ def laboratory() -> Iterator[Laboratory]:
         subprocess.run([sys.executable, ENGINE, "start"], check=True)
     with started(Rehearsal().engine()) as there:
         yield there
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A release that Debian dropped cannot be tested, and no test of ours is at fault."""
-    try:
-        yield
-    except NotToBeHad as error:
-        pytest.skip(str(error))

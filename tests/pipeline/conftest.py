@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,24 +14,27 @@ from typing import TYPE_CHECKING, Any
 import docker
 import four_cells
 import pytest
+from checkouts import PROJECT as PROJECT
+from checkouts import Answer as Answer
+from checkouts import Checkout, beside
 from surroundings import settle
 
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
 from rehearsal.next_cosign import next_cosign
+from rehearsal.stand_ins import Rehearsal
 from rocm_images.engine import connect as engine
 from rocm_images.engine.buildx import Buildx, find_buildx
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
+from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.labels import HIP_RUNTIME, IMITATION, PREFIX
 from rocm_images.smoke import emulator
 
 if TYPE_CHECKING:
     from attacked_site import Site
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-SUMMARY = PROJECT / "build" / "summary.json"
 BUILD_PY = [sys.executable, str(PROJECT / "build.py")]
 
 
@@ -49,30 +51,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.images)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one run of build.py ended with."""
+_running: pytest.Item | None = None
 
-    code: int
-    stdout: str
-    stderr: str
-    summary: dict[str, Any]
-    """build/summary.json as this run left it, by cell; empty when it wrote none."""
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    global _running
+    _running = item
 
 
 def run_build_py(*arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
-    SUMMARY.unlink(missing_ok=True)
-    done = subprocess.run(
-        [*BUILD_PY, *arguments],
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
+    """Run this checkout's build.py, which writes to its build/: nothing else may meanwhile."""
+    assert _running
+    assert _running.get_closest_marker("images"), (
+        "beside it run the tests of `-m images`, which write there, too: work in `elsewhere`"
     )
-    cells = json.loads(SUMMARY.read_text())["cells"] if SUMMARY.exists() else []
-    summary = {cell["cell"]: cell for cell in cells}
-    return Answer(done.returncode, done.stdout, done.stderr, summary)
+    return Checkout(PROJECT).build_py(*arguments, environment=environment)
 
 
 def run_in(
@@ -140,6 +134,23 @@ def running_engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
+def elsewhere(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy of this checkout on the same engine, for what runs beside `-m images`.
+
+    Those tests move tags of the engine's images, and take that of sglang-942-rocm7.2.0 away for a
+    while.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere") / "checkout"
+    return beside(folder, running_engine.environment)
+
+
+@pytest.fixture(scope="session")
+def stand_in_bases(running_engine: Engine) -> None:
+    """The bases of all four cells are on the engine."""
+    Rehearsal().prepared(four_cells.MATRIX, cells_of(four_cells.MATRIX), tests=False)
+
+
+@pytest.fixture(scope="session")
 def real_engine(rehearsed: Answer, running_engine: Engine) -> Engine:
     """The engine that the rehearsal used."""
     return running_engine
@@ -202,13 +213,13 @@ def keys(
 
 
 @pytest.fixture(scope="session")
-def buildx(real_engine: Engine) -> Buildx:
-    return find_buildx(real_engine)
+def buildx(running_engine: Engine) -> Buildx:
+    return find_buildx(running_engine)
 
 
 @pytest.fixture(scope="session")
-def client(real_engine: Engine) -> Iterator[docker.DockerClient]:
-    client = real_engine.client()
+def client(running_engine: Engine) -> Iterator[docker.DockerClient]:
+    client = running_engine.client()
     yield client
     client.close()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import four_cells
+from checkouts import Answer, Checkout
 
-from conftest import Answer, run_build_py
 from registry import Registry
 from rocm_images.engine.connect import Engine
 from rocm_images.lock.file import is_commit, read, source_key
@@ -74,6 +74,7 @@ class Site:
     repository: Repository
     folder: Path
     environment: Mapping[str, str]
+    checkout: Checkout
 
     @property
     def lock(self) -> Path:
@@ -103,7 +104,7 @@ class Site:
 
     def run(self, *arguments: str, **environment: str) -> Answer:
         matrix = str(self.folder / "matrix.yaml")
-        answer = run_build_py(
+        answer = self.checkout.build_py(
             "lock",
             f"--matrix={matrix}",
             *arguments,
@@ -113,11 +114,11 @@ class Site:
         return answer
 
 
-def make_site(registry: Registry, running_engine: Engine, folder: Path) -> Site:
+def make_site(registry: Registry, running_engine: Engine, folder: Path, checkout: Checkout) -> Site:
     """Both bases are in the registry, and the tag v0.5.21 is in the repository."""
     repository = _repository(folder / "sglang")
     environment = {**running_engine.environment, **instead_of(repository.folder)}
-    site = Site(registry, repository, folder / "site", environment)
+    site = Site(registry, repository, folder / "site", environment, checkout)
     site.folder.mkdir()
     site.write_matrix()
     site.push(site.older, "older")

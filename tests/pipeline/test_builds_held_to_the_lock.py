@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkouts import PROJECT, Answer, Checkout
 
-from conftest import PROJECT, Answer, run_build_py
 from lock_site import Site, make_site
 from registry import Registry
 from rocm_images.engine.buildx_program import buildx_command
@@ -19,8 +19,8 @@ from rocm_images.plan.load import load
 
 
 @pytest.fixture
-def site(registry: Registry, running_engine: Engine, tmp_path: Path) -> Site:
-    return make_site(registry, running_engine, tmp_path)
+def site(registry: Registry, running_engine: Engine, elsewhere: Checkout, tmp_path: Path) -> Site:
+    return make_site(registry, running_engine, tmp_path, elsewhere)
 
 
 def test_a_build_hears_of_moved_bases_and_goes_on_where_nobody_answers(
@@ -69,7 +69,7 @@ def build(site: Site) -> Answer:
     folders = {name: stand_ins / name.removesuffix("-src") for name in cell.pins}
     # The base has nothing in it, so that no build comes as far as ccache, which has no stand-in.
     contexts = [f"{name}={at if at.is_dir() else stand_ins}" for name, at in folders.items()]
-    return run_build_py(
+    return site.checkout.build_py(
         *("--matrix", str(site.folder / "matrix.yaml"), "--arch", "942", "--base", "7.2.0"),
         *("--no-smoke", *(word for context in contexts for word in ("--context", context))),
         environment=site.environment,

@@ -22,14 +22,28 @@ MISSING = "sglang-950-rocm7.2.0"
 PLANNED = PROJECT / "build" / "ci-matrix.json"
 
 
-@pytest.fixture
-def three_of_four(rolling: Answer, keys: Keys, registry: Registry) -> Mapping[str, str]:
-    """The registry with every rehearsed image but one, as `push` puts it there; tags by cell."""
-    plan = json.loads(run_build_py("plan", "--rehearse", "--json").stdout)
-    tags = {cell["cell"]: f"{cell['repository']}:{cell['immutable_tag']}" for cell in plan}
+@pytest.fixture(scope="module")
+def pushed(
+    rehearsed: Answer,
+    keys: Keys,
+    registry_program: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Registry:
+    """A registry with every rehearsed image but one, as `push` puts it there; it has stopped."""
+    there = Registry(registry_program, tmp_path_factory.mktemp("pushed") / "registry")
+    there.start()
     for words in (("--arch", "942"), ("--arch", "950", "--base", "7.2.2")):
-        assert publish(keys, registry.address, *words, verb="push").code == 0
-    return tags
+        assert publish(keys, there.address, *words, verb="push").code == 0
+    there.stop()
+    return there
+
+
+@pytest.fixture
+def three_of_four(pushed: Registry, registry: Registry) -> Mapping[str, str]:
+    """The test's registry has what was pushed; tags by cell."""
+    registry.take(pushed)
+    plan = json.loads(run_build_py("plan", "--rehearse", "--json").stdout)
+    return {cell["cell"]: f"{cell['repository']}:{cell['immutable_tag']}" for cell in plan}
 
 
 def missing(keys: Keys, registry: Registry, *words: str, **environment: str) -> Answer:

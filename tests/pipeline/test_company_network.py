@@ -10,8 +10,9 @@ import docker
 import four_cells
 import pytest
 import trustme
+from checkouts import PROJECT, Checkout
 
-from conftest import PROJECT, Answer, run_build_py, run_in
+from conftest import run_in
 from package_index import package_index
 from rocm_images.engine.network import CA_VARIABLES
 
@@ -49,13 +50,13 @@ def authority() -> trustme.CA:
 
 
 def test_with_the_ca_bundle_pip_reaches_the_mirror_and_the_image_keeps_no_secret(
-    rehearsed: Answer, client: docker.DockerClient, authority: trustme.CA, tmp_path: Path
+    elsewhere: Checkout, client: docker.DockerClient, authority: trustme.CA, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     wheels = PROJECT / ".cache" / "rehearsal" / "wheelhouse"
     with package_index(wheels, authority) as index:
-        answer = run_build_py(
+        answer = elsewhere.build_py(
             *("--matrix", str(matrix_of_its_own(tmp_path))),
             *("--arch", "942", "--base", "7.2.2", "--rehearse", "--no-smoke", "--network", "host"),
             *("--ca-bundle", str(bundle), "--pip-config", str(pip_config(tmp_path, index))),
@@ -73,11 +74,11 @@ def test_with_the_ca_bundle_pip_reaches_the_mirror_and_the_image_keeps_no_secret
 
 
 def test_without_the_ca_bundle_the_build_fails_and_says_why(
-    rehearsed: Answer, authority: trustme.CA, tmp_path: Path
+    elsewhere: Checkout, authority: trustme.CA, tmp_path: Path
 ) -> None:
     wheels = PROJECT / ".cache" / "rehearsal" / "wheelhouse"
     with package_index(wheels, authority) as index:
-        answer = run_build_py(
+        answer = elsewhere.build_py(
             *("--matrix", str(matrix_of_its_own(tmp_path))),
             *("--arch", "942", "--base", "7.2.2", "--rehearse", "--no-smoke", "--network", "host"),
             *("--pip-config", str(pip_config(tmp_path, index))),

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import docker
 import pytest
+from checkouts import Answer, Checkout
 from four_cells import MATRIX
 
-from conftest import PROJECT, Answer, Keys, run_build_py
+from conftest import Keys
 from registry import Registry
 from rehearsal import stand_ins
 from rocm_images.engine.buildx import BuildRequest, Buildx, command
@@ -26,7 +27,6 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 
 CELL = "sglang-942-rocm7.2.2"
-TAKEN = PROJECT / "build" / "logs" / f"{CELL}.units-in.log"
 UNITS = 6
 """Of the stand-in for AITER: one for each of its modules."""
 
@@ -52,12 +52,13 @@ class Stages:
     """Builds of single stages of the cell's recipe."""
 
     engine: Buildx
+    checkout: Checkout
     aiter: Path
     folder: Path
 
     def built(self, target: str, *more: str) -> subprocess.CompletedProcess[str]:
         (cell,) = [one for one in cells_of(MATRIX) if one.name == CELL]
-        text = (PROJECT / "build" / "rendered" / CELL / "Dockerfile").read_text()
+        text = (self.checkout.build / "rendered" / CELL / "Dockerfile").read_text()
         dockerfile = self.folder / "Dockerfile"
         dockerfile.write_text(f"{text}\nFROM scratch AS wheels\nCOPY --from=aiter /wheels/ /\n")
         request = BuildRequest(
@@ -98,8 +99,8 @@ class Stages:
         return wheel.read_bytes(), done.stderr
 
 
-def build(tree: Path, cache: str, keys: Keys) -> Answer:
-    return run_build_py(
+def build(checkout: Checkout, tree: Path, cache: str, keys: Keys) -> Answer:
+    return checkout.build_py(
         *("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.2"),
         *("--context", f"aiter-src={tree}", "--cache", cache, "--key", str(keys.ours)),
         environment=keys.environment,
@@ -118,7 +119,7 @@ def counted(log: str) -> tuple[int, int]:
 
 
 def test_a_build_that_died_goes_on_on_another_machine(
-    rehearsed: Answer,
+    elsewhere: Checkout,
     aiter: Path,
     registry: Registry,
     keys: Keys,
@@ -130,7 +131,7 @@ def test_a_build_that_died_goes_on_on_another_machine(
     setup = aiter / "setup.py"
     whole = setup.read_text()
     setup.write_text(whole + "\nsys.exit('the machine goes away')\n")
-    died = build(aiter, cache, keys)
+    died = build(elsewhere, aiter, cache, keys)
     assert (died.code, died.summary[CELL]["result"]) == (1, "build failed"), died.stderr
     repository = Repository(RegistryAddress.parse(f"{registry.address}/team"), "cache")
     digest = repository.digest_of(f"{CELL}-units")
@@ -138,13 +139,14 @@ def test_a_build_that_died_goes_on_on_another_machine(
     # The engine has it no more: it is no image to run.
     assert not client.images.list(f"{cache}:{CELL}-units")
 
-    stages = Stages(buildx, aiter, tmp_path)
+    stages = Stages(buildx, elsewhere, aiter, tmp_path)
     stages.empty_mount()
     # This one takes them, and compiles nothing itself.
     setup.write_text("raise SystemExit('this machine, too')\n" + whole)
-    again = build(aiter, cache, keys)
+    again = build(elsewhere, aiter, cache, keys)
     assert (again.code, again.summary[CELL]["result"]) == (1, "build failed"), again.stderr
-    assert f"{cache}@{digest}" in TAKEN.read_text()
+    taken = elsewhere.build / "logs" / f"{CELL}.units-in.log"
+    assert f"{cache}@{digest}" in taken.read_text()
     setup.write_text(whole)
     found, said = stages.wheel("found")
     assert counted(said) == (UNITS, 0)

@@ -19,12 +19,10 @@ def sources(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PROJECT / "rehearsal" / "sources", tmp_path / "sources"))
 
 
-@pytest.mark.parametrize("targets", ["gfx950", "gfx942;gfx950"])
-def test_kernels_for_another_gpu_fail_the_smoke_test(
-    rehearsed: Answer, sources: Path, targets: str
-) -> None:
+def test_kernels_for_another_gpu_fail_the_smoke_test(rehearsed: Answer, sources: Path) -> None:
     setup = sources / "aiter" / "setup.py"
-    override = f'import os\n\nos.environ["GPU_ARCHS"] = "{targets}"\n'
+    # Beside those for its own; tests/unit/image_doctor has each way to be wrong.
+    override = 'import os\n\nos.environ["GPU_ARCHS"] = "gfx942;gfx950"\n'
     text = setup.read_text()
     docstring_end = text.index('"""', 3) + 4
     setup.write_text(text[:docstring_end] + override + text[docstring_end:])

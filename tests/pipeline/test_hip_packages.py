@@ -9,23 +9,13 @@ import docker
 import pytest
 from four_cells import MATRIX
 
-from conftest import Answer
 from rehearsal import bases, hip_packages
+from rehearsal.engine import PrivateEngine
 from rehearsal.root import root_image
-from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import IMITATION
 
-# They make bases, as the rehearsal does.
-pytestmark = pytest.mark.images
 SMALL = "libhiprtc-builtins7"
-
-
-@pytest.fixture
-def client(running_engine: Engine):
-    client = running_engine.client()
-    yield client
-    client.close()
 
 
 @pytest.fixture
@@ -129,9 +119,11 @@ def test_only_what_debian_dropped_is_left_out_of_the_laboratory(
 
 
 def test_a_cache_that_is_whole_is_used_whatever_failed_the_last_time(
-    rehearsed: Answer, client: docker.DockerClient, tmp_path: Path
+    client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    bases.fetch_runtime(client, "6.4.3")
+    with PrivateEngine().only_one():
+        for release in hip_packages.pinned():
+            bases.fetch_runtime(client, release)
     pinned = hip_packages.pinned()
     content = {package.name: package for one in pinned.values() for package in one.packages}
     assert hip_packages.taken(tmp_path) == pinned

@@ -12,7 +12,6 @@ from typing import IO
 import pytest
 from four_cells import MATRIX
 
-from conftest import Answer
 from rehearsal.bases import base_reference
 from rocm_images.engine.buildx import BuildRequest, Buildx, command
 
@@ -70,7 +69,7 @@ class Builds:
 
 
 @pytest.fixture
-def builds(rehearsed: Answer, buildx: Buildx, tmp_path: Path) -> Builds:
+def builds(stand_in_bases: None, buildx: Buildx, tmp_path: Path) -> Builds:
     return Builds(buildx, tmp_path)
 
 

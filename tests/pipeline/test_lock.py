@@ -6,9 +6,11 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from checkouts import Checkout
 
 from conftest import BUILD_PY
 from interrupted import started
@@ -19,8 +21,8 @@ from rocm_images.lock import upstream as resolve
 
 
 @pytest.fixture
-def site(registry: Registry, running_engine: Engine, tmp_path: Path) -> Site:
-    return make_site(registry, running_engine, tmp_path)
+def site(registry: Registry, running_engine: Engine, elsewhere: Checkout, tmp_path: Path) -> Site:
+    return make_site(registry, running_engine, tmp_path, elsewhere)
 
 
 @pytest.fixture(params=["engine", "buildx"])
@@ -29,8 +31,7 @@ def anywhere(request: pytest.FixtureRequest, site: Site) -> Site:
     if request.param == "engine":
         return site
     absent = f"unix://{site.folder}/absent.sock"
-    environment = {**site.environment, "DOCKER_HOST": absent}
-    return Site(site.registry, site.repository, site.folder, environment)
+    return replace(site, environment={**site.environment, "DOCKER_HOST": absent})
 
 
 def test_it_locks_every_base_and_source_and_then_finds_nothing_to_do(anywhere: Site) -> None:

@@ -107,15 +107,6 @@ def test_an_image_whose_environment_disagrees_with_its_advisories_fails_its_smok
     assert "test_the_environment_is_the_one_the_advisories_give" in answer.stderr
 
 
-def test_images_that_exist_are_tested_by_cell_or_by_name(rolling: Answer) -> None:
-    by_cell = run_build_py("smoke", "--rehearse", "--arch", "942", "--base", "7.2.2")
-    by_name = run_build_py("smoke", "--rehearse", "--image", "sglang-rocm:v0.5.21-mi30x-rehearsal")
-    assert (by_cell.code, by_name.code) == (0, 0)
-    assert list(by_name.summary) == ["sglang-942-rocm7.2.2"]
-    # Asked for by name, a test is run, whatever evidence there is.
-    assert "smoke test" in by_name.stderr
-
-
 def test_an_image_that_is_missing_or_not_ours_is_refused(
     rehearsed: Answer, client: docker.DockerClient
 ) -> None:

@@ -14,18 +14,21 @@ from rocm_images.engine.connect import Engine
 RECOMMENDED = "sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal"
 
 
-@pytest.fixture
-def evidence(rolling: Answer, client: docker.DockerClient, tmp_path: Path) -> Path:
-    """The file that `docker run ... IMAGE selftest --output -` prints, on two emulated GPUs."""
-    status, out, err = run_on_gpus(
-        client,
-        RECOMMENDED,
-        ["selftest", "--output", "-"],
-        ROCM_IMAGES_IMAGE_ID=str(client.images.get(RECOMMENDED).id),
-    )
+@pytest.fixture(scope="module")
+def printed(rehearsed: Answer, client: docker.DockerClient) -> str:
+    """What `docker run ... IMAGE selftest --output -` prints, on two emulated GPUs."""
+    image_id = rehearsed.summary["sglang-942-rocm7.2.2"]["image_id"]
+    words = ["selftest", "--output", "-"]
+    status, out, err = run_on_gpus(client, image_id, words, ROCM_IMAGES_IMAGE_ID=image_id)
     assert status == 0, err
+    return out
+
+
+@pytest.fixture
+def evidence(rolling: Answer, printed: str, tmp_path: Path) -> Path:
+    """The file that it was written to."""
     path = tmp_path / "evidence.json"
-    path.write_text(out)
+    path.write_text(printed)
     return path
 
 
@@ -71,7 +74,12 @@ def test_a_tampered_self_test_does_not_verify(evidence: Path) -> None:
 
 
 def test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level(rolling: Answer) -> None:
-    answer = run_build_py("smoke", "--rehearse", "--serve", "--image", RECOMMENDED)
+    # By its cell; by its name test_emulated.py has one tested.
+    cell = ("--arch", "942", "--base", "7.2.2")
+    answer = run_build_py("smoke", "--rehearse", "--serve", *cell)
     assert answer.code == 0, answer.stderr
+    assert list(answer.summary) == ["sglang-942-rocm7.2.2"]
+    # Asked for, a test is run, whatever evidence there is.
+    assert "smoke test" in answer.stderr
     assert "not run: no GPU" in answer.stdout
     assert answer.summary["sglang-942-rocm7.2.2"]["evidence"]["level"] == "emulated"

@@ -10,13 +10,12 @@ import pytest
 
 ROOTFS = Path(__file__).parents[3] / "images" / "rootfs"
 PACKAGES = ROOTFS / "opt" / "rocm-images"
-sys.path.insert(0, str(PACKAGES))
+for folder in (PACKAGES, Path(__file__).parent):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 from graph_probe.cases import CASES, Case, Kind, Observation, Outcome  # noqa: E402
-
-SURVIVED = Observation(0, 1, 0, True, 11, 11)
-KILLED = Observation(900, 2, 901, False, -1, 11)
-CAPTURED_EVENT = Observation(907, 2, 901, False, -1, 11)
+from observations import KILLED, SURVIVED  # noqa: E402
 
 
 @pytest.fixture

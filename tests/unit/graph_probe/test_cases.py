@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import CAPTURED_EVENT, KILLED, SURVIVED
 from graph_probe.cases import (
     CASES,
     Case,
@@ -18,6 +17,7 @@ from graph_probe.cases import (
     judge_capture,
 )
 from graph_probe.runtime import GLOBAL, RELAXED, THREAD_LOCAL
+from observations import CAPTURED_EVENT, KILLED, SURVIVED
 
 Outcomes = Callable[..., list[Outcome]]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import KILLED
 from graph_probe.cases import Kind, Outcome, judge_capture
 from graph_probe.command_line import conclude
 from graph_probe.exit_codes import MEANING, ExitCode
@@ -16,6 +15,7 @@ from graph_probe.judgement import judge
 from graph_probe.options import parse
 from graph_probe.tokens import BatchCheck
 from image_servers import SERVERS
+from observations import KILLED
 
 Outcomes = Callable[..., list[Outcome]]
 

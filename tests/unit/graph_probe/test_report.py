@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from conftest import CAPTURED_EVENT, KILLED
 from graph_probe import report
 from graph_probe.cases import ForeignCall, Kind, Outcome, judge_capture
 from graph_probe.device import Device, RuntimeFacts, version_text
@@ -15,6 +14,7 @@ from graph_probe.judgement import judge
 from graph_probe.tokens import BatchCheck
 from image_facts.hip_builds import HipBuild
 from image_servers import SERVERS
+from observations import CAPTURED_EVENT, KILLED
 
 Outcomes = Callable[..., list[Outcome]]
 
