@@ -26,6 +26,8 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 
+# It empties a cache mount that other builds write to.
+pytestmark = pytest.mark.images
 CELL = "sglang-942-rocm7.2.2"
 UNITS = 6
 """Of the stand-in for AITER: one for each of its modules."""

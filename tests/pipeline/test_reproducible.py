@@ -24,6 +24,8 @@ from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.render import render
 
+# A build beside one without a cache may repeat steps, too.
+pytestmark = pytest.mark.images
 AGAIN = "sglang-rocm:built-again-{}-rehearsal"
 ARCH = "950"
 """Of one arch both bases; an image of the other arch is built on two engines by
