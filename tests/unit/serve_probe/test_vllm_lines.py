@@ -245,6 +245,8 @@ def test_processes_that_wait_for_one_another_hang_unless_the_server_went_on() ->
     assert judge(START + BLOCKED, Ending(None), VLLM).state is State.HUNG
     assert judge(START + BLOCKED + READY, Ending(None), VLLM).state is State.READY
     assert judge(START + READY + BLOCKED, Ending(None), VLLM).state is State.HUNG
+    told = "(APIServer pid=3) INFO:     Shutting down\n"
+    assert judge(START + READY + BLOCKED + told, Ending(None), VLLM).state is State.HUNG
     idle = f"{API}Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: "
     assert judge(START + READY + BLOCKED + f"{idle}0.0 tokens/s\n", Ending(None), VLLM).state is (
         State.HUNG

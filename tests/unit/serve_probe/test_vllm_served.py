@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def test_both_servers_of_a_size_are_compared(tmp_path: Path) -> None:
     assert '--compilation-config {"cudagraph_mode": "NONE"}' in words["eager"]
     assert "--compilation-config" not in words["graph"]
     assert not any("--enforce-eager" in text for text in words.values())
+    # Neither takes what the other compiled, and none is kept with the logs.
+    caches = {re.findall(r"cache directory: (\S+)", text)[0] for text in words.values()}
+    assert len(caches) == 2
+    assert {path.suffix for path in tmp_path.iterdir()} == {".log"}
+    assert not any(cache.startswith(str(tmp_path)) for cache in caches)
 
 
 def test_what_no_line_can_show_is_said_to_be_unshown_and_fails_nothing() -> None:

@@ -6,14 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from image_servers import Generation
+from serve_probe.agreement import agree
 from serve_probe.server_log import ServerLog
 from serve_probe.tiny_model import VOCABULARY
 from serve_probe.traffic import GREEDY_TOKENS, SAMPLED_TOKENS, Answers
 from serve_probe.verdict import State, Verdict
 
-# In nats. Where two tokens differ, graph and eager must have been this undecided between them.
-TOLERANCE = 0.05
 _FEWEST_DISTINCT = 16
 
 
@@ -48,16 +46,6 @@ class Check:
     """False where this release says nothing that could fail it."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far tokens of two runs agree: `equal` of `total`; the largest difference in nats."""
-
-    equal: int
-    total: int
-    difference: float
-    within: bool
-
-
 def check_run(run: Run, expected_all_reduce: str | None) -> list[Check]:
     """What one server must show by itself."""
     of = "graph" if run.graph else "eager"
@@ -78,7 +66,7 @@ def _checks_of(run: Run, expected_all_reduce: str | None) -> list[Check]:
     checks += [_decoded(run), *_valid(run.answers), _stopped(run)]
     for name, other in (("repeat", run.answers.again), ("batch", run.answers.batch)):
         agreement = agree(run.answers.greedy, other)
-        checks.append(Check(name, agreement.within, _agreement_text(agreement)))
+        checks.append(Check(name, agreement.within, agreement.words))
     return checks
 
 
@@ -87,7 +75,7 @@ def check_pair(graph: Run, eager: Run) -> list[Check]:
     if graph.answers is None or eager.answers is None:
         return [Check("graph-equals-eager", False, "One of the two servers gave no answers.")]
     agreement = agree(graph.answers.greedy, eager.answers.greedy)
-    return [Check("graph-equals-eager", agreement.within, _agreement_text(agreement))]
+    return [Check("graph-equals-eager", agreement.within, agreement.words)]
 
 
 def differing(graphs: Sequence[Run], eager: Run) -> list[int]:
@@ -112,36 +100,6 @@ def check_fresh(graphs: Sequence[Run], eager: Run) -> Check:
     for what, numbers in (("other tokens", wrong), ("no answers", silent)):
         found += f"; {what}: {', '.join(map(str, numbers))}" if numbers else ""
     return Check("fresh", not (wrong or silent), f"{found}.")
-
-
-def agree(first: Sequence[Generation], second: Sequence[Generation]) -> Agreement:
-    """Compares token by token up to the first that differs; what comes after it is another text.
-
-    Log-probabilities of equal tokens must agree within TOLERANCE, and so must those of the two
-    tokens at the first difference: else it was no near-tie.
-    """
-    equal = total = 0
-    difference = 0.0
-    whole = len(first) == len(second)
-    for one, other in zip(first, second, strict=False):
-        total += max(len(one.tokens), len(other.tokens))
-        whole = whole and len(one.tokens) == len(other.tokens)
-        pairs = zip(one.tokens, other.tokens, one.logprobs, other.logprobs, strict=False)
-        for token, other_token, logprob, other_logprob in pairs:
-            apart = abs(logprob - other_logprob)
-            # A difference that is no number is no agreement; max() would lose it.
-            difference = max(difference, math.inf if math.isnan(apart) else apart)
-            if token != other_token:
-                break
-            equal += 1
-    return Agreement(equal, total, difference, whole and total > 0 and difference <= TOLERANCE)
-
-
-def _agreement_text(agreement: Agreement) -> str:
-    return (
-        f"{agreement.equal} of {agreement.total} tokens equal up to the first difference; largest "
-        f"difference in log-probability {agreement.difference:.4g} (at most {TOLERANCE})."
-    )
 
 
 def _captured(run: Run) -> Check:

@@ -187,7 +187,9 @@ class ServerLog:
     def went_on(self, since: int) -> bool:
         """Whether it came further after a line: to a stage, or to a capture's begin or end."""
         captured = any(since < (c.end or c.line) for c in self.captures)
-        return captured or any(number > since for number, _ in self._stages)
+        reached = (stage for number, stage in self._stages if number > since)
+        # One that hangs can be told to stop all the same.
+        return captured or any(stage is not Stage.STOPPING for stage in reached)
 
     @property
     def ready(self) -> bool:

@@ -31,7 +31,8 @@ _MORE_THAN_THERE_IS = 2**40
 class Place:
     """Where servers run: which one, the model, the logs, the backend, what else they are given.
 
-    `ready_seconds` is how long a server may take to become ready.
+    Beside the model lies what they cache. `ready_seconds` is how long a server may take to become
+    ready.
     """
 
     server: Server
@@ -119,7 +120,7 @@ def _run(
         *place.extra,
     ]
     answers, problem, stop = None, "", None
-    own = place.server.probe.environment(str(place.logs / f"{name}.cache"))
+    own = place.server.probe.environment(str(place.model.with_name(f"{name}.cache")))
     told = _environment({**own, provocation.SERVER: place.server.name, **environment})
     with RunningServer(servers, command, told, place.logs / f"{name}.log") as server:
         if provoked and provoked.injected == "hang-in-capture":

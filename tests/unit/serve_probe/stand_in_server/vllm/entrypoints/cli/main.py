@@ -95,6 +95,7 @@ def stop(*_: object) -> None:
 def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     say(f"started as {' '.join(WORDS)}")
+    say(f"Using cache directory: {os.environ['VLLM_CACHE_ROOT']} for vLLM's torch.compile")
     say("Initializing a V1 LLM engine (v0.26.0) with config: model='m'", "EngineCore")
     if SECOND:
         say("Using V2 Model Runner", "EngineCore")
