@@ -1369,6 +1369,18 @@ CORPUS: dict[str, Expected] = {
         quoted="(VllmWorker rank=1 pid=839) ERROR 10-24 13:48:14",
         ending=FAILED,
     ),
+    "vllm_query_rank_1": Expected(
+        State.CAPTURE_INVALIDATED,
+        Stage.CAPTURING,
+        phase="decode",
+        size=1,
+        rank=1,
+        process="worker",
+        cause="capture-invalidated",
+        advisories=("hip-event-query", "vendored-hip"),
+        quoted="torch.AcceleratorError: CUDA error: operation failed due",
+        ending=FAILED,
+    ),
     "warm-up-request-timed-out": Expected(
         State.HUNG,
         Stage.WARMING_UP,

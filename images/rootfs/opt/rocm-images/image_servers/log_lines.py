@@ -38,6 +38,8 @@ class OwnCause:
     said: str
     advice: str
     advisories: tuple[str, ...] = ()
+    consequence: bool = False
+    """Whether another process's failure is the cause."""
 
 
 # Found in no line; with groups, for patterns whose groups are read.

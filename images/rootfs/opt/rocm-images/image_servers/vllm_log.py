@@ -114,7 +114,8 @@ LOG = LogLines(
     unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
     vanished=re.compile(
         r"(?:[Ee]ngine core(?: proc \w{1,60})?|Worker proc \S{1,60}) (?:exited|died) unexpectedly"
-        r"(?! \(exit)|EngineDeadError: EngineCore encountered an issue|Failed core proc\(s\): \{\}"
+        r"(?! \(exit code: -?\d)|EngineDeadError: EngineCore encountered an issue"
+        r"|Failed core proc\(s\): \{\}"
     ),
     asked_to_end=re.compile(r"\bKeyboardInterrupt: terminated$"),
     summary=re.compile(
@@ -133,6 +134,16 @@ LOG = LogLines(
         own_ports="VLLM_PORT, MASTER_PORT",
     ),
     causes=(
+        OwnCause(
+            "peer-has-no-graphs",
+            re.compile(
+                r"^Failed: \w{1,8} error \S{0,200}custom_all_reduce\.\w{1,4}:\d{1,6} 'invalid a"
+            ),
+            "unknown",
+            "A rank found no buffers of another rank's graphs for the all-reduce",
+            "That other rank failed first: look for its own error.",
+            consequence=True,
+        ),
         OwnCause(
             "memory-profile-disturbed",
             re.compile(r"AssertionError: Error in memory profiling"),

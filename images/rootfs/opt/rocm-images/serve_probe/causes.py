@@ -358,7 +358,15 @@ CAUSES: tuple[Cause, ...] = (
 def causes_of(said: LogLines) -> tuple[Cause, ...]:
     """Those that a server can have: its own, then those of any server."""
     own = (
-        Cause(one.name, one.pattern, State(one.state), one.said, one.advice, one.advisories)
+        Cause(
+            one.name,
+            one.pattern,
+            State(one.state),
+            one.said,
+            one.advice,
+            one.advisories,
+            one.consequence,
+        )
         for one in said.causes
     )
     return (*own, *CAUSES)

@@ -106,17 +106,12 @@ class Session:
                 self.found(f"not run  {provoked.kind}: it needs {provoked.tensor_parallel} GPUs")
             return
         used = gpus[: provoked.tensor_parallel]
-        with ThreadPoolExecutor(1) as beside:
-            # What the tokens should be, from a server of the same size beside the provoked one.
-            eager_run = (
-                beside.submit(
-                    run_plain, self.servers, self.place, provoked.tensor_parallel, graph=False
-                )
-                if provoked.tokens_differ
-                else None
-            )
-            run = run_provoked(self.servers, self.place, provoked, used)
-            eager = eager_run.result() if eager_run else None
+        run = run_provoked(self.servers, self.place, provoked, used)
+        eager = None
+        if provoked.tokens_differ:
+            # What the tokens should be. One after the other: ranks that wait for one another on a
+            # GPU that two servers share starve both.
+            eager = run_plain(self.servers, self.place, provoked.tensor_parallel, graph=False)
         result = judge_provocation(provoked, run, eager)
         with self._lock:
             self.findings.provoked.append(result)

@@ -192,7 +192,9 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
         if cause and not cause.consequence:
             yield _or_aborted(_sign(log, number, entry, cause))
     elif _PRINTED.search(text):
-        yield Sign(number, Weight.SAID, cause_of(text, log.causes), log.lines[number])
+        cause = cause_of(text, log.causes)
+        weight = Weight.LOST_ANOTHER if cause and cause.consequence else Weight.SAID
+        yield Sign(number, weight, cause, log.lines[number])
     elif text == "Killed":
         yield Sign(number, Weight.SAID, None, text, signal=SIGKILL)
     elif _NO_START.match(text):
