@@ -1375,7 +1375,7 @@ CORPUS: dict[str, Expected] = {
         State.CAPTURE_INVALIDATED,
         Stage.CAPTURING,
         phase="decode",
-        size=1,
+        size=64,
         rank=1,
         process="worker",
         cause="capture-invalidated",

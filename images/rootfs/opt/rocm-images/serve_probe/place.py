@@ -25,7 +25,7 @@ class Place:
         capture = log.open_capture(line, rank)
         self.stage = log.stage_at(line, rank)
         self.phase = capture.phase if capture else None
-        self.size = log.size_before(line, capture.line) if capture else None
+        self.size = log.size_before(line, capture.line, rank) if capture else None
         unit = "tokens" if "prefill" in (self.phase or "") else "batch size"
         at = f", {unit} {self.size}" if self.size is not None else ""
         where = f"in the capture of {self.phase}{at}" if capture else _WHERE[self.stage]

@@ -60,13 +60,24 @@ class ServerLog:
         still = [c for c in of_rank or begun if c.end is None or c.end > before]
         return max(still, key=lambda capture: capture.line, default=None)
 
-    def size_before(self, line: int, since: int) -> int | None:
-        """The batch size, or number of tokens, that was captured last before a line."""
+    def size_before(self, line: int, since: int, rank: int | None = None) -> int | None:
+        """The batch size, or number of tokens, that was captured last before a line.
+
+        By that rank, where it says so (LogLines.each_rank_names_sizes); else by any.
+        """
+        last, each = None, self.said.each_rank_names_sizes
         for number in range(min(line, len(self.lines) - 1), since - 1, -1):
             sizes = self.said.capture_progress.findall(self.lines[number])
-            if sizes:
-                return int(sizes[-1][1])
-        return None
+            if not sizes:
+                continue
+            size = int(sizes[-1][1])
+            last = size if last is None else last
+            if not self.said.each_rank_names_sizes or rank in (
+                None,
+                self.entries[number].rank or 0,
+            ):
+                return size
+        return last
 
     def sizes_named(self, phase: str, rank: int = 0) -> frozenset[int]:
         """Every size of a phase that was named as it was captured.
