@@ -17,13 +17,16 @@ BEFORE = st.sampled_from(["", "a1", "b2", "rc1"])
 POST = st.sampled_from(["", ".post1", ".post12"])
 DEV = st.sampled_from(["", ".dev0", ".dev120"])
 LOCAL = st.sampled_from(["", "+rocm7.2.0.git89002410", "+gacf8fdf93"])
-ANY = st.builds("".join, st.tuples(RELEASE, BEFORE, POST, DEV, LOCAL))
 WANTED = st.builds("".join, st.tuples(RELEASE, POST))
 
 
-@given(ANY, WANTED)
-def test_versions_are_ordered_as_pep_440_orders_them(version: str, wanted: str) -> None:
-    assert is_at_least(version, wanted) is (Version(version) >= Version(wanted))
+@given(RELEASE, BEFORE, POST, DEV, LOCAL, WANTED)
+def test_releases_are_ordered_as_pep_440_orders_them_and_what_comes_before_one_counts_as_it(
+    release: str, before: str, post: str, dev: str, local: str, wanted: str
+) -> None:
+    counted = Version(release if before else release + post)
+    version = f"{release}{before}{post}{dev}{local}"
+    assert is_at_least(version, wanted) is (counted >= Version(wanted))
 
 
 @pytest.mark.parametrize("text", ["", "main", "v0.25.0", "unknown", "." * 200])
@@ -35,14 +38,14 @@ def test_a_number_without_end_is_a_version_and_no_error() -> None:
     assert is_at_least("9" * 10_000, "0.25.0")
 
 
-@pytest.mark.parametrize("version", ["0.18.1", "0.24.0", "0.25.0rc1"])
+@pytest.mark.parametrize("version", ["0.18.1", "0.24.0", "0.24.1rc1"])
 def test_a_release_that_does_not_read_the_variable_takes_its_own(version: str) -> None:
     assert VLLM.chosen({AITER: "1", CUSTOM: "1"}, version) == ("vllm", None)
     # Nor does it warn of a value that it does not read.
     assert VLLM.chosen({AITER: "1", CUSTOM: "yes"}, version) == ("vllm", None)
 
 
-@pytest.mark.parametrize("version", ["0.25.0", "0.27.1", None])
+@pytest.mark.parametrize("version", ["0.25.0rc1", "0.25.0.dev100", "0.25.0", "0.27.1", None])
 @pytest.mark.parametrize(
     ("environment", "name"),
     [

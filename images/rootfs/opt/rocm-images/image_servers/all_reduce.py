@@ -10,33 +10,28 @@ from typing import NamedTuple
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 _POST = re.compile(r"\.?post(\d+)")
 _MOST = 100
-_BEFORE = re.compile(r"\.?(?:dev|rc|a|b)\d*")
 
 
 def is_at_least(version: str, wanted: str) -> bool:
     """Whether a release is not before another one; what is no version is before all.
 
-    For programs that have the standard library alone: of PEP 440's order, the release, what comes
-    before it (dev, a, b, rc) and after it (post). `wanted` is a release, or a post-release.
+    For programs that have the standard library alone: of PEP 440's order the release and its
+    post-releases. What comes before a release (dev, a, b, rc) counts as that release: what is new
+    in it may be there already.
     """
     return _order(version) >= _order(wanted)
 
 
-def _order(version: str) -> tuple[tuple[int, ...], int, int]:
+def _order(version: str) -> tuple[tuple[int, ...], int]:
     version = version[:_MOST]
     found = _RELEASE.match(version)
     if not found:
-        return (), 0, 0
+        return (), 0
     numbers = [int(number) for number in found[0].split(".")]
     while numbers and not numbers[-1]:
         numbers.pop()
-    rest = version[found.end() :].partition("+")[0]
-    post = _POST.match(rest)
-    if post:
-        rest = rest[post.end() :]
-    before = -1 if _BEFORE.match(rest) else 0
-    # What comes before a release comes before its post-releases, too.
-    return tuple(numbers), int(post[1]) + 1 if post else before, before
+    post = _POST.match(version, found.end())
+    return tuple(numbers), int(post[1]) + 1 if post else 0
 
 
 class Switch(NamedTuple):

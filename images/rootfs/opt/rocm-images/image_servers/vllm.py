@@ -94,6 +94,7 @@ _ARGUMENTS = Arguments(
         "--model": "--model before -- names the model",
         "--port": "say --port before --, where the health checks find it as well",
         "--host": "it answers the container's network, and what is published is this deployment's",
+        "--grpc": "it answers HTTP, which the health checks ask",
         "--uds": "it answers the container's network, where the health checks find it",
         "--nnodes": _SEVERAL,
         "-n": _SEVERAL,

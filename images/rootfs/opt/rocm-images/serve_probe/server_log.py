@@ -65,17 +65,14 @@ class ServerLog:
 
         By that rank, where it says so (LogLines.each_rank_names_sizes); else by any.
         """
-        last, each = None, self.said.each_rank_names_sizes
+        last, by_any = None, rank is None or not self.said.each_rank_names_sizes
         for number in range(min(line, len(self.lines) - 1), since - 1, -1):
             sizes = self.said.capture_progress.findall(self.lines[number])
             if not sizes:
                 continue
             size = int(sizes[-1][1])
             last = size if last is None else last
-            if not self.said.each_rank_names_sizes or rank in (
-                None,
-                self.entries[number].rank or 0,
-            ):
+            if by_any or (self.entries[number].rank or 0) == rank:
                 return size
         return last
 
