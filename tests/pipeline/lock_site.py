@@ -14,12 +14,14 @@ from registry import Registry
 from rocm_images.engine.connect import Engine
 from rocm_images.lock.file import is_commit, read, source_key
 from rocm_images.plan.cells import cells_of
+from rocm_images.servers import DEFAULT, SERVERS
 
 GIT = "https://github.com/sgl-project/sglang.git"
 # Sources that the matrix names by a commit, which need no answer.
 FIXED = {
     source_key(source): source.ref
     for cell in cells_of(four_cells.MATRIX)
+    if cell.server is DEFAULT
     for source in cell.sources.values()
     if is_commit(source.ref)
 }
@@ -92,8 +94,13 @@ class Site:
         return read(self.lock).entries
 
     def write_matrix(self, *replacements: tuple[str, str]) -> None:
+        """The images of the default server alone: one repository is all that it takes."""
         text = four_cells.PATH.read_text()
-        for old, new in ((OLDER, self.older), (NEWER, self.newer), *replacements):
+        others = [
+            f"  - {{server: {name}, why: a test}}\n" for name in SERVERS if name != DEFAULT.name
+        ]
+        left_out = ("exclude: []\n", f"exclude:\n{''.join(others)}")
+        for old, new in (left_out, (OLDER, self.older), (NEWER, self.newer), *replacements):
             assert old in text
             text = text.replace(old, new)
         (self.folder / "matrix.yaml").write_text(text)

@@ -17,11 +17,16 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import page as rendered
 from rocm_images.catalogue.verifying import cosign_commands, pull_command
 from rocm_images.plan.cells import cells_of
+from rocm_images.servers import DEFAULT, SERVERS, server_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = PROJECT / "build" / "screenshots"
 CATALOGUE = catalogue(MATRIX)
-IMAGES = {(image.arch, image.rocm): image for image in CATALOGUE.images}
+IMAGES = {
+    (image.arch, image.rocm): image
+    for image in CATALOGUE.images
+    if server_of(image.server) is DEFAULT
+}
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 Open = Callable[..., Page]
@@ -122,6 +127,10 @@ def test_the_keyboard_alone_reaches_the_choice_the_button_and_the_issues(open_pa
     expect(page.get_by_role("radio", name="7.2.0")).to_be_checked()
     assert IMAGES["950", "7.2.0"].digest in command(page)
     press("Tab")
+    expect(page.get_by_role("radio", name=DEFAULT.title)).to_be_focused()
+    press("Tab")
+    expect(page.get_by_role("radio", name=IMAGES["950", "7.2.0"].version)).to_be_focused()
+    press("Tab")
     expect(page.get_by_role("link", name="the image on ROCm 7.2.2")).to_be_focused()
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
@@ -190,7 +199,11 @@ def test_the_address_remembers_the_image_and_leads_to_it(open_page: Open) -> Non
 
 def test_the_channel_can_be_chosen_where_there_are_several(open_page: Open, address: str) -> None:
     cells = cells_of(MATRIX)
-    stable = [entry(cell, build="0", channel="stable") for cell in cells if cell.recommended]
+    stable = [
+        entry(cell, build="0", channel="stable")
+        for cell in cells
+        if cell.recommended and cell.server is DEFAULT
+    ]
     path = Path(address.removeprefix("file://")).with_name("channels.html")
     path.write_text(rendered(merged(CATALOGUE, stable, SECOND)))
     page = open_page(at=path.as_uri())
@@ -204,6 +217,19 @@ def test_the_channel_can_be_chosen_where_there_are_several(open_page: Open, addr
     rocm(page, "7.2.0")
     expect(page.get_by_role("radio", name="stable")).to_be_disabled()
     assert IMAGES["950", "7.2.0"].digest in command(page)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_choice_of_the_server_changes_the_command(open_page: Open, name: str) -> None:
+    page = open_page()
+    page.get_by_role("group", name="Server").get_by_label(SERVERS[name].title).check()
+    (image,) = (
+        image
+        for image in CATALOGUE.images
+        if (image.server, image.arch, image.rocm) == (name, "942", "7.2.2")
+    )
+    assert image.digest in command(page)
+    assert f" --publish 127.0.0.1:{SERVERS[name].port}:" in command(page)
 
 
 def test_a_row_of_the_table_leads_to_its_image(open_page: Open) -> None:
