@@ -29,10 +29,21 @@
     return found.filter((image) => image[name] === (chosen(name) ?? image[name]));
   };
 
+  // A version that only another server has is none that could be chosen here.
+  const hideVersionsOfOthers = () => {
+    const own = images.filter((image) => image.server === (chosen("server") ?? image.server));
+    for (const radio of radios("version")) {
+      radio.closest("label").hidden = !own.some((image) => image.version === radio.value);
+    }
+  };
+
   const show = () => {
     const gpu = chosen("gpu");
     let found = images.filter((image) => image.gpus.includes(gpu));
-    for (const name of choices) found = offer(name, found);
+    for (const name of choices) {
+      found = offer(name, found);
+      if (name === "server") hideVersionsOfOthers();
+    }
     for (const image of images) image.article.hidden = !found.includes(image);
     return found;
   };

@@ -229,6 +229,9 @@ def test_the_choice_of_the_server_changes_the_command(open_page: Open, name: str
         if (image.server, image.arch, image.rocm) == (name, "942", "7.2.2")
     )
     assert image.digest in command(page)
+    versions = page.get_by_role("group", name="Version").get_by_role("radio")
+    expect(versions).to_have_count(1)
+    expect(versions).to_have_value(image.version)
     assert f" --publish 127.0.0.1:{SERVERS[name].port}:" in command(page)
 
 
