@@ -23,10 +23,10 @@ from rocm_images.recipe.render import render
 # The scripts of the stage `mends`, by their place.
 TRANSFORMERS, CONFIGURATIONS = 0, 1
 # Who reads the variables that are no server's: torch and its Inductor, HIP and CLR, ROCr and RCCL,
-# and safetensors and tokenizers, both in Rust.
+# safetensors and tokenizers, both in Rust, and Python itself.
 OTHERS = (
     *("TORCHINDUCTOR_", "PYTORCH_", "HIP_", "DEBUG_HIP_", "HSA_"),
-    *("SAFETENSORS_FAST_GPU", "TOKENIZERS_PARALLELISM"),
+    *("SAFETENSORS_FAST_GPU", "TOKENIZERS_PARALLELISM", "PYTHONFAULTHANDLER"),
 )
 
 
