@@ -296,7 +296,7 @@ def _all_reduce_reason(
     server, version = SERVERS[versions.server], versions.sources[versions.server]
     variable = server.all_reduce
     if not variable.is_read_by(version):
-        return f"{server.title} {version} has no all-reduce but its own"
+        return f"{server.title} {version} has no choice of its all-reduce"
     setting = settings.get(variable.name)
     if setting is not None and setting.advisory:
         rocm = {advisory.id: advisory.affected.rocm for advisory in matrix.advisories}

@@ -106,10 +106,10 @@ OF_VLLM = SERVERS["vllm"].all_reduce
 BOTH = {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_CUSTOM_AR": "1"}
 
 
-def test_a_release_that_has_only_its_own_all_reduce_is_judged_by_it_whatever_is_set() -> None:
+def test_a_release_without_a_choice_is_judged_by_its_own_all_reduce_whatever_is_set() -> None:
     judgement = judge(False, OF_VLLM, BOTH, version="0.18.1")
     assert (judgement.all_reduce, judgement.verdict) == ("vllm", "mitigated")
-    assert judgement.sentence.startswith("vLLM 0.18.1 has no AITER all-reduce, and takes its own")
+    assert judgement.sentence.startswith("vLLM 0.18.1 has no choice of its all-reduce, over a")
     # There is no speed to be had by a variable that is not read.
     assert judge(True, OF_VLLM, {}, version="0.18.1").warning is None
 

@@ -66,11 +66,11 @@ def test_a_release_that_reads_no_variable_gets_none_and_explain_says_why(
     assert cell.env == {SWITCH: "1", "HSA_ANY": "1"}
     assert (cell.all_reduce, cell.all_reduce_reason) == (
         "vllm",
-        "vLLM 0.18.1 has no all-reduce but its own",
+        "vLLM 0.18.1 has no choice of its all-reduce",
     )
     # The advisory is still one of the image, for what else it says and sets.
     assert [advisory.id for advisory in cell.advisories] == ["hip-event-query"]
-    assert "all-reduce  vllm (vLLM 0.18.1 has no all-reduce but its own)" in explain(cell)
+    assert "all-reduce  vllm (vLLM 0.18.1 has no choice of its all-reduce)" in explain(cell)
 
 
 @pytest.mark.parametrize("env", [{SWITCH: "0"}, {}])

@@ -65,7 +65,7 @@ def judge(
     name, odd = variable.chosen(environment, version)
     on, custom = name == variable.on, f"{variable.titles[variable.on]} all-reduce"
     reads, own = variable.is_read_by(version), variable.titles[variable.off]
-    off = f"{custom} is off" if reads else f"{own} {version} has no {custom}, and takes its own,"
+    off = f"{custom} is off" if reads else f"{own} {version} has no choice of its all-reduce,"
     if guard_holds is False:
         sentence = f"{MEANING[ExitCode.GUARD_FAILED]} Do not rely on it."
         return Judgement(name, "guard-failed", sentence, odd)

@@ -65,4 +65,4 @@ def _check_unread(finding: Finding, release: str, variable: AllReduceVariable) -
             f"{variable.since} on alone.",
             "Report this: the image leaves a setting out that this release obeys.",
         )
-    return passed(NAME, f"{release} has no all-reduce but its own: nothing is to be chosen.")
+    return passed(NAME, f"{release} has no choice of its all-reduce: it reads no such variable.")
