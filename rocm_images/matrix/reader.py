@@ -146,11 +146,12 @@ def _check_names(matrix: Matrix) -> Found:
         for key, kind, given, known in (
             ("archs", "arch", affected.archs, matrix.archs),
             ("servers", "inference server", affected.servers, SERVERS),
+            ("releases", "inference server", affected.releases, SERVERS),
             ("sources", "source", affected.sources, built),
         ):
             for position, name in enumerate(given):
                 if name not in known:
-                    where = name if key == "sources" else position
+                    where = position if isinstance(given, tuple) else name
                     yield (*place, key, where), f"unknown {kind} {name!r}: {closest(name, known)}"
 
 

@@ -162,7 +162,8 @@ class Affected(_Model):
     """Version ranges (PEP 440) that must all hold for an advisory to apply; none: always.
 
     `sources` are ranges over what images are built from. A cell that lacks such a source, and one
-    of another server, is not affected.
+    of another server, is not affected. `releases` are ranges over the servers' own versions: each
+    binds cells of its server alone.
     """
 
     rocm: RangeText | None = None
@@ -170,6 +171,7 @@ class Affected(_Model):
     torch: RangeText | None = None
     sources: dict[Word, RangeText] = {}
     servers: tuple[Word, ...] = ()
+    releases: dict[Word, RangeText] = {}
     archs: tuple[ArchName, ...] = ()
 
 

@@ -65,8 +65,10 @@ def fits(ranges: Ranges, versions: Versions) -> bool:
 
 def is_affected(ranges: Affected, versions: Versions) -> bool:
     """Whether every range holds, and the cell has every source that one is about."""
+    own = versions.sources.get(versions.server)
     return (
         (not ranges.servers or versions.server in ranges.servers)
+        and _holds(ranges.releases.get(versions.server), own)
         and _base_fits(ranges, versions)
         and all(_holds(one, versions.sources.get(name)) for name, one in ranges.sources.items())
     )

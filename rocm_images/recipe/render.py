@@ -9,16 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocm_images import markdown
 from rocm_images.files import cannot_write, write_whole
-from rocm_images.matrix.schema import Advisory, Layers, Matrix
+from rocm_images.matrix.schema import Layers, Matrix
 from rocm_images.plan.cells import Cell
 from rocm_images.recipe import templates
+from rocm_images.recipe.advisories_page import advisories_page
 from rocm_images.recipe.compression import output
 from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
 from rocm_images.recipe.rootfs import rootfs
-from rocm_images.servers import SERVERS
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
 MARK = "# Rendered by `build.py render`"
@@ -36,40 +35,6 @@ def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
             image_json=image_json(matrix, cell),
         )
         yield cell, text
-
-
-def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
-    """docs/advisories.md: every advisory, and the cells that it applies to."""
-    cells = tuple(cells)
-    rows = [
-        (
-            f"[{markdown.text(advisory.id)}](#{advisory.id})",
-            markdown.text(_affected(advisory)),
-            _sets(advisory) or "nothing",
-            ", ".join(cell.name for cell in cells if advisory in cell.advisories) or "no image",
-        )
-        for advisory in matrix.advisories
-    ]
-    table = markdown.table(("advisory", "affects", "sets", "applies to"), rows)
-    environment = templates.environment()
-    environment.filters |= {"text": markdown.text, "affected": _affected, "sets": _sets}
-    values = {"table": table, "advisories": matrix.advisories}
-    return templates.rendered(environment, "advisories.md.j2", **values)
-
-
-def _sets(advisory: Advisory) -> str:
-    """The variables that an advisory sets, as Markdown."""
-    return ", ".join(markdown.code(f"{name}={value}") for name, value in advisory.set.items())
-
-
-def _affected(advisory: Advisory) -> str:
-    """The ranges of an advisory in words, as `ROCm <7.2.1, gfx950`."""
-    ranges = advisory.affected
-    named = (("ROCm", ranges.rocm), ("Python", ranges.python), ("torch", ranges.torch))
-    parts = [f"{name} {text}" for name, text in (*named, *ranges.sources.items()) if text]
-    parts += [SERVERS[name].title for name in ranges.servers]
-    parts += [f"arch {arch}" for arch in ranges.archs]
-    return ", ".join(parts) or "every image"
 
 
 def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str, layers: Layers) -> str:

@@ -25,6 +25,7 @@ VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema_text()))
 ONLY_THE_READER = (
     "a date that is none",
     "an unknown arch in an advisory",
+    "an unknown server in an advisory",
     "two channels that move the same tags",
     "a budget of nothing",
     "an exclude of nothing",
@@ -128,6 +129,7 @@ def test_what_several_values_show_is_left_to_the_reader(
         ('"<7.2.1"', "'~=7.2'"),
         ('rocm: "<7.2.1"', "rocm:"),
         ("affected:\n      rocm", "affected:\n      archs: [942]\n      rocm"),
+        ("affected:\n      rocm", "affected:\n      releases: {vllm: '>=0.25'}\n      rocm"),
         ("image: rocm/pytorch:rocm7.2\n", f"image: localhost:5000/a/b@sha256:{'0' * 64}\n"),
         ("image: rocm/pytorch:rocm7.2\n", f"image: a:latest@sha256:{'0' * 64}\n"),
         ("advisories:\n", "exclude: [{arch: 942, base: 7.2.0, why: 1}]\nadvisories:\n"),

@@ -70,6 +70,13 @@ ONE_MISTAKE = {
         15,
         "did you mean '942'",
     ),
+    "an unknown server in an advisory": (
+        'rocm: "<7.2.1"',
+        'rocm: "<7.2.1"\n      releases: {vlm: ">=0.25"}',
+        58,
+        18,
+        "unknown inference server 'vlm': did you mean 'vllm'",
+    ),
     "two channels that move the same tags": (
         "advisories:\n",
         "channels:\n  a: {evidence: gpu, why: w}\n  b: {evidence: static, why: w}\nadvisories:\n",

@@ -11,6 +11,7 @@ from rocm_images.errors import MatrixError
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
 from rocm_images.plan.load import load
+from rocm_images.plan.variants import Versions, is_affected
 from rocm_images.servers import SERVERS
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -110,9 +111,37 @@ def test_aiters_all_reduce_is_off_in_both_servers_where_its_aiter_is_faulty(
     # Both have AITER 0.1.19 here, and the advisory is of gfx942.
     assert known["sglang-942-rocm7.2.2"].env[SGLANG] == "0"
     cell = known["vllm-942-rocm7.2.2"]
-    assert "aiter-ar-slot" in {advisory.id for advisory in cell.advisories}
-    assert cell.env.get(VLLM) == (None if cell.version == "0.18.1" else "0")
+    takes_aiters = cell.version == "0.27.1"
+    assert ("aiter-ar-slot" in {advisory.id for advisory in cell.advisories}) is takes_aiters
+    assert cell.env.get(VLLM) == ("0" if takes_aiters else None)
     assert VLLM not in known["vllm-950-rocm7.2.2"].env
+
+
+@pytest.mark.parametrize(
+    ("server", "version", "told"),
+    [
+        ("vllm", "0.18.1", set()),
+        ("vllm", "0.20.2", set()),
+        # What is fused with RMSNorm.
+        ("vllm", "0.21.0", {"ar-exit-barrier"}),
+        ("vllm", "0.24.0", {"ar-exit-barrier"}),
+        ("vllm", "0.25.0", {"ar-exit-barrier", "aiter-ar-slot"}),
+        ("sglang", "0.5.21", {"ar-exit-barrier", "aiter-ar-slot"}),
+        # Of which nothing is said.
+        ("third", "0.1", {"ar-exit-barrier", "aiter-ar-slot"}),
+    ],
+)
+def test_a_fault_of_aiters_all_reduce_is_told_of_releases_that_can_take_it(
+    server: str, version: str, told: set[str]
+) -> None:
+    sources = {server: version, "aiter": "0.1.10.post2"}
+    versions = Versions(server, "942", "7.2.2", "3.10", "2.9.1", sources)
+    found = {
+        advisory.id
+        for advisory in load(PROJECT / "matrix.yaml").advisories
+        if advisory.component == "AITER all-reduce" and is_affected(advisory.affected, versions)
+    }
+    assert found == told
 
 
 def test_what_is_known_of_one_server_is_not_told_of_the_other(known: dict[str, Cell]) -> None:

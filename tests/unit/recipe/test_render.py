@@ -15,7 +15,6 @@ from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.recipe.render import (
     Destinations,
-    advisories_page,
     differences,
     render,
     rendered_files,
@@ -179,10 +178,3 @@ def test_a_text_from_the_matrix_cannot_end_the_comment_it_is_in(matrix_file: Mat
     )
     text = dockerfiles(matrix)["sglang-942-rocm7.2.2"]
     assert "# SGLANG_USE_AITER_AR: first RUN second\n" in text
-
-
-def test_no_sentence_of_an_advisory_can_write_the_page(
-    matrix_file: MatrixFile,
-) -> None:
-    matrix = load(matrix_file(("symptom: a crash", 'symptom: "<b>a</b> [crash](x)"')))
-    assert r"- Symptom: &lt;b>a&lt;/b> \[crash](x)." in advisories_page(matrix, cells_of(matrix))
