@@ -80,7 +80,7 @@ class AllReduceVariable:
     dispatch: str
     """The function of the server that is to decide by it."""
     since: str
-    """The first release that reads it; before, there is nothing but `off`."""
+    """The first release that reads it; one before leaves no choice, and is said to take `off`."""
     requires: tuple[Switch, ...] = ()
     """What must be true besides."""
 
