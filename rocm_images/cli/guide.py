@@ -6,7 +6,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     "Build and test": {
         "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
         "plan": ("plan", "plan --arch 942 --json", "plan --registry registry.example.org/team"),
-        "explain": ("explain {server}-942-rocm7.2.0",),
+        "explain": ("explain {server}-942-rocm7.2.0", "explain {other}-942-rocm7.2.0"),
         "smoke": ("smoke --arch 942", "smoke --image {server}-rocm:v0.5.21-mi30x --serve"),
         "probe": (
             "probe rocm/pytorch:latest",
@@ -31,12 +31,13 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
             "catalogue --registry registry.example.org/team",
             "catalogue --schema",
         ),
-        "pick": ("pick --auto", "pick --arch 942 --rocm 7.2.0"),
+        "pick": ("pick --auto", "pick --arch 942 --rocm 7.2.0", "pick --auto --server {other}"),
         "pull": ("pull registry.example.org/team/{server}-rocm:v0.5.21-mi30x --key cosign.pub",),
         "run-args": ("run-args v0.5.21-mi30x", "run-args v0.5.21-mi30x --explain"),
         "deploy": (
             "deploy v0.5.21-mi30x --as kubernetes --model Qwen/Qwen3-8B",
             "deploy v0.5.21-mi30x --as compose --model Qwen/Qwen3-8B --output compose.yaml",
+            "deploy v0.18.1-mi30x --as docker --model Qwen/Qwen3-8B --server {other}",
         ),
         "inventory": ("inventory", "inventory --arch 942 --output before.json"),
         "release-notes": ("release-notes before.json after.json --title v0.5.21",),
@@ -69,11 +70,12 @@ _EXAMPLES = {verb: examples for verbs in VERBS.values() for verb, examples in ve
 
 
 def examples_of(verb: str) -> tuple[str, ...]:
-    """The examples of a verb, with the default inference server where one is named."""
+    """The examples of a verb, where inference servers are named with the default and another."""
     found = _EXAMPLES[verb]
-    if "{server}" not in "".join(found):
+    if "{" not in "".join(found):
         return found
     # Only who is shown one waits for what is known of servers.
-    from rocm_images.servers import DEFAULT
+    from rocm_images.servers import DEFAULT, SERVERS
 
-    return tuple(example.replace("{server}", DEFAULT.name) for example in found)
+    other = next((name for name in SERVERS if name != DEFAULT.name), DEFAULT.name)
+    return tuple(one.format(server=DEFAULT.name, other=other) for one in found)

@@ -15,8 +15,8 @@ from rocm_images.cli.options import (
     choice_options,
     jobs_option,
     load,
+    matrix_at_hand,
     matrix_option,
-    program_matrix,
     rehearse_option,
     wait_option,
 )
@@ -119,12 +119,8 @@ def probe(
     """
     from rocm_images.smoke.any_image import probe_image
 
-    source = click.get_current_context().get_parameter_source("matrix_path")
-    if source is ParameterSource.DEFAULT and not matrix_path.exists():
-        # An image of anybody's, probed in any folder: what is known of HIP is the program's.
-        matrix = program_matrix()
-    else:
-        matrix, _ = load(matrix_path)
+    # An image of anybody's, probed in any folder: what is known of HIP is the program's.
+    matrix = matrix_at_hand(matrix_path)
     sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 

@@ -45,6 +45,7 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND, PROGRAM
 
 if TYPE_CHECKING:
+    from rocm_images.plan.cells import Cell
     from rocm_images.plan.selection import Choice
 
 
@@ -196,7 +197,10 @@ def plan(
     issuer: str | None,
     site: Site,
 ) -> None:
-    """Show the cells: tags, all-reduce default and why, and what is to be built and why.
+    """Show the cells: tags, all-reduce default, and what is to be built and why.
+
+    Where an advisory chose the all-reduce it is named, with the number of others that agree;
+    `explain` has the whole reason.
 
     What --registry has is verified where it is said whose signatures count.
     """
@@ -244,8 +248,7 @@ def plan(
             cell.gfx,
             cell.base_image,
             " ".join(cell.tags),
-            # The whole reason is in --json and in `explain`.
-            f"{cell.all_reduce} ({cell.all_reduce_reason.split(';')[0]})",
+            _all_reduce(cell),
             status.build_id[:12],
             status.state,
         )
@@ -253,6 +256,16 @@ def plan(
     ]
     header = ("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE", "BUILD ID", "STATE")
     click.echo(text_table(header, rows))
+
+
+def _all_reduce(cell: Cell) -> str:
+    """Whose it is, and by which advisory: whole reasons would make the table too wide."""
+    variable = cell.server.all_reduce.name
+    for setting in cell.settings:
+        if setting.name == variable and setting.advisory:
+            more = f" +{len(setting.also)}" if setting.also else ""
+            return f"{cell.all_reduce} ({setting.advisory}{more})"
+    return cell.all_reduce
 
 
 @main.command()

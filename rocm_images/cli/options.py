@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from rocm_images import telling, turns
 from rocm_images.build.site import site_of
@@ -320,8 +321,19 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
     return matrix, cells
 
 
-def program_matrix() -> Matrix:
-    """The matrix that the program came with, for what needs no project."""
+def matrix_at_hand(matrix_path: Path) -> Matrix:
+    """The matrix that `matrix_option` names; the program's own where none is named, or lies there.
+
+    For what builds nothing, and so needs nothing that lies beside a matrix.
+
+    Raises:
+        InputError: the file cannot be read.
+        MatrixError: it is no matrix.
+    """
     from rocm_images.plan.load import load as loaded
 
-    return loaded(PARTS / "matrix.yaml")
+    source = click.get_current_context().get_parameter_source("matrix_path")
+    if source is ParameterSource.DEFAULT and not matrix_path.exists():
+        matrix_path = PARTS / "matrix.yaml"
+    telling.decided(f"matrix: {matrix_path}")
+    return loaded(matrix_path)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, closest
-from rocm_images.servers import DEFAULT, server_of
+from rocm_images.servers import server_of
 
 
 def recommended(
@@ -22,15 +22,15 @@ def recommended(
 ) -> CatalogueEntry:
     """The image to prefer for an arch, named as in the matrix (942) or by its gfx (gfx942).
 
-    Without a server, the default one is meant where the catalogue has images of it for that arch.
-    A stand-in is chosen only where there is nothing else. Without a channel, `stable` is meant
-    where there is one. Pre-releases of the server (PEP 440) count only where `pre` asks for them.
+    A server has to be named where the catalogue has images of several for that arch. A stand-in is
+    chosen only where there is nothing else. Without a channel, `stable` is meant where there is
+    one. Pre-releases of the server (PEP 440) count only where `pre` asks for them.
 
     Raises:
         InputError: there is no image of that arch, server, ROCm release or channel, only
             pre-releases, or a server has to be named.
     """
-    images = [image for image in catalogue.images if arch in (image.arch, image.gfx)]
+    images = _of_arch(catalogue, arch)
     if not images:
         raise InputError(
             f"the catalogue has no image for the arch {arch!r}: "
@@ -47,6 +47,11 @@ def recommended(
     if not pre:
         images = _released(images, arch, channel)
     return max(images, key=lambda image: (image.recommended, image.newness))
+
+
+def servers_of(catalogue: Catalogue, arch: str) -> list[str]:
+    """The servers of which there are images for an arch, as the matrix names them."""
+    return sorted({image.server for image in _of_arch(catalogue, arch)})
 
 
 def named(catalogue: Catalogue, text: str) -> CatalogueEntry:
@@ -99,13 +104,17 @@ def _names(image: CatalogueEntry, tags: Sequence[str]) -> set[str]:
     return names
 
 
+def _of_arch(catalogue: Catalogue, arch: str) -> list[CatalogueEntry]:
+    return [image for image in catalogue.images if arch in (image.arch, image.gfx)]
+
+
 def _of_server(
     images: Sequence[CatalogueEntry], server: str | None, arch: str
 ) -> list[CatalogueEntry]:
     known = sorted({image.server for image in images})
     if server is None:
-        server = DEFAULT.name if DEFAULT.name in known else known[0]
-        if server != DEFAULT.name and len(known) > 1:
+        server = known[0]
+        if len(known) > 1:
             raise InputError(
                 f"the catalogue has images for {arch} of {' and '.join(known)}: name one with "
                 "--server"

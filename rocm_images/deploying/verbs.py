@@ -11,6 +11,7 @@ import click
 
 from rocm_images import telling
 from rocm_images.catalogue.listed import Listed, unverified_option
+from rocm_images.cli.options import matrix_at_hand, matrix_option
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
 
@@ -62,8 +63,8 @@ server_option = click.option(
     "--server",
     "server_name",
     metavar="SERVER",
-    help="The inference server that IMAGE holds, where no catalogue says it.  [default: the "
-    "project's]",
+    help="The inference server that IMAGE holds, where no catalogue says it.  [default: by the "
+    "last part of its repository, else the matrix's]",
 )
 
 
@@ -73,7 +74,7 @@ server_option = click.option(
 @click.option(
     "--server",
     metavar="SERVER",
-    help="This inference server.  [default: the project's, where the catalogue has images of it]",
+    help="This inference server.  [default: of several in the catalogue, the matrix's]",
 )
 @click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
 @click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
@@ -84,6 +85,7 @@ server_option = click.option(
     default=Path("/"),
     help="Where --auto finds sys and dev.  [default: /]",
 )
+@matrix_option
 @catalogue_options
 def pick(
     arch: str | None,
@@ -93,19 +95,22 @@ def pick(
     channel: str | None,
     pre: bool,
     root: Path,
+    matrix_path: Path,
     listed: Listed,
 ) -> None:
     """Print the recommended image for a GPU, by its digest."""
-    from rocm_images.deploying.choose import recommended
+    from rocm_images.deploying.choose import recommended, servers_of
     from rocm_images.deploying.gpus import machine_notes, of_this_machine
 
     if auto == bool(arch):
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
     known = listed.read()
     fitting, others = ([], []) if arch else of_this_machine(known, root)
-    image = recommended(
-        known, arch or fitting[0].gfx, server=server, rocm=rocm, channel=channel, pre=pre
-    )
+    arch = arch or fitting[0].gfx
+    several = servers_of(known, arch)
+    if server is None and len(several) > 1:
+        server = _of_several(several, matrix_path)
+    image = recommended(known, arch, server=server, rocm=rocm, channel=channel, pre=pre)
     _note(image)
     for sentence in machine_notes(image, fitting, others):
         telling.step(f"note: {sentence}")
@@ -116,6 +121,7 @@ def pick(
 @click.argument("image")
 @catalogue_options
 @server_option
+@matrix_option
 @port_option
 @click.option(
     "--model-cache",
@@ -135,6 +141,7 @@ def run_args(
     image: str,
     listed: Listed,
     server_name: str | None,
+    matrix_path: Path,
     port: int | None,
     model_cache: Path | None,
     render_group: int | None,
@@ -159,7 +166,7 @@ def run_args(
     )
     from rocm_images.tables import text_table
 
-    reference, server = _reference(image, listed, server_name)
+    reference, server = _reference(image, listed, server_name, matrix_path)
     cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
@@ -198,6 +205,7 @@ def run_args(
 )
 @click.option("--name", help="What it is called.  [default: the inference server's name]")
 @server_option
+@matrix_option
 @port_option
 @catalogue_options
 @click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
@@ -210,6 +218,7 @@ def deploy(
     gpus_per_node: int | None,
     name: str | None,
     server_name: str | None,
+    matrix_path: Path,
     port: int | None,
     listed: Listed,
     output: Path | None,
@@ -232,7 +241,7 @@ def deploy(
             "--gpu-resource is for --as kubernetes: docker gives a container /dev/dri; for a "
             "machine with partitioned GPUs say --gpus-per-node"
         )
-    reference, server = _reference(image, listed, server_name)
+    reference, server = _reference(image, listed, server_name, matrix_path)
     deployment = Deployment(
         reference,
         model,
@@ -252,13 +261,30 @@ def deploy(
     telling.written(f"wrote {output}")
 
 
-def _reference(image: str, listed: Listed, server_name: str | None) -> tuple[str, Server]:
-    """The image by digest where a catalogue knows it, else the reference that was given.
+def _of_several(servers: list[str], matrix_path: Path) -> str | None:
+    """The server that `pick` takes where there are images of several, and says so."""
+    from rocm_images.deploying.server_meant import of_several
 
-    With the server that it holds; of what no catalogue knows, the one that was named.
+    server = of_several(servers, matrix_at_hand(matrix_path))
+    if server is None:
+        return None
+    telling.step(
+        f"note: there are images of {' and '.join(servers)}: this is one of {server.title}, the "
+        "matrix's default; --server names another."
+    )
+    return server.name
+
+
+def _reference(
+    image: str, listed: Listed, server_name: str | None, matrix_path: Path
+) -> tuple[str, Server]:
+    """The image by digest where it is one of a catalogue, else the reference that was given.
+
+    With the server that it holds, as a catalogue says; of what none knows, the one that was named
+    or that its repository is of.
 
     Raises:
-        InputError: there is no such server, or the catalogue says another.
+        InputError: there is no such server, or the catalogue or the repository says another.
     """
     from rocm_images.deploying.choose import is_reference, named
     from rocm_images.errors import closest
@@ -268,16 +294,33 @@ def _reference(image: str, listed: Listed, server_name: str | None) -> tuple[str
         raise InputError(
             f"unknown inference server {server_name!r}: {closest(server_name, SERVERS)}"
         )
-    if listed.path is None and is_reference(image):
-        return _checked(image), server_of(server_name)
-    found = named(listed.read(), image)
+    whole = listed.path is None and is_reference(image)
+    found = _in_ours(_checked(image), listed) if whole else named(listed.read(), image)
+    if found is None:
+        from rocm_images.deploying.server_meant import of_reference
+
+        asked = SERVERS[server_name] if server_name else None
+        server, note = of_reference(image, asked, matrix_at_hand(matrix_path))
+        if note:
+            telling.step(f"note: {note}")
+        return image, server
     if server_name not in (None, found.server):
         raise InputError(
             f"{image} holds {found.server}, as the catalogue says, and not {server_name}: leave "
             "out --server"
         )
-    _note(found)
-    return found.reference, server_of(found.server)
+    # What a tag stands for may have changed since the catalogue was written.
+    if not whole or found.digest in image:
+        _note(found)
+    return image if whole else found.reference, server_of(found.server)
+
+
+def _in_ours(reference: str, listed: Listed) -> CatalogueEntry | None:
+    """What the catalogue of this folder has of a whole reference, where there is one."""
+    from rocm_images.catalogue import listed as catalogues
+    from rocm_images.deploying.server_meant import entry_of
+
+    return entry_of(listed.read(), reference) if catalogues.CATALOGUE.exists() else None
 
 
 def _checked(reference: str) -> str:

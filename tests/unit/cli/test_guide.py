@@ -22,6 +22,7 @@ from rocm_images.cli.guide import VERBS, examples_of
 from rocm_images.cli.main import main
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.servers import DEFAULT, SERVERS
 
 PROJECT = Path(__file__).resolve().parents[3]
 MatrixFile = Callable[..., Path]
@@ -72,6 +73,13 @@ def test_each_verbs_help_has_its_examples(verb: str) -> None:
     assert examples_of(verb)
     for example in examples_of(verb):
         assert f"    build.py {example}\n" in shown
+
+
+@pytest.mark.parametrize("verb", ["explain", "pick", "deploy"])
+def test_examples_are_of_a_second_server_too(verb: str) -> None:
+    shown = called(verb, "--help").output.partition("Examples:")[2]
+    assert [name for name in SERVERS if name in shown and name != DEFAULT.name]
+    assert "{" not in shown
 
 
 def test_the_help_shows_the_groups_in_order() -> None:

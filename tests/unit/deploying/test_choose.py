@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from made_up_catalogue import FIRST, SECOND, catalogue, digest, entry, evidence
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.schema import Catalogue
-from rocm_images.deploying.choose import named, notes, recommended
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.deploying import choose
+from rocm_images.deploying.choose import named, notes
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
@@ -20,6 +22,11 @@ from rocm_images.smoke.evidence import Level
 @pytest.fixture
 def known(project_matrix: Matrix) -> Catalogue:
     return catalogue(project_matrix)
+
+
+def recommended(known: Catalogue, arch: str, **asked: Any) -> CatalogueEntry:
+    """The image of the first server, of those that all servers have."""
+    return choose.recommended(known, arch, server="sglang", **asked)
 
 
 @pytest.mark.parametrize("arch", ["942", "gfx942"])
