@@ -32,6 +32,17 @@ class Run:
             if entry.name.isdigit() and self.mark.encode() in _environment_of(entry)
         ]
 
+    def values(self, variable: str) -> set[str]:
+        """What a variable of the environment is for each process that has it."""
+        found = (_environment_of(Path("/proc", str(process))) for process in self.processes)
+        start = f"{variable}=".encode()
+        return {
+            entry.removeprefix(start).decode()
+            for environment in found
+            for entry in environment.split(b"\0")
+            if entry.startswith(start)
+        }
+
     def interrupt(self) -> tuple[str, str]:
         """Ctrl-C; returns all of standard output and error that was not read before."""
         self.process.send_signal(signal.SIGINT)

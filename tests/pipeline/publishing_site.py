@@ -24,6 +24,7 @@ from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.retries import Retries
 from rocm_images.registry.trust import Signer, Trust
+from rocm_images.servers import DEFAULT
 
 CHANNEL = ("--channel", "preview", "--rehearse")
 ROLLING = [
@@ -82,11 +83,12 @@ def transaction(
     on_phase: Callable[[Phase], None],
     on_step: Callable[[str], None] = lambda text: None,
 ) -> Callable[[], Any]:
-    """A publication of all four cells, in this process, that can be watched."""
+    """A publication of the default server's four cells, in this process, that can be watched."""
     path = four_cells.PATH
     matrix = load(path)
     rehearsal = Rehearsal()
-    inputs = with_found(rehearsal.engine(), targets_of(rehearsal, path, matrix, cells_of(matrix)))
+    cells = [cell for cell in cells_of(matrix) if cell.server is DEFAULT]
+    inputs = with_found(rehearsal.engine(), targets_of(rehearsal, path, matrix, cells))
     address = RegistryAddress.parse(registry)
     repository = Repository(address, "sglang-rocm", retries=QUICK)
     cosign = Cosign(address, keys.environment)
