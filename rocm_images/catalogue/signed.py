@@ -17,6 +17,7 @@ from pathlib import Path
 from rocm_images import telling
 from rocm_images.catalogue import file
 from rocm_images.catalogue.merge import together
+from rocm_images.catalogue.owner import check_owner
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
@@ -127,19 +128,25 @@ def signed_in(repository: Repository) -> Signed | None:
 
 
 def verified_in(
-    repository: Repository, cosign: Cosign, trust: Trust
+    repository: Repository, cosign: Cosign, trust: Trust, server: str | None = None
 ) -> tuple[Signed, Catalogue] | None:
     """The catalogue that a repository has, as its publisher signed it and what it says, or None.
 
+    `server` is the one whose images the repository has; None where nobody said.
+
     Raises:
         RegistryError: the registry does not answer.
-        VerificationFailed: it is not signed by those who are trusted.
+        VerificationFailed: it is not signed by those who are trusted, or for another repository
+            than this one and its mirrors.
         InputError: it is no catalogue of a schema that is known.
     """
     found = signed_in(repository)
     if found is None:
         return None
-    return found, found.verified(cosign, trust, repository.reference(TAG))
+    name = repository.reference(TAG)
+    said = found.verified(cosign, trust, name)
+    check_owner(repository.name, said, name, server)
+    return found, said
 
 
 def as_in(repository: Repository, catalogue: Catalogue) -> Catalogue:

@@ -17,7 +17,7 @@ from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from rocm_images.registry.place import Place
     from rocm_images.registry.trust import Trust
@@ -78,10 +78,10 @@ def catalogue(
         matrix, cells = load(matrix_path)
         chosen = Choice(servers).of(matrix, cells)
         trust = trust_of(key, identity, issuer)
-        there = [
-            place_of(name, registry, ca_bundle, attempts, os.environ)
-            for name in by_repository(chosen, lambda cell: cell)
-        ]
+        there = {
+            of_one[0].server.name: place_of(name, registry, ca_bundle, attempts, os.environ)
+            for name, of_one in by_repository(chosen, lambda cell: cell).items()
+        }
         telling.written(f"wrote {os.path.relpath(_fetch(there, trust, output))}")
         return
     listed = Listed(catalogue_path, (key, identity, issuer), unverified)
@@ -127,13 +127,19 @@ def _render(listed: Listed, folder: Path) -> Path:
     return path
 
 
-def _fetch(places: Sequence[Place], trust: Trust, output: Path | None) -> Path:
-    """Fetch the catalogues that a registry has and render them; returns the path of the page."""
+def _fetch(places: Mapping[str, Place], trust: Trust, output: Path | None) -> Path:
+    """Fetch the catalogues that a registry has and render them; returns the path of the page.
+
+    Args:
+        places: the repository of each server, by the server's name.
+        trust: whose signatures count.
+        output: the folder to write to; None for build/.
+    """
     from rocm_images.catalogue.signed import as_in, verified_in, write_verified
 
     found, without = [], []
-    for there in places:
-        known = verified_in(there.repository, there.cosign, trust)
+    for server, there in places.items():
+        known = verified_in(there.repository, there.cosign, trust, server)
         if known is None:
             without.append(f"{there.repository} has no catalogue: nothing was published there")
             continue

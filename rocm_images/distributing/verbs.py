@@ -211,6 +211,7 @@ def publish_bundle(
     `channel` is the one that was asked for, None where any will do. With `dry_run` it is said
     which tags would move, and nothing is put.
     """
+    from rocm_images.catalogue.owner import check_owner
     from rocm_images.catalogue.signed import TAG, as_in, bring, verified_in, write_files
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.distributing.bundle import opened
@@ -247,7 +248,8 @@ def publish_bundle(
             )
         catalogue = found.catalogue()
         if catalogue is not None:
-            catalogue.verified(place.cosign, trust, f"{path}'s {TAG}")
+            name = f"{path}'s {TAG}"
+            check_owner(repository, catalogue.verified(place.cosign, trust, name), name)
         done = arrive(place, wanted, arrivals, telling.step, tags_were_read=False, dry_run=dry_run)
     are = "are" if dry_run else "were"
     click.echo(f"{len(done.new)} of {len(arrivals)} images {are} new in {place.address}\n")

@@ -27,6 +27,7 @@ from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 5
 AT_ONCE = 8
+HOW_TO_MEND = "publish with --mend-catalogue to go on with what of it verifies, or to begin it anew"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Keeper:
     cosign: Cosign
     trust: Trust
     signer: Signer
+    server: str | None = None
+    """Whose images the repository has; None where nobody said."""
     mend: bool = False
     """Go on where the catalogue there does not fit: with what of it verifies, else anew."""
 
@@ -62,10 +65,7 @@ class Keeper:
         except VerificationFailed as error:
             found, problem = None, str(error)
         if problem and not self.mend:
-            raise VerificationFailed(
-                f"{problem}; publish with --mend-catalogue to go on with what of it verifies, or "
-                "to begin it anew"
-            )
+            raise VerificationFailed(f"{problem}; {HOW_TO_MEND}")
         return found and as_in(self.repository, found)
 
     def _problem(
@@ -73,13 +73,11 @@ class Keeper:
     ) -> str:
         """Why the catalogue there is not the one that was written last; empty where it may be."""
         name = self.repository.reference(TAG)
-        here = str(self.repository)
         if found is None:
             tag = self._moved({tag: published.get(tag, "") for tag in known})
             return f"{name} is not there, though {tag} is: somebody removed it" if tag else ""
-        others = {one.repository for one in found.images if one.repository != here}
-        if others:
-            return f"{name} is that of {sorted(others)[0]}: somebody put it here"
+        if foreign := self._foreign(found):
+            return foreign
         listed = {
             tag: image.digest
             for image in found.images
@@ -94,6 +92,13 @@ class Keeper:
             )
         return ""
 
+    def _foreign(self, found: Catalogue) -> str:
+        """Why a catalogue is of a repository of this name elsewhere; empty where it is not."""
+        here = str(self.repository)
+        others = {one.repository for one in (*found.images, *found.history)} - {here}
+        name = self.repository.reference(TAG)
+        return f"{name} is that of {sorted(others)[0]}: somebody put it here" if others else ""
+
     def _moved(self, digests: Mapping[str, str]) -> str | None:
         """A tag that stands for something else than its digest here, or None."""
         with Threads(AT_ONCE) as pool:
@@ -101,7 +106,8 @@ class Keeper:
             return next((tag for tag, one in found if one not in (None, digests[tag])), None)
 
     def _verified(self) -> tuple[Signed | None, Catalogue | None]:
-        return verified_in(self.repository, self.cosign, self.trust) or (None, None)
+        found = verified_in(self.repository, self.cosign, self.trust, self.server)
+        return found or (None, None)
 
     def record(self, entries: Sequence[CatalogueEntry]) -> Signed:
         """Add entries to the catalogue there; writes nothing where nothing changed.
@@ -148,12 +154,16 @@ class Keeper:
 
         Raises:
             RegistryError: the registry failed, or others write without end.
-            VerificationFailed: the catalogue there is not signed by those who are trusted.
+            VerificationFailed: the catalogue there is not signed by those who are trusted, or is of
+                another repository; unless it is to be mended.
             InputError: it cannot be read.
         """
         for _ in range(_TRIES):
             previous, there = self._to_change()
-            # One of another repository of ours, put here by somebody else, says nothing of this.
+            # Since the check, which may be long ago, somebody may have put another here.
+            if there and not self.mend and (foreign := self._foreign(there)):
+                raise VerificationFailed(f"{foreign}; {HOW_TO_MEND}")
+            # To be mended, one of this repository's mirror or origin says what of it is here.
             catalogue = change(as_in(self.repository, there) if there else None)
             if catalogue is None:
                 return None

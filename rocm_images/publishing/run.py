@@ -18,6 +18,7 @@ from rocm_images.catalogue.signed import Signed, signed_together, write_files
 from rocm_images.cli.options import LayersAsked, load
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
+from rocm_images.errors import RocmImagesError
 from rocm_images.matrix.schema import Channel
 from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell
@@ -100,7 +101,12 @@ class Run:
             return Checked(tuple(targets), tuple(found), transaction, None)
         assert self.trust is not None
         keeper = Keeper(
-            place.repository, place.cosign, self.trust, self.signer, mend=request.mend_catalogue
+            place.repository,
+            place.cosign,
+            self.trust,
+            self.signer,
+            targets[0].cell.server.name,
+            mend=request.mend_catalogue,
         )
         # One that does not fit is said before anything is published.
         listed = keeper.check(
@@ -129,6 +135,56 @@ class Run:
             listed = transaction.listed
             spent = spend(transaction.rules, self.engine, listed, candidates, images)
             click.echo(f"\n{budget_table(spent, self.channel.budget)}")
+
+    def publish_each(self, checked: Sequence[Checked]) -> None:
+        """Publish to one repository after the other, and leave here the list of what was recorded.
+
+        Raises: see `publish`; the sentence says what is published, where it is not all.
+        """
+        listed: list[Signed] = []
+        for done, one in enumerate(checked):
+            try:
+                found = self.publish(one)
+            except RocmImagesError as error:
+                if done:
+                    names = [each.transaction.rules.repository.name for each in checked]
+                    verb = "published" if self.move_tags else "pushed"
+                    error.args = (
+                        f"{error}; {verb}: {', '.join(names[:done])}; "
+                        f"not {verb} to the end: {', '.join(names[done:])}",
+                    )
+                    self._leave_what_is_there(listed, one)
+                raise
+            if found is not None:
+                listed.append(found)
+        if listed:
+            try:
+                self._write(listed, checked[0])
+            except RocmImagesError as error:
+                error.args = (
+                    "everything is published, with the catalogue of each repository; only the "
+                    f"list in {os.path.relpath(self.request.output)} is not signed and written: "
+                    f"{error}; then publish again, which does nothing but that",
+                )
+                raise
+
+    def _leave_what_is_there(self, listed: Sequence[Signed], one: Checked) -> None:
+        """Write the list of what was published before another failed, whose error is the one."""
+        try:
+            if listed:
+                self._write(listed, one)
+        except RocmImagesError as error:
+            telling.step(f"note: the list of what was published is not written: {error}")
+
+    def _write(self, listed: Sequence[Signed], one: Checked) -> None:
+        """Write one signed list of what was recorded, and its page.
+
+        Raises:
+            InputError: the key cannot be used, or a file cannot be written.
+        """
+        cosign = one.transaction.rules.cosign
+        page = write_files(self.request.output, signed_together(listed, cosign, self.signer))
+        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
     def publish(self, one: Checked) -> Signed | None:
         """Publish to one repository; returns its catalogue, None where no tag moves.
@@ -196,8 +252,4 @@ def run(request: Request, *, move_tags: bool) -> None:
             for one in checked:
                 this.tell(one)
             return
-        listed = [found for found in map(this.publish, checked) if found is not None]
-        if listed:
-            cosign = next(iter(places.values())).cosign
-            page = write_files(request.output, signed_together(listed, cosign, signer))
-            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
+        this.publish_each(checked)

@@ -187,7 +187,8 @@ def rollback(
     matrix, cells = load(matrix_path)
     who = Who(key, keyless, identity, issuer)
     signer = who.signer
-    repository = repository_of(Choice(servers).of(matrix, cells))
+    chosen = Choice(servers).of(matrix, cells)
+    repository = repository_of(chosen)
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with tempfile.TemporaryDirectory() as folder:
         trust = who.trust(place.cosign, Path(folder))
@@ -204,7 +205,8 @@ def rollback(
                 "note: the catalogue stays as it is: only the holder of the private key can sign it"
             )
             return
-        keeper = Keeper(place.repository, place.cosign, trust, signer, mend=True)
+        server = chosen[0].server.name
+        keeper = Keeper(place.repository, place.cosign, trust, signer, server, mend=True)
         listed = keeper.check()
         release_anew(place.cosign, trust, signer, channel, back, planned)
         move_all(place.repository, planned)

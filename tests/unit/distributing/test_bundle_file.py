@@ -7,14 +7,23 @@ import json
 import os
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from made_up_catalogue import FIRST, entry
 from rocm_images.build.site import RealSite
-from rocm_images.distributing.bundle import opened
+from rocm_images.catalogue.file import text_of
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.signed import Signed
+from rocm_images.distributing import arrive
+from rocm_images.distributing.bundle import Bundle, opened
 from rocm_images.distributing.verbs import publish_bundle
-from rocm_images.errors import InputError
+from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import Choice
 from rocm_images.registry import place
 from rocm_images.registry.place import Who
@@ -144,3 +153,43 @@ def test_a_bundle_of_another_channel_than_was_asked_for_is_refused(
             output=tmp_path,
             channel="stable",
         )
+
+
+@pytest.mark.parametrize(("cell", "fits"), [("sglang-942", True), ("vllm-942", False)])
+def test_a_bundle_with_the_list_of_another_repository_is_refused_before_anything_arrives(
+    tmp_path: Path,
+    matrix_file: Callable[..., Path],
+    project_matrix: Matrix,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cell: str,
+    fits: bool,
+) -> None:
+    found = next(one for one in cells_of(project_matrix) if one.name.startswith(cell))
+    listed = text_of(merged(None, [entry(found)], FIRST)).encode()
+    came: list[object] = []
+
+    def arrives(*given: object, **_: object) -> SimpleNamespace:
+        came.append(given)
+        return SimpleNamespace(new=(), planned=())
+
+    cosign = SimpleNamespace(verify_file=lambda *_: True)
+    there = SimpleNamespace(cosign=cosign, repository=None, address="mirror.example.org")
+    monkeypatch.setattr(place, "place_of", lambda *_: there)
+    monkeypatch.setattr(Bundle, "catalogue", lambda _: Signed(listed, b"publisher"))
+    monkeypatch.setattr(arrive, "arrive", arrives)
+    expected = nullcontext() if fits else pytest.raises(VerificationFailed, match="somebody put")
+    with expected:
+        publish_bundle(
+            bundle(tmp_path / "site.tar"),
+            matrix_path=matrix_file(),
+            choice=Choice(),
+            registry=None,
+            ca_bundle=None,
+            attempts=1,
+            who=Who(identity="somebody", issuer="https://issuer.example.org"),
+            site=RealSite(),
+            output=tmp_path,
+            dry_run=True,
+        )
+    assert len(came) == fits

@@ -18,7 +18,7 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
 from rocm_images.cli.main import main
-from rocm_images.errors import PublishRefused
+from rocm_images.errors import InputError, PublishRefused, RegistryError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run
 from rocm_images.publishing.candidates import Candidate
@@ -57,6 +57,8 @@ class Site:
         self.done: list[tuple[str, str]] = []
         self.asked: dict[str, Sequence[str]] = {}
         self.refuses: str | None = None
+        self.fails: tuple[str, str] | None = None
+        """What, and of which repository."""
 
     def check(self, transaction: Transaction, given: Sequence[Target]) -> list[Candidate]:
         name = transaction.rules.repository.name
@@ -69,13 +71,18 @@ class Site:
     def keeper_check(self, keeper: Keeper, _: object, known: Sequence[str]) -> None:
         self.asked[keeper.repository.name] = known
 
+    def do(self, what: str, name: str) -> None:
+        if self.fails == (what, name):
+            raise RegistryError("the registry is gone")
+        self.done.append((what, name))
+
     def run(self, transaction: Transaction, _: object, *, move_tags: bool) -> Publication:
-        self.done.append(("publish" if move_tags else "push", transaction.rules.repository.name))
+        self.do("publish" if move_tags else "push", transaction.rules.repository.name)
         return Publication((), (), ())
 
     def record(self, keeper: Keeper, _: object) -> Signed:
         name = keeper.repository.name
-        self.done.append(("record", name))
+        self.do("record", name)
         return Signed(file.text_of(self.lists[name]).encode(), b"its own")
 
 
@@ -177,6 +184,62 @@ def test_the_list_that_is_left_is_of_all_and_signed(
     assert (tmp_path / SIGNATURE).read_text() == "signed catalogue.json"
     page = (tmp_path / "catalogue.html").read_text()
     assert all(f"{one.repository}:{one.tags[0]}" in page for one in found.images if one.tags)
+
+
+@pytest.mark.parametrize("what", ["publish", "record"])
+def test_what_was_published_before_another_failed_is_said_and_listed_here(
+    site: Site, lists: dict[str, Catalogue], tmp_path: Path, what: str
+) -> None:
+    site.fails = (what, f"{SECOND}-rocm")
+    done = invoke("publish", "--server", "all", "--output", str(tmp_path))
+    assert isinstance(done.exception, RegistryError)
+    assert str(done.exception) == (
+        f"the registry is gone; published: sglang-rocm; not published to the end: {SECOND}-rocm"
+    )
+    assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
+    assert (tmp_path / SIGNATURE).read_text() == "its own"
+
+
+def test_where_the_first_fails_nothing_is_said_of_others(site: Site, tmp_path: Path) -> None:
+    site.fails = ("publish", "sglang-rocm")
+    done = invoke("publish", "--server", "all", "--output", str(tmp_path))
+    assert str(done.exception) == "the registry is gone"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_list_that_cannot_be_written_hides_nothing(site: Site, tmp_path: Path) -> None:
+    site.fails = ("publish", f"{SECOND}-rocm")
+    (tmp_path / "catalogue.json" / "in the way").mkdir(parents=True)
+    done = invoke("publish", "--server", "all", "--output", str(tmp_path))
+    assert isinstance(done.exception, RegistryError)
+    assert "published: sglang-rocm" in str(done.exception)
+    assert "note: the list of what was published is not written" in done.stderr
+
+
+def test_pushes_say_that_they_are(site: Site) -> None:
+    site.fails = ("push", f"{SECOND}-rocm")
+    done = invoke("push", "--server", "all")
+    assert f"; pushed: sglang-rocm; not pushed to the end: {SECOND}-rocm" in str(done.exception)
+
+
+def test_a_list_of_all_that_is_not_signed_is_said_to_be_all_that_is_missing(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> str:
+        raise InputError("the key is gone")
+
+    words = ("publish", "--server", "all", "--output", str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(Cosign, "sign_file", cannot)
+        done = invoke(*words)
+    assert isinstance(done.exception, InputError)
+    sentence = str(done.exception)
+    assert sentence.startswith("everything is published"), sentence
+    assert "the key is gone; then publish again" in sentence
+    assert ("record", f"{SECOND}-rocm") in site.done
+    assert not list(tmp_path.iterdir())
+    assert invoke(*words).exit_code == 0
+    assert (tmp_path / SIGNATURE).exists()
 
 
 def test_push_leaves_every_list_as_it_is(site: Site) -> None:
