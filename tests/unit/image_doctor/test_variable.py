@@ -332,6 +332,20 @@ def test_a_release_that_does_not_read_it_passes_and_says_so(made: MadeUpImage) -
     assert of_vllm(made, "0.18.1", OPS).status is Status.FAIL
 
 
+def test_a_source_is_read_as_the_server_whose_package_it_holds(
+    made: MadeUpImage, tmp_path: Path
+) -> None:
+    package = tmp_path / "vllm"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "ops.py").write_text(OPS)
+    assert "sglang" not in check_variable(made.image, tmp_path).found
+    assert "VLLM_ROCM_USE_AITER_CUSTOM_AR" in check_variable(made.image, tmp_path).found
+    told = check_variable(made.image, tmp_path, SERVERS["sglang"])
+    assert told.status is Status.FAIL
+    assert "holds no package sglang" in told.found
+
+
 @pytest.mark.parametrize("name", ["empty", "no-wheel.whl"])
 def test_a_source_without_sglang_fails_with_its_name(
     made: MadeUpImage, tmp_path: Path, name: str

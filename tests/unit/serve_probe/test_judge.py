@@ -77,6 +77,16 @@ def test_advisories_of_verdicts_are_those_of_the_matrix(project_matrix: Matrix) 
     assert {"hip-event-query", "ar-exit-barrier", "aiter-allgather", "ipc-leak"} <= named
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_advisories_of_one_server_alone_reach_no_other(server: str, project_matrix: Matrix) -> None:
+    by_id = {advisory.id: advisory.affected for advisory in project_matrix.advisories}
+    own = SERVERS[server].log.advisories
+    assert own
+    for name in own:
+        affected = by_id[name]
+        assert affected.servers == (server,) or server in affected.sources, name
+
+
 @pytest.mark.parametrize(
     ("text", "ending", "state"),
     [

@@ -147,6 +147,7 @@ def test_an_all_reduce_that_no_line_names_is_the_servers_own_unless_it_was_asked
     assert ServerLog("", SERVERS["sglang"].log).all_reduce_taken == "aiter"
 
 
+EVENT = "operation not permitted on an event last recorded in a capturing stream"
 FAULT = "HSA_STATUS_ERROR_EXCEPTION: An operation resulted in an exception. code: 0x1016\n"
 
 
@@ -166,6 +167,26 @@ def test_advisories_about_aiters_all_reduce_are_named_where_it_was_taken(
 ) -> None:
     text = f"(Worker_TP1 pid=7) {AT} {said}\n{READY}{FAULT}"
     assert judge(text, Ending(1), VLLM).advisories == advisories
+
+
+@pytest.mark.parametrize("lora", [True, False])
+def test_a_gathered_capture_is_blamed_first_where_lora_is_named(lora: bool) -> None:
+    said = f"{CORE}Using default LoRA kernel configs\n" if lora else ""
+    event = f"{ERROR}RuntimeError: HIP error: {EVENT}\n"
+    verdict = judge(f"{START}{said}{event}", Ending(1), VLLM)
+    assert verdict.cause == "captured-event"
+    assert ("captured-all-gather" in verdict.advisories[:1]) is lora
+    told = verdict.sentence
+    assert (told.index("With LoRA") < told.index("graph-probe capture")) is lora
+
+
+def test_a_share_that_is_not_free_is_to_be_lowered() -> None:
+    text = f"{START}{ERROR}ValueError: Free memory on device cuda:0 (9/79 GiB) on startup is less "
+    text += "than desired GPU memory utilization (0.9, 71 GiB).\n"
+    verdict = judge(text, Ending(1), VLLM)
+    assert (verdict.state, verdict.cause) == (State.OUT_OF_MEMORY, "share-not-free")
+    assert "Lower --gpu-memory-utilization" in verdict.sentence
+    assert "Raise" not in verdict.sentence
 
 
 def test_advisories_of_another_server_alone_are_not_named() -> None:

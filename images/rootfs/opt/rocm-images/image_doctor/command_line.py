@@ -14,6 +14,7 @@ from image_doctor import all_checks, report
 from image_doctor.image import Image
 from image_doctor.variable_check import check_variable
 from image_facts.foreign import shown
+from image_servers import SERVERS
 
 BAD_ARGUMENTS = 2
 
@@ -60,6 +61,11 @@ def _parser() -> _Parser:
         metavar="DIR",
         help="a source tree or a wheel of the server (default: the installed one)",
     )
+    variable.add_argument(
+        "--server",
+        choices=sorted(SERVERS),
+        help="which server the source is of (default: the image's, else the one that is in it)",
+    )
     return parser
 
 
@@ -76,7 +82,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         return BAD_ARGUMENTS
     image = Image(root, os.environ if environment is None else environment)
     if options.command == "variable":
-        checks = [check_variable(image, source)]
+        checks = [check_variable(image, source, SERVERS.get(options.server))]
     else:
         checks = all_checks.run(image)
     cell = image.facts.cell

@@ -32,6 +32,14 @@ def python_files(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
         raise NoSource(f"{place} cannot be read: {error}") from None
 
 
+def holds(place: Path, package: str) -> bool:
+    """Whether the package is there and can be read."""
+    try:
+        return next(python_files(place, package), None) is not None
+    except NoSource:
+        return False
+
+
 def _of_wheel(place: Path, package: str) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(place) as wheel:
         names = [n for n in wheel.namelist() if n.startswith(f"{package}/") and n.endswith(".py")]

@@ -6,17 +6,21 @@ from pathlib import Path
 
 from image_doctor.check import Check, failed, not_run, passed, warned
 from image_doctor.image import REBUILD, Image
-from image_doctor.source_tree import NoSource
+from image_doctor.source_tree import NoSource, holds
 from image_doctor.variable import Finding, examine
-from image_servers import AllReduceVariable
+from image_servers import SERVERS, AllReduceVariable, Server
 
 NAME = "all-reduce-variable"
 _DEFAULT = {True: "true", False: "false", None: "not given"}
 
 
-def check_variable(image: Image, source: Path | None = None) -> Check:
-    """Examine `source`, by default the installed server."""
-    server = image.server
+def check_variable(image: Image, source: Path | None = None, server: Server | None = None) -> Check:
+    """Examine `source`, by default the installed server.
+
+    Without `server`, a source is read as the image's server; where it does not hold that one's
+    package, as the server whose package it holds.
+    """
+    server = server or _server_in(source, image.server)
     variable, title = server.all_reduce, server.title
     place = source
     if place is None:
@@ -24,7 +28,7 @@ def check_variable(image: Image, source: Path | None = None) -> Check:
             return not_run(NAME, "there is no /opt/venv with Python packages.", REBUILD)
         place = image.site_packages / server.package
     # Of a source that is given, the image does not know the release.
-    version = image.facts.server_version if source is None else None
+    version = image.facts.server_version if source is None and server is image.server else None
     try:
         findings = examine(place, server)
     except NoSource as error:
@@ -54,6 +58,13 @@ def check_variable(image: Image, source: Path | None = None) -> Check:
                 "Set it, and report this: what is said of an image that does not set it is wrong.",
             )
     return passed(NAME, said)
+
+
+def _server_in(source: Path | None, assumed: Server) -> Server:
+    if source is None:
+        return assumed
+    known = (assumed, *SERVERS.values())
+    return next((one for one in known if holds(source, one.package)), assumed)
 
 
 def _check_unread(finding: Finding, release: str, variable: AllReduceVariable) -> Check:

@@ -47,6 +47,16 @@ _NEVER = re.compile(r"(?!)()()")
 
 
 @dataclass(frozen=True)
+class MoreAdvice:
+    """What is to be said of one server besides, where a cause that any can have was found."""
+
+    advice: str
+    advisories: tuple[str, ...] = ()
+    sign: re.Pattern[str] = _NEVER
+    """Where a line of the log has it, this is named, and before what is said of any server."""
+
+
+@dataclass(frozen=True)
 class LogLines:
     """The lines of a server's log that decide. Patterns are searched in one line's message.
 
@@ -122,7 +132,7 @@ class LogLines:
     advice: Advice = field(default_factory=Advice)
     causes: tuple[OwnCause, ...] = ()
     """They come before those that any server can have."""
-    more_advice: Mapping[str, str] = field(default_factory=dict)
+    more_advice: Mapping[str, MoreAdvice] = field(default_factory=dict)
     """By a cause that any server can have: what is to be said besides for this one."""
     advisories: frozenset[str] = frozenset()
     """Those of matrix.yaml that are about this server alone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from image_servers.log_lines import Advice, LogLines, OwnCause
+from image_servers.log_lines import Advice, LogLines, MoreAdvice, OwnCause
 
 # `EngineCore_DP0`, `Worker_DP0_TP1_EP1`, `VllmWorker rank=1`; Python's own for one without a name.
 _PROCESS = (
@@ -28,9 +28,11 @@ def _backends(first: str) -> re.Pattern[str]:
     )
 
 
-_WITH_LORA = (
+_WITH_LORA = MoreAdvice(
     "With LoRA, vLLM on ROCm captures an all-gather of torch.distributed's, whose events the "
-    "watchdog queries (vllm#41622): serve without it, or with {eager}."
+    "watchdog queries (vllm#41622): serve without it, or with {eager}.",
+    ("captured-all-gather",),
+    re.compile("LoRA|enable_lora=True"),
 )
 
 LOG = LogLines(
@@ -145,6 +147,13 @@ LOG = LogLines(
             consequence=True,
         ),
         OwnCause(
+            "share-not-free",
+            re.compile(r"less than desired GPU memory utilization"),
+            "out-of-memory",
+            "Less of the GPU's memory is free than the share that the server would take",
+            "Lower {memory}, or end what else holds memory of that GPU.",
+        ),
+        OwnCause(
             "memory-profile-disturbed",
             re.compile(r"AssertionError: Error in memory profiling"),
             "unknown",
@@ -162,4 +171,13 @@ LOG = LogLines(
         ),
     ),
     more_advice={"captured-event": _WITH_LORA},
+    advisories=frozenset(
+        {
+            "aiter-ar-end-sync",
+            "aiter-cold-replay",
+            "quick-reduce-replay",
+            "captured-all-gather",
+            "mxfp4-replay",
+        }
+    ),
 )

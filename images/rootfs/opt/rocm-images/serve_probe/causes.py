@@ -185,7 +185,7 @@ CAUSES: tuple[Cause, ...] = (
         "cache-does-not-fit",
         re.compile(
             r"Not enough memory\. Please try to increase|No available memory for the cache blocks"
-            r"|larger than the available KV cache memory|less than desired GPU memory utilization"
+            r"|larger than the available KV cache memory"
         ),
         State.OUT_OF_MEMORY,
         "The GPU's memory does not suffice for the cache beside the model",

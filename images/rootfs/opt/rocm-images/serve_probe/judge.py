@@ -143,7 +143,12 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
         advice += f" {_LESS_MEMORY.get(place.stage, 'Lower {memory}.')}"
     if cause is faults.OWN_WATCHDOG and builds_before(log, sign.line):
         name, advisories, advice = "compiling", ("empty-prebuild",), WAITS_FOR_A_BUILD
-    advice = filled(log, " ".join(filter(None, (advice, log.said.more_advice.get(name)))))
+    more = log.said.more_advice.get(name)
+    if more and any(more.sign.search(line) for line in log.lines):
+        advisories, advice = (*more.advisories, *advisories), f"{more.advice} {advice}"
+    elif more:
+        advice += f" {more.advice}"
+    advice = filled(log, advice)
     if state is State.ABORTED_IN_CAPTURE:
         advice += " That is not the OOM killer. Run `graph-probe capture` in this container."
     return verdict_at(
