@@ -56,7 +56,7 @@ def _publish_and_pull(address: str, environment: dict[str, str]) -> int:
     where = ("--registry", address, "--channel", "preview", "--rehearse")
     key, public = FOLDER / "cosign.key", FOLDER / "cosign.pub"
     there = ("--output", str(FOLDER))
-    status = _build_py("publish", *where, *there, "--key", str(key), environment=environment)
+    status = _build_py("publish", *where, *there, "--sign-key", str(key), environment=environment)
     if status != 0:
         return status
     # By digest: the engine then has no tag of a registry that is gone.

@@ -198,7 +198,10 @@ class LockError(FileError):
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A hint to end a sentence with: the closest known name, or all of them."""
+    """A hint to end a sentence with: the closest known name, those that begin so, or all."""
     names = sorted(known)
+    longer = [one for one in names if name and one.startswith(name)]
+    if len(longer) > 1:
+        return f"did you mean {', '.join(map(repr, longer[:-1]))} or {longer[-1]!r}?"
     match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names)}"

@@ -62,7 +62,7 @@ class Published:
         where = [f"--registry={self.registry.address}", "--channel=preview", "--rehearse"]
         bases = [f"--base={base}" for base in _BASES]
         words = [sys.executable, "build.py", "publish", *where, *bases]
-        return [*words, f"--key={self._key}", f"--output={self.project.folder / 'published'}"]
+        return [*words, f"--sign-key={self._key}", f"--output={self.project.folder / 'published'}"]
 
     def bakes(self, repository: str, *, push: bool) -> list[str]:
         """`docker buildx bake`, whose images have names in `repository`."""

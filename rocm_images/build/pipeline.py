@@ -46,6 +46,10 @@ class BuildOptions:
     """Have the smoke test run the graph probe under this program of another emulator."""
     force: bool = False
     """Build and test even what is up to date."""
+    no_cache: bool = False
+    """Run every step anew."""
+    pull: bool = False
+    """Ask for the base anew."""
     pull_existing: bool = False
     """Pull, and test, what the target registry has and the engine has not."""
     builder: str | None = None
@@ -208,6 +212,8 @@ class _Run:
             build_args={"SOURCE_DATE_EPOCH": str(cell.epoch), **self.given.build_args},
             secrets=options.secrets,
             network=options.network,
+            no_cache=options.no_cache,
+            pull=options.pull,
             cache=cache,
             replaced=self.given.replaced,
             layers=self.given.layers,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rocm_images import telling, turns
-from rocm_images.build.options import parse_contexts
+from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import progress_for
 from rocm_images.build.site import Site
@@ -62,6 +62,8 @@ class BuildCommand:
     smoke: bool
     force: bool
     site: Site
+    no_cache: bool = False
+    pull: bool = False
     registry: RegistryAddress | None = None
     pull_existing: bool = False
     cache: str | None = None
@@ -84,12 +86,17 @@ def build_and_test(
     """
     # Bad words are said before an engine is started for them, or another run waited for.
     given = parse_contexts(command.contexts, cells)
+    parse_build_args(command.build_args, [text for _, text in render(matrix, cells)])
+    if command.pull:
+        _tell_what_is_locked(matrix_path, cells)
     options = BuildOptions(
         matrix=matrix_path,
         state=STATE,
         jobs=command.jobs,
         smoke=command.smoke,
         force=command.force,
+        no_cache=command.no_cache,
+        pull=command.pull,
         pull_existing=command.pull_existing,
         builder=command.builder,
         secrets=command.secrets,
@@ -114,6 +121,21 @@ def build_and_test(
                 sign_cache=steps.sign if steps.signer else None,
             )
         return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+
+
+def _tell_what_is_locked(matrix_path: Path, cells: Sequence[Cell]) -> None:
+    """Says which bases a build with --pull takes as they were, by their digest."""
+    locked = lock.read(lock.path_of(matrix_path))
+    held = {
+        cell.rocm: None
+        for cell in cells
+        if cell.base_image in lock.locked_contexts(locked, cell.base_image, {})
+    }
+    for base in held:
+        telling.step(
+            f"note: --pull takes the base {base} by the digest in matrix.lock, as before: for a "
+            f"newer one, `{telling.COMMAND} lock --update {base}`"
+        )
 
 
 def _targets(

@@ -24,8 +24,8 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Publish, and deploy what was published": {
         "publish": (
-            "publish --registry registry.example.org/team --key cosign.key",
-            "publish --registry registry.example.org/team --key cosign.key --dry-run",
+            "publish --registry registry.example.org/team --sign-key cosign.key",
+            "publish --registry registry.example.org/team --sign-key cosign.key --dry-run",
         ),
         "catalogue": (
             "catalogue --registry registry.example.org/team",
@@ -47,7 +47,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
             "ci-matrix --changed-since origin/main",
             "ci-matrix --missing-from registry.example.org/team --gitlab",
         ),
-        "push": ("push --registry registry.example.org/team --key cosign.key --arch 942",),
+        "push": ("push --registry registry.example.org/team --sign-key cosign.key --arch 942",),
         "summary": ("summary", "summary build results"),
     },
     "Back, and elsewhere": {

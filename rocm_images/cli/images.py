@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
@@ -18,6 +17,7 @@ from rocm_images.cli.options import (
     matrix_at_hand,
     matrix_option,
     rehearse_option,
+    typed,
     wait_option,
 )
 from rocm_images.errors import InputError
@@ -27,17 +27,10 @@ from rocm_images.registry.address import RegistryAddress
 if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
 
-_OF_A_REGISTRY = {
-    "registry": "--registry",
-    "ca_bundle": "--ca-bundle",
-    "attempts": "--attempts",
-    "channel": "--channel",
-    "key": "--key",
-    "identity": "--identity",
-    "issuer": "--issuer",
-    "as_json": "--json",
-}
-"""What `sizes` takes of a registry alone, by the parameters' names."""
+_OF_A_REGISTRY = (
+    *("registry", "ca_bundle", "attempts", "channel", "key", "identity", "issuer", "as_json"),
+)
+"""What `sizes` takes of a registry alone."""
 
 
 @click.command()
@@ -77,7 +70,7 @@ def smoke(
     from rocm_images.build.run import test_images
 
     matrix, cells = load(matrix_path)
-    if image and choice:
+    if image and typed("servers", "archs", "bases"):
         raise InputError("--image names one image: leave out --server, --arch and --base")
     if emulator and not os.access(emulator, os.X_OK):
         raise InputError(f"--emulator {emulator} is no program: make it executable")
@@ -100,14 +93,19 @@ def smoke(
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("image")
-@click.option("--gfx", default="gfx942", show_default=True, help="The GPUs' architecture.")
+@click.option(
+    *("--arch", "--gfx", "arch"),
+    default="942",
+    show_default=True,
+    help="The GPUs' arch, as 942, gfx942 or MI300X.",
+)
 @click.option("--gpus", type=click.IntRange(1, 16), default=2, show_default=True, help="How many.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @matrix_option
 @rehearse_option
 def probe(
     image: str,
-    gfx: str,
+    arch: str,
     gpus: int,
     arguments: tuple[str, ...],
     matrix_path: Path,
@@ -117,10 +115,13 @@ def probe(
 
     ARGUMENTS are graph-probe's.  [default: capture, then replay]
     """
+    from rocm_images.plan.selection import arch_of
     from rocm_images.smoke.any_image import probe_image
 
     # An image of anybody's, probed in any folder: what is known of HIP is the program's.
     matrix = matrix_at_hand(matrix_path)
+    found = matrix.archs.get(arch_of(arch, matrix))
+    gfx = found.gfx if found else arch
     sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 
@@ -152,17 +153,12 @@ def sizes(
     """
     matrix, cells = load(matrix_path)
     chosen = choice.of(matrix, cells)
-    context = click.get_current_context()
-    typed = [
-        option
-        for name, option in _OF_A_REGISTRY.items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
+    given = typed(*_OF_A_REGISTRY)
     # One that is only in the environment, as in a CI, is no reason not to show the engine's.
-    if typed:
+    if given:
         if registry is None:
             raise InputError(
-                f"{typed[0]}: is for what a registry has: name the registry with --registry, or "
+                f"{given[0]}: is for what a registry has: name the registry with --registry, or "
                 "set ROCM_IMAGES_REGISTRY"
             )
         from rocm_images.publishing.registry_sizes import Sizing, as_json_text, as_text

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from rocm_images import __version__, telling
 from rocm_images.build.site import Site
@@ -33,6 +32,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     registry_option,
     rehearse_option,
+    typed,
     wait_option,
 )
 from rocm_images.comparing import verbs as comparing
@@ -40,13 +40,14 @@ from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import InputError
 from rocm_images.publishing import verbs as publishing
-from rocm_images.publishing.options import trust_options, trust_or_signing_options
+from rocm_images.publishing.options import signing_options, trust_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND, PROGRAM
 
 if TYPE_CHECKING:
     from rocm_images.plan.cells import Cell
     from rocm_images.plan.selection import Choice
+    from rocm_images.registry.place import Who
 
 
 @click.group(
@@ -83,6 +84,16 @@ def main() -> None:
     help="The network of the build steps.  [default: the engine's, or the host's if it has none]",
 )
 @click.option("--force", is_flag=True, help="Build and test even what is up to date.")
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Run every step of the build anew, as for new packages of the distribution; with --force.",
+)
+@click.option(
+    "--pull",
+    is_flag=True,
+    help="Ask the registry for the base anew, where matrix.lock does not hold it; with --force.",
+)
 @registry_option
 @click.option(
     "--pull-existing",
@@ -93,7 +104,7 @@ def main() -> None:
     "--cache",
     metavar="REPOSITORY",
     help="HOST[:PORT]/PATH where the build's steps are taken from, a tag for each cell, where they "
-    "are signed; with a private key they are kept there, too.",
+    "are signed; with --sign-key or --keyless they are kept there, too.",
 )
 @click.option(
     "--no-units",
@@ -101,7 +112,7 @@ def main() -> None:
     help="With --cache: neither take nor keep what was compiled, up to 4 GiB for a cell. For a "
     "machine whose build finds every step in the cache.",
 )
-@trust_or_signing_options
+@signing_options
 @click.option("--no-smoke", is_flag=True, help="Do not test the images after building them.")
 @wait_option
 @rehearse_option
@@ -117,27 +128,32 @@ def build(
     pip_config: Path | None,
     network: str | None,
     force: bool,
+    no_cache: bool,
+    pull: bool,
     registry: RegistryAddress | None,
     pull_existing: bool,
     cache: str | None,
     no_units: bool,
-    key: str | None,
-    keyless: bool,
-    identity: str | None,
-    issuer: str | None,
+    who: Who,
     no_smoke: bool,
     site: Site,
 ) -> None:
     """Build the chosen cells and smoke-test each image."""
     from rocm_images.build.run import BuildCommand, build_and_test
     from rocm_images.engine.network import secrets_for
-    from rocm_images.registry.place import Who
 
     if pull_existing and not registry:
         raise InputError("--pull-existing pulls from a registry: name it with --registry")
+    if no_cache and cache:
+        if typed("cache"):
+            raise InputError(
+                "--no-cache takes no step from anywhere, and --cache does: leave out either"
+            )
+        cache = None
+    if pull and site.tag_suffix:
+        raise InputError("--pull: the bases of a rehearsal are made here: leave it out")
     if no_units and not cache:
         raise InputError("--no-units is for what --cache takes and keeps: name its repository too")
-    who = Who(key, keyless, identity, issuer)
     if cache:
         from rocm_images.build.step_cache import checked
 
@@ -147,8 +163,7 @@ def build(
                 "--identity and --issuer"
             )
     if registry and not who.is_named:
-        source = click.get_current_context().get_parameter_source("registry")
-        if pull_existing or source is not ParameterSource.ENVIRONMENT:
+        if pull_existing or typed("registry"):
             raise InputError(
                 "what --registry has counts once it is verified: say whose signatures count, with "
                 "--key or with --identity and --issuer"
@@ -165,7 +180,9 @@ def build(
         secrets=secrets_for(ca_bundle, pip_config, os.environ),
         network=network,
         smoke=not no_smoke,
-        force=force,
+        force=force or no_cache or pull,
+        no_cache=no_cache,
+        pull=pull,
         site=site,
         registry=registry,
         pull_existing=pull_existing,
@@ -270,13 +287,15 @@ def _all_reduce(cell: Cell) -> str:
 
 @main.command()
 @matrix_option
-@click.argument("cell")
-def explain(matrix_path: Path, cell: str) -> None:
+@click.argument("cell", required=False)
+def explain(matrix_path: Path, cell: str | None) -> None:
     """Show every setting and pin of one CELL, why it is there, and its references."""
     from rocm_images.plan.explain import explain as explanation
     from rocm_images.plan.selection import cell_named
 
     _, cells = load(matrix_path)
+    if cell is None:
+        raise InputError(f"explain: name a cell: {', '.join(one.name for one in cells)}")
     click.echo(explanation(cell_named(cells, cell)))
 
 

@@ -35,10 +35,11 @@ class Verbs(click.Group):
     """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Gives the verb, and verbs below it, the options that all have."""
+        """Gives the verb, and verbs below it, the options that all have, and their variables."""
         super().add_command(cmd, name)
         for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
             volume_options(verb)
+            _set_variables(verb)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb that is called, whose help has its examples."""
@@ -111,14 +112,62 @@ def volume_options(verb: click.Command) -> None:
         )
 
 
+_FROM_ENVIRONMENT = {
+    "--arch": "ARCH",
+    "--attempts": "ATTEMPTS",
+    "--base": "BASE",
+    "--builder": "BUILDER",
+    "--ca-bundle": "CA_BUNDLE",
+    "--cache": "CACHE",
+    "--catalogue": "CATALOGUE",
+    "--channel": "CHANNEL",
+    "--compression": "COMPRESSION",
+    "--identity": "IDENTITY",
+    "--issuer": "ISSUER",
+    "--jobs": "JOBS",
+    "--key": "PUBLIC_KEY",
+    "--matrix": "MATRIX",
+    "--mend-catalogue": "MEND_CATALOGUE",
+    "--network": "NETWORK",
+    "--pip-config": "PIP_CONFIG",
+    "--registry": "REGISTRY",
+    "--server": "SERVER",
+    "--sign-key": "SIGNING_KEY",
+    "--wait": "WAIT",
+}
+"""What a site sets once, with the variable that says it to every verb. What one call is about, as
+an image, a file to write, or what is only looked at, is typed."""
+
+
+def _set_variables(verb: click.Command) -> None:
+    for option in verb.params:
+        for name in set(option.opts) & set(_FROM_ENVIRONMENT):
+            if isinstance(option, click.Option):
+                option.envvar = f"ROCM_IMAGES_{_FROM_ENVIRONMENT[name]}"
+                option.show_envvar = True
+
+
+def typed(*names: str) -> list[str]:
+    """Those options, as they are written, of these parameters that stand on the command line.
+
+    A variable of the environment is for many verbs, and so no contradiction in one of them.
+    """
+    context = click.get_current_context()
+    return [
+        max(one.opts, key=lambda word: word.startswith("--"))
+        for one in context.command.params
+        if one.name in names
+        and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
+    ]
+
+
 matrix_option = click.option(
     "--matrix",
     "matrix_path",
     type=click.Path(path_type=Path),
-    envvar="ROCM_IMAGES_MATRIX",
     default=PROJECT / "matrix.yaml",
     show_default="matrix.yaml in this folder" if INSTALLED else "matrix.yaml beside build.py",
-    help="The matrix file; $ROCM_IMAGES_MATRIX, where set.",
+    help="The matrix file.",
 )
 server_option = click.option(
     "--server",
@@ -133,16 +182,16 @@ def choice_options(verb: Verb) -> Verb:
     """Adds which cells are meant; the verb gets them as `choice`."""
     for option in (
         click.option(
-            *("--base", "bases"),
+            *("--base", "--rocm", "bases"),
             multiple=True,
-            metavar="BASE",
-            help="Only this base; may be repeated.",
+            metavar="VERSION",
+            help="Only this ROCm base; may be repeated.",
         ),
         click.option(
             *("--arch", "archs"),
             multiple=True,
             metavar="ARCH",
-            help="Only this arch; may be repeated.",
+            help="Only this arch, as 942, gfx942 or MI300X; may be repeated.",
         ),
         server_option,
     ):
@@ -210,8 +259,7 @@ registry_option = click.option(
     "--registry",
     callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,
     metavar="ADDRESS",
-    envvar="ROCM_IMAGES_REGISTRY",
-    help="[http://]HOST[:PORT][/PATH] of the target registry.  [default: $ROCM_IMAGES_REGISTRY]",
+    help="[http://]HOST[:PORT][/PATH] of the target registry.",
 )
 context_option = click.option(
     "--context",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, closest
+from rocm_images.plan.selection import arch_names
 from rocm_images.servers import server_of
 
 
@@ -20,7 +21,7 @@ def recommended(
     channel: str | None = None,
     pre: bool = False,
 ) -> CatalogueEntry:
-    """The image to prefer for an arch, named as in the matrix (942) or by its gfx (gfx942).
+    """The image to prefer for an arch: 942 as in the matrix, its gfx (gfx942), or a GPU (MI300X).
 
     A server has to be named where the catalogue has images of several for that arch. A stand-in is
     chosen only where there is nothing else. Without a channel, `stable` is meant where there is
@@ -105,7 +106,11 @@ def _names(image: CatalogueEntry, tags: Sequence[str]) -> set[str]:
 
 
 def _of_arch(catalogue: Catalogue, arch: str) -> list[CatalogueEntry]:
-    return [image for image in catalogue.images if arch in (image.arch, image.gfx)]
+    return [
+        image
+        for image in catalogue.images
+        if arch.lower() in arch_names(image.arch, image.gfx, *image.gpus)
+    ]
 
 
 def _of_server(

@@ -11,7 +11,7 @@ import click
 
 from rocm_images import telling
 from rocm_images.catalogue.listed import Listed, unverified_option
-from rocm_images.cli.options import matrix_at_hand, matrix_option
+from rocm_images.cli.options import matrix_at_hand, matrix_option, typed
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
 
@@ -69,14 +69,18 @@ server_option = click.option(
 
 
 @click.command()
-@click.option("--arch", metavar="ARCH", help="The GPU's arch: 942, or gfx942.")
+@click.option("--arch", metavar="ARCH", help="The GPU's arch: 942, gfx942, or MI300X.")
 @click.option("--auto", is_flag=True, help="The arch of this machine's GPUs.")
 @click.option(
     "--server",
     metavar="SERVER",
     help="This inference server.  [default: of several in the catalogue, the matrix's]",
 )
-@click.option("--rocm", metavar="VERSION", help="This ROCm release.  [default: the recommended]")
+@click.option(
+    *("--base", "--rocm", "rocm"),
+    metavar="VERSION",
+    help="This ROCm release.  [default: the recommended]",
+)
 @click.option("--channel", metavar="NAME", help="This channel.  [default: stable, if there is one]")
 @click.option("--pre", is_flag=True, help="Count pre-releases (rc, a, b, dev) of the server, too.")
 @click.option(
@@ -102,6 +106,8 @@ def pick(
     from rocm_images.deploying.choose import recommended, servers_of
     from rocm_images.deploying.gpus import machine_notes, of_this_machine
 
+    if auto and not typed("arch"):
+        arch = None
     if auto == bool(arch):
         raise InputError("say for which GPU: --arch ARCH, or --auto for those of this machine")
     known = listed.read()

@@ -153,6 +153,10 @@ class BuildRequest:
     secrets: Mapping[str, Path] = field(default_factory=dict)
     """Files that build steps can read, by id; they are in no layer."""
     network: str | None = None
+    no_cache: bool = False
+    """Whether every step runs, also one that ran before."""
+    pull: bool = False
+    """Whether the base is asked for in its registry, also where the engine has it."""
     cache: BuildCache | None = None
     target: str | None = None
     replaced: bool = False
@@ -178,6 +182,8 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
     network = request.network or (None if buildx.has_bridge else "host")
     if network:
         words.append(f"--network={network}")
+    words += ["--no-cache"] if request.no_cache else []
+    words += ["--pull"] if request.pull else []
     if request.target:
         words.append(f"--target={request.target}")
     words += [f"--tag={reference}" for reference in request.references]

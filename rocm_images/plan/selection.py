@@ -27,15 +27,16 @@ class Choice:
         return bool(self.servers or self.archs or self.bases)
 
     def of(self, matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """Those of all the matrix's cells that are named.
+        """Those of all the matrix's cells that are named; an arch by any of its `arch_names`.
 
         Raises:
             InputError: a name is unknown, or no cell has the given names together.
         """
         servers = self.servers or (matrix.default_server,)
+        archs = tuple(arch_of(name, matrix) for name in self.archs)
         for kind, given, known in (
             ("inference server", servers, {*matrix.servers, ALL_SERVERS}),
-            ("arch", self.archs, {cell.arch for cell in cells}),
+            ("arch", archs, {cell.arch for cell in cells}),
             ("base", self.bases, {cell.rocm for cell in cells}),
         ):
             for name in given:
@@ -47,13 +48,34 @@ class Choice:
             cell
             for cell in cells
             if cell.server.name in servers
-            and (not self.archs or cell.arch in self.archs)
+            and (not archs or cell.arch in archs)
             and (not self.bases or cell.rocm in self.bases)
         )
         if not chosen:
-            named = [" or ".join(names) for names in (servers, self.archs, self.bases) if names]
+            named = [" or ".join(names) for names in (servers, archs, self.bases) if names]
             raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
         return chosen
+
+
+def arch_names(*names: str) -> set[str]:
+    """What people type for an arch: its names, and of a GPU's the model, all in lower case.
+
+    `AMD Instinct MI300X` is called mi300x, too.
+    """
+    return {form.lower() for name in names for form in (name, name.rpartition(" ")[2])}
+
+
+def arch_of(text: str, matrix: Matrix) -> str:
+    """The key of an arch that was named by it, its gfx, its tags' family, or one of its GPUs.
+
+    A name that several archs have, or none, is given back as it is.
+    """
+    found = [
+        key
+        for key, arch in matrix.archs.items()
+        if text.lower() in arch_names(key, arch.gfx, arch.family, *arch.gpus)
+    ]
+    return found[0] if len(found) == 1 else text
 
 
 def by_repository(things: Sequence[T], cell_of: Callable[[T], Cell]) -> dict[str, list[T]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -42,46 +43,45 @@ output_option = click.option(
 )
 
 
-SIGNING_KEY, PUBLIC_KEY = "ROCM_IMAGES_SIGNING_KEY", "ROCM_IMAGES_PUBLIC_KEY"
+_key_option = click.option("--key", metavar="FILE", help="Trust signatures of this public key.")
+_sign_key_option = click.option(
+    "--sign-key",
+    metavar="FILE",
+    help="Sign with this private key (a file that cosign made, or a KMS address); its signatures "
+    "count.",
+)
 _keyless_option = click.option(
     "--keyless", is_flag=True, help="Sign as the identity of this CI job, without a key."
 )
 
 
-def signing_options(verb: Verb) -> Verb:
-    """Adds who signs, and whose signatures count."""
-    key_option = click.option(
-        "--key",
-        metavar="FILE",
-        envvar=SIGNING_KEY,
-        help="Sign with this private key (a file that cosign made, or a KMS address).",
-    )
-    for option in (issuer_option, identity_option, _keyless_option, key_option):
-        verb = option(verb)
-    return verb
-
-
 def trust_options(verb: Verb) -> Verb:
-    """Adds whose signatures count."""
-    key_option = click.option(
-        "--key", metavar="FILE", envvar=PUBLIC_KEY, help="Trust signatures of this public key."
-    )
-    for option in (issuer_option, identity_option, key_option):
+    """Adds whose signatures count; the verb gets it as `key`, `identity` and `issuer`."""
+    for option in (issuer_option, identity_option, _key_option):
         verb = option(verb)
     return verb
 
 
-def trust_or_signing_options(verb: Verb) -> Verb:
-    """Adds whose signatures count, and who signs where the private key was named."""
-    key_option = click.option(
-        "--key",
-        metavar="FILE",
-        envvar=[SIGNING_KEY, PUBLIC_KEY],
-        help="Trust signatures of this public key; a private one also signs.",
-    )
-    for option in (issuer_option, identity_option, _keyless_option, key_option):
-        verb = option(verb)
-    return verb
+def signing_options(verb: Verb) -> Verb:
+    """Adds who signs, and whose signatures count; the verb gets both as `who`."""
+
+    @functools.wraps(verb)
+    def called(
+        *,
+        sign_key: str | None,
+        keyless: bool,
+        key: str | None,
+        identity: str | None,
+        issuer: str | None,
+        **options: Any,
+    ) -> Any:
+        from rocm_images.registry.place import Who
+
+        return verb(who=Who(sign_key, keyless, key, identity, issuer), **options)
+
+    for option in (issuer_option, identity_option, _key_option, _keyless_option, _sign_key_option):
+        called = option(called)
+    return cast(Verb, called)
 
 
 not_before_option = click.option(

@@ -218,7 +218,8 @@ def run(request: Request, *, move_tags: bool) -> None:
     matrix = request.layers.of(matrix)
     chosen = request.choice.of(matrix, cells)
     channel = channel_named(matrix, request.channel)
-    signer = request.who.must_sign()
+    who = request.who
+    signer = who.must_sign()
     engine = request.site.found_engine()
     environment = engine.environment if engine else request.site.programs()
 
@@ -226,9 +227,9 @@ def run(request: Request, *, move_tags: bool) -> None:
         where = (request.registry, request.ca_bundle, request.attempts, environment)
         places = {name: place_of(name, *where) for name in by_repository(chosen, lambda one: one)}
         # Who only pushes need not read what others signed.
-        knows = move_tags or request.who.key or request.who.identity
+        knows = move_tags or who.sign_key or who.key or who.identity
         cosign = next(iter(places.values())).cosign
-        return places, request.who.trust(cosign, folder) if knows else None
+        return places, who.trust(cosign, folder) if knows else None
 
     with tempfile.TemporaryDirectory() as folder:
         # cosign says its version and the public key while the images are looked for.

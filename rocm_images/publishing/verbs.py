@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
@@ -24,6 +23,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     rehearse_option,
     server_option,
+    typed,
 )
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
@@ -31,7 +31,6 @@ from rocm_images.publishing.options import (
     not_before_option,
     output_option,
     signing_options,
-    trust_or_signing_options,
     where_options,
 )
 from rocm_images.registry.address import RegistryAddress
@@ -66,19 +65,20 @@ def _request_options(verb: Verb) -> Verb:
     "--from",
     "bundle",
     type=click.Path(path_type=Path),
-    help="Publish what `bundle` wrote, with its signatures; --key is then the public key.",
+    help="Publish what `bundle` wrote, with its signatures; nothing is signed.",
 )
 @click.option(
     "--mend-catalogue",
     is_flag=True,
-    envvar="ROCM_IMAGES_MEND_CATALOGUE",
     help="Go on where the catalogue there is gone, older than the tags, or not ours: with what of "
     "it verifies, else anew.",
 )
 @not_before_option
 @output_option
 @one_at_a_time("publishing")
-def publish(bundle: Path | None, not_before: datetime.datetime | None, **options: Any) -> None:
+def publish(
+    bundle: Path | None, not_before: datetime.datetime | None, who: Who, **options: Any
+) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags.
 
     Each inference server has a repository of its own. With several, all are checked before the
@@ -87,18 +87,17 @@ def publish(bundle: Path | None, not_before: datetime.datetime | None, **options
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
-        _only_with_images(options)
-        typed = click.get_current_context().get_parameter_source("channel")
+        _only_with_images()
         names = ("matrix_path", "choice", "registry", "ca_bundle", "attempts", "site", "output")
         asked = {name: options[name] for name in (*names, "dry_run")}
-        channel = None if typed is ParameterSource.DEFAULT else options["channel"]
-        publish_bundle(bundle, who=_who(options), channel=channel, not_before=not_before, **asked)
+        channel = options["channel"] if typed("channel") else None
+        publish_bundle(bundle, who=who, channel=channel, not_before=not_before, **asked)
         return
     if not_before:
         raise InputError("--not-before: is for a bundle; name one with --from")
     from rocm_images.publishing.run import Request, run
 
-    run(Request(who=_who(options), **options), move_tags=True)
+    run(Request(who=who, **options), move_tags=True)
 
 
 @click.command()
@@ -111,30 +110,20 @@ def push(**options: Any) -> None:
     """
     from rocm_images.publishing.run import Request, run
 
-    run(Request(who=_who(options), **options), move_tags=False)
+    run(Request(**options), move_tags=False)
 
 
-def _only_with_images(options: dict[str, Any]) -> None:
+def _only_with_images() -> None:
     """Refuses options that mean nothing to a bundle.
 
     Raises:
         InputError: one was given.
     """
-    for option in options["layers"].words:
+    for option in typed(
+        *("compression", "recompress_base", "contexts", "build_args", "mend_catalogue"),
+        *("sign_key", "keyless"),
+    ):
         raise InputError(f"{option} means nothing to a bundle: leave it out with --from")
-    for name in ("contexts", "build_args", "mend_catalogue"):
-        if options[name]:
-            option = {"contexts": "context", "build_args": "build-arg"}.get(name, name)
-            raise InputError(
-                f"--{option.replace('_', '-')} means nothing to a bundle: leave it out with --from"
-            )
-
-
-def _who(options: dict[str, Any]) -> Who:
-    """Whoever the options name, which are taken out of them."""
-    from rocm_images.registry.place import Who
-
-    return Who(*(options.pop(name) for name in ("key", "keyless", "identity", "issuer")))
 
 
 @click.command()
@@ -142,7 +131,7 @@ def _who(options: dict[str, Any]) -> Who:
 @server_option
 @where_options
 @channel_option
-@trust_or_signing_options
+@signing_options
 @click.option(
     "--to",
     "immutable_tags",
@@ -162,10 +151,7 @@ def rollback(
     ca_bundle: Path | None,
     attempts: int,
     channel: str,
-    key: str | None,
-    keyless: bool,
-    identity: str | None,
-    issuer: str | None,
+    who: Who,
     immutable_tags: tuple[str, ...],
     dry_run: bool,
     site: Site,
@@ -173,8 +159,8 @@ def rollback(
 ) -> None:
     """Move the rolling tags of images back to earlier ones, once those are verified.
 
-    With the private key, the catalogue goes back as well, and the date of the move is signed; with
-    the public one, as at a mirror, only the tags move.
+    With --sign-key, the catalogue goes back as well, and the date of the move is signed; with
+    --key alone, as at a mirror, only the tags move.
     """
     from rocm_images.catalogue.signed import write_files
     from rocm_images.plan.selection import Choice, repository_of
@@ -182,10 +168,9 @@ def rollback(
     from rocm_images.publishing.catalogued import Keeper, known_in
     from rocm_images.publishing.rollback import images_to_go_back_to, release_anew
     from rocm_images.publishing.rolling_tags import move_all
-    from rocm_images.registry.place import Who, place_of
+    from rocm_images.registry.place import place_of
 
     matrix, cells = load(matrix_path)
-    who = Who(key, keyless, identity, issuer)
     signer = who.signer
     chosen = Choice(servers).of(matrix, cells)
     repository = repository_of(chosen)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import InputError
-from rocm_images.registry.trust import Signer, Trust, is_private, trust_of
+from rocm_images.registry.trust import Signer, Trust, is_private, key_text, trust_of
 
 if TYPE_CHECKING:
     from rocm_images.registry.address import RegistryAddress
@@ -22,28 +22,40 @@ if TYPE_CHECKING:
 class Who:
     """Whose signatures count, and who signs; as they were named, before anything was asked."""
 
-    key: str | None = None
+    sign_key: str | None = None
     keyless: bool = False
+    key: str | None = None
     identity: str | None = None
     issuer: str | None = None
 
     @property
     def is_named(self) -> bool:
         """Whether anybody was."""
-        return bool(self.key or self.keyless or self.identity or self.issuer)
+        return any((self.sign_key, self.keyless, self.key, self.identity, self.issuer))
 
     @property
     def signer(self) -> Signer | None:
-        """Who signs; None where a public key or an identity was named, which only verify.
+        """Who signs; None where only those were named whose signatures count.
 
         Raises:
-            InputError: a key and an identity were named, or the key's file cannot be read.
+            InputError: a key and an identity were named, or the key cannot sign or be read.
         """
-        if self.key and (self.keyless or self.identity or self.issuer):
-            raise InputError("name either --key, or --keyless with --identity and --issuer")
+        if self.keyless and (self.sign_key or self.key):
+            raise InputError("name either --sign-key, or --keyless with --identity and --issuer")
+        if self.sign_key and (self.identity or self.issuer):
+            raise InputError(
+                "what --sign-key signs counts by that key: leave out --identity and --issuer"
+            )
         if self.keyless:
             return Signer(None)
-        return Signer(self.key) if self.key and is_private(self.key) else None
+        if not self.sign_key:
+            return None
+        if not is_private(self.sign_key, "--sign-key"):
+            raise InputError(
+                f"--sign-key: {self.sign_key} is a public key, which cannot sign: name the "
+                "private one, cosign.key"
+            )
+        return Signer(self.sign_key)
 
     def must_sign(self) -> Signer:
         """Who signs.
@@ -53,22 +65,41 @@ class Who:
         """
         found = self.signer
         if found is None:
+            if self.key and "://" not in self.key and is_private(self.key):
+                raise InputError(
+                    f"--key: {self.key} is a private key: to sign with it, name it with --sign-key"
+                )
             raise InputError(
-                "say who signs: --key FILE with a private key (make one with `cosign "
+                "say who signs: --sign-key FILE with a private key (make one with `cosign "
                 "generate-key-pair`), or --keyless in a CI that has an identity"
             )
         return found
 
     def trust(self, cosign: Cosign, folder: Path) -> Trust:
-        """Whose signatures count: the signer's own too. Of a private key, `folder` gets the public.
+        """Whose signatures count: with a private key its holder's, and `folder` gets the public.
 
         Raises:
-            InputError: nobody was named, or the key cannot be used.
+            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key.
         """
         signer = self.signer
         if signer and signer.key:
-            return cosign.public_key(signer, folder)
+            own = cosign.public_key(signer, folder)
+            if self.key and "://" not in self.key and own.key and not _same(own.key, self.key):
+                raise InputError(
+                    f"--key: {self.key} is not the public key of --sign-key {self.sign_key}: what "
+                    "is signed now would not count; leave it out, or name the pair"
+                )
+            return own
         return trust_of(self.key, self.identity, self.issuer)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two files hold the same key.
+
+    Raises:
+        InputError: the other cannot be read.
+    """
+    return key_text(one).split() == key_text(other).split()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
@@ -68,11 +69,22 @@ def may_pass(error: BaseException) -> bool:
         Timeout,
     )
 
-    if isinstance(error, SSLError):
+    if isinstance(error, SSLError) or _is_no_name(error):
         return False
     if isinstance(error, RequestException) and error.response is not None:
         return error.response.status_code == 429 or error.response.status_code >= 500
     return isinstance(error, (ChunkedEncodingError, ConnectionError, Timeout))
+
+
+def _is_no_name(error: BaseException) -> bool:
+    """Whether a name server said that there is no such host, not that it cannot say now."""
+    chain = [error]
+    while led := _led_to(chain[-1]) or chain[-1].__cause__:
+        chain.append(led)
+    return any(
+        isinstance(one, socket.gaierror) and one.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+        for one in chain
+    )
 
 
 def reason_of(error: BaseException) -> str:

@@ -85,19 +85,26 @@ def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust
     return Trust(key, identity, issuer)
 
 
-def is_private(key: str) -> bool:
+def is_private(key: str, option: str = "--key") -> bool:
     """Whether a key can sign: a private one's file, or what a KMS keeps.
 
     Raises:
-        InputError: its file cannot be read.
+        InputError: its file, which `option` named, cannot be read.
     """
-    if "://" in key:
-        return True
+    return "://" in key or b"PRIVATE KEY-----" in key_text(key, option)
+
+
+def key_text(key: str, option: str = "--key") -> bytes:
+    """What a key's file holds.
+
+    Raises:
+        InputError: the file, which `option` named, cannot be read.
+    """
     try:
         with Path(key).open("rb") as file:
-            return b"PRIVATE KEY-----" in file.read(_KEY_BYTES)
+            return file.read(_KEY_BYTES)
     except OSError as error:
-        raise InputError(f"--key: cannot read {key} ({error.strerror})") from None
+        raise InputError(f"{option}: cannot read {key} ({error.strerror})") from None
 
 
 def _identity_trust(identity: str, issuer: str) -> Trust:

@@ -51,7 +51,8 @@ class Site:
 
     def run(self, *words: str, key: Path | None = None) -> Answer:
         key = key or self.keys.our_public
-        return run_build_py(*words, "--key", str(key), environment=self.keys.environment)
+        option = "--key" if key.suffix == ".pub" else "--sign-key"
+        return run_build_py(*words, option, str(key), environment=self.keys.environment)
 
     def pull(self, tag: str, *words: str) -> Answer:
         return self.run("pull", self.repository.reference(tag), *words)

@@ -37,7 +37,7 @@ QUICK = Retries(attempts=2, first_wait=0.01, longest_wait=0.02)
 
 def publish(keys: Keys, registry: str, *words: str, verb: str = "publish") -> Answer:
     return run_build_py(
-        *(verb, *CHANNEL, "--registry", registry, "--key", str(keys.ours), *words),
+        *(verb, *CHANNEL, "--registry", registry, "--sign-key", str(keys.ours), *words),
         environment=keys.environment,
     )
 

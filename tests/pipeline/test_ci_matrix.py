@@ -142,7 +142,8 @@ def test_build_steps_are_kept_signed_and_found_by_the_bases_other_cells(
     log = PROJECT / "build" / "logs" / "sglang-950-rocm7.2.0.log"
 
     def built(arch: str, key: Path) -> Answer:
-        done = run_build_py(*build, "--arch", arch, "--key", str(key), environment=keys.environment)
+        option = "--key" if key.suffix == ".pub" else "--sign-key"
+        done = run_build_py(*build, "--arch", arch, option, str(key), environment=keys.environment)
         assert done.code == 0, done.stderr
         return done
 
@@ -174,7 +175,7 @@ def test_a_cache_that_cannot_be_reached_fails_no_build(
     registry.stop()
     answer = run_build_py(
         *("--rehearse", "--no-smoke", "--force", "--arch", "942", "--base", "7.2.0"),
-        *("--cache", f"{registry.address}/team/cache", "--key", str(keys.ours)),
+        *("--cache", f"{registry.address}/team/cache", "--sign-key", str(keys.ours)),
         environment=keys.environment,
     )
     assert answer.code == 0, answer.stderr

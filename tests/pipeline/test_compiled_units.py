@@ -104,7 +104,7 @@ class Stages:
 def build(checkout: Checkout, tree: Path, cache: str, keys: Keys) -> Answer:
     return checkout.build_py(
         *("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.2"),
-        *("--context", f"aiter-src={tree}", "--cache", cache, "--key", str(keys.ours)),
+        *("--context", f"aiter-src={tree}", "--cache", cache, "--sign-key", str(keys.ours)),
         environment=keys.environment,
     )
 

@@ -33,7 +33,7 @@ def source(
     registry = Registry(registry_program, tmp_path_factory.mktemp("source") / "registry")
     registry.start()
     done = run_build_py(
-        *("publish", *CHANNEL, *CELL, "--registry", registry.address, "--key", str(keys.ours)),
+        *("publish", *CHANNEL, *CELL, "--registry", registry.address, "--sign-key", str(keys.ours)),
         environment=keys.environment,
     )
     assert done.code == 0, done.stderr
@@ -105,7 +105,8 @@ def test_a_mirror_of_stand_ins_stays_on_this_machine(source: Registry, keys: Key
 def test_publishing_needs_the_authority_and_the_password_and_shows_neither(
     rehearsed: Answer, guarded: Guarded, keys: Keys
 ) -> None:
-    words = ("publish", *CHANNEL, *CELL, "--registry", guarded.address, "--key", str(keys.ours))
+    signed = ("--registry", guarded.address, "--sign-key", str(keys.ours))
+    words = ("publish", *CHANNEL, *CELL, *signed)
     environment = {**keys.environment, **guarded.environment}
     stranger = run_build_py(*words, environment=environment)
     assert (stranger.code, "its certificate cannot be verified" in stranger.stderr) == (9, True)
@@ -215,7 +216,7 @@ def test_what_the_next_cosign_publishes_this_one_takes_and_the_other_way_round(
 ) -> None:
     path = f"{cosigns['the next'].parent}:{keys.environment['PATH']}"
     following = {**keys.environment, "PATH": path}
-    where = ("--registry", registry.address, "--key", str(keys.ours))
+    where = ("--registry", registry.address, "--sign-key", str(keys.ours))
     published = run_build_py("publish", *CHANNEL, *CELL, *where, environment=following)
     assert published.code == 0, published.stderr
     assert len(listed(keys, registry.address).images) == 1

@@ -188,7 +188,7 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     late = ("pull", reference, "--key", str(keys.our_public), "--not-before", date)
     back = run_build_py(
-        *(*to, immutable.rpartition(":")[2], "--key", str(keys.ours)),
+        *(*to, immutable.rpartition(":")[2], "--sign-key", str(keys.ours)),
         environment=keys.environment,
     )
     assert back.code == 0, back.stderr
@@ -211,10 +211,14 @@ def test_a_signing_key_that_cannot_be_used_is_refused_before_anything_is_sent(
 ) -> None:
     wrong = {**keys.environment, "COSIGN_PASSWORD": "wrong"}
     words = ("publish", *CHANNEL, "--registry", registry.address)
-    refused = run_build_py(*words, "--key", str(keys.ours), environment=wrong)
+    refused = run_build_py(*words, "--sign-key", str(keys.ours), environment=wrong)
     assert (refused.code, "set COSIGN_PASSWORD" in refused.stderr) == (2, True)
-    missing = run_build_py(*words, "--key", str(tmp_path / "none"), environment=keys.environment)
-    assert (missing.code, "cannot read" in missing.stderr) == (2, True)
+    none = ("--sign-key", str(tmp_path / "none"))
+    missing = run_build_py(*words, *none, environment=keys.environment)
+    assert (missing.code, "--sign-key: cannot read" in missing.stderr) == (2, True)
+    pairless = ("--sign-key", str(keys.ours), "--key", str(keys.others_public))
+    others = run_build_py(*words, *pairless, environment=keys.environment)
+    assert (others.code, "is not the public key of --sign-key" in others.stderr) == (2, True)
     nobody = run_build_py(*words, environment=keys.environment)
     assert (nobody.code, "say who signs" in nobody.stderr) == (2, True)
     assert registry.uploads() == []

@@ -48,7 +48,7 @@ def published(
     registry.start()
     done = run_build_py(
         *("publish", "--channel", "preview", "--rehearse", "--arch", "942", "--base", "7.2.0"),
-        *("--registry", registry.address, "--key", str(keys.ours)),
+        *("--registry", registry.address, "--sign-key", str(keys.ours)),
         environment=keys.environment,
     )
     assert done.code == 0, done.stderr

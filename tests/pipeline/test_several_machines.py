@@ -57,7 +57,7 @@ def test_two_machines_build_half_each_and_a_third_publishes_from_the_registry_al
 ) -> None:
     password = {"COSIGN_PASSWORD": keys.environment["COSIGN_PASSWORD"]}
     where = ("--registry", registry.address, "--channel", "preview", "--rehearse")
-    signed = (*where, "--key", str(keys.ours))
+    signed = (*where, "--sign-key", str(keys.ours))
     # This checkout has built and tested what it pushes; the second machine begins with a base.
     second = Checkout(copied(tmp_path / "second"), {**other_engine.environment, **password})
     built = second.build_py("--arch", "942", "--base", OTHER_BASE, "--rehearse")
@@ -89,12 +89,12 @@ def test_a_machine_without_the_key_cannot_slip_an_image_in(
 ) -> None:
     where = ("--registry", registry.address, "--channel", "preview", "--rehearse")
     cell = ("--arch", "942", "--base", "7.2.0")
-    theirs = ("push", *cell, *where, "--key", str(keys.others))
+    theirs = ("push", *cell, *where, "--sign-key", str(keys.others))
     assert run_build_py(*theirs, environment=keys.environment).code == 0
 
     environment = {**keys.environment}
     environment.pop("DOCKER_HOST", None)
     third = Checkout(copied(tmp_path / "third"), environment)
-    refused = third.build_py("publish", *cell, *where, "--key", str(keys.ours))
+    refused = third.build_py("publish", *cell, *where, "--sign-key", str(keys.ours))
     assert refused.code == 8
     assert "is signed, but not by the key" in refused.stderr

@@ -208,7 +208,8 @@ def build_py(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-KEY = ("--registry", "localhost:9", "--key", "none", "--attempts", "1")
+KEY = ("--registry", "localhost:9", "--sign-key", "none", "--attempts", "1")
+PUBLIC = ("--registry", "localhost:9", "--key", "none", "--attempts", "1")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ KEY = ("--registry", "localhost:9", "--key", "none", "--attempts", "1")
         ("publishing", ("publish", *KEY)),
         ("publishing", ("push", *KEY)),
         ("publishing", ("rollback", *KEY, "--to", "x")),
-        ("publishing", ("mirror", *KEY, "--to", "localhost:8")),
+        ("publishing", ("mirror", *PUBLIC, "--to", "localhost:8")),
     ],
 )
 def test_a_verb_that_writes_waits_no_longer_than_it_is_told(

@@ -100,10 +100,10 @@ def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None
 
 
 def test_a_gitlab_job_pushes_what_it_tested_where_it_is_told_to(work: list[CellWork]) -> None:
-    script = gitlab.child_pipeline(work[:1], "", "--key k")["sglang-942-rocm7.2.0"]["script"]
+    script = gitlab.child_pipeline(work[:1], "", "--sign-key k")["sglang-942-rocm7.2.0"]["script"]
     assert script[1:] == [
         ".venv/bin/python build.py --server sglang --arch 942 --base 7.2.0",
-        ".venv/bin/python build.py push --server sglang --arch 942 --base 7.2.0 --key k",
+        ".venv/bin/python build.py push --server sglang --arch 942 --base 7.2.0 --sign-key k",
     ]
 
 

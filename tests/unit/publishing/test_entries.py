@@ -108,6 +108,6 @@ def test_nobody_is_asked_between_the_tags_and_the_catalogue(
     monkeypatch.setattr(Transaction, "run", then("move", Publication((), (), ())))
     monkeypatch.setattr(Keeper, "record", then("record"))
     monkeypatch.setattr(run, "other_than_asked", then("warn", ()))
-    words = ("--registry", "r.example.org", "--key", "cosign.key", "--channel", "preview")
+    words = ("--registry", "r.example.org", "--sign-key", "cosign.key", "--channel", "preview")
     answer = CliRunner().invoke(main, [verb, *words], catch_exceptions=False)
     assert (answer.exit_code, done) == (0, order)

@@ -27,7 +27,7 @@ from rocm_images.publishing.transaction import Publication, Transaction
 from rocm_images.registry.place import Who
 from rocm_images.registry.trust import Signer, Trust
 
-WORDS = ("--registry", "r.example.org", "--key", "cosign.key", "--channel", "preview")
+WORDS = ("--registry", "r.example.org", "--sign-key", "cosign.key", "--channel", "preview")
 UPDATED = "2026-03-04T05:06:07+00:00"
 
 

@@ -275,7 +275,8 @@ def run(
         words = [word.format(**named) for word in verb.split()]
         takes = {parameter.name for parameter in main.commands[words[0]].params}
         signs = words[0] in SIGNING_VERBS and "--from" not in words
-        more = [f"--key={keys[signs]}"] if "key" in takes else []
+        option = "--sign-key" if signs else "--key"
+        more = [f"{option}={keys[signs]}"] if "key" in takes else []
         more += ["--attempts=2"] if "attempts" in takes else []
         monkeypatch.setattr(sys, "argv", ["build.py", *words, *more])
         return ended(lambda: start), *capfd.readouterr()

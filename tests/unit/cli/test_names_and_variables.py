@@ -1,0 +1,173 @@
+"""What is called by several names means the same in every verb, typed or in a variable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rocm_images.cli.main import main
+from rocm_images.errors import InputError, closest
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.selection import arch_of
+
+PROJECT = Path(__file__).resolve().parents[3]
+PLAN = ("plan", "--json")
+ALL = [*main.commands.items()]
+
+
+def run(*words: str, **variables: str) -> Result:
+    return CliRunner().invoke(main, words, env=variables)
+
+
+def cells(*words: str, **variables: str) -> list[str]:
+    done = run(*PLAN, *words, **variables)
+    assert done.exit_code == 0, done.exception
+    return [cell["cell"] for cell in json.loads(done.stdout)]
+
+
+def options() -> list[tuple[str, click.Option]]:
+    return [
+        (verb, option)
+        for verb, command in ALL
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["942", "gfx942", "GFX942", "mi30x", "mi300x", "MI300X", "MI325X", "AMD Instinct MI300X"],
+)
+def test_an_arch_is_named_by_its_key_gfx_family_or_gpu(typed: str, project_matrix: Matrix) -> None:
+    assert arch_of(typed, project_matrix) == "942"
+    named = cells("--base", "7.2.0", "--arch", typed)
+    assert named == ["sglang-942-rocm7.2.0"]
+
+
+@pytest.mark.parametrize("typed", ["", "94", "x", "MI300", "AMD", "Instinct"])
+def test_what_names_no_arch_is_refused_as_it_was_typed(typed: str, project_matrix: Matrix) -> None:
+    assert arch_of(typed, project_matrix) == typed
+    done = run(*PLAN, "--arch", typed)
+    assert isinstance(done.exception, InputError)
+    assert repr(typed) in str(done.exception)
+
+
+def test_a_gpu_that_two_archs_have_names_neither(matrix_file: Callable[..., Path]) -> None:
+    from rocm_images.plan.load import load
+
+    matrix = load(matrix_file(("[AMD Instinct MI350X]", "[AMD Instinct MI300X]")))
+    assert arch_of("MI300X", matrix) == "MI300X"
+    assert arch_of("mi35x", matrix) == "950"
+
+
+def test_a_base_has_two_options_that_are_one_in_every_verb() -> None:
+    named = [option for _, option in options() if {"--base", "--rocm"} & {*option.opts}]
+    assert len(named) > 8
+    assert all({"--base", "--rocm"} <= {*option.opts} for option in named)
+    assert cells("--rocm", "7.2.2", "--arch", "950") == cells("--base", "7.2.2", "--arch", "950")
+
+
+def test_one_option_has_one_variable_in_every_verb_and_the_help_shows_it() -> None:
+    variables: dict[str, set[str]] = {}
+    for verb, option in options():
+        if option.envvar:
+            assert option.show_envvar, (verb, option.name)
+            variables.setdefault(str(option.envvar), set()).add(option.opts[0])
+            assert str(option.envvar) in str(option.get_help_record(click.Context(main)))
+    assert {len(names) for names in variables.values()} == {1}
+    assert {"ROCM_IMAGES_ARCH", "ROCM_IMAGES_JOBS", "ROCM_IMAGES_SIGNING_KEY"} <= {*variables}
+
+
+def test_an_option_of_the_same_name_has_its_variable_wherever_it_is() -> None:
+    with_variable = {name for _, option in options() if option.envvar for name in option.opts}
+    bare = [
+        (verb, name)
+        for verb, option in options()
+        for name in option.opts
+        if name in with_variable and not option.envvar
+    ]
+    assert bare == []
+
+
+def test_a_variable_stands_for_what_is_not_typed() -> None:
+    chosen = cells(ROCM_IMAGES_ARCH="mi35x", ROCM_IMAGES_BASE="7.2.0 7.2.2")
+    assert chosen == ["sglang-950-rocm7.2.0", "sglang-950-rocm7.2.2"]
+    assert cells("--arch", "942", ROCM_IMAGES_ARCH="950", ROCM_IMAGES_BASE="7.2.0") == [
+        "sglang-942-rocm7.2.0"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "typed"),
+    [
+        (("smoke", "--image", "a:b"), {"ROCM_IMAGES_ARCH": "942"}, ("--arch", "942")),
+        (("pick", "--auto"), {"ROCM_IMAGES_ARCH": "942"}, ("--arch", "942")),
+        (("build", "--no-cache"), {"ROCM_IMAGES_CACHE": "r.example/c"}, ("--cache", "r.example/c")),
+        (
+            ("publish", "--from", "none.tar", "--key", "cosign.pub"),
+            {"ROCM_IMAGES_COMPRESSION": "gzip", "ROCM_IMAGES_SIGNING_KEY": "cosign.key"},
+            ("--compression", "gzip"),
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_contradicts_when_typed_is_of_other_verbs_in_a_variable(
+    words: tuple[str, ...],
+    variables: dict[str, str],
+    typed: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    refused = str(run(*words, *typed).exception)
+    assert typed[0] in refused
+    assert str(run(*words, **variables).exception) != refused
+
+
+def test_the_names_that_begin_so_are_told_before_one_that_looks_alike() -> None:
+    known = ["7.2.0", "7.2.2", "7.2.4", "10.0.0"]
+    assert closest("7.2", known) == "did you mean '7.2.0', '7.2.2' or '7.2.4'?"
+    assert closest("10", known) == "did you mean '10.0.0'?"
+    assert closest("7.2.3", known).startswith("did you mean '7.2.")
+    assert closest("x", known) == "known: 10.0.0, 7.2.0, 7.2.2, 7.2.4"
+
+
+def test_explain_without_a_cell_says_which_there_are() -> None:
+    said = str(run("explain").exception)
+    assert "sglang-942-rocm7.2.0" in said
+    assert "vllm-950-rocm10.0.0" in said
+
+
+def test_a_build_argument_that_nothing_uses_is_refused_before_an_engine_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert "'FOO' is used by no stage" in str(run("--build-arg", "FOO=1").exception)
+    assert "FOO" not in str(run("--build-arg", "MAX_JOBS=1").exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sign-key", "{}/ours.pub"), "is a public key, which cannot sign"),
+        (("--sign-key", "{}/none"), "--sign-key: cannot read"),
+        (("--key", "{}/ours.key"), "is a private key: to sign with it, name it with --sign-key"),
+        (("--key", "{}/ours.pub"), "say who signs: --sign-key FILE"),
+        (("--sign-key", "{}/ours.key", "--keyless"), "name either --sign-key, or --keyless"),
+        (("--sign-key", "{}/ours.key", "--identity", "x"), "leave out --identity"),
+    ],
+)
+def test_who_signs_and_whose_signatures_count_have_a_word_each(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ours.key").write_text("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+    (tmp_path / "ours.pub").write_text("-----BEGIN PUBLIC KEY-----\n")
+    named = [word.format(tmp_path) for word in words]
+    done = run("publish", "--registry", "localhost:9", *named)
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
