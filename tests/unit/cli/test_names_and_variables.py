@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError, closest
+from rocm_images.lock import file as lock
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.selection import arch_of
 
@@ -171,3 +172,36 @@ def test_who_signs_and_whose_signatures_count_have_a_word_each(
     done = run("publish", "--registry", "localhost:9", *named)
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
+
+
+@pytest.mark.parametrize("word", ["--no-cache", "--pull"])
+def test_what_is_asked_for_anew_is_built_though_it_is_there(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rocm_images.build import run as building
+    from rocm_images.build.run import BuildCommand
+
+    asked: list[BuildCommand] = []
+    monkeypatch.setattr(building, "build_and_test", lambda *given: asked.append(given[-1]) or 0)
+    run(word)
+    run()
+    assert [(one.force, one.no_cache, one.pull) for one in asked] == [
+        (True, word == "--no-cache", word == "--pull"),
+        (False, False, False),
+    ]
+
+
+def test_a_base_that_is_made_here_is_not_pulled() -> None:
+    assert "--pull: the bases of a rehearsal" in str(run("--pull", "--rehearse").exception)
+
+
+def test_a_base_that_the_lock_holds_is_said_to_stay_as_it_was(
+    matrix_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = matrix_file()
+    held = lock.EMPTY.model_copy(update={"bases": {"rocm/pytorch:rocm7.2": f"sha256:{'a' * 64}"}})
+    lock.write(lock.path_of(path), held, path.name)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    done = run("--pull", "--matrix", str(path))
+    assert "lock --update 7.2.0" in done.stderr
+    assert "7.2.2" not in done.stderr

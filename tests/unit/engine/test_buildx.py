@@ -95,6 +95,12 @@ def test_a_build_of_replaced_sources_has_cache_mounts_apart_from_all_others() ->
     assert namespaces(command(buildx(), request())) == []
 
 
+@pytest.mark.parametrize(("asked", "word"), [("no_cache", "--no-cache"), ("pull", "--pull")])
+def test_a_build_is_anew_where_that_is_asked(asked: str, word: str) -> None:
+    assert word in command(buildx(), request(**{asked: True}))
+    assert word not in command(buildx(), request())
+
+
 def test_a_builder_of_its_own_loads_its_image() -> None:
     assert {"--builder=remote", "--load"} <= set(command(buildx(), request(builder="remote")))
     assert "--load" not in command(buildx(), request())

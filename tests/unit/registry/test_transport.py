@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,6 +275,26 @@ def test_what_may_pass_is_asked_again_and_no_longer(plain: MadeUpRegistry) -> No
         with pytest.raises(RegistryError, match="it answered 429"):
             Repository(address, "some/image", retries=these).manifest("t")
         assert len(plain.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("number", "asked"), [(socket.EAI_NONAME, 1), (socket.EAI_NODATA, 1), (socket.EAI_AGAIN, 3)]
+)
+def test_a_host_that_does_not_exist_is_not_asked_for_again(
+    number: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def name_server(host: str, *_: object, **__: object) -> None:
+        looked.append(host)
+        raise socket.gaierror(number, "no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", name_server)
+    there = RegistryAddress.parse("registry.example.org")
+    retries = Retries(attempts=3, first_wait=0)
+    with pytest.raises(RegistryError, match="no such host"):
+        Repository(there, "some/image", retries=retries).manifest("t")
+    assert len(looked) == asked
 
 
 def test_a_year_of_waiting_is_not_waited_for(
