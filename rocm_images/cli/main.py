@@ -18,6 +18,7 @@ from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli import images
 from rocm_images.cli.evidence import evidence
+from rocm_images.cli.guide import MOST_COLUMNS
 from rocm_images.cli.options import (
     LayersAsked,
     Verbs,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 @click.group(
     cls=Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MOST_COLUMNS},
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main() -> None:
@@ -223,7 +224,7 @@ def plan(
     """
     from rocm_images.build.status import statuses
     from rocm_images.build.targets import targets_of
-    from rocm_images.tables import text_table
+    from rocm_images.tables import Column, text_table
 
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
@@ -265,24 +266,33 @@ def plan(
             cell.gfx,
             cell.base_image,
             " ".join(cell.tags),
-            _all_reduce(cell),
+            *_all_reduce(cell),
             status.build_id[:12],
             status.state,
         )
         for cell, status in zip(chosen, found, strict=True)
     ]
-    header = ("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE", "BUILD ID", "STATE")
-    click.echo(text_table(header, rows))
+    header = (
+        "CELL",
+        Column.detail("GFX"),
+        Column.detail("BASE"),
+        Column.words("TAGS"),
+        "ALL-REDUCE",
+        Column.words("ADVISORY", extra=True),
+        Column.detail("BUILD ID"),
+        Column.words("STATE"),
+    )
+    click.echo(text_table(header, rows, elsewhere="--json has all"))
 
 
-def _all_reduce(cell: Cell) -> str:
+def _all_reduce(cell: Cell) -> tuple[str, str]:
     """Whose it is, and by which advisory: whole reasons would make the table too wide."""
     variable = cell.server.all_reduce.name
     for setting in cell.settings:
         if setting.name == variable and setting.advisory:
             more = f" +{len(setting.also)}" if setting.also else ""
-            return f"{cell.all_reduce} ({setting.advisory}{more})"
-    return cell.all_reduce
+            return cell.all_reduce, f"{setting.advisory}{more}"
+    return cell.all_reduce, "-"
 
 
 @main.command()
@@ -292,11 +302,12 @@ def explain(matrix_path: Path, cell: str | None) -> None:
     """Show every setting and pin of one CELL, why it is there, and its references."""
     from rocm_images.plan.explain import explain as explanation
     from rocm_images.plan.selection import cell_named
+    from rocm_images.tables import room
 
     _, cells = load(matrix_path)
     if cell is None:
         raise InputError(f"explain: name a cell: {', '.join(one.name for one in cells)}")
-    click.echo(explanation(cell_named(cells, cell)))
+    click.echo(explanation(cell_named(cells, cell), room()))
 
 
 @main.command()
