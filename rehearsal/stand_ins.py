@@ -76,6 +76,10 @@ class Rehearsal:
             client.close()
         return found
 
+    def engine_of_typed(self) -> Engine:
+        """The same."""
+        return self.engine()
+
     def _started(self) -> Engine:
         if found := self.found_engine():
             return found

@@ -18,7 +18,7 @@ from itertools import zip_longest
 from rocm_images.foreign import shown_line
 
 _GAP = 2
-_LEGIBLE, _LEAST = 24, 12
+_LEGIBLE, _LEAST = 24, 10
 """Columns that words have at least, where they are not shorter: as long as something else can be
 left out for them, and where nothing can."""
 LEGIBLE_LINE = 100
@@ -96,26 +96,41 @@ def text_table(
     full = _full_widths(columns, texts)
     if width is None or _sum(full) <= width:
         return _in_columns(columns, texts, full)
-    kept = list(range(len(columns)))
-    left_out: list[str] = []
-    while True:
-        some = [columns[n] for n in kept]
-        of_some = [[row[n] for n in kept] for row in texts]
-        extras = [n for n in kept if columns[n].extra]
-        if widths := _fitted(some, of_some, width, _LEGIBLE if extras else _LEAST):
-            table = _in_columns(some, of_some, widths)
-            break
-        if not extras:
-            return _in_blocks(columns, texts, width)
-        # The widest first, so that as few as can be are left out.
-        widest = max(extras, key=lambda n: full[n])
-        kept.remove(widest)
-        left_out.append(columns[widest].title)
+    kept = _kept(columns, texts, width)
+    if kept is None:
+        return _in_blocks(columns, texts, width)
+    chosen, widths = kept
+    rows_of_them = [[row[n] for n in chosen] for row in texts]
+    table = _in_columns([columns[n] for n in chosen], rows_of_them, widths)
+    left_out = [column.title for n, column in enumerate(columns) if n not in chosen]
     if left_out and elsewhere:
-        named = [column.title for column in columns if column.title in left_out]
-        note = f"no room here for {', '.join(named)}: {elsewhere}"
-        table += "\n" + filled(note, width)
+        table += "\n" + filled(f"no room here for {', '.join(left_out)}: {elsewhere}", width)
     return table
+
+
+def _kept(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int
+) -> tuple[list[int], list[int]] | None:
+    """Which columns there is room for, and their widths; None: not even for those that must be."""
+
+    def fitted(chosen: Sequence[int], legible: int) -> list[int] | None:
+        of_them = [[row[n] for n in chosen] for row in rows]
+        return _fitted([columns[n] for n in chosen], of_them, room, legible)
+
+    kept = list(range(len(columns)))
+    extras = [n for n in kept if columns[n].extra]
+    gone = []
+    # The first that are left out are the last: columns stand in the order of what they matter.
+    while not (widths := fitted(kept, _LEGIBLE if extras else _LEAST)):
+        if not extras:
+            return None
+        gone.append(extras.pop())
+        kept.remove(gone[-1])
+    # A wide one among them made room for others.
+    for n in reversed(gone[:-1]):
+        if more := fitted(sorted([*kept, n]), _LEGIBLE):
+            kept, widths = sorted([*kept, n]), more
+    return kept, widths
 
 
 def _sum(widths: Sequence[int]) -> int:

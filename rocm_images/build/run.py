@@ -285,7 +285,7 @@ def test_images(
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    engine = site.prepared(matrix, ())
+    engine = site.engine_of_typed() if image else site.prepared(matrix, ())
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
     references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]

@@ -167,9 +167,9 @@ def evidence_table(reports: Sequence[CellReport]) -> str:
     header = (
         "CELL",
         "LEVEL",
-        Column.words("DEVICES"),
+        Column.words("DEVICES", extra=True),
         Column.words("RUNTIME", extra=True),
-        Column.words("WHOSE", extra=True),
+        Column.words("WHOSE"),
         Column.words("CAPTURE"),
         Column.words("REPLAY"),
         Column.words("ALL-REDUCE"),

@@ -331,9 +331,12 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     files = rendering.rendered_files(matrix, cells, to)
     stale = rendering.stale_files(to.dockerfiles, files)
     if check:
-        difference = rendering.differences(files, stale)
-        if difference:
-            click.echo(difference, nl=False)
+        found = rendering.differences(files, stale)
+        if found:
+            whole = "".join(found.values())
+            short = whole.count("\n") <= rendering.MOST_LINES
+            show_whole = short or telling.volume() is telling.Volume.VERBOSE
+            click.echo(whole if show_whole else rendering.in_short(found), nl=False)
             raise RenderDrift(
                 f"{to.dockerfiles} is not what {matrix_path.name} and the templates render to: "
                 "run `python build.py render` and commit the result"

@@ -35,7 +35,7 @@ def publication_table(publication: Publication) -> str:
         Column.words("EVIDENCE"),
         Column.words("IMAGE"),
         Column.words("LAYERS ADDED", extra=True),
-        Column.words("SIGNATURE", extra=True),
+        Column.words("SIGNATURE"),
     )
     return text_table(header, rows, elsewhere="a wider terminal has all")
 

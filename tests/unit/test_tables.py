@@ -25,7 +25,7 @@ HEADER = (
     Column.number("SIZE"),
 )
 ROWS = (
-    ("sglang-942-rocm7.2.0", "rocm/pytorch:rocm7.2_ubuntu22.04", "to build (no image yet)", "5 MB"),
+    ("sglang-942-rocm7.2.0", "rocm/pytorch:rocm7.2_py3.10", "to build (no image yet)", "5 MB"),
     ("sglang-942-rocm7.2.2", "ubuntu:24.04", "up to date", "1.2 GB"),
 )
 
@@ -127,9 +127,9 @@ def test_words_wrap_first_then_extras_are_left_out_and_then_there_are_blocks(
     narrower = table(wide - 1, monkeypatch)
     assert narrower[0].split() == ["CELL", "STATE", "SIZE"]
     assert narrower[-1] == "no room here for BASE: --json has all"
-    assert table(41, monkeypatch)[:5] == [
+    assert table(39, monkeypatch)[:5] == [
         "CELL     sglang-942-rocm7.2.0",
-        "  BASE   rocm/pytorch:rocm7.2_ubuntu22.04",
+        "  BASE   rocm/pytorch:rocm7.2_py3.10",
         "  STATE  to build (no image yet)",
         "  SIZE   5 MB",
         "CELL     sglang-942-rocm7.2.2",
@@ -146,3 +146,18 @@ def test_a_value_may_end_anywhere_and_a_name_nowhere(monkeypatch: pytest.MonkeyP
     assert "".join(line[start[1] :].strip() for line in lines[1:]) == f"{path}:/x"
     monkeypatch.setattr("rocm_images.tables.room", lambda: 80)
     assert path in text_table(("NAME", "WAS"), [("PATH", path)])
+
+
+def test_the_last_extras_go_first_and_come_back_where_a_wide_one_made_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    header = ("CELL", *(Column.detail(title) for title in ("TAG", "BASE", "ID")))
+    rows = [("c" * 20, "t" * 10, "b" * 40, "i" * 5)]
+
+    def shown(columns: int) -> str:
+        return " ".join(table(columns, monkeypatch, header, rows)[0].split())
+
+    assert shown(81) == "CELL TAG BASE ID"
+    assert shown(80) == "CELL TAG BASE"
+    assert shown(70) == "CELL TAG ID"
+    assert shown(38) == "CELL TAG"
