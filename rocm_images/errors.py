@@ -199,7 +199,7 @@ class LockError(FileError):
         )
 
 
-MOST_NAMES = 8
+MOST_NAMES = 12
 """That are listed of many."""
 
 
@@ -214,8 +214,8 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names to end a sentence with: of many the shortest, which people type; by -v all."""
+    """Names to end a sentence with: of many a few, addresses last; by -v all."""
     if len(names) <= MOST_NAMES or telling.volume() is telling.Volume.VERBOSE:
         return ", ".join(names)
-    few = sorted(sorted(names, key=len)[:MOST_NAMES])
+    few = sorted(names, key=lambda name: "/" in name)[:MOST_NAMES]
     return f"{', '.join(few)} and {len(names) - len(few)} more (-v names all {len(names)})"

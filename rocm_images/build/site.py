@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from rocm_images import telling
 from rocm_images.engine.connect import Engine, connect, connect_if_any
 from rocm_images.engine.endpoint import is_named
 from rocm_images.errors import EngineError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from rocm_images.plan.cells import Cell
 
 
+NO_ENGINE = "no engine answers"
 _REHEARSED = "the engine of a rehearsal runs: add --rehearse for its images"
 
 
@@ -65,6 +65,10 @@ class Site(Protocol):
     def found_engine(self) -> Engine | None:
         """An engine, if one answers; looking takes no time where none can be expected."""
 
+    @property
+    def without_engine(self) -> str:
+        """Why `found_engine` has none, in words."""
+
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that stand for a cell's base and sources."""
 
@@ -94,25 +98,29 @@ class RealSite:
         try:
             return connect()
         except EngineError as error:
-            if not _rehearsal_runs():
+            if not _only_a_rehearsal_runs():
                 raise
             raise EngineError(f"{_REHEARSED}; else: {error}") from None
 
     def engine_of_typed(self) -> Engine:
         """The engine; where there is none and nobody named one, the rehearsal's, if it runs."""
-        if is_named(os.environ) or not _rehearsal_runs():
-            return connect()
         try:
             return connect()
         except EngineError:
+            if not _only_a_rehearsal_runs():
+                raise
             return site_of(rehearse=True).engine()
 
     def found_engine(self) -> Engine | None:
         """The engine, where one can be expected: asking takes 0.1 s, mostly to import the SDK."""
-        found = connect_if_any()
-        if found is None and _rehearsal_runs():
-            telling.step(f"note: {_REHEARSED}")
-        return found
+        return connect_if_any()
+
+    @property
+    def without_engine(self) -> str:
+        """No engine answers, or it is a rehearsal's."""
+        if _only_a_rehearsal_runs():
+            return "only a rehearsal's engine runs: add --rehearse"
+        return NO_ENGINE
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing."""
@@ -123,9 +131,9 @@ class RealSite:
         return dict(os.environ)
 
 
-def _rehearsal_runs() -> bool:
-    """Whether the private engine of a rehearsal runs."""
-    if INSTALLED:
+def _only_a_rehearsal_runs() -> bool:
+    """Whether the private engine of a rehearsal runs, and nobody named another: they mean that."""
+    if INSTALLED or is_named(os.environ):
         return False
     from rehearsal.engine import PrivateEngine
 

@@ -245,7 +245,9 @@ def plan(
             trust_of(key, identity, issuer) if named else None,
         )
     targets = targets_of(site, matrix_path, matrix, chosen)
-    found = statuses(site.found_engine(), targets, there)
+    engine = site.found_engine()
+    why = "" if engine else site.without_engine
+    found = statuses(engine, targets, there, without_engine=why)
     if as_json:
         import json
 

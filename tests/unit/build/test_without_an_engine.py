@@ -46,7 +46,7 @@ def test_an_engine_that_was_named_is_missed_aloud(
 
 
 def test_what_the_engine_of_a_rehearsal_has_is_found_or_it_is_said_how(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_docker(tmp_path, monkeypatch)
     monkeypatch.setattr(emulator, "is_there", lambda _: True)
@@ -61,13 +61,15 @@ def test_what_the_engine_of_a_rehearsal_has_is_found_or_it_is_said_how(
         assert site.engine_of_typed().address == private.engine.address
         with pytest.raises(EngineError, match=f"^{hint}; else: no Docker Engine answers"):
             site.engine()
-        capsys.readouterr()
-        assert site.found_engine() is None
-        assert capsys.readouterr().err == f"note: {hint}\n"
+        assert (site.found_engine(), site.without_engine) == (
+            None,
+            "only a rehearsal's engine runs: add --rehearse",
+        )
         # Somebody who named one means that one.
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
         with pytest.raises(EngineError, match=r"^no Docker Engine answers at unix"):
             site.engine_of_typed()
+        assert site.without_engine == "no engine answers"
         monkeypatch.delenv("DOCKER_HOST")
         monkeypatch.setattr(PrivateEngine, "pid", lambda _: None)
         for look in (site.engine, site.engine_of_typed):
