@@ -307,7 +307,7 @@ def main(arguments: list[str]) -> int:
         "start": "start the engine unless it runs",
         "stop": "stop it; its images stay",
         "status": "say whether it runs",
-        "env": "print the shell commands that point docker at it",
+        "env": "print the shell commands that point docker at it; buildx is docker-buildx then",
     }
     subparsers = parser.add_subparsers(dest="verb", required=True)
     for verb, meaning in verbs.items():

@@ -16,6 +16,7 @@ from rehearsal.ccache import NAME as CCACHE
 from rehearsal.ccache import ccache_reference, make_ccache
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
+from rocm_images.build.site import NO_ENGINE
 from rocm_images.engine.connect import Engine, connect, connect_if_any
 from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.recipe.labels import PREFIX, STAND_IN
@@ -76,6 +77,10 @@ class Rehearsal:
             client.close()
         return found
 
+    def engine_of_typed(self) -> Engine:
+        """The same."""
+        return self.engine()
+
     def _started(self) -> Engine:
         if found := self.found_engine():
             return found
@@ -92,6 +97,8 @@ class Rehearsal:
         if private.pid() is None:
             return None
         return connect({**os.environ, **private.environment()}, PRIVATE)
+
+    without_engine = NO_ENGINE
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that replace a cell's base and sources by stand-ins."""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocm_images import telling
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of build.py; the README's table is checked against this class."""
@@ -197,11 +199,23 @@ class LockError(FileError):
         )
 
 
+MOST_NAMES = 12
+"""That are listed of many."""
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """A hint to end a sentence with: the closest known name, those that begin so, or all."""
     names = sorted(known)
     longer = [one for one in names if name and one.startswith(name)]
-    if len(longer) > 1:
+    if 1 < len(longer) <= MOST_NAMES:
         return f"did you mean {', '.join(map(repr, longer[:-1]))} or {longer[-1]!r}?"
     match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names)}"
+    return f"did you mean {match[0]!r}?" if match else f"known: {listed(longer or names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names to end a sentence with: of many a few, addresses last; by -v all."""
+    if len(names) <= MOST_NAMES or telling.volume() is telling.Volume.VERBOSE:
+        return ", ".join(names)
+    few = sorted(names, key=lambda name: "/" in name)[:MOST_NAMES]
+    return f"{', '.join(few)} and {len(names) - len(few)} more (-v names all {len(names)})"

@@ -165,10 +165,8 @@ class _Run:
         else:
             report = replace(report, result=Result.UP_TO_DATE)
             self._tag(found)
-        if found and found.size is None:
-            found = self._on_engine(found.image_id) or found
         if found:
-            report = report.of_image(found.image_id, found.size or 0)
+            report = report.of_image(found.image_id)
         return self._smoke(report, found) if self.options.smoke else report
 
     def _tag(self, found: EngineImage) -> None:
@@ -228,7 +226,7 @@ class _Run:
             if read.cache and options.sign_cache:
                 self._on_step("sign the build cache")
                 options.sign_cache(cell.name, read.cache)
-            return report.of_image(built.image_id, built.size or 0)
+            return report.of_image(built.image_id)
         if status == 0:
             detail = (
                 f"buildx ended as if all were well, and the engine has no image {BUILD_ID}="
@@ -279,7 +277,8 @@ class _Run:
         )
         report = report.tested(evidence)
         if evidence.passed:
-            return report
+            up_to_date = report.result is Result.UP_TO_DATE
+            return replace(report, result=Result.TESTED) if up_to_date else report
         failures = evidence.failures
         return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=failures, log=log)
 

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,8 @@ from rocm_images.build.targets import (
     with_published,
 )
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.image_store import tell_what_is_pushed
-from rocm_images.errors import BuildFailed, ExitCode, InputError
+from rocm_images.engine.image_store import sizes_of, tell_what_is_pushed
+from rocm_images.errors import BuildFailed, ExitCode, InputError, RocmImagesError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
@@ -42,6 +43,8 @@ from rocm_images.recipe.render import render
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Who
 from rocm_images.smoke.run import image_under_test
+from rocm_images.supervisor import supervisor
+from rocm_images.tables import filled, room
 
 # What reads registries, and what measures layers, is imported where it is used.
 if TYPE_CHECKING:
@@ -120,7 +123,8 @@ def build_and_test(
                 cache=steps.caches(wanted, cells_of(matrix), unkept),
                 sign_cache=steps.sign if steps.signer else None,
             )
-        return _report(run_cells(engine, options, targets, progress_for([c.name for c in cells])))
+        progress = progress_for([c.name for c in cells])
+        return _report(_measured(engine, run_cells(engine, options, targets, progress)))
 
 
 def _tell_what_is_locked(matrix_path: Path, cells: Sequence[Cell]) -> None:
@@ -281,7 +285,7 @@ def test_images(
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    engine = site.prepared(matrix, ())
+    engine = site.engine_of_typed() if image else site.prepared(matrix, ())
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
     references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
@@ -294,7 +298,8 @@ def test_images(
     )
     names = [target.cell.name for target in targets]
     with turns.held(names, "smoke"):
-        return _report(run_cells(engine, options, targets, progress_for(names)))
+        reports = run_cells(engine, options, targets, progress_for(names))
+        return _report(_measured(engine, reports))
 
 
 def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
@@ -307,17 +312,37 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
 
     client = site.engine().client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
+    names: dict[str, str] = {}
     try:
         for cell, dockerfile in render(matrix, cells):
             reference = cell.reference(cell.tags[0] + site.tag_suffix)
             layers = layers_of(client, reference, dockerfile)
             reports.setdefault(cell.rocm, {})[cell.name] = layers
+            names[reference] = cell.name
+        found = sizes_of(client, names)
     finally:
         client.close()
-    print("\n\n".join(size_report(images) for images in reports.values()))
-    telling.written(
-        "compressed sizes are not known before a push: `sizes --registry` shows those of a registry"
-    )
+    sizes = {names[reference]: size for reference, size in found.items()}
+    print("\n\n".join(size_report(images, sizes) for images in reports.values()))
+    note = "compressed layers are not known before a push: `sizes --registry` shows a registry's"
+    telling.written(filled(note, room()))
+
+
+def _measured(engine: Engine, reports: Sequence[CellReport]) -> list[CellReport]:
+    """The reports with the sizes of their images. Not to know them is no failure of a cell."""
+    images = list(dict.fromkeys(report.image_id for report in reports if report.image_id))
+    if not images or supervisor.stopping:
+        return list(reports)
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        with closing(engine.client()) as client:
+            sizes = sizes_of(client, images)
+    except (RocmImagesError, DockerException, RequestException) as error:
+        telling.step(f"note: the sizes of the images are not known: {telling.quoted(error)}")
+        return list(reports)
+    return [report.measured(sizes) for report in reports]
 
 
 def _report(reports: Sequence[CellReport]) -> ExitCode:
@@ -330,7 +355,7 @@ def _report(reports: Sequence[CellReport]) -> ExitCode:
         telling.written(f"{table}\n")
     print(summary_table(reports))
     if code is ExitCode.INTERRUPTED:
-        telling.failure("interrupted; what is not `done` above was stopped")
+        telling.failure("interrupted; what is `interrupted` above was stopped")
     # Last: where it cannot be written, what was found is told all the same.
     write_summary(STATE / "summary.json", reports)
     return code

@@ -12,10 +12,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from rocm_images.engine.connect import Engine, connect, connect_if_any
+from rocm_images.engine.endpoint import is_named
+from rocm_images.errors import EngineError
+from rocm_images.places import INSTALLED
 
 if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
+
+
+NO_ENGINE = "no engine answers"
+_REHEARSED = "the engine of a rehearsal runs: add --rehearse for its images"
 
 
 class Site(Protocol):
@@ -48,8 +55,19 @@ class Site(Protocol):
             EngineError: there is none.
         """
 
+    def engine_of_typed(self) -> Engine:
+        """An engine for images whose references are typed, as `engine` or the rehearsal's.
+
+        Raises:
+            EngineError: there is none.
+        """
+
     def found_engine(self) -> Engine | None:
         """An engine, if one answers; looking takes no time where none can be expected."""
+
+    @property
+    def without_engine(self) -> str:
+        """Why `found_engine` has none, in words."""
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:
         """The named contexts that stand for a cell's base and sources."""
@@ -73,15 +91,36 @@ class RealSite:
         tests: bool = True,  # noqa: ARG002
     ) -> Engine:
         """The engine as it is: nothing is prepared."""
-        return connect()
+        return self.engine()
 
     def engine(self) -> Engine:
-        """The engine."""
-        return connect()
+        """The engine; where only a rehearsal's runs, whose tags are others, that is said."""
+        try:
+            return connect()
+        except EngineError as error:
+            if not _only_a_rehearsal_runs():
+                raise
+            raise EngineError(f"{_REHEARSED}; else: {error}") from None
+
+    def engine_of_typed(self) -> Engine:
+        """The engine; where there is none and nobody named one, the rehearsal's, if it runs."""
+        try:
+            return connect()
+        except EngineError:
+            if not _only_a_rehearsal_runs():
+                raise
+            return site_of(rehearse=True).engine()
 
     def found_engine(self) -> Engine | None:
         """The engine, where one can be expected: asking takes 0.1 s, mostly to import the SDK."""
         return connect_if_any()
+
+    @property
+    def without_engine(self) -> str:
+        """No engine answers, or it is a rehearsal's."""
+        if _only_a_rehearsal_runs():
+            return "only a rehearsal's engine runs: add --rehearse"
+        return NO_ENGINE
 
     def replaced(self, matrix: Matrix, cell: Cell) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing."""
@@ -90,6 +129,15 @@ class RealSite:
     def programs(self) -> Mapping[str, str]:
         """This process's own environment."""
         return dict(os.environ)
+
+
+def _only_a_rehearsal_runs() -> bool:
+    """Whether the private engine of a rehearsal runs, and nobody named another: they mean that."""
+    if INSTALLED or is_named(os.environ):
+        return False
+    from rehearsal.engine import PrivateEngine
+
+    return PrivateEngine().pid() is not None
 
 
 def site_of(*, rehearse: bool) -> Site:

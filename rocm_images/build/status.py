@@ -64,9 +64,13 @@ def _verified_state(target: Target) -> str:
 
 
 def statuses(
-    engine: Engine | None, targets: Sequence[Target], there: InRegistry | None = None
+    engine: Engine | None,
+    targets: Sequence[Target],
+    there: InRegistry | None = None,
+    *,
+    without_engine: str = "",
 ) -> list[Status]:
-    """The status of each target; where no engine answers, that is said in its place.
+    """The status of each target; where no engine answers, why is said in its place.
 
     Raises:
         RegistryError: the registry, where one is given, does not answer.
@@ -80,6 +84,6 @@ def statuses(
         if in_registry:
             state = in_registry
         elif engine is None:
-            state = "unknown (no engine answers)"
+            state = f"unknown ({without_engine})"
         found.append(Status(target.inputs.build_id, target.immutable_tag, state))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ from rocm_images.errors import ExitCode
 from rocm_images.files import write_json
 from rocm_images.masking import masked
 from rocm_images.plan.cells import Cell
+from rocm_images.sizes import NOT_KNOWN, Sizes
 from rocm_images.smoke.evidence import Evidence
-from rocm_images.tables import text_table
+from rocm_images.tables import Column, text_table
 
 
 class Result(str, enum.Enum):
     """How a cell ended."""
 
     DONE = "done"
+    TESTED = "tested"
+    """It was there already, and was tested just now."""
     UP_TO_DATE = "up to date"
     PULLED = "pulled"
     IN_REGISTRY = "in the registry"
@@ -51,18 +54,24 @@ _CODES = {
     Result.BUILD_FAILED: ExitCode.BUILD_FAILED,
     Result.SMOKE_FAILED: ExitCode.SMOKE_FAILED,
 }
-GOOD_RESULTS = frozenset({Result.DONE, Result.UP_TO_DATE, Result.PULLED, Result.IN_REGISTRY})
+GOOD_RESULTS = frozenset(
+    {Result.DONE, Result.TESTED, Result.UP_TO_DATE, Result.PULLED, Result.IN_REGISTRY}
+)
+ELSEWHERE = "build/summary.json has all"
+EVIDENCE_ELSEWHERE = "build/evidence/ has all"
+SCHEMA = 2
+"""Of build/summary.json."""
 
 
 @dataclass(frozen=True)
 class CellReport:
-    """What became of one cell. `size` is in bytes; empty texts mean that nothing is known."""
+    """What became of one cell; empty texts mean that nothing is known."""
 
     cell: str
     result: Result
     reference: str = ""
     image_id: str = ""
-    size: int = 0
+    sizes: Sizes = NOT_KNOWN
     seconds: float = 0.0
     evidence: Evidence | None = None
     detail: str = ""
@@ -74,9 +83,13 @@ class CellReport:
         """The report of a cell of which no more is known."""
         return cls(cell.name, result, reference=reference, detail=detail)
 
-    def of_image(self, image_id: str, size: int) -> CellReport:
-        """The same report with the image that was built."""
-        return replace(self, image_id=image_id, size=size)
+    def of_image(self, image_id: str) -> CellReport:
+        """The same report with the image that was built, or found."""
+        return replace(self, image_id=image_id)
+
+    def measured(self, sizes: Mapping[str, Sizes]) -> CellReport:
+        """The same report with the sizes of its image, by image id, where they are among these."""
+        return replace(self, sizes=sizes.get(self.image_id, NOT_KNOWN))
 
     @property
     def smoke(self) -> str:
@@ -112,14 +125,24 @@ def summary_table(reports: Sequence[CellReport]) -> str:
             report.cell,
             report.reference or "-",
             references.short(report.image_id) or "-",
-            _megabytes(report.size),
+            *report.sizes.words,
             f"{report.seconds:.1f}",
             report.smoke,
             str(report.result),
         )
         for report in reports
     ]
-    return text_table(("CELL", "TAG", "IMAGE", "SIZE", "SECONDS", "SMOKE TEST", "RESULT"), rows)
+    header = (
+        "CELL",
+        Column.detail("TAG"),
+        Column.detail("IMAGE"),
+        Column.number("COMPRESSED"),
+        Column.number("UNPACKED"),
+        Column.number("SECONDS", extra=True),
+        Column.words("SMOKE TEST"),
+        Column.words("RESULT"),
+    )
+    return text_table(header, rows, elsewhere=ELSEWHERE)
 
 
 def evidence_table(reports: Sequence[CellReport]) -> str:
@@ -144,17 +167,17 @@ def evidence_table(reports: Sequence[CellReport]) -> str:
     header = (
         "CELL",
         "LEVEL",
-        "DEVICES",
-        "RUNTIME",
-        "WHOSE",
-        "CAPTURE",
-        "REPLAY",
-        "ALL-REDUCE",
-        "TOKENS/S",
-        "SERVE",
-        "SECONDS",
+        Column.words("DEVICES", extra=True),
+        Column.words("RUNTIME", extra=True),
+        Column.words("WHOSE"),
+        Column.words("CAPTURE"),
+        Column.words("REPLAY"),
+        Column.words("ALL-REDUCE"),
+        Column.words("TOKENS/S", extra=True),
+        Column.words("SERVE", extra=True),
+        Column.number("SECONDS", extra=True),
     )
-    return text_table(header, rows) if rows else ""
+    return text_table(header, rows, elsewhere=EVIDENCE_ELSEWHERE) if rows else ""
 
 
 def failures(reports: Sequence[CellReport]) -> str:
@@ -173,7 +196,7 @@ def failures(reports: Sequence[CellReport]) -> str:
 def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
     """Write the reports as JSON, whole or not at all."""
     document = {
-        "schema": 1,
+        "schema": SCHEMA,
         "exit_code": int(exit_code(reports)),
         "cells": [_as_json(report) for report in reports],
     }
@@ -181,14 +204,11 @@ def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
 
 
 def _as_json(report: CellReport) -> dict[str, Any]:
-    found = report.evidence
+    found, said = report.evidence, asdict(replace(report, evidence=None))
     return {
-        **asdict(replace(report, evidence=None)),
+        **{name: value for name, value in said.items() if name != "sizes"},
+        **asdict(report.sizes),
         "result": str(report.result),
         "smoke": report.smoke,
         "evidence": found and {"level": str(found.level), "passed": found.passed},
     }
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size else "-"

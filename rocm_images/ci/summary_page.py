@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from rocm_images import markdown
+from rocm_images.build.summary import GOOD_RESULTS, SCHEMA
 from rocm_images.errors import InputError
 from rocm_images.foreign import document_of
+from rocm_images.sizes import Sizes
 
 SUMMARY = "summary.json"
 PLANNED = "ci-matrix.json"
-_HEADER = ("Cell", "Image", "Size", "Seconds", "Evidence", "Result")
-_GOOD = {"done", "up to date", "pulled", "in the registry"}
+_HEADER = ("Cell", "Image", "Compressed", "Unpacked", "Seconds", "Evidence", "Result")
+_NUMBERS = ("Compressed", "Unpacked", "Seconds")
+_GOOD = set(map(str, GOOD_RESULTS))
+_SCHEMA_OF_PLANNED = 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def read(folders: Sequence[Path]) -> Run:
     for path in _files(folders):
         try:
             document = document_of(path)
-            if document["schema"] != 1:
+            if document["schema"] != (SCHEMA if "cells" in document else _SCHEMA_OF_PLANNED):
                 raise ValueError(f"schema {document['schema']!r}")
             run = Run(tuple(document.get("cells", ())), tuple(document.get("skipped", ())))
             # Whatever the page needs of it is there.
@@ -77,7 +81,7 @@ def page(run: Run) -> str:
     bad = [cell for cell in cells if cell["result"] not in _GOOD]
     parts = [f"## Images: {_headline(len(cells), len(bad), len(run.skipped))}"]
     if cells:
-        parts.append(markdown.table(_HEADER, map(_row, cells), right=("Size", "Seconds")))
+        parts.append(markdown.table(_HEADER, map(_row, cells), right=_NUMBERS))
     if run.skipped:
         rows = [(markdown.text(one["cell"]), markdown.text(one["why"])) for one in run.skipped]
         parts.append(f"### Skipped\n\n{markdown.table(('Cell', 'Why'), rows)}")
@@ -94,15 +98,20 @@ def _headline(cells: int, bad: int, skipped: int) -> str:
 
 
 def _row(cell: dict[str, Any]) -> list[str]:
-    size, result = int(cell["size"]), markdown.text(cell["result"])
+    sizes, result = _sizes(cell), markdown.text(cell["result"])
     return [
         markdown.text(cell["cell"]),
         markdown.code(cell["reference"]) or "-",
-        f"{size / 1e6:,.0f} MB" if size else "-",
+        *sizes.words,
         f"{float(cell['seconds']):.0f}",
         markdown.text(cell["smoke"]),
         result if cell["result"] in _GOOD else f"**{result}**",
     ]
+
+
+def _sizes(cell: dict[str, Any]) -> Sizes:
+    found = (cell["compressed"], cell["unpacked"])
+    return Sizes(*(None if size is None else int(size) for size in found))
 
 
 def _failure(cell: dict[str, Any]) -> str:

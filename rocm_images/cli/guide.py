@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+
+MOST_COLUMNS = 100
+"""How wide help becomes."""
+_INDENT = 4
+"""Columns before an example in help."""
+
 VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     "Build and test": {
         "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
@@ -79,3 +87,16 @@ def examples_of(verb: str) -> tuple[str, ...]:
 
     other = next((name for name in SERVERS if name != DEFAULT.name), DEFAULT.name)
     return tuple(one.format(server=DEFAULT.name, other=other) for one in found)
+
+
+def over_lines(command: str) -> list[str]:
+    """A command as a shell takes it, in lines that are no longer than help is wide."""
+    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS) - _INDENT - len(" \\")
+    lines = textwrap.wrap(
+        command,
+        width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]

@@ -122,7 +122,7 @@ def probe(
     matrix = matrix_at_hand(matrix_path)
     found = matrix.archs.get(arch_of(arch, matrix))
     gfx = found.gfx if found else arch
-    sys.exit(probe_image(site.engine(), image, arguments, matrix, gfx=gfx, gpus=gpus))
+    sys.exit(probe_image(site.engine_of_typed(), image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 
 @click.command()

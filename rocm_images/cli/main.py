@@ -18,6 +18,7 @@ from rocm_images.catalogue.verbs import catalogue
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli import images
 from rocm_images.cli.evidence import evidence
+from rocm_images.cli.guide import MOST_COLUMNS
 from rocm_images.cli.options import (
     LayersAsked,
     Verbs,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 @click.group(
     cls=Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MOST_COLUMNS},
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main() -> None:
@@ -223,7 +224,7 @@ def plan(
     """
     from rocm_images.build.status import statuses
     from rocm_images.build.targets import targets_of
-    from rocm_images.tables import text_table
+    from rocm_images.tables import Column, text_table
 
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
@@ -244,7 +245,9 @@ def plan(
             trust_of(key, identity, issuer) if named else None,
         )
     targets = targets_of(site, matrix_path, matrix, chosen)
-    found = statuses(site.found_engine(), targets, there)
+    engine = site.found_engine()
+    why = "" if engine else site.without_engine
+    found = statuses(engine, targets, there, without_engine=why)
     if as_json:
         import json
 
@@ -265,24 +268,33 @@ def plan(
             cell.gfx,
             cell.base_image,
             " ".join(cell.tags),
-            _all_reduce(cell),
+            *_all_reduce(cell),
             status.build_id[:12],
             status.state,
         )
         for cell, status in zip(chosen, found, strict=True)
     ]
-    header = ("CELL", "GFX", "BASE", "TAGS", "ALL-REDUCE", "BUILD ID", "STATE")
-    click.echo(text_table(header, rows))
+    header = (
+        "CELL",
+        Column.detail("GFX"),
+        Column.detail("BASE"),
+        Column.words("TAGS"),
+        "ALL-REDUCE",
+        Column.words("ADVISORY", extra=True),
+        Column.detail("BUILD ID"),
+        Column.words("STATE"),
+    )
+    click.echo(text_table(header, rows, elsewhere="--json has all"))
 
 
-def _all_reduce(cell: Cell) -> str:
+def _all_reduce(cell: Cell) -> tuple[str, str]:
     """Whose it is, and by which advisory: whole reasons would make the table too wide."""
     variable = cell.server.all_reduce.name
     for setting in cell.settings:
         if setting.name == variable and setting.advisory:
             more = f" +{len(setting.also)}" if setting.also else ""
-            return f"{cell.all_reduce} ({setting.advisory}{more})"
-    return cell.all_reduce
+            return cell.all_reduce, f"{setting.advisory}{more}"
+    return cell.all_reduce, "-"
 
 
 @main.command()
@@ -292,11 +304,12 @@ def explain(matrix_path: Path, cell: str | None) -> None:
     """Show every setting and pin of one CELL, why it is there, and its references."""
     from rocm_images.plan.explain import explain as explanation
     from rocm_images.plan.selection import cell_named
+    from rocm_images.tables import room
 
     _, cells = load(matrix_path)
     if cell is None:
         raise InputError(f"explain: name a cell: {', '.join(one.name for one in cells)}")
-    click.echo(explanation(cell_named(cells, cell)))
+    click.echo(explanation(cell_named(cells, cell), room()))
 
 
 @main.command()
@@ -320,9 +333,12 @@ def render(matrix_path: Path, output: Path | None, check: bool) -> None:
     files = rendering.rendered_files(matrix, cells, to)
     stale = rendering.stale_files(to.dockerfiles, files)
     if check:
-        difference = rendering.differences(files, stale)
-        if difference:
-            click.echo(difference, nl=False)
+        found = rendering.differences(files, stale)
+        if found:
+            whole = "".join(found.values())
+            short = whole.count("\n") <= rendering.MOST_LINES
+            show_whole = short or telling.volume() is telling.Volume.VERBOSE
+            click.echo(whole if show_whole else rendering.in_short(found), nl=False)
             raise RenderDrift(
                 f"{to.dockerfiles} is not what {matrix_path.name} and the templates render to: "
                 "run `python build.py render` and commit the result"

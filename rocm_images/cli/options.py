@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from rocm_images import telling, turns
 from rocm_images.build.site import site_of
-from rocm_images.cli.guide import VERBS, examples_of
+from rocm_images.cli.guide import VERBS, examples_of, over_lines
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
 from rocm_images.places import INSTALLED, PARTS, PROJECT
 from rocm_images.registry.address import RegistryAddress
@@ -45,7 +45,8 @@ class Verbs(click.Group):
         """The verb that is called, whose help has its examples."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
-            lines = [f"  {PROGRAM} {one}" for one in examples_of(cmd_name)]
+            examples = [f"{PROGRAM} {one}" for one in examples_of(cmd_name)]
+            lines = [f"  {line}" for one in examples for line in over_lines(one)]
             command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
         return command
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from rocm_images import markdown, references
 from rocm_images.comparing.difference import Change, Difference, Growth, difference
 from rocm_images.comparing.facts import ImageFacts
-from rocm_images.tables import text_table
+from rocm_images.tables import Column, bytes_in_words, text_table
 
 _KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
 _LONGEST = 100
 _MOST_GROWN = 20
 """Packages that are shown from either end."""
+_NUMBERS = tuple(Column.number(title) for title in ("WAS", "IS NOW", "CHANGE"))
 _ORIGINS = {False: "the base image", True: "the recipe"}
 
 
@@ -30,10 +31,10 @@ def as_text(found: Difference) -> str:
     parts += _growth(found.growth)
     if found.stages:
         stages = [
-            (stage, *map(_megabytes, sizes), f"{(sizes[1] - sizes[0]) / 1e6:+.1f}")
-            for stage, sizes in found.stages.items()
+            (stage, bytes_in_words(was), bytes_in_words(now), _change(now - was))
+            for stage, (was, now) in found.stages.items()
         ]
-        parts += ["", text_table(("STAGES", "WAS MB", "IS NOW MB", "CHANGE"), stages)]
+        parts += ["", text_table(("STAGES", *_NUMBERS), stages)]
     parts += _section("Environment", found.env)
     parts += _section("Labels", found.labels)
     layers = [("-", layer) for layer in found.removed_layers]
@@ -42,14 +43,16 @@ def as_text(found: Difference) -> str:
         rows = [
             (
                 sign,
-                _megabytes(layer.size),
+                bytes_in_words(layer.size),
                 references.short(layer.digest),
                 layer.stage or "-",
                 layer.step,
             )
             for sign, layer in layers
         ]
-        parts += ["", text_table(("LAYERS", "MB", "DIGEST", "STAGE", "STEP"), rows)]
+        kind = "COMPRESSED" if found.compressed else "UNPACKED"
+        header = ("LAYERS", Column.number(kind), "DIGEST", "STAGE", Column.value("STEP"))
+        parts += ["", text_table(header, rows)]
     return "\n".join(parts)
 
 
@@ -63,8 +66,9 @@ def release_notes(title: str, old: Mapping[str, ImageFacts], new: Mapping[str, I
     same = []
     for cell, image in new.items():
         if cell not in old:
-            name, size = markdown.code(image.name), _megabytes(image.size)
-            parts.append(f"### {markdown.text(cell)}: new\n\n{name}, {size} MB")
+            name, size = markdown.code(image.name), bytes_in_words(image.size)
+            kind = _kind(compressed=image.compressed)
+            parts.append(f"### {markdown.text(cell)}: new\n\n{name}, {size} {kind}")
             continue
         found = difference(old[cell], image)
         if found.nothing:
@@ -103,22 +107,23 @@ def _note(cell: str, found: Difference) -> str:
 
 
 def _sizes(found: Difference) -> str:
-    change = (found.new_size - found.old_size) / 1e6
+    old, new, shared = map(bytes_in_words, (found.old_size, found.new_size, found.shared_size))
     text = (
-        f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB) "
-        f"{'compressed' if found.compressed else 'unpacked'}, {_megabytes(found.shared_size)} MB "
-        f"in {found.shared_layers} layers are the same"
+        f"{old} -> {new} {_kind(compressed=found.compressed)} "
+        f"({_change(found.new_size - found.old_size)}), {shared} in {found.shared_layers} layers "
+        "are the same"
     )
     # What is pulled is compressed: an engine does not know how much that is.
     pulled = found.new_size - found.shared_size
-    return f"{text}, {_megabytes(pulled)} MB are pulled" if found.compressed else text
+    return f"{text}, {bytes_in_words(pulled)} are pulled" if found.compressed else text
 
 
 def _section(title: str, changed: Sequence[Change]) -> list[str]:
     if not changed:
         return []
     rows = [(one.name, _short(one.old), _short(one.new)) for one in changed]
-    return ["", text_table((title.upper(), "WAS", "IS NOW"), rows)]
+    header = (title.upper(), Column.value("WAS"), Column.value("IS NOW"))
+    return ["", text_table(header, rows)]
 
 
 def _growth(changed: Sequence[Growth]) -> list[str]:
@@ -133,19 +138,19 @@ def _growth(changed: Sequence[Growth]) -> list[str]:
             one.name,
             one.kind,
             _ORIGINS[one.by_recipe],
-            "-" if one.old is None else _megabytes(one.old),
-            "-" if one.new is None else _megabytes(one.new),
-            f"{one.bytes / 1e6:+.1f}",
+            bytes_in_words(one.old),
+            bytes_in_words(one.new),
+            _change(one.bytes),
         )
         for one in shown
     ]
-    header = ("PACKAGES BY GROWTH", "KIND", "FROM", "WAS MB", "IS NOW MB", "CHANGE")
+    header: list[Column | str] = ["PACKAGES BY GROWTH", "KIND", Column.words("FROM"), *_NUMBERS]
     lines = ["", text_table(header, rows)]
     if len(shown) < len(changed):
         lines.append(f"and {len(changed) - len(shown)} that changed less (--json has all)")
     for by_recipe, origin in _ORIGINS.items():
         total = sum(one.bytes for one in changed if one.by_recipe is by_recipe)
-        lines.append(f"packages from {origin}: {total / 1e6:+.1f} MB")
+        lines.append(f"packages from {origin}: {_change(total)}")
     return lines
 
 
@@ -155,5 +160,9 @@ def _short(value: str | None) -> str:
     return value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "..."
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f}"
+def _change(size: int) -> str:
+    return f"{'-' if size < 0 else '+'}{bytes_in_words(abs(size))}"
+
+
+def _kind(*, compressed: bool) -> str:
+    return "compressed" if compressed else "unpacked"

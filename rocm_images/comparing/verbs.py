@@ -45,7 +45,7 @@ def diff(old: str, new: str, as_json: bool, matrix_path: Path, site: Site) -> No
     from rocm_images.comparing.text import as_text
 
     recipes = _recipes(matrix_path)
-    client = site.engine().client()
+    client = site.engine_of_typed().client()
     try:
         found = difference(facts_of(client, old, recipes), facts_of(client, new, recipes))
     finally:

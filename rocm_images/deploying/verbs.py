@@ -170,16 +170,17 @@ def run_args(
         model_cache_of,
         run_flags,
     )
-    from rocm_images.tables import text_table
+    from rocm_images.tables import Column, text_table
 
     reference, server = _reference(image, listed, server_name, matrix_path)
     cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
-        click.echo(text_table(("FLAG", "WHY"), [(flag.text, flag.why) for flag in flags]))
+        header = ("FLAG", Column.words("WHY"))
+        click.echo(text_table(header, [(flag.text, flag.why) for flag in flags]))
         click.echo()
         left_out = [(flag.text, flag.why) for flag in LEFT_OUT]
-        click.echo(text_table(("LEFT OUT", "WHY"), left_out))
+        click.echo(text_table(("LEFT OUT", header[1]), left_out))
         return
     words = [word for flag in flags for word in flag.words]
     click.echo(shlex.join([*words, reference]))

@@ -152,12 +152,13 @@ def bundle(output: Path, **options: Any) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
     from rocm_images.catalogue.signed import verified_in
     from rocm_images.distributing.bundle import write_bundle
+    from rocm_images.tables import bytes_in_words
 
     source, wanted, images = _published(**options)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
-    click.echo(f"{output}: {len(images)} images, {size / 1e6:.0f} MB")
+    click.echo(f"{output}: {len(images)} images, {bytes_in_words(size)}")
 
 
 def _published(

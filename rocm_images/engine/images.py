@@ -37,8 +37,6 @@ class EngineImage:
     image_id: str
     labels: Mapping[str, str]
     tags: tuple[str, ...]
-    size: int | None = None
-    """In bytes, as the engine says it of one image; of a list it says another number."""
 
 
 def image_of(client: docker.DockerClient, reference: str) -> EngineImage | None:
@@ -49,8 +47,7 @@ def image_of(client: docker.DockerClient, reference: str) -> EngineImage | None:
         image = client.images.get(reference)
     except ImageNotFound:
         return None
-    size = int(image.attrs.get("Size") or 0)
-    return EngineImage(str(image.id), image.labels, tuple(image.tags), size)
+    return EngineImage(str(image.id), image.labels, tuple(image.tags))
 
 
 def images_of(client: docker.DockerClient, references: Iterable[str]) -> tuple[EngineImage, ...]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rocm_images import references
 from rocm_images.engine.buildx import COMMON_WORDS
 from rocm_images.errors import InputError
-from rocm_images.tables import text_table
+from rocm_images.sizes import Sizes
+from rocm_images.tables import Column, bytes_in_words, filled, room, text_table
 
 if TYPE_CHECKING:
     import docker
@@ -120,31 +121,32 @@ def shared_by_all(images: Mapping[str, Sequence[Layer]]) -> int:
     return count
 
 
-def size_report(images: Mapping[str, Sequence[Layer]]) -> str:
-    """For images of one base, by cell: unpacked megabytes of each layer, and what is shared."""
+def size_report(images: Mapping[str, Sequence[Layer]], sizes: Mapping[str, Sizes]) -> str:
+    """For images of one base, by cell: both sizes, each layer unpacked, and what is shared."""
     shared = shared_by_all(images)
     lines = []
     for name, layers in images.items():
         rows = [
             (
                 layer.stage,
-                f"{layer.size / 1e6:.1f}",
-                "shared" if index < shared and len(images) > 1 else "",
+                bytes_in_words(layer.size),
+                *(["by all" if index < shared else ""] if len(images) > 1 else []),
                 references.short(layer.digest),
                 layer.step,
             )
             for index, layer in enumerate(layers)
         ]
-        total = sum(layer.size for layer in layers)
-        lines.append(f"{name}: {total / 1e6:.0f} MB unpacked in {len(layers)} layers")
-        lines.append(text_table(("STAGE", "UNPACKED MB", "", "LAYER", "STEP"), rows))
+        lines.append(f"{name}: {sizes[name]}, {len(layers)} layers")
+        header: list[Column | str] = ["STAGE", Column.number("UNPACKED")]
+        header += ["SHARED"] if len(images) > 1 else []
+        header += ["LAYER", Column.value("STEP")]
+        lines.append(text_table(header, rows))
         lines.append("")
     if len(images) > 1:
         common = sum(layer.size for layer in next(iter(images.values()))[:shared])
-        lines.append(
-            f"{', '.join(images)} share {shared} layers: {common / 1e6:.0f} MB unpacked are stored "
-            "once"
-        )
+        size = bytes_in_words(common)
+        text = f"{', '.join(images)} share {shared} layers: {size} unpacked are stored once"
+        lines.append(filled(text, room()))
     return "\n".join(lines)
 
 

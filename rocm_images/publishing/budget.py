@@ -21,7 +21,7 @@ from rocm_images.publishing.candidates import Candidate, Rules
 from rocm_images.publishing.entries import entry_for
 from rocm_images.publishing.explaining import explaining
 from rocm_images.registry.published import PublishedImage
-from rocm_images.tables import bytes_in_words, text_table
+from rocm_images.tables import Column, bytes_in_words, text_table
 
 MOST_LAYERS = 8
 """Of one image that a refusal names, the largest first."""
@@ -178,8 +178,15 @@ def budget_table(spent: Sequence[Spent], budget: Budget | None) -> str:
         )
         for one in spent
     ]
-    header = ("CELL", "COMPRESSED", "OF BUDGET", "DELTA", "OF BUDGET", "TO")
-    return text_table(header, rows)
+    header = (
+        "CELL",
+        Column.number("COMPRESSED"),
+        Column.words("OF BUDGET"),
+        Column.number("DELTA"),
+        Column.words("OF BUDGET"),
+        Column.words("TO", extra=True),
+    )
+    return text_table(header, rows, elsewhere="`sizes --registry` says it")
 
 
 def _shown(size: int | None, bound: str | None) -> tuple[str, str]:

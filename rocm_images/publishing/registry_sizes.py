@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rocm_images import references
@@ -28,7 +28,8 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Place, place_of
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Trust
-from rocm_images.tables import bytes_in_words, text_table
+from rocm_images.sizes import Sizes
+from rocm_images.tables import Column, bytes_in_words, text_table
 
 PUBLISHED, OLDER, PUSHED, NOWHERE = (
     "published",
@@ -46,8 +47,7 @@ class ImageSizes:
     state: str
     tag: str
     """Its immutable tag."""
-    compressed: int | None
-    unpacked: int | None
+    sizes: Sizes
     pulls: Pulls
     layers: tuple[Layer, ...]
 
@@ -115,7 +115,7 @@ class Sizing:
             elif before := self._current(listed, one):
                 found.append(_of_entry(before, OLDER))
             else:
-                nothing = (one.cell.name, NOWHERE, one.immutable_tag, None, unpacked)
+                nothing = (one.cell.name, NOWHERE, one.immutable_tag, Sizes(unpacked=unpacked))
                 found.append(ImageSizes(*nothing, Pulls(), ()))
         return found
 
@@ -138,13 +138,14 @@ class Sizing:
 
 
 def _of_entry(entry: CatalogueEntry, state: str) -> ImageSizes:
-    sizes = (entry.size, entry.unpacked, entry.pulls, entry.layers)
-    return ImageSizes(entry.cell, state, entry.immutable_tag, *sizes)
+    sizes = Sizes(entry.size, entry.unpacked)
+    of_image = (state, entry.immutable_tag, sizes, entry.pulls, entry.layers)
+    return ImageSizes(entry.cell, *of_image)
 
 
 def _of_pushed(pushed: Unlisted, one: Target, unpacked: int | None, pulls: Pulls) -> ImageSizes:
-    sizes = (lacked(pushed.layers, ()), unpacked, pulls, pushed.layers)
-    return ImageSizes(pushed.cell, PUSHED, one.immutable_tag, *sizes)
+    sizes = Sizes(lacked(pushed.layers, ()), unpacked)
+    return ImageSizes(pushed.cell, PUSHED, one.immutable_tag, sizes, pulls, pushed.layers)
 
 
 def as_text(found: Sequence[ImageSizes]) -> str:
@@ -152,30 +153,43 @@ def as_text(found: Sequence[ImageSizes]) -> str:
     rows = [
         (
             one.cell,
-            _words(one.compressed),
-            _words(one.unpacked),
-            _words(one.pulls.with_previous),
-            _words(one.pulls.with_other_arch),
-            _words(one.pulls.with_base),
+            *one.sizes.words,
+            bytes_in_words(one.pulls.with_previous),
+            bytes_in_words(one.pulls.with_other_arch),
+            bytes_in_words(one.pulls.with_base),
             one.state,
         )
         for one in found
     ]
-    header = ("CELL", "COMPRESSED", "UNPACKED", "AFTER THE PREVIOUS", "AFTER THE OTHER ARCH")
-    parts = [text_table((*header, "AFTER THE BASE", "THE IMAGE IS"), rows)]
+    header = (
+        "CELL",
+        Column.number("COMPRESSED"),
+        Column.number("UNPACKED"),
+        Column.number("AFTER THE PREVIOUS", extra=True),
+        Column.number("AFTER THE OTHER ARCH", extra=True),
+        Column.number("AFTER THE BASE", extra=True),
+        Column.words("THE IMAGE IS"),
+    )
+    parts = [text_table(header, rows, elsewhere="--json has all")]
     for one in found:
         after = f", after {one.pulls.previous}" if one.pulls.previous else ""
         layers = [
             (
                 layer.stage or "-",
-                _words(layer.size),
+                bytes_in_words(layer.size),
                 references.short(layer.digest),
                 layer.step or "",
             )
             for layer in one.layers
         ]
         if layers:
-            table = text_table(("STAGE", "COMPRESSED", "LAYER", "STEP"), layers)
+            columns = (
+                "STAGE",
+                Column.number("COMPRESSED"),
+                "LAYER",
+                Column.value("STEP"),
+            )
+            table = text_table(columns, layers)
             parts.append(f"{one.cell}: {one.tag}{after}\n{table}")
     return "\n\n".join(parts)
 
@@ -187,15 +201,10 @@ def as_json_text(found: Sequence[ImageSizes]) -> str:
             "cell": one.cell,
             "state": one.state,
             "immutable_tag": one.tag,
-            "compressed": one.compressed,
-            "unpacked": one.unpacked,
+            **asdict(one.sizes),
             "pulls": one.pulls.model_dump(),
             "layers": [layer.model_dump() for layer in one.layers],
         }
         for one in found
     ]
     return json.dumps({"images": images}, indent=2)
-
-
-def _words(size: int | None) -> str:
-    return "-" if size is None else bytes_in_words(size)

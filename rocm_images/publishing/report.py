@@ -8,7 +8,7 @@ from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.compressed import shown
 from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Publication
-from rocm_images.tables import text_table
+from rocm_images.tables import Column, text_table
 
 _SHORT = 19
 """Characters of a digest that are shown: `sha256:` and 12 digits."""
@@ -28,8 +28,16 @@ def publication_table(publication: Publication) -> str:
         )
         for done in publication.cells
     ]
-    header = ("CELL", "IMMUTABLE TAG", "DIGEST", "EVIDENCE", "IMAGE", "LAYERS ADDED", "SIGNATURE")
-    return text_table(header, rows)
+    header = (
+        "CELL",
+        "IMMUTABLE TAG",
+        Column.detail("DIGEST"),
+        Column.words("EVIDENCE"),
+        Column.words("IMAGE"),
+        Column.words("LAYERS ADDED", extra=True),
+        Column.words("SIGNATURE"),
+    )
+    return text_table(header, rows, elsewhere="a wider terminal has all")
 
 
 def moves_table(planned: Sequence[Move]) -> str:
@@ -43,7 +51,8 @@ def moves_table(planned: Sequence[Move]) -> str:
         )
         for move in planned
     ]
-    return text_table(("ROLLING TAG", "WAS", "IS", ""), rows)
+    header = ("ROLLING TAG", Column.detail("WAS"), "IS", "DONE")
+    return text_table(header, rows, elsewhere="a wider terminal has all")
 
 
 def dry_run(found: Sequence[Candidate], planned: Sequence[Move]) -> str:
@@ -58,7 +67,15 @@ def dry_run(found: Sequence[Candidate], planned: Sequence[Move]) -> str:
         )
         for one in found
     ]
-    lines = [text_table(("CELL", "IMMUTABLE TAG", "EVIDENCE", "WOULD", "ROLLING TAGS"), rows)]
+    header = (
+        "CELL",
+        "IMMUTABLE TAG",
+        "EVIDENCE",
+        Column.words("WOULD"),
+        Column.words("ROLLING TAGS", extra=True),
+    )
+    # The next table has the rolling tags, too.
+    lines = [text_table(header, rows)]
     if planned:
         lines.append(moves_table(planned))
     return "\n\n".join(lines)

@@ -18,9 +18,12 @@ from rocm_images.recipe.compression import output
 from rocm_images.recipe.facts import image_json
 from rocm_images.recipe.labels import labels_of
 from rocm_images.recipe.rootfs import rootfs
+from rocm_images.tables import Column, text_table
 
 # A Dockerfile whose second line says so is ours to replace and to remove; nothing else is.
 MARK = "# Rendered by `build.py render`"
+MOST_LINES, MOST_FILES = 60, 5
+"""Of differences that are shown whole, and else of files that are named."""
 
 
 def render(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
@@ -146,9 +149,9 @@ def write(files: Mapping[Path, str], stale: Iterable[Path]) -> list[Path]:
     return changed
 
 
-def differences(files: Mapping[Path, str], stale: Iterable[Path]) -> str:
-    """A unified diff from what is on disk to what would be rendered; empty when they agree."""
-    chunks: list[str] = []
+def differences(files: Mapping[Path, str], stale: Iterable[Path]) -> dict[Path, str]:
+    """By file, a unified diff from what is on disk to what would be rendered, where they differ."""
+    found: dict[Path, str] = {}
     expected: dict[Path, str] = {**files, **dict.fromkeys(stale, "")}
     for path, text in sorted(expected.items()):
         try:
@@ -156,10 +159,32 @@ def differences(files: Mapping[Path, str], stale: Iterable[Path]) -> str:
         except OSError:
             present = ""
         if present != text:
-            chunks += difflib.unified_diff(
+            lines = difflib.unified_diff(
                 present.splitlines(keepends=True),
                 text.splitlines(keepends=True),
                 f"{path} (on disk)",
                 f"{path} (rendered)",
             )
-    return "".join(chunks)
+            found[path] = "".join(lines)
+    return found
+
+
+def in_short(found: Mapping[Path, str]) -> str:
+    """Differences that are too long to be read at once: which files, and how much of each."""
+    rows = [
+        (os.path.relpath(path), *(str(_count(sign, diff)) for sign in "+-"))
+        for path, diff in list(found.items())[:MOST_FILES]
+    ]
+    header = ("FILE", Column.number("NEW LINES"), Column.number("GONE"))
+    more = len(found) - len(rows)
+    return (
+        f"{len(found)} files differ; -v shows the differences\n"
+        + text_table(header, rows)
+        + (f"\nand {more} more" if more else "")
+        + "\n"
+    )
+
+
+def _count(sign: str, diff: str) -> int:
+    # The first two lines name the file.
+    return sum(line.startswith(sign) for line in diff.splitlines()[2:])

@@ -17,6 +17,7 @@ from registry import Registry
 from rehearsal.bases import base_reference
 from rocm_images.catalogue.sharing import lacked
 from rocm_images.engine.connect import Engine
+from rocm_images.engine.image_store import sizes_of
 from rocm_images.errors import VerificationFailed
 from rocm_images.publishing.push import push
 from rocm_images.registry.address import RegistryAddress
@@ -25,6 +26,7 @@ from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.statements import EVIDENCE, RELEASE
 from rocm_images.registry.trust import Trust
+from rocm_images.sizes import Sizes
 
 ROCM = "7.2.2"
 CELLS = ("sglang-942-rocm7.2.2", "sglang-950-rocm7.2.2")
@@ -95,6 +97,18 @@ def test_an_image_over_the_budget_is_pushed_and_signed_and_nothing_names_it(
         assert 0 < after["pulls"]["with_other_arch"] < after["compressed"] / 2
     stages = {layer["stage"] for layer in published[0]["layers"]}
     assert {"base image", "serving"} <= stages
+
+    # What the engine says of one image is what its manifest says, and in a list it adds the other.
+    for image, said in zip(images, published, strict=True):
+        manifest = there.manifest(image.digest)
+        assert manifest is not None
+        parts = [manifest.document["config"], *manifest.document["layers"]]
+        compressed = len(manifest.content) + sum(part["size"] for part in parts)
+        found = sizes_of(client, [image.digest])[image.digest]
+        assert found == Sizes(compressed, said["unpacked"])
+        names = client.images.get(image.digest).tags
+        (in_list,) = client.api.images(filters={"reference": names[:1]})
+        assert in_list["Size"] == compressed + said["unpacked"]
 
     # The base's own compressed layers are in the image as they are: to push it sends none of them.
     sent = len(registry.uploads())

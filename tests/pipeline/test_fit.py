@@ -64,5 +64,5 @@ def test_both_archs_of_a_base_share_every_layer_up_to_deps(rolling: Answer) -> N
     assert answer.code == 0, answer.stderr
     for line in answer.stdout.splitlines():
         if line.startswith(("base ", "base image ", "deps ")):
-            assert " shared " in line
+            assert "  by all  " in line
     assert "sglang-942-rocm7.2.0, sglang-950-rocm7.2.0 share" in answer.stdout

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +44,23 @@ def test_it_answers_after_start_and_not_after_stop(private: PrivateEngine) -> No
     assert private.pid() is None
     assert not private.answers()
     assert not private.runtime.exists()
+
+
+def test_what_it_has_the_shell_point_docker_at_has_buildx_by_its_own_name(
+    private: PrivateEngine,
+) -> None:
+    page = (PROJECT / "docs" / "rehearsal.md").read_text()
+    (command,) = re.findall(r"^    (docker-buildx bake --print \S+)", page, re.MULTILINE)
+    answer = subprocess.run(
+        command.split(),
+        cwd=PROJECT,
+        env={**os.environ, **private.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "sglang-942-rocm7_2_0" in json.loads(answer.stdout)["target"]
 
 
 def test_starting_or_stopping_it_twice_is_harmless(private: PrivateEngine) -> None:

@@ -23,6 +23,7 @@ ORDER = (
         "places",
         "references",
         "reference_types",
+        "sizes",
         "tables",
         "telling",
         "turns",

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from made_up_engine import MadeUpEngine, Request, made_up_engine
+from rocm_images.build import pipeline
 from rocm_images.build.pipeline import BuildOptions, run_cells
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import RealSite
 from rocm_images.build.summary import CellReport, Result, exit_code
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.engine import patience
-from rocm_images.engine.images import BUILD_ID
+from rocm_images.engine.images import BUILD_ID, EngineImage
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.smoke import run as smoking
+from rocm_images.smoke.evidence import Level
 
 BUILDX = """\
 #!/bin/sh
@@ -171,6 +173,23 @@ def tested(
 
 def evidence(folder: Path) -> list[Path]:
     return [*(folder / "evidence").glob("**/*.json")]
+
+
+def test_what_was_there_is_tested_where_its_test_ran_and_up_to_date_where_it_did_not(
+    engine: MadeUpEngine,
+    target: Target,
+    tmp_path: Path,
+    tested: Callable[[str], CellReport],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert tested("pass").result is Result.DONE
+    there = replace(target, found=EngineImage("sha256:" + "0" * 64, {}, target.references))
+    # This engine can test on nothing better than that was tested on.
+    monkeypatch.setattr(pipeline, "device_for", lambda *_: Level.STATIC)
+    assert run(engine, tmp_path, there, smoke=True).result is Result.UP_TO_DATE
+    options = BuildOptions(tmp_path / "matrix.yaml", tmp_path, 1, force=True)
+    (again,) = run_cells(engine.engine, options, [there], PlainLines())
+    assert (again.result, exit_code([again])) == (Result.TESTED, 0)
 
 
 def test_an_image_that_fails_its_test_failed(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from made_up_engine import made_up_engine
+from rocm_images.build.run import _measured
 from rocm_images.build.summary import (
     CellReport,
     Result,
@@ -16,6 +18,7 @@ from rocm_images.build.summary import (
     write_summary,
 )
 from rocm_images.errors import EXIT_CODE_MEANINGS, ExitCode
+from rocm_images.sizes import Sizes
 from rocm_images.smoke.outcome import read_outcome
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -73,13 +76,18 @@ def test_a_failure_is_shown_with_its_step_its_log_and_its_end() -> None:
 
 
 def test_the_summary_is_written_for_machines(tmp_path: Path) -> None:
-    report = CellReport("942", Result.DONE, "a:1", "sha256:00", 5_000_000, 1.5)
+    report = CellReport("942", Result.DONE, "a:1", "sha256:00", Sizes(5_000_000, None), 1.5)
     write_summary(tmp_path / "build" / "summary.json", [report])
     document = json.loads((tmp_path / "build" / "summary.json").read_text())
     assert document["exit_code"] == 0
     assert document["cells"][0]["result"] == "done"
     assert document["cells"][0]["image_id"] == "sha256:00"
-    assert "5 MB" in summary_table([report])
+    assert document["cells"][0]["compressed"] == 5_000_000
+    assert document["cells"][0]["unpacked"] is None
+    heading, row = summary_table([report]).splitlines()
+    end = heading.index("UNPACKED") + len("UNPACKED")
+    assert row[: heading.index("COMPRESSED") + len("COMPRESSED")].endswith("    5.0 MB")
+    assert row[:end].endswith("  -")
 
 
 def outcome(tmp_path: Path, cases: str, status: int) -> tuple[int, tuple[str, ...]]:
@@ -115,3 +123,12 @@ def test_a_run_that_died_without_results_is_a_failure(tmp_path: Path) -> None:
     passed, failed = read_outcome(tmp_path / "absent.xml", -9, tmp_path / "log")
     assert passed == 0
     assert "status -9" in failed[0]
+
+
+def test_sizes_that_an_engine_does_not_say_are_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = CellReport("942", Result.DONE).of_image("sha256:1")
+    with made_up_engine(tmp_path / "engine.sock") as engine:
+        assert _measured(engine.engine, [built]) == [built]
+    assert "note: the sizes of the images are not known: " in capsys.readouterr().err

@@ -52,6 +52,7 @@ def has(engine: MadeUpEngine, targets: Sequence[Target], **labelled: str) -> Non
         assert target.inputs is not None
         for reference in target.references:
             images[reference] = (target.inputs.build_id, target.references)
+        images[f"sha256:{target.inputs.build_id}"] = images[target.immutable]
 
     def inspected(request: Request) -> tuple[int, Any]:
         found = re.search(r"/images/(.+)/json", unquote(request.path))
@@ -82,6 +83,7 @@ def test_where_nothing_changed_each_image_is_asked_for_once_and_nothing_is_start
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     has(engine, targets)
+    engine.answers["GET /info"] = lambda _: (200, {})
     started: list[object] = []
     monkeypatch.setattr(subprocess, "Popen", lambda words, *_, **__: started.append(words))
     command = BuildCommand(
@@ -99,7 +101,11 @@ def test_where_nothing_changed_each_image_is_asked_for_once_and_nothing_is_start
     assert build_and_test(tmp_path / PATH, small_matrix, cells, command) == 0
     questions = asked(engine)
     assert questions[0] == "GET /version"
-    assert sorted(questions[1:]) == sorted(of(*(target.immutable for target in targets)))
+    measured = questions.index("GET /info")
+    assert sorted(questions[1:measured]) == sorted(of(*(target.immutable for target in targets)))
+    # And their sizes once, where all else is done.
+    images = [f"sha256:{target.inputs.build_id}" for target in targets if target.inputs]
+    assert sorted(questions[measured + 1 :]) == sorted(of(*images))
     assert started == []
 
 

@@ -13,8 +13,11 @@ from rocm_images.build.summary import CellReport, Result, write_summary
 from rocm_images.ci.summary_page import page, read
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError
+from rocm_images.sizes import Sizes
 
-GOOD = CellReport("942", Result.DONE, "sglang-rocm:v1", "sha256:00", 45_300_000_000, 2760.4)
+GOOD = CellReport(
+    "942", Result.DONE, "sglang-rocm:v1", "sha256:00", Sizes(None, 45_300_000_000), 2760.4
+)
 BAD = CellReport("950", Result.DONE).failed(
     Result.BUILD_FAILED, detail="step | failed", tail=["make: ***", "```", "<b>"], log=Path("l")
 )
@@ -27,7 +30,7 @@ def page_of(folder: Path) -> str:
 
 def test_a_cell_is_shown_with_its_size_its_evidence_and_its_result(tmp_path: Path) -> None:
     write_summary(tmp_path / "summary.json", [GOOD.tested(EVIDENCE)])
-    row = "| 942 | `sglang-rocm:v1` | 45,300 MB | 2760 | 21 of 21 tests passed (static) | done |"
+    row = "| 942 | `sglang-rocm:v1` | - | 45.3 GB | 2760 | 21 of 21 tests passed (static) | done |"
     assert row in page_of(tmp_path).splitlines()
 
 
@@ -61,7 +64,11 @@ def test_the_jobs_of_a_run_make_one_page_in_which_the_later_job_of_a_cell_counts
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"schema": 2}', '{"schema": 1, "cells": [{"cell": "942"}]}']
+    "text",
+    [
+        *("{", "[]", "{}", '{"schema": 2}'),
+        *('{"schema": 1, "cells": []}', '{"schema": 2, "cells": [{"cell": "942"}]}'),
+    ],
 )
 def test_a_file_that_is_no_summary_is_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "summary.json").write_text(text)

@@ -71,8 +71,20 @@ def test_what_is_not_understood_is_found() -> None:
 def test_each_verbs_help_has_its_examples(verb: str) -> None:
     shown = called(verb, "--help").output
     assert examples_of(verb)
+    # A long one is told over several lines, as a shell takes it.
+    lines = shown.replace(" \\\n      ", " ")
     for example in examples_of(verb):
-        assert f"    build.py {example}\n" in shown
+        assert f"    build.py {example}\n" in lines
+
+
+@pytest.mark.parametrize("verb", ["", *sorted(main.commands)])
+@pytest.mark.parametrize("columns", [80, 140])
+def test_no_line_of_the_help_is_longer_than_the_terminal(
+    verb: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = called(*verb.split(), "--help").output.splitlines()
+    assert max(map(len, lines)) <= columns
 
 
 @pytest.mark.parametrize("verb", ["explain", "pick", "deploy"])

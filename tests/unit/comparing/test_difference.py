@@ -127,7 +127,7 @@ def test_compressed_and_uncompressed_sizes_are_not_compared() -> None:
 
 def test_of_compressed_layers_it_is_said_what_is_pulled() -> None:
     text = as_text(difference(replace(OLD, compressed=True), replace(NEW, compressed=True)))
-    assert "compressed, 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
+    assert "compressed (+3.0 MB), 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
 
 
 def test_a_layer_that_is_there_twice_is_pulled_once_and_unpacked_twice() -> None:
@@ -145,8 +145,10 @@ def test_a_layer_that_is_there_twice_is_pulled_once_and_unpacked_twice() -> None
 
 def test_the_text_shows_every_section_that_has_something() -> None:
     text = as_text(difference(OLD, NEW))
-    assert text.startswith("sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB (+3.0 MB)")
-    assert "unpacked, 1.0 MB in 1 layers are the same" in text
+    assert text.startswith(
+        "sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB unpacked (+3.0 MB), "
+    )
+    assert "1.0 MB in 1 layers are the same" in text
     assert "pulled" not in text
     assert "advisory nchannels now applies" in text
     assert "advisory hip-event-query no longer applies" in text
@@ -257,12 +259,12 @@ def test_the_text_sums_what_the_recipe_and_what_the_base_took() -> None:
     new = replace(OLD, installed={"pip": installed(**many, torch=500_000)})
     old = replace(OLD, installed={"pip": installed(ours1=3_000_000)})
     text = as_text(difference(old, new))
-    assert "packages from the recipe: +1767.0 MB" in text
-    assert "packages from the base image: +0.5 MB" in text
+    assert "packages from the recipe: +1.8 GB" in text
+    assert "packages from the base image: +500.0 kB" in text
     assert "and 20 that changed less (--json has all)" in text
     rows = [line.split() for line in text.splitlines()]
-    assert ["ours59", "pip", "the", "recipe", "-", "59.0", "+59.0"] in rows
-    assert ["ours1", "pip", "the", "recipe", "3.0", "1.0", "-2.0"] in rows
+    assert ["ours59", "pip", "the", "recipe", "-", "59.0", "MB", "+59.0", "MB"] in rows
+    assert ["ours1", "pip", "the", "recipe", "3.0", "MB", "1.0", "MB", "-2.0", "MB"] in rows
 
 
 def test_stages_are_compared_where_each_layer_says_its_own() -> None:
@@ -276,7 +278,8 @@ def test_stages_are_compared_where_each_layer_says_its_own() -> None:
         "deps": (2_000_000, 0),
         "serving": (0, 5_000_000),
     }
-    assert "serving     0.0     5.0        +5.0" in as_text(difference(old, new))
+    rows = [" ".join(line.split()) for line in as_text(difference(old, new)).splitlines()]
+    assert "serving 0 bytes 5.0 MB +5.0 MB" in rows
     assert difference(old, staged(NEW, "base image", "")).stages == {}
 
 

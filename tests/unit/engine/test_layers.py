@@ -6,6 +6,7 @@ from rocm_images.engine.layers import Layer, shared_by_all, size_report, stages_
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.render import render
+from rocm_images.sizes import Sizes
 
 DOCKERFILE = """\
 FROM scratch AS src
@@ -51,6 +52,8 @@ def test_only_layers_from_the_first_on_are_shared() -> None:
 
 
 def test_the_report_says_what_is_stored_once() -> None:
-    report = size_report({"942": layers("1", "2", "3"), "950": layers("1", "2", "4")})
-    assert "942: 3 MB unpacked in 3 layers" in report
-    assert "942, 950 share 2 layers: 2 MB unpacked are stored once" in report
+    sizes = {"942": Sizes(1_200_000, 3_000_000), "950": Sizes(unpacked=3_000_000)}
+    report = size_report({"942": layers("1", "2", "3"), "950": layers("1", "2", "4")}, sizes)
+    assert "942: 1.2 MB compressed, 3.0 MB unpacked, 3 layers" in report
+    assert "950: compressed not known, 3.0 MB unpacked, 3 layers" in report
+    assert "942, 950 share 2 layers: 2.0 MB unpacked are stored once" in report

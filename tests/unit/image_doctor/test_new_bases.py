@@ -20,7 +20,7 @@ ADDED = ("7.2.3", "7.2.4")
 def answer(*arguments: str) -> str:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal.bases import is_imitated
-from rocm_images.errors import InputError
+from rocm_images import telling
+from rocm_images.errors import InputError, closest
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
@@ -185,3 +186,13 @@ def test_explain_names_every_setting_and_pin_with_its_reason(project_matrix: Mat
     assert "sgl-project/sglang#23581" in text
     other = explain(by_name(project_matrix)["sglang-942-rocm7.2.2"])
     assert "hip-event-query" not in other.split("Environment")[1]
+
+
+def test_of_many_known_names_a_few_are_told_and_all_by_v(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "_volume", telling.Volume.NORMAL)
+    known = [*(f"https://example.org/{number}.git" for number in range(20)), "sglang", "vllm"]
+    few = closest("nosuch", known)
+    assert few.endswith(" and 10 more (-v names all 22)")
+    assert few.startswith("known: sglang, vllm, https://example.org/0.git, ")
+    monkeypatch.setattr(telling, "_volume", telling.Volume.VERBOSE)
+    assert closest("nosuch", known) == f"known: {', '.join(sorted(known))}"

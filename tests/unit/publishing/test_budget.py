@@ -147,7 +147,7 @@ def test_the_report_says_what_part_of_the_budget_is_used(cell: Cell, listed: Cat
     spent = [spent_of(built(cell, "2"), listed), spent_of(built(cell, "1"), None)]
     budget = Budget(compressed="20 GB", delta="2 GB")
     lines = budget_table(spent, budget).splitlines()
-    assert "12.4 GB     62% of 20 GB" in lines[1]
+    assert "12.4 GB  62% of 20 GB" in lines[1]
     assert "1.2 GB  62% of 2 GB" in lines[1]
     assert lines[1].endswith(listed.images[0].immutable_tag)
     assert lines[2].endswith("the channel's first")

@@ -27,6 +27,7 @@ from rocm_images.registry.base_layers import BaseLayer
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.published import PublishedImage
 from rocm_images.registry.trust import Trust
+from rocm_images.sizes import Sizes
 
 PROJECT = Path(__file__).resolve().parents[3]
 LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -102,8 +103,8 @@ def test_a_published_image_is_what_the_signed_catalogue_says(target: Target, fin
     image = pushed(("whatever the manifest says", 1))
     listed = merged(None, [entry(target.cell, digest=image.digest)], FIRST)
     found = find(target, listed, image)
-    assert (found.state, found.compressed) == ("published", 12_450_000_000)
-    assert found.unpacked == 45_600_000_000
+    assert (found.state, found.sizes.compressed) == ("published", 12_450_000_000)
+    assert found.sizes.unpacked == 45_600_000_000
 
 
 def test_a_pushed_image_is_what_its_manifest_says(target: Target, find: Find) -> None:
@@ -113,7 +114,7 @@ def test_a_pushed_image_is_what_its_manifest_says(target: Target, find: Find) ->
     base = (BaseLayer(digest(kept), 9_000_000_000),)
     found = find(target, merged(None, [before], FIRST), image, base)
     assert found.state == "pushed, not current in this channel"
-    assert (found.compressed, found.unpacked) == (9_007_000_000, None)
+    assert found.sizes == Sizes(9_007_000_000, None)
     assert (found.pulls.previous, found.pulls.with_previous) == (before.immutable_tag, 7_000_000)
     assert found.pulls.with_base == 7_000_000
     assert [layer.step for layer in found.layers] == [f"RUN {kept}", "RUN new"]
@@ -123,7 +124,7 @@ def test_a_pushed_image_is_what_its_manifest_says(target: Target, find: Find) ->
 
 def test_what_the_registry_has_not_is_not_pushed_yet(target: Target, find: Find) -> None:
     found = find(target, None, None)
-    assert (found.state, found.compressed) == ("not pushed yet", None)
+    assert (found.state, found.sizes.compressed) == ("not pushed yet", None)
     assert found.tag == target.immutable_tag
     older = entry(target.cell)
     found = find(target, merged(None, [older], FIRST), None)
@@ -140,7 +141,7 @@ def test_it_is_told_to_people_and_to_machines(target: Target, find: Find) -> Non
     found = find(target, listed, None)
     text = as_text([found])
     row = next(line for line in text.splitlines() if line.startswith(target.cell.name + " "))
-    assert "12.4 GB     45.6 GB   1.2 GB" in row
+    assert row.split()[1:7] == ["12.4", "GB", "45.6", "GB", "1.2", "GB"]
     assert f"after {entry(target.cell).immutable_tag}" in text
     (image,) = json.loads(as_json_text([found]))["images"]
     assert image["compressed"] == 12_450_000_000

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from rocm_images.errors import InputError
+from rocm_images import telling
+from rocm_images.cli.main import main
+from rocm_images.errors import InputError, RenderDrift
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
@@ -72,14 +75,14 @@ def test_the_committed_files_are_what_the_matrix_renders_to(project_matrix: Matr
     cells = cells_of(project_matrix)
     files = rendered_files(project_matrix, cells, Destinations.beside(PROJECT / "matrix.yaml"))
     stale = stale_files(PROJECT / "images", files)
-    assert differences(files, stale) == ""
+    assert differences(files, stale) == {}
 
 
 def test_rendering_twice_changes_nothing(project_matrix: Matrix, tmp_path: Path) -> None:
     files = files_in(tmp_path, project_matrix)
     assert set(write(files, [])) == set(files)
     assert write(files, []) == []
-    assert differences(files, []) == ""
+    assert differences(files, []) == {}
 
 
 def test_a_changed_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) -> None:
@@ -87,7 +90,8 @@ def test_a_changed_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) 
     write(files, [])
     changed = tmp_path / "sglang-942-rocm7.2.0" / "Dockerfile"
     changed.write_text(changed.read_text().replace('AITER_AR="0"', 'AITER_AR="1"'))
-    difference = differences(files, [])
+    ((path, difference),) = differences(files, []).items()
+    assert path == changed
     assert '-    SGLANG_USE_AITER_AR="1"' in difference
     assert '+    SGLANG_USE_AITER_AR="0"' in difference
 
@@ -96,7 +100,30 @@ def test_a_missing_file_shows_as_a_diff(project_matrix: Matrix, tmp_path: Path) 
     files = files_in(tmp_path, project_matrix)
     write(files, [])
     (tmp_path / "docker-bake.json").unlink()
-    assert "docker-bake.json" in differences(files, [])
+    assert list(differences(files, [])) == [tmp_path / "docker-bake.json"]
+
+
+def test_what_is_too_long_to_be_read_is_told_by_file_and_whole_by_v(
+    project_matrix: Matrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_volume", telling.volume())
+    write(files_in(tmp_path, project_matrix), [])
+    words = ["render", "--check", "--output", str(tmp_path)]
+    changed = sorted(tmp_path.glob("*/Dockerfile"))
+    changed[0].write_text(changed[0].read_text() + "RUN one\n")
+    few = CliRunner().invoke(main, words)
+    assert "-RUN one\n" in few.stdout
+    for path in changed:
+        path.write_text(path.read_text() + "RUN one\nRUN two\n")
+    many = CliRunner().invoke(main, words)
+    assert isinstance(many.exception, RenderDrift)
+    first, _, *rows, last = many.stdout.splitlines()
+    assert first == f"{len(changed)} files differ; -v shows the differences"
+    assert [row.split()[1:] for row in rows] == [["0", "3"], *[["0", "2"]] * 4]
+    assert [Path(row.split()[0]).name for row in rows] == ["Dockerfile"] * 5
+    assert last == f"and {len(changed) - 5} more"
+    whole = CliRunner().invoke(main, [*words, "-v"])
+    assert whole.stdout.count("-RUN two\n") == len(changed)
 
 
 def test_a_cell_that_left_the_matrix_leaves_nothing_behind(
@@ -106,7 +133,7 @@ def test_a_cell_that_left_the_matrix_leaves_nothing_behind(
     remaining = [cell for cell in cells_of(project_matrix) if cell.arch == "942"]
     files = rendered_files(project_matrix, remaining, Destinations.below(tmp_path))
     stale = stale_files(tmp_path, files)
-    assert "sglang-950-rocm7.2.0" in differences(files, stale)
+    assert tmp_path / "sglang-950-rocm7.2.0" / "Dockerfile" in differences(files, stale)
     write(files, stale)
     assert {p.name for p in tmp_path.iterdir()} == {
         *(cell.name for cell in remaining),
