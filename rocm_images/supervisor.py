@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.loopback import beside_proxies
 from rocm_images.threads import aside
+from rocm_images.waiting import clock
 
 if TYPE_CHECKING:
     import subprocess
@@ -77,6 +78,7 @@ class Supervisor:
         """Forget that it was ever stopped: a process may run several command lines in turn."""
         for event in (self._stopping, self._hurry, self._stopped):
             event.clear()
+        clock.hushed = False
 
     @property
     def stopping(self) -> bool:
@@ -216,6 +218,7 @@ class Supervisor:
 
         Whoever calls it while it is at work waits for its end.
         """
+        clock.hushed = True
         with self._lock:
             first = not self.stopping
             self._stopping.set()

@@ -6,7 +6,9 @@ Nothing that is told here holds a credential: they are masked.
 from __future__ import annotations
 
 import enum
+import shutil
 import sys
+import threading
 from typing import Any
 
 from rocm_images.foreign import shown as shown
@@ -31,14 +33,60 @@ class Shown:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        self._terminal = stream.isatty()
 
     def write(self, text: str) -> int:
-        """Write a text with its control characters written out."""
-        self.stream.write(shown(text))
+        """Write a text with its control characters written out, where no line stands any more."""
+        if not self._terminal:
+            self.stream.write(shown(text))
+            return len(text)
+        with _drawing:
+            _Standing.wipe()
+            self.stream.write(shown(text))
+            _Standing.within = not text.endswith("\n") if text else _Standing.within
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+class _Standing:
+    """The line that stands at a terminal until something else is written, or it is redrawn."""
+
+    text = ""
+    within = False
+    """Whether a line of what is written has not ended yet."""
+    stream: Any = None
+
+    @classmethod
+    def wipe(cls) -> None:
+        if cls.text:
+            cls.text = ""
+            cls.stream.write("\r\x1b[K")
+            cls.stream.flush()
+
+
+_drawing = threading.RLock()
+
+
+def standing(text: str) -> bool:
+    """Draw a line over the one that stands, or wipe that one by ""; whether that can be done."""
+    if not isinstance(sys.stderr, Shown) or not sys.stderr.isatty():
+        return False
+    if _volume < Volume.NORMAL:
+        return True
+    # Without the last column: there some terminals begin another line.
+    width = max(shutil.get_terminal_size().columns - 1, 1)
+    line = masked(shown_line(text))
+    line = line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
+    with _drawing:
+        if line != _Standing.text and not _Standing.within:
+            _Standing.wipe()
+            if line:
+                _Standing.text, _Standing.stream = line, sys.stderr.stream
+                _Standing.stream.write(line)
+                _Standing.stream.flush()
+    return True
 
 
 def for_colours(stream: Any) -> Any:

@@ -1,8 +1,9 @@
-"""Whoever is waited for is named: after two seconds at a terminal, else where it is asked again."""
+"""Whoever is waited for is named, with the time: after two seconds at a terminal, else after 30."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from made_up_engine import made_up_engine
 from made_up_programs import COSIGN_VERSION
 from made_up_registry import GOOD, MadeUpRegistry, Request, digest, says
+from rocm_images import supervisor as supervising
 from rocm_images import telling, waiting
 from rocm_images.engine.images import BUILD_ID, pull
 from rocm_images.lock import upstream
@@ -24,22 +26,30 @@ from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.retries import Retries
 from rocm_images.telling import PROGRAM, Volume
-from rocm_images.waiting import waiting_for
+from rocm_images.waiting import Clock, Wait, duration, waiting_for
 
 DEADLINE = 60.0
 """Seconds after which what is to be said has not been."""
 
 
 class Told:
-    """What was said, and whether anything was."""
+    """What was said, and drawn at a terminal, and whether anything was."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.drawn: list[str] = []
         self.something = threading.Event()
 
     def step(self, text: str) -> None:
         self.lines.append(text)
         self.something.set()
+
+    def standing(self, text: str) -> bool:
+        if text:
+            # The seconds are the machine's.
+            self.drawn.append(re.sub(r"(, )\d+ s", r"\1a moment", text))
+            self.something.set()
+        return True
 
     def wait(self, _: object = None) -> None:
         assert self.something.wait(DEADLINE), "nothing was said"
@@ -49,7 +59,8 @@ class Told:
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     found = Told()
     monkeypatch.setattr(telling, "step", found.step)
-    monkeypatch.setattr(waiting, "_said", {})
+    monkeypatch.setattr(telling, "standing", found.standing)
+    monkeypatch.setattr(waiting, "clock", Clock())
     monkeypatch.setattr(retries, "sleep", lambda seconds: None)
     return found
 
@@ -58,7 +69,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """One at which a moment is long."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(waiting, "SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "DRAWN_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -82,7 +95,8 @@ def test_a_registry_that_is_slow_is_named_at_a_terminal(
 ) -> None:
     registry.answers = once_told(told, registry.as_registries_do)
     assert there(registry).digest_of("t") == digest(GOOD)
-    assert told.lines == [f"{PROGRAM}: waiting for {registry.address}"]
+    assert set(told.drawn) == {f"{PROGRAM}: waiting for {registry.address}, a moment"}
+    assert told.lines == []
 
 
 def test_a_registry_that_an_engine_waits_for_is_named(
@@ -100,41 +114,180 @@ def test_a_registry_that_an_engine_waits_for_is_named(
         made_up.answers["GET /images/"] = lambda _: (200, image)
         found = pull(made_up.engine, f"{host}/some/image@sha256:{'1' * 64}", "one")
     assert found.image_id == "sha256:1"
-    assert told.lines == [f"{PROGRAM}: waiting for {host}"]
+    assert set(told.drawn) == {f"{PROGRAM}: waiting for {host}, a moment"}
 
 
-class Clock:
-    """Stands for a timer, whose time never comes."""
-
-    def __init__(self, seconds: float, _: object) -> None:
-        assert seconds == waiting.SECONDS
-        self.did: list[str] = []
-        CLOCKS.append(self)
-
-    def start(self) -> None:
-        self.did.append("start")
-
-    def cancel(self) -> None:
-        self.did.append("cancel")
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which only the test changes; what the clock's own thread would do, it does."""
+    found = [1000.0]
+    monkeypatch.setattr("rocm_images.waiting.time.monotonic", lambda: found[0])
+    monkeypatch.setattr(Clock, "_run", lambda self: None)
+    return found
 
 
-CLOCKS: list[Clock] = []
+def passes(now: list[float], seconds: float) -> None:
+    now[0] += seconds
+    waiting.clock.look(now[0])
 
 
-@pytest.mark.parametrize(("at_terminal", "did"), [(True, ["start", "cancel"]), (False, ["cancel"])])
-def test_a_clock_runs_at_a_terminal_alone_and_until_the_answer(
-    told: Told,
-    registry: MadeUpRegistry,
-    monkeypatch: pytest.MonkeyPatch,
-    at_terminal: bool,
-    did: list[str],
+def test_without_a_terminal_a_line_every_half_minute_says_for_how_long_already(
+    told: Told, now: list[float]
 ) -> None:
-    CLOCKS.clear()
-    monkeypatch.setattr(waiting, "Timer", Clock)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: at_terminal, raising=False)
-    assert there(registry).digest_of("t") == digest(GOOD)
-    assert [clock.did for clock in CLOCKS] == [did]
+    with waiting_for("mmdebstrap") as wait:
+        for _ in range(29 * 10):
+            passes(now, 0.1)
+        assert told.lines == []
+        wait.at("I: extracting archives")
+        passes(now, 1.1)
+        passes(now, 29)
+        passes(now, 1)
+    assert told.lines == [
+        f"{PROGRAM}: waiting for mmdebstrap, {age}: I: extracting archives"
+        for age in ("30 s", "1 min 0 s")
+    ]
+    passes(now, 100)
+    assert len(told.lines) == 2
+
+
+def test_at_a_terminal_a_line_is_redrawn_from_two_seconds_on(
+    told: Told, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    drawn: list[str] = []
+    monkeypatch.setattr(telling, "standing", lambda text: drawn.append(text) or True)
+    with waiting_for("a"):
+        passes(now, 1.9)
+        with waiting_for("b"):
+            for _ in range(3):
+                passes(now, 1.0)
+    assert [line for line in drawn if line] == [
+        f"{PROGRAM}: waiting for a, 2 s",
+        f"{PROGRAM}: waiting for a, 3 s; and 1 more",
+        f"{PROGRAM}: waiting for a, 4 s; and 1 more",
+    ]
+    # Nothing stands once nobody is waited for.
+    assert drawn[-1] == ""
     assert told.lines == []
+
+
+def test_a_terminal_that_cannot_redraw_has_lines(
+    told: Told, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    with waiting_for("a"):
+        for _ in range(65):
+            passes(now, 0.5)
+    assert told.lines == [f"{PROGRAM}: waiting for a, {age} s" for age in (2, 32)]
+
+
+def test_questions_that_follow_one_another_are_one_wait(told: Told, now: list[float]) -> None:
+    for _ in range(100):
+        with waiting_for("a"):
+            passes(now, 0.3)
+        now[0] += 0.1
+    assert told.lines == [f"{PROGRAM}: waiting for a, 30 s"]
+    now[0] += 1
+    with waiting_for("a"):
+        passes(now, 29)
+    assert len(told.lines) == 1
+
+
+def test_two_that_wait_for_the_same_are_one_line(told: Told, now: list[float]) -> None:
+    with waiting_for("a"):
+        passes(now, 20)
+        with waiting_for("a"):
+            passes(now, 10)
+        passes(now, 29)
+    assert told.lines == [f"{PROGRAM}: waiting for a, 30 s"]
+
+
+def test_an_engines_call_is_said_only_where_nothing_else_is(told: Told, now: list[float]) -> None:
+    with waiting_for("the engine", otherwise=True):
+        with waiting_for("a"):
+            passes(now, 30)
+        passes(now, 1)
+    assert told.lines == [
+        f"{PROGRAM}: waiting for a, 30 s",
+        f"{PROGRAM}: waiting for the engine, 31 s",
+    ]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_run_that_is_being_stopped_or_is_quiet_says_nothing_more(
+    told: Told, now: list[float], monkeypatch: pytest.MonkeyPatch, quiet: bool
+) -> None:
+    with waiting_for("a"):
+        passes(now, 30)
+        assert len(told.lines) == 1
+        if quiet:
+            monkeypatch.setattr(telling, "_volume", Volume.QUIET)
+        else:
+            supervising.supervisor.stop()
+            assert supervising.clock.hushed
+            waiting.clock.hushed = True
+        passes(now, 30)
+        assert len(told.lines) == 1
+    supervising.supervisor.begin()
+    assert not supervising.clock.hushed
+
+
+def test_how_far_it_is_may_be_looked_up_and_may_fail(told: Told, now: list[float]) -> None:
+    sizes = iter(["1 GB"])
+
+    def size() -> str:
+        for found in sizes:
+            return found
+        raise FileNotFoundError
+
+    with waiting_for("cosign") as wait:
+        wait.at(size)
+        passes(now, 30)
+        passes(now, 30)
+    assert told.lines == [
+        f"{PROGRAM}: waiting for cosign, 30 s: 1 GB",
+        f"{PROGRAM}: waiting for cosign, 1 min 0 s",
+    ]
+
+
+def test_each_step_of_a_wait_is_a_line_without_a_terminal(
+    told: Told, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with waiting_for("a") as wait:
+        wait.step("RUN one")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        wait.step("RUN two")
+        assert wait.line(now[0]) == f"{PROGRAM}: waiting for a, 0 s: RUN two"
+    assert told.lines == [f"{PROGRAM}: waiting for a: RUN one"]
+
+
+def test_a_pause_before_the_next_attempt_is_said_until_it_is_over(now: list[float]) -> None:
+    wait = Wait("a")
+    wait.again(3, 6, "it is busy", 7.6)
+    assert wait.line(now[0]).endswith(", 0 s: attempt 3 of 6 in 8 s (it is busy)")
+    wait.asks()
+    assert wait.line(now[0]).endswith(", 0 s: attempt 3 of 6 (it is busy)")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1.99, "1 s"),
+        (59.9, "59 s"),
+        (270, "4 min 30 s"),
+        (3599, "59 min 59 s"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_a_duration_has_two_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def without_pauses(lines: list[str]) -> list[str]:
+    """They have some chance in them."""
+    return [re.sub(r" in \d+ s ", " ", line) for line in lines]
 
 
 def test_without_a_terminal_each_further_attempt_is_a_line(
@@ -143,11 +296,14 @@ def test_without_a_terminal_each_further_attempt_is_a_line(
     registry.answers = says(503)
     with pytest.raises(Exception, match="it answered 503"):
         there(registry, attempts=4).digest_of("t")
-    assert told.lines == [
+    assert without_pauses(told.lines) == [
         f"{PROGRAM}: waiting for {registry.address}, attempt {number} of 4 "
         "(it answered 503 Service Unavailable)"
         for number in (2, 3, 4)
     ]
+    pauses = [int(seconds) for line in told.lines for seconds in re.findall(r" in (\d+) s ", line)]
+    assert len(pauses) == 3
+    assert pauses == sorted(pauses)
 
 
 def test_what_is_tried_again_within_a_moment_is_not_told_at_a_terminal(
@@ -160,7 +316,7 @@ def test_what_is_tried_again_within_a_moment_is_not_told_at_a_terminal(
     assert told.lines == []
 
 
-def test_at_a_terminal_the_attempt_at_work_is_told_and_each_after_it(
+def test_at_a_terminal_the_attempt_at_work_is_drawn_and_each_after_it_is_a_line(
     told: Told, terminal: None, registry: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.answers = says(503)
@@ -168,18 +324,17 @@ def test_at_a_terminal_the_attempt_at_work_is_told_and_each_after_it(
     monkeypatch.setattr(retries, "sleep", told.wait)
     with pytest.raises(Exception, match="it answered 503"):
         there(registry, attempts=3).digest_of("t")
-    assert told.lines == [
-        f"{PROGRAM}: waiting for {registry.address}, attempt {number} of 3 "
-        "(it answered 503 Service Unavailable)"
-        for number in (2, 3)
-    ]
+    why = "(it answered 503 Service Unavailable)"
+    whom = f"{PROGRAM}: waiting for {registry.address}"
+    assert f"{whom}, a moment: attempt 2 of 3 {why}" in without_pauses(told.drawn)
+    assert without_pauses(told.lines) == [f"{whom}, attempt 3 of 3 {why}"]
 
 
 def test_a_registry_that_is_not_there_is_named(told: Told, registry: MadeUpRegistry) -> None:
     registry.close()
     with pytest.raises(Exception, match="Connection refused"):
         there(registry, attempts=2).digest_of("t")
-    (line,) = told.lines
+    (line,) = without_pauses(told.lines)
     assert line.startswith(f"{PROGRAM}: waiting for {registry.address}, attempt 2 of 2 (")
 
 
@@ -202,16 +357,15 @@ def test_many_questions_at_once_are_one_line(
         thread.start()
     for thread in threads:
         thread.join(DEADLINE)
-    assert set(told.lines) == {
-        f"{PROGRAM}: waiting for {registry.address}",
-        f"{PROGRAM}: waiting for {registry.address}, attempt 2 of 2 (it is busy)",
+    whom = f"{PROGRAM}: waiting for {registry.address}"
+    assert told.lines == [f"{whom}, attempt 2 of 2 (it is busy)"]
+    assert {line.partition(":")[2] for line in told.drawn} <= {
+        f"{whom}, a moment".partition(":")[2],
+        f"{whom}, a moment: attempt 2 of 2 (it is busy)".partition(":")[2],
     }
-    assert len(told.lines) == 2
 
 
-def test_the_same_is_told_again_later(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    monkeypatch.setattr("rocm_images.waiting.time.monotonic", lambda: now[0])
+def test_the_same_is_told_again_later(told: Told, now: list[float]) -> None:
     for moment, lines in ((0.0, 1), (waiting.AGAIN_SECONDS - 1, 1), (1.0, 2)):
         now[0] += moment
         with waiting_for("elsewhere.example.org") as wait:
@@ -220,13 +374,13 @@ def test_the_same_is_told_again_later(told: Told, monkeypatch: pytest.MonkeyPatc
 
 
 def test_q_keeps_it_quiet(
-    terminal: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(telling, "_volume", Volume.QUIET)
     for volume, lines in ((Volume.QUIET, 0), (Volume.NORMAL, 1)):
         telling.set_volume(volume)
-        monkeypatch.setattr(waiting, "_said", {})
+        monkeypatch.setattr(waiting, "clock", Clock())
         with waiting_for("elsewhere.example.org") as wait:
             wait.again(2, 2, "it is busy")
         assert capsys.readouterr().err.count("waiting for elsewhere.example.org") == lines
@@ -250,7 +404,7 @@ def test_cosign_is_waited_for_in_the_registrys_name(
     ending.start()
     ours.verify(f"127.0.0.1:5000/a@sha256:{'0' * 64}", Trust("cosign.pub"))
     ending.join()
-    assert told.lines == [f"{PROGRAM}: waiting for 127.0.0.1:5000"]
+    assert set(told.drawn) == {f"{PROGRAM}: waiting for 127.0.0.1:5000, a moment"}
 
 
 @pytest.mark.parametrize(
@@ -272,5 +426,4 @@ def test_a_name_of_the_lock_is_waited_for(
     monkeypatch.setattr(upstream, "digest_by_buildx", never)
     with pytest.raises(Unresolved):
         Upstream(None).answer(wanted)
-    (line,) = told.lines
-    assert line.startswith(f"{PROGRAM}: waiting for {whom}")
+    assert told.drawn[0].startswith(f"{PROGRAM}: waiting for {whom}")
