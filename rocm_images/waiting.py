@@ -51,7 +51,8 @@ class Wait:
         otherwise: bool = False,
         also: Callable[[str], object] = lambda far: None,
     ) -> None:
-        self.words = words or f"{telling.PROGRAM}: waiting for {whom}"
+        self._whom = "" if words else whom
+        self.words = words or _waits(whom)
         self.otherwise = otherwise
         self.since = self.said = time.monotonic()
         self._far: str | Callable[[], str] = ""
@@ -94,7 +95,10 @@ class Wait:
         if not isinstance(self._far, str):
             with suppress(OSError):
                 far = self._far()
-        return f"{self.words}, {duration(now - self.since)}" + (f": {far}" if far else "")
+        age = duration(now - self.since)
+        # The age stands where a narrow terminal still has it.
+        said = f"{self.words}, {age}" if not self._whom else _waits(self._whom, f" {age}")
+        return said + (f": {far}" if far else "")
 
     @contextmanager
     def counted(self) -> Iterator[Wait]:
@@ -110,6 +114,10 @@ class Wait:
 def waiting_for(whom: str, *, otherwise: bool = False) -> AbstractContextManager[Wait]:
     """While the block asks somebody, a registry's HOST say, and waits for the answer."""
     return Wait(whom, otherwise=otherwise).counted()
+
+
+def _waits(whom: str, age: str = "") -> str:
+    return f"{telling.PROGRAM}: waiting{age} for {whom}"
 
 
 def duration(seconds: float) -> str:

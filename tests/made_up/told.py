@@ -22,6 +22,7 @@ class Told:
         self.lines: list[str] = []
         self.drawn: list[str] = []
         self.something = threading.Event()
+        self.changed = threading.Condition()
 
     def step(self, text: str) -> None:
         self.lines.append(text)
@@ -30,8 +31,10 @@ class Told:
     def standing(self, text: str) -> bool:
         if text:
             # The seconds are the machine's.
-            self.drawn.append(re.sub(r"(, )\d+ s", r"\1a moment", text))
+            self.drawn.append(re.sub(r"(waiting) \d+ s (for)", r"\1 a moment \2", text))
             self.something.set()
+            with self.changed:
+                self.changed.notify_all()
         return True
 
     def wait(self, _: object = None) -> None:

@@ -72,11 +72,11 @@ def test_below_the_table_stands_what_else_is_waited_for_and_nothing_is_drawn_bes
     with waiting_for("a registry"):
         now[0] += 5
         with table:
-            assert shown(table)[-1] == [f"{telling.PROGRAM}: waiting for a registry, 5 s"]
+            assert shown(table)[-1] == [f"{telling.PROGRAM}: waiting 5 s for a registry"]
             waiting.clock.look(now[0])
             assert told.drawn == []
         waiting.clock.look(now[0])
-        assert told.drawn == [f"{telling.PROGRAM}: waiting for a registry, a moment"]
+        assert told.drawn == [f"{telling.PROGRAM}: waiting a moment for a registry"]
 
 
 @pytest.mark.parametrize("width", [80, 140])
