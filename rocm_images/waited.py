@@ -46,4 +46,8 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
 
 if __name__ == "__main__":
     handle(_leave)
-    sys.exit(run(sys.argv[1], sys.argv[2:]))
+    try:
+        sys.exit(run(sys.argv[1], sys.argv[2:]))
+    finally:
+        # A signal may come while the command is being started.
+        supervisor.stop()
