@@ -243,7 +243,7 @@ def _build(
         target=target,
         layers=_QUICK if target == "laboratory" else None,
     )
-    with waiting_for(f"the build of the rehearsal's {name}") as wait:
+    with waiting_for(f"the build of {name}") as wait:
         status, read = buildx.run(buildx.find_buildx(engine), request, wait.step)
     if status != 0:
         tail = "\n".join(f"    {line}" for line in read.tail())

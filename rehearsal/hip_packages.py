@@ -233,7 +233,7 @@ def _download(
             use_config_proxy=True,
         ) as fetcher:
             fetcher.start()
-            with waiting_for("apt in a container, which downloads AMD's HIP runtime"):
+            with waiting_for("apt, which downloads AMD's HIP runtime in a container"):
                 status = fetcher.wait(timeout=_SECONDS)["StatusCode"]
             if status != 0:
                 last = fetcher.logs(tail=3).decode(errors="replace").strip()

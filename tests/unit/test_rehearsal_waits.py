@@ -142,6 +142,5 @@ def test_the_base_of_a_rehearsal_shows_the_steps_of_its_build(
     monkeypatch.setattr(bases, "root_image", lambda _: "a/root:trixie")
     bases._build(None, None, "base-rocm7.2.2", "a/base:1", {}, {})  # type: ignore[arg-type]
     assert told.drawn[0] == (
-        f"{PROGRAM}: waiting a moment for the build of the rehearsal's base-rocm7.2.2: "
-        "[stand-in 3/9] RUN apt-get"
+        f"{PROGRAM}: waiting a moment for the build of base-rocm7.2.2: [stand-in 3/9] RUN apt-get"
     )

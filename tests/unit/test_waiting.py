@@ -373,6 +373,36 @@ def test_cosign_is_waited_for_in_the_registrys_name(
     assert set(told.drawn) == {f"{PROGRAM}: waiting a moment for 127.0.0.1:5000"}
 
 
+def test_cosign_that_saves_an_image_is_waited_for_with_what_lies_there(
+    told: Told, terminal: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "end")
+    folder = tmp_path / "layout"
+    folder.mkdir()
+    program = tmp_path / "cosign"
+    program.write_text(
+        f"#!/bin/sh\n{COSIGN_VERSION}\nprintf 12345 > {folder}/blob\nread end < {tmp_path}/end\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    ours = Cosign(RegistryAddress.parse("127.0.0.1:5000"), os.environ)
+    words = (
+        f"{PROGRAM}: waiting a moment for cosign, which saves an image of 127.0.0.1:5000: "
+        "5 bytes lie there"
+    )
+
+    def end() -> None:
+        with told.changed:
+            told.changed.wait_for(lambda: words in told.drawn, DEADLINE)
+        (tmp_path / "end").write_text("now\n")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    ours.save(f"127.0.0.1:5000/a@sha256:{'0' * 64}", folder)
+    ending.join()
+    assert words in told.drawn
+
+
 @pytest.mark.parametrize(
     ("wanted", "whom"),
     [
