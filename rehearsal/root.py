@@ -82,7 +82,7 @@ def _make(client: docker.DockerClient, reference: str) -> None:
     programs = debian_packages.unpack(PrivateEngine().packages, host) / "usr" / "bin"
     archive = PrivateEngine().cache / "root.tar"
     try:
-        with waiting_for("mmdebstrap, which makes it") as wait:
+        with waiting_for("mmdebstrap") as wait:
             done = supervisor.run(
                 [str(programs / "mmdebstrap"), "--variant=minbase", _codename()]
                 + [str(archive), debian_packages.mirror(PrivateEngine().packages)],

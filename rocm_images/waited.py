@@ -1,6 +1,6 @@
 """Runs a command, and says meanwhile what it does and for how long already: `make environment`.
 
-    python -m rocm_images.waited "pip, which installs what build.py needs" COMMAND...
+    python -m rocm_images.waited "pip" COMMAND...
 
 It needs the standard library alone, as there is nothing else yet. What the command complains of is
 shown when it has ended; its exit code is this one's.

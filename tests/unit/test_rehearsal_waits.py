@@ -79,7 +79,7 @@ def test_mmdebstrap_is_waited_for_with_its_step(
         except EngineError as error:
             complaints.append(str(error))
 
-    words = f"{PROGRAM}: waiting a moment for mmdebstrap, which makes it: I: extracting archives..."
+    words = f"{PROGRAM}: waiting a moment for mmdebstrap: I: extracting archives..."
     slow.during(make, told, words)
     # Its steps are no part of what went wrong.
     assert complaints == ([f"mmdebstrap failed: {fails}"] if fails else [])
