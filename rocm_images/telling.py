@@ -76,8 +76,7 @@ def standing(text: str) -> bool:
         return False
     if _volume < Volume.NORMAL:
         return True
-    # Without the last column: there some terminals begin another line.
-    width = max(_columns(sys.stderr) - 1, 1)
+    width = columns()
     line = masked(shown_line(text))
     line = line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
     with _drawing:
@@ -90,14 +89,16 @@ def standing(text: str) -> bool:
     return True
 
 
-def _columns(stream: Any) -> int:
-    """Of the terminal itself: standard output may be a file."""
+def columns() -> int:
+    """Of the line that stands: standard error's terminal, as standard output may be a file.
+
+    The last one is left out: in it some terminals begin another line.
+    """
     asked = os.environ.get("COLUMNS", "")
+    found = int(asked) if asked.isdecimal() else 0
     with suppress(OSError, ValueError):
-        return (
-            int(asked) if asked.isdigit() else os.get_terminal_size(stream.fileno()).columns or 80
-        )
-    return 80
+        found = found or os.get_terminal_size(sys.stderr.fileno()).columns
+    return max((found or 80) - 1, 1)
 
 
 def for_colours(stream: Any) -> Any:

@@ -22,6 +22,7 @@ AGAIN_SECONDS = 30.0
 """Between two lines about the same, and before the first where there is no terminal."""
 DRAWN_SECONDS = 0.5
 """Between two drawings of the line at a terminal."""
+_LEAST_WORDS = 16
 _GAP_SECONDS = 0.5
 """Questions that follow one another faster are one wait: a hundred short ones are silent, too."""
 
@@ -80,7 +81,7 @@ class Wait:
         self.at(f"attempt {attempt} of {attempts}{soon} ({why})")
         now = time.monotonic()
         # At a terminal the first moment is nobody's business.
-        if not self._patient or now - self.since >= SECONDS:
+        if not self._patient or now - self.since >= _moment():
             clock.say(f"{self.words}, attempt {attempt} of {attempts}{soon} ({why})", now)
             self.said = now
 
@@ -89,16 +90,19 @@ class Wait:
         if self._attempt:
             self.at(self._attempt)
 
-    def line(self, now: float) -> str:
-        """What is waited for, for how long already, and how far it is."""
+    def line(self, now: float, width: int | None = None) -> str:
+        """What is waited for, for how long already, and how far it is.
+
+        A line of a width has the last two whole before the name of a step.
+        """
         far = self._far if isinstance(self._far, str) else ""
         if not isinstance(self._far, str):
             with suppress(OSError):
                 far = self._far()
-        age = duration(now - self.since)
-        # The age stands where a narrow terminal still has it.
-        said = f"{self.words}, {age}" if not self._whom else _waits(self._whom, f" {age}")
-        return said + (f": {far}" if far else "")
+        age, told = duration(now - self.since), f": {far}" if far else ""
+        if self._whom:
+            return _waits(self._whom, f" {age}") + told
+        return fitted(self.words, f", {age}{told}", width)
 
     @contextmanager
     def counted(self) -> Iterator[Wait]:
@@ -114,6 +118,18 @@ class Wait:
 def waiting_for(whom: str, *, otherwise: bool = False) -> AbstractContextManager[Wait]:
     """While the block asks somebody, a registry's HOST say, and waits for the answer."""
     return Wait(whom, otherwise=otherwise).counted()
+
+
+def fitted(words: str, rest: str, width: int | None) -> str:
+    """Both in one line; where that is longer than a width, the words lose their end."""
+    if width is None or len(words) + len(rest) <= width or len(words) <= _LEAST_WORDS:
+        return words + rest
+    return f"{words[: max(width - len(rest), _LEAST_WORDS) - 3]}...{rest}"
+
+
+def _moment() -> float:
+    """What is nobody's business: by the drawing after it, `SECONDS` would be over."""
+    return SECONDS - DRAWN_SECONDS
 
 
 def _waits(whom: str, age: str = "") -> str:
@@ -163,7 +179,7 @@ class Clock:
             self._waits.remove(wait)
             self._ended = {w: e for w, e in self._ended.items() if now - e[1] < _GAP_SECONDS}
             self._ended[wait.words] = (wait, now)
-            others = any(now - one.since >= SECONDS for one in self._waits)
+            others = any(now - one.since >= _moment() for one in self._waits)
         if not others:
             telling.standing("")
 
@@ -192,10 +208,10 @@ class Clock:
             waits = [one for one in self._waits if not one.otherwise] or self._waits
             return list({one.words: one for one in reversed(waits)}.values())[::-1]
 
-    def lines(self, now: float) -> list[str]:
+    def lines(self, now: float, width: int | None = None) -> list[str]:
         """Everything that is waited for longer than a moment, the oldest first, each once."""
-        waits = [one for one in self._shown() if now - one.since >= SECONDS]
-        return [one.line(now) for one in sorted(waits, key=lambda one: one.since)]
+        waits = [one for one in self._shown() if now - one.since >= _moment()]
+        return [one.line(now, width) for one in sorted(waits, key=lambda one: one.since)]
 
     def look(self, now: float) -> None:
         """Say, or draw, what it is time for."""
@@ -203,13 +219,15 @@ class Clock:
             return
         terminal = sys.stderr.isatty()
         if terminal and os.environ.get("TERM", "dumb") != "dumb":
-            lines = self.lines(now)
-            more = f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
+            more = ""
+            if len(lines := self.lines(now, telling.columns())) > 1:
+                more = f"; and {len(lines) - 1} more"
+                lines = self.lines(now, telling.columns() - len(more))
             if telling.standing(lines[0] + more if lines else ""):
                 return
         for one in self._shown():
-            first = SECONDS if terminal and one.said == one.since else AGAIN_SECONDS
-            if now - one.said >= first:
+            first = terminal and one.said == one.since
+            if now - one.said >= (_moment() if first else AGAIN_SECONDS):
                 telling.step(one.line(now))
                 with self._changed:
                     for same in self._waits:

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from rocm_images import telling
 from rocm_images.foreign import shown_line
 from rocm_images.masking import masked
-from rocm_images.waiting import Wait, clock, duration
+from rocm_images.waiting import Wait, clock, duration, fitted
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+
+_TIMES = 26
+"""Columns of the two times, and what parts columns."""
 
 
 class Progress(Protocol):
@@ -112,8 +116,9 @@ class LiveTable:
         self._lock = threading.Lock()
         self._rows = {cell: _Row(time.monotonic()) for cell in cells}
         self._alone = ExitStack()
+        self._console = Console(file=telling.for_colours(sys.stderr))
         self._live = Live(
-            console=Console(file=telling.for_colours(sys.stderr)),
+            console=self._console,
             get_renderable=self._table,
             refresh_per_second=4,
         )
@@ -138,6 +143,7 @@ class LiveTable:
         from rich.text import Text
 
         now = time.monotonic()
+        room = self._console.width - max(map(len, ["cell", *self._rows])) - _TIMES
         table = Table(box=None, pad_edge=False, expand=True)
         table.add_column("cell", no_wrap=True)
         table.add_column("step", no_wrap=True, ratio=1, overflow="ellipsis")
@@ -147,7 +153,7 @@ class LiveTable:
             for cell, row in self._rows.items():
                 age = "" if row.since is None or row.end else duration(now - row.since)
                 whole = "" if row.since is None else duration((row.end or now) - row.begun)
-                text = f"{row.step}: {row.far}" if row.far else row.step
+                text = fitted(row.step, f": {row.far}", room) if row.far else row.step
                 # Text, not markup: a step's name has brackets of its own.
                 table.add_row(cell, Text(masked(shown_line(text))), age, whole)
         lines = (

@@ -125,7 +125,7 @@ def test_at_a_terminal_a_line_is_redrawn_from_two_seconds_on(
     drawn: list[str] = []
     monkeypatch.setattr(telling, "standing", lambda text: drawn.append(text) or True)
     with waiting_for("a"):
-        passes(now, 1.9)
+        passes(now, 1.4)
         with waiting_for("b"):
             for _ in range(3):
                 passes(now, 1.0)
@@ -147,7 +147,7 @@ def test_a_terminal_that_cannot_redraw_has_lines(
     with waiting_for("a"):
         for _ in range(65):
             passes(now, 0.5)
-    assert told.lines == [f"{PROGRAM}: waiting {age} s for a" for age in (2, 32)]
+    assert told.lines == [f"{PROGRAM}: waiting {age} s for a" for age in (1, 31)]
 
 
 def test_questions_that_follow_one_another_are_one_wait(told: Told, now: list[float]) -> None:
@@ -217,6 +217,19 @@ def test_how_far_it_is_may_be_looked_up_and_may_fail(told: Told, now: list[float
         f"{PROGRAM}: waiting 30 s for cosign: 1 GB",
         f"{PROGRAM}: waiting 1 min 0 s for cosign",
     ]
+
+
+def test_a_narrow_terminal_has_the_age_of_a_step_and_how_far_it_is(now: list[float]) -> None:
+    words = "sglang-942-rocm7.2.2  push v0.5.21-rocm722-mi30x-rehearsal-3aaf64a6a180"
+    wait = Wait("a cell", words=words)
+    wait.at("12 of 32 layers, 210.4 MB, 31.2 MB/s")
+    now[0] += 75
+    line = wait.line(now[0], 79)
+    assert len(line) == 79
+    assert line == f"{words[:26]}..., 1 min 15 s: 12 of 32 layers, 210.4 MB, 31.2 MB/s"
+    assert wait.line(now[0]).startswith(f"{words}, 1 min 15 s: 12 of")
+    # So narrow that the end goes after all.
+    assert wait.line(now[0], 20).startswith(f"{words[:13]}..., 1 min 15 s")
 
 
 def test_each_step_of_a_wait_is_a_line_without_a_terminal(
@@ -363,14 +376,15 @@ def test_cosign_is_waited_for_in_the_registrys_name(
     ours = Cosign(RegistryAddress.parse("127.0.0.1:5000"), os.environ)
 
     def end() -> None:
-        told.something.wait(DEADLINE)
+        with told.changed:
+            told.changed.wait_for(lambda: any("127" in line for line in told.drawn), DEADLINE)
         (tmp_path / "end").write_text("now\n")
 
     ending = threading.Thread(target=end)
     ending.start()
     ours.verify(f"127.0.0.1:5000/a@sha256:{'0' * 64}", Trust("cosign.pub"))
     ending.join()
-    assert set(told.drawn) == {f"{PROGRAM}: waiting a moment for 127.0.0.1:5000"}
+    assert f"{PROGRAM}: waiting a moment for 127.0.0.1:5000" in told.drawn
 
 
 def test_cosign_that_saves_an_image_is_waited_for_with_what_lies_there(
