@@ -67,7 +67,7 @@ def test_the_table_has_the_age_of_the_step_beside_the_cells(
 def test_how_far_a_step_is_stays_where_its_name_is_long(table: LiveTable, now: list[float]) -> None:
     far = "12 of 32 layers, 210.4 MB, 31.2 MB/s"
     table.step("a", f"pull registry.example.org/some/image@sha256:{'1' * 64}", far)
-    assert shown(table)[1] == ["a", f"pull registr...: {far}", "0 s", "0 s"]
+    assert shown(table)[1] == ["a", f"pull registry...: {far}", "0 s", "0 s"]
 
 
 def test_below_the_table_stands_what_else_is_waited_for_and_nothing_is_drawn_beside_it(
