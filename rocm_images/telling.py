@@ -9,6 +9,7 @@ import enum
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +39,7 @@ class Shown:
 
     def write(self, text: str) -> int:
         """Write a text with its control characters written out, where no line stands any more."""
+        _speaks()
         if not self._terminal:
             self.stream.write(shown(text))
             return len(text)
@@ -118,6 +120,7 @@ class Volume(enum.IntEnum):
 
 
 _volume = Volume.NORMAL
+_spoken = time.monotonic()
 
 
 def set_volume(volume: Volume) -> None:
@@ -129,6 +132,16 @@ def set_volume(volume: Volume) -> None:
 def volume() -> Volume:
     """As -q or -v set it."""
     return _volume
+
+
+def spoken() -> float:
+    """When something was last told, as time.monotonic() has it; what stands does not count."""
+    return _spoken
+
+
+def _speaks() -> None:
+    global _spoken
+    _spoken = time.monotonic()
 
 
 def quoted(said: object) -> str:
@@ -145,6 +158,7 @@ def failure(sentence: str) -> None:
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
+        _speaks()
         print(masked(shown(text)), file=sys.stderr, flush=True)
 
 

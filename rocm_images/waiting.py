@@ -155,6 +155,7 @@ class Clock:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._tables = 0
+        self._spoken = 0.0
         self.hushed = False
         """Whether the run is being stopped: what it then waits for is nobody's business."""
 
@@ -208,9 +209,12 @@ class Clock:
             waits = [one for one in self._waits if not one.otherwise] or self._waits
             return list({one.words: one for one in reversed(waits)}.values())[::-1]
 
-    def lines(self, now: float, width: int | None = None) -> list[str]:
-        """Everything that is waited for longer than a moment, the oldest first, each once."""
-        waits = [one for one in self._shown() if now - one.since >= _moment()]
+    def lines(self, now: float, width: int | None = None, *, silent: bool = False) -> list[str]:
+        """Everything that is waited for longer than a moment, the oldest first, each once.
+
+        Or all, where it was `silent` so long: what each takes a moment takes long in all.
+        """
+        waits = [one for one in self._shown() if silent or now - one.since >= _moment()]
         return [one.line(now, width) for one in sorted(waits, key=lambda one: one.since)]
 
     def look(self, now: float) -> None:
@@ -219,15 +223,18 @@ class Clock:
             return
         terminal = sys.stderr.isatty()
         if terminal and os.environ.get("TERM", "dumb") != "dumb":
-            more = ""
-            if len(lines := self.lines(now, telling.columns())) > 1:
+            more, silent = "", now - telling.spoken() >= _moment()
+            if len(lines := self.lines(now, telling.columns(), silent=silent)) > 1:
                 more = f"; and {len(lines) - 1} more"
-                lines = self.lines(now, telling.columns() - len(more))
+                lines = self.lines(now, telling.columns() - len(more), silent=silent)
             if telling.standing(lines[0] + more if lines else ""):
                 return
         for one in self._shown():
             first = terminal and one.said == one.since
-            if now - one.said >= (_moment() if first else AGAIN_SECONDS):
+            due = _moment() if first else AGAIN_SECONDS
+            # What each takes less than that takes more in all.
+            if now - one.said >= due or now - max(telling.spoken(), self._spoken) >= AGAIN_SECONDS:
+                self._spoken = now
                 telling.step(one.line(now))
                 with self._changed:
                     for same in self._waits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import threading
@@ -21,6 +22,8 @@ class Told:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.drawn: list[str] = []
+        self.spoken = math.inf
+        """When something was last told: never so long ago that it is silence, until a test says."""
         self.something = threading.Event()
         self.changed = threading.Condition()
 
@@ -46,6 +49,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Told:
     found = Told()
     monkeypatch.setattr(telling, "step", found.step)
     monkeypatch.setattr(telling, "standing", found.standing)
+    monkeypatch.setattr(telling, "spoken", lambda: found.spoken)
     monkeypatch.setattr(waiting, "clock", Clock())
     return found
 

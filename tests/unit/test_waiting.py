@@ -162,6 +162,23 @@ def test_questions_that_follow_one_another_are_one_wait(told: Told, now: list[fl
     assert len(told.lines) == 1
 
 
+def test_many_short_waits_without_a_word_are_no_silence(
+    told: Told, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.spoken = now[0]
+    for number in range(12):
+        with waiting_for(f"package {number}"):
+            passes(now, 7)
+    assert told.lines == [f"{PROGRAM}: waiting 7 s for package {number}" for number in (4, 9)]
+    hasty_terminal(monkeypatch)
+    monkeypatch.setattr(waiting, "SECONDS", 2.0)
+    told.spoken = now[0]
+    for letter in "abc":
+        with waiting_for(letter):
+            passes(now, 0.9)
+    assert told.drawn == [f"{PROGRAM}: waiting a moment for c"]
+
+
 def test_two_that_wait_for_the_same_are_one_line(told: Told, now: list[float]) -> None:
     with waiting_for("a"):
         passes(now, 20)
