@@ -282,6 +282,23 @@ def test_a_duration_has_two_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
+def test_an_engines_slow_answer_is_waited_for_by_its_address(
+    told: Told, terminal: None, tmp_path: Path
+) -> None:
+    with made_up_engine(tmp_path / "engine.sock") as made_up:
+
+        def listed(_: object) -> tuple[int, object]:
+            told.wait()
+            return 200, []
+
+        made_up.answers["GET /images/json"] = listed
+        client = made_up.engine.client()
+        assert client.api.images() == []
+        client.close()
+    whom = f"the Docker Engine at unix://{tmp_path}/engine.sock"
+    assert set(told.drawn) == {f"{PROGRAM}: waiting a moment for {whom}"}
+
+
 def without_pauses(lines: list[str]) -> list[str]:
     """They have some chance in them."""
     return [re.sub(r" in \d+ s ", " ", line) for line in lines]
