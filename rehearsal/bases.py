@@ -27,6 +27,7 @@ from rocm_images.places import STATE
 from rocm_images.plan.variants import contains
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import IMITATION
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -242,7 +243,8 @@ def _build(
         target=target,
         layers=_QUICK if target == "laboratory" else None,
     )
-    status, read = buildx.run(buildx.find_buildx(engine), request, lambda step: None)
+    with waiting_for(f"the build of {name}") as wait:
+        status, read = buildx.run(buildx.find_buildx(engine), request, wait.step)
     if status != 0:
         tail = "\n".join(f"    {line}" for line in read.tail())
         raise BuildFailed(

@@ -16,6 +16,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.errors import BuildFailed
 from rocm_images.files import write_whole
 from rocm_images.places import STATE
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -57,6 +58,7 @@ def make_ccache(engine: Engine, client: docker.DockerClient, pin: Download) -> N
         labels={},
         log=STATE / "logs" / f"rehearsal-{NAME}.log",
     )
-    status, read = buildx.run(buildx.find_buildx(engine), request, lambda step: None)
+    with waiting_for("the build of ccache's image") as wait:
+        status, read = buildx.run(buildx.find_buildx(engine), request, wait.at)
     if status != 0:
         raise BuildFailed(f"the rehearsal's ccache does not build: {read.error}: {request.log}")

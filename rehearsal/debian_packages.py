@@ -18,6 +18,7 @@ from pathlib import Path
 from rocm_images.errors import EngineError
 from rocm_images.files import write_whole
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
 """The most that a mirror is given."""
@@ -142,8 +143,11 @@ def unpack(
         planned = _apt([*plan, "-o", "Debug::NoLocking=true"], environment, archives)
         names = lacking(names, planned, _installed())
     _apt(["download", "--quiet", *names], environment, archives)
-    for archive in sorted(archives.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
+    fetched = sorted(archives.glob("*.deb"))
+    with waiting_for("dpkg-deb, which unpacks packages") as wait:
+        for number, archive in enumerate(fetched):
+            wait.at(f"{number} of {len(fetched)}, at {archive.name.partition('_')[0]}")
+            subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
     shutil.rmtree(archives)
     _check_libraries(root, programs)
     write_whole(finished, wanted)
@@ -194,7 +198,14 @@ def _environment(folder: Path, sources: Path | None = None) -> dict[str, str]:
 def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
     output = ""
     try:
-        done = supervisor.run(["apt-get", *arguments], environment, seconds=_SECONDS, folder=folder)
+        with waiting_for(f"apt-get {arguments[0]}") as wait:
+            done = supervisor.run(
+                ["apt-get", *arguments],
+                environment,
+                seconds=_SECONDS,
+                folder=folder,
+                on_line=wait.at,
+            )
         complaint = "; ".join(line for line in done.errors.splitlines() if line.startswith("E:"))
         complaint = complaint or str(done.status)
         failed, output = done.status != 0, done.output

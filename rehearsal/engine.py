@@ -32,6 +32,7 @@ from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.files import write_json, write_whole
 from rocm_images.places import PROJECT
+from rocm_images.waiting import waiting_for
 
 _STARTED: dict[Path, list[subprocess.Popen[bytes]]] = {}
 START_SECONDS = 60.0
@@ -157,7 +158,8 @@ class PrivateEngine:
         """Keeps two runs that begin at once from preparing the same things."""
         self.cache.mkdir(parents=True, exist_ok=True)
         with (self.cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with waiting_for("another run, which prepares the rehearsal in this folder"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _launch(self) -> None:
@@ -225,6 +227,12 @@ class PrivateEngine:
             )
         # The engine is to outlive this process, which must not drop its handle before.
         _STARTED.setdefault(self.runtime, []).append(process)
+        with waiting_for(f"{words[0]} of the private engine, which starts"):
+            self._until(ready, process, path)
+
+    def _until(
+        self, ready: Callable[[], bool], process: subprocess.Popen[bytes], path: Path
+    ) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -285,10 +293,11 @@ class PrivateEngine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
-        while self._processes(*programs):
-            if time.monotonic() > deadline:
-                raise EngineError(f"{programs[0]} ({pids}) does not stop: see {self.log}")
-            time.sleep(0.05)
+        with waiting_for(f"{programs[0]} of the private engine, which ends"):
+            while self._processes(*programs):
+                if time.monotonic() > deadline:
+                    raise EngineError(f"{programs[0]} ({pids}) does not stop: see {self.log}")
+                time.sleep(0.05)
         return pids
 
     def _unmount(self) -> None:
@@ -315,10 +324,12 @@ def main(arguments: list[str]) -> int:
     verb = parser.parse_args(arguments).verb
     engine = PrivateEngine()
     try:
-        if verb == "start":
-            engine.start()
-        if verb == "stop":
-            print("stopped" if engine.stop() else "it was not running")
+        with contextlib.redirect_stderr(telling.Shown(sys.stderr)):
+            if verb == "start":
+                engine.start()
+            stopped = engine.stop() if verb == "stop" else None
+        if stopped is not None:
+            print("stopped" if stopped else "it was not running")
             return 0
         if verb == "env":
             for name, value in engine.environment().items():

@@ -24,6 +24,7 @@ from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError
 from rocm_images.files import write_json
 from rocm_images.recipe.labels import PREFIX
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -232,7 +233,8 @@ def _download(
             use_config_proxy=True,
         ) as fetcher:
             fetcher.start()
-            status = fetcher.wait(timeout=_SECONDS)["StatusCode"]
+            with waiting_for("apt, which downloads AMD's HIP runtime in a container"):
+                status = fetcher.wait(timeout=_SECONDS)["StatusCode"]
             if status != 0:
                 last = fetcher.logs(tail=3).decode(errors="replace").strip()
                 error_type = Dropped if status == _DROPPED else EngineError

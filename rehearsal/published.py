@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rocm_images.files import write_whole
 from rocm_images.places import TEMPLATES
+from rocm_images.waiting import waiting_for
 
 INDEX = "https://pypi.org/simple"
 SECONDS = 600
@@ -101,7 +102,10 @@ def wheel_of(name: str, version: str, python: str, folder: Path) -> Path:
         words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
         words += ["--no-deps", "--only-binary=:all:", f"--python-version={python}"]
         words += ["--platform=manylinux_2_34_x86_64", f"--dest={folder}", f"{name}=={version}"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+        with waiting_for(f"pip, which downloads {name} {version}"):
+            done = subprocess.run(
+                words, capture_output=True, text=True, timeout=SECONDS, check=False
+            )
         if done.returncode:
             raise Unresolvable(done.stderr.strip().splitlines()[-1])
     return next(folder.glob(pattern))

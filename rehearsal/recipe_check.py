@@ -29,6 +29,7 @@ from rehearsal.published import (  # noqa: E402
 from rocm_images.plan.cells import Cell, cells_of  # noqa: E402
 from rocm_images.plan.load import load  # noqa: E402
 from rocm_images.servers import SERVERS  # noqa: E402
+from rocm_images.waiting import waiting_for  # noqa: E402
 
 # AITER's requirements.txt at each pin, less iris, which no index has and the recipe leaves out.
 # That of acf8fdf9 is c16d44b's, with its own flydsl.
@@ -122,14 +123,15 @@ def resolved(question: Question, requirements: Sequence[str]) -> list[str]:
         uv += ["--python-version", question.python, "--no-python-downloads"]
         uv += ["--find-links", folder, "--default-index", INDEX]
         uv += ["--constraint", str(constraints)]
-        done = subprocess.run(
-            uv,
-            input="\n".join(requirements),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        with waiting_for(f"uv, which resolves {question.text}"):
+            done = subprocess.run(
+                uv,
+                input="\n".join(requirements),
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
     if done.returncode:
         raise Unresolvable(done.stderr.strip())
     found = [line for line in done.stdout.splitlines() if "==" in line]

@@ -11,6 +11,7 @@ from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import STAND_IN
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
 """The most that a mirror is given."""
@@ -37,7 +38,8 @@ def root_image(client: docker.DockerClient) -> str:
             return known
     name, tag = DEBIAN_IMAGE.split(":")
     try:
-        client.images.pull(name, tag=tag)
+        with waiting_for(f"docker.io, which may have {DEBIAN_IMAGE}"):
+            client.images.pull(name, tag=tag)
     except APIError:
         _make(client, made)
         return made
@@ -80,19 +82,25 @@ def _make(client: docker.DockerClient, reference: str) -> None:
     programs = debian_packages.unpack(PrivateEngine().packages, host) / "usr" / "bin"
     archive = PrivateEngine().cache / "root.tar"
     try:
-        done = supervisor.run(
-            [str(programs / "mmdebstrap"), "--variant=minbase", "--quiet", _codename()]
-            + [str(archive), debian_packages.mirror(PrivateEngine().packages)],
-            seconds=_SECONDS,
-        )
+        with waiting_for("mmdebstrap") as wait:
+            done = supervisor.run(
+                [str(programs / "mmdebstrap"), "--variant=minbase", _codename()]
+                + [str(archive), debian_packages.mirror(PrivateEngine().packages)],
+                seconds=_SECONDS,
+                on_line=wait.at,
+            )
     except TookTooLong as error:
         raise EngineError(f"mmdebstrap: {error}: see whether the mirror answers") from None
     if done.status != 0:
-        raise EngineError(f"mmdebstrap failed: {done.errors.strip() or done.status}")
+        # Beside its complaints stands what it told of its steps.
+        said = [line for line in done.errors.splitlines() if not line.startswith("I: ")]
+        complaint = "\n".join(said).strip()
+        raise EngineError(f"mmdebstrap failed: {complaint or done.status}")
     repository, tag = reference.rsplit(":", 1)
-    client.api.import_image_from_file(
-        str(archive), repository=repository, tag=tag, changes=[f"LABEL {STAND_IN}=root"]
-    )
+    with waiting_for("the engine, which takes it in"):
+        client.api.import_image_from_file(
+            str(archive), repository=repository, tag=tag, changes=[f"LABEL {STAND_IN}=root"]
+        )
     archive.unlink()
 
 

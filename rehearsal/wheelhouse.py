@@ -10,6 +10,7 @@ from pathlib import Path
 from rocm_images.errors import EngineError
 from rocm_images.files import write_whole
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
 """The most that a mirror is given."""
@@ -42,14 +43,16 @@ def fetch(folder: Path, *what: str, platforms: Sequence[str] = ("any",)) -> None
         EngineError: they cannot be downloaded.
     """
     try:
-        done = supervisor.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}"]
-            # For the base's interpreter, whichever it is: nothing that is for one.
-            + ["--only-binary=:all:", "--implementation=py", "--abi=none"]
-            + [f"--platform={platform}" for platform in platforms]
-            + ["--python-version=3.11", *what],
-            seconds=_SECONDS,
-        )
+        with waiting_for("pip, which downloads wheels") as wait:
+            done = supervisor.run(
+                [sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={folder}"]
+                # For the base's interpreter, whichever it is: nothing that is for one.
+                + ["--only-binary=:all:", "--implementation=py", "--abi=none"]
+                + [f"--platform={platform}" for platform in platforms]
+                + ["--python-version=3.11", *what],
+                seconds=_SECONDS,
+                on_line=wait.at,
+            )
         said = done.errors.strip() if done.status != 0 else None
     except TookTooLong as error:
         said = str(error)

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from rocm_images.loopback import beside_proxies
+from rocm_images.masking import LONGEST_LINE, masked
 from rocm_images.threads import aside
+from rocm_images.waiting import clock, waiting_for
 
 if TYPE_CHECKING:
     import subprocess
@@ -77,6 +79,7 @@ class Supervisor:
         """Forget that it was ever stopped: a process may run several command lines in turn."""
         for event in (self._stopping, self._hurry, self._stopped):
             event.clear()
+        clock.hushed = False
 
     @property
     def stopping(self) -> bool:
@@ -141,8 +144,12 @@ class Supervisor:
         seconds: float,
         given: bytes | None = None,
         folder: Path | None = None,
+        on_line: Callable[[str], object] | None = None,
     ) -> Answer:
         """Run a child to its end, with `given` on its standard input.
+
+        `on_line` is told of each line that it writes to either stream, from threads of their own;
+        it is for children whose standard input is empty.
 
         Raises:
             TookTooLong: it had not ended after `seconds`.
@@ -153,9 +160,16 @@ class Supervisor:
 
         stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
         options = {"stdin": stdin, "stderr": subprocess.PIPE, "text": False, "cwd": folder}
-        with self.child(command, environment, **options) as process:
+        whom = Path(command[0]).name
+        with (
+            waiting_for(whom, otherwise=True),
+            self.child(command, environment, **options) as process,
+        ):
             try:
-                content, complaint = process.communicate(given, timeout=seconds)
+                if on_line is None:
+                    content, complaint = process.communicate(given, timeout=seconds)
+                else:
+                    content, complaint = _heard(process, seconds, on_line)
             except subprocess.TimeoutExpired:
                 # Nobody waits for what it would still say: it gets no grace.
                 _signal_group(process, signal.SIGKILL)
@@ -216,6 +230,7 @@ class Supervisor:
 
         Whoever calls it while it is at work waits for its end.
         """
+        clock.hushed = True
         with self._lock:
             first = not self.stopping
             self._stopping.set()
@@ -253,6 +268,41 @@ class Supervisor:
 
 supervisor = Supervisor()
 """The only one of this process."""
+
+
+def _heard(
+    process: subprocess.Popen[bytes], seconds: float, on_line: Callable[[str], object]
+) -> tuple[bytes, bytes]:
+    """What a child writes to its two streams until its end, each line told at once."""
+    import subprocess
+
+    deadline = time.monotonic() + seconds
+
+    def read(stream: IO[bytes], kept: list[bytes]) -> None:
+        # What is closed meanwhile is nobody's any more.
+        with suppress(OSError, ValueError):
+            while line := stream.readline(LONGEST_LINE):
+                kept.append(line)
+                # What a terminal shows of a line that begins again: a progress bar.
+                text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+                if text:
+                    on_line(masked(text))
+
+    streams = [stream for stream in (process.stdout, process.stderr) if stream]
+    kept: list[list[bytes]] = [[] for _ in streams]
+    readers = [
+        threading.Thread(target=read, args=pair, daemon=True)
+        for pair in zip(streams, kept, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    process.wait(timeout=seconds)
+    for reader in readers:
+        reader.join(max(0.0, deadline - time.monotonic()))
+        if reader.is_alive():
+            raise subprocess.TimeoutExpired(process.args, seconds)
+    content, complaint = (b"".join(lines) for lines in kept)
+    return content, complaint
 
 
 def _try(undo: Callable[[], object]) -> None:

@@ -6,7 +6,11 @@ Nothing that is told here holds a credential: they are masked.
 from __future__ import annotations
 
 import enum
+import os
 import sys
+import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 from rocm_images.foreign import shown as shown
@@ -31,14 +35,72 @@ class Shown:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        self._terminal = stream.isatty()
 
     def write(self, text: str) -> int:
-        """Write a text with its control characters written out."""
-        self.stream.write(shown(text))
+        """Write a text with its control characters written out, where no line stands any more."""
+        _speaks()
+        if not self._terminal:
+            self.stream.write(shown(text))
+            return len(text)
+        with _drawing:
+            _Standing.wipe()
+            self.stream.write(shown(text))
+            _Standing.within = not text.endswith("\n") if text else _Standing.within
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+class _Standing:
+    """The line that stands at a terminal until something else is written, or it is redrawn."""
+
+    text = ""
+    within = False
+    """Whether a line of what is written has not ended yet."""
+    stream: Any = None
+
+    @classmethod
+    def wipe(cls) -> None:
+        if cls.text:
+            cls.text = ""
+            cls.stream.write("\r\x1b[K")
+            cls.stream.flush()
+
+
+_drawing = threading.RLock()
+
+
+def standing(text: str) -> bool:
+    """Draw a line over the one that stands, or wipe that one by ""; whether that can be done."""
+    if not isinstance(sys.stderr, Shown) or not sys.stderr.isatty():
+        return False
+    if _volume < Volume.NORMAL:
+        return True
+    width = columns()
+    line = masked(shown_line(text))
+    line = line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
+    with _drawing:
+        if line != _Standing.text and not _Standing.within:
+            _Standing.wipe()
+            if line:
+                _Standing.text, _Standing.stream = line, sys.stderr.stream
+                _Standing.stream.write(line)
+                _Standing.stream.flush()
+    return True
+
+
+def columns() -> int:
+    """Of the line that stands: standard error's terminal, as standard output may be a file.
+
+    The last one is left out: in it some terminals begin another line.
+    """
+    asked = os.environ.get("COLUMNS", "")
+    found = int(asked) if asked.isdecimal() else 0
+    with suppress(OSError, ValueError):
+        found = found or os.get_terminal_size(sys.stderr.fileno()).columns
+    return max((found or 80) - 1, 1)
 
 
 def for_colours(stream: Any) -> Any:
@@ -58,6 +120,7 @@ class Volume(enum.IntEnum):
 
 
 _volume = Volume.NORMAL
+_spoken = time.monotonic()
 
 
 def set_volume(volume: Volume) -> None:
@@ -69,6 +132,16 @@ def set_volume(volume: Volume) -> None:
 def volume() -> Volume:
     """As -q or -v set it."""
     return _volume
+
+
+def spoken() -> float:
+    """When something was last told, as time.monotonic() has it; what stands does not count."""
+    return _spoken
+
+
+def _speaks() -> None:
+    global _spoken
+    _spoken = time.monotonic()
 
 
 def quoted(said: object) -> str:
@@ -85,6 +158,7 @@ def failure(sentence: str) -> None:
 def step(text: str) -> None:
     """A line on standard error: what is being done, or a warning."""
     if _volume >= Volume.NORMAL:
+        _speaks()
         print(masked(shown(text)), file=sys.stderr, flush=True)
 
 

@@ -18,6 +18,7 @@ from rocm_images import telling
 from rocm_images.errors import Busy
 from rocm_images.files import cannot_write
 from rocm_images.places import STATE
+from rocm_images.waiting import waiting_for
 
 FOLDER = STATE / "locks"
 # Who may not write in the folder disturbs nobody in it; and not each network file system has locks.
@@ -72,6 +73,11 @@ def _held(path: Path, verb: str) -> Iterator[None]:
 
 
 def _take(file: int, name: str) -> None:
+    with contextlib.ExitStack() as stack:
+        _wait(file, name, stack)
+
+
+def _wait(file: int, name: str, stack: contextlib.ExitStack) -> None:
     deadline = None if _patience is None else time.monotonic() + _patience
     told = False
     while True:
@@ -87,7 +93,9 @@ def _take(file: int, name: str) -> None:
                 "give --wait more seconds"
             )
         if not told:
-            telling.step(f"{telling.PROGRAM}: waiting for {holder}, which works on {name} here")
+            whom = f"{holder}, which works on {name} here"
+            telling.step(f"{telling.PROGRAM}: waiting for {whom}")
+            stack.enter_context(waiting_for(whom))
             told = True
         time.sleep(_PAUSE_SECONDS)
 

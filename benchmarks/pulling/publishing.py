@@ -130,8 +130,8 @@ def account_of(begun: float, whole: float, marks: list[tuple[float, str]], log: 
     verbs = dict.fromkeys(verb for verb, *_ in ran)
     calls = ", ".join(f"{sum(verb == one for one, *_ in ran)} {verb}" for verb in verbs)
     return (
-        f"One publication of {whole:.1f} s, accounted for: until the first layer was pushed "
-        f"{pushed:.1f} s, the other layers {read - pushed:.1f} s, read back {signed - read:.1f} s, "
+        f"One publication of {whole:.1f} s, accounted for: until the first push began "
+        f"{pushed:.1f} s, the layers {read - pushed:.1f} s, read back {signed - read:.1f} s, "
         f"signatures, statements and tags {done - signed:.1f} s, catalogue {whole - done:.1f} s. "
         "During "
         f"{covered([(a, b) for _, a, b in ran]):.1f} s of it cosign ran: {calls}."

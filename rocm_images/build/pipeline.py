@@ -153,9 +153,10 @@ class _Run:
             report = replace(report, reference=self.given.published, result=Result.IN_REGISTRY)
             if not self.options.pull_existing:
                 return report
-            self._on_step(f"pull {self.given.published}")
             assert self.given.inputs is not None
-            found = pull(self.engine, self.given.published, self.given.inputs.build_id)
+            found = pull(
+                self.engine, self.given.published, self.given.inputs.build_id, self._on_step
+            )
             report = replace(report, reference=self.given.rolling[0], result=Result.PULLED)
             self._tag(found)
         elif found is None:
@@ -185,8 +186,8 @@ class _Run:
     def _log(self, kind: str) -> Path:
         return self.options.state / "logs" / f"{self.given.cell.name}{kind}.log"
 
-    def _on_step(self, step: str) -> None:
-        self.progress.step(self.given.cell.name, step)
+    def _on_step(self, step: str, far: str = "", /) -> None:
+        self.progress.step(self.given.cell.name, step, far)
 
     def _build(self, report: CellReport) -> CellReport:
         # What signs units reads registries, too: a run that builds nothing does without.
@@ -274,6 +275,7 @@ class _Run:
             self.options.evidence,
             serve=self.options.serve,
             program=self.options.program,
+            on_step=self._on_step,
         )
         report = report.tested(evidence)
         if evidence.passed:

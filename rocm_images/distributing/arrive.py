@@ -90,7 +90,7 @@ def arrive(
             arrived.append(_as_signed(one.what, sent))
             continue
         if has is None or _signed(has) != _signed(sent):
-            on_step(f"copy {tag}")
+            on_step(f"copy {tag}: {one.what.image.extent}")
             one.put(repository.reference(tag))
         elif there[tag] is None:
             repository.put_tag(tag, one.what.image.top)

@@ -26,6 +26,8 @@ from rocm_images.foreign import document_of
 from rocm_images.references import DIGEST
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.manifest import LARGEST_BLOB, Manifest
+from rocm_images.tables import bytes_in_words
+from rocm_images.waiting import waiting_for
 
 SCHEMA = 2
 _BLOB = re.compile(r"blobs/sha256/[0-9a-f]{64}")
@@ -117,7 +119,7 @@ def write_bundle(
             folder = Path(name)
             bundled = []
             for one in images:
-                on_step(f"save {one.immutable}")
+                on_step(f"save {one.immutable}: {one.image.extent}")
                 bundled.append(_save(folder, one, cosign))
             entries = [entry for image in bundled for entry in image.entries]
             document = {
@@ -169,7 +171,13 @@ def _pack(folder: Path, path: Path) -> None:
     names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     # What describes the blobs comes first, so that a reader need not seek.
     names.sort(key=lambda name: name.startswith("blobs/"))
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+    whole = sum((folder / name).stat().st_size for name in names)
+    with (
+        waiting_for("the disk, which takes the bundle") as wait,
+        tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        # By the file's own size, as one blob may be most of it.
+        wait.at(lambda: _of(path.stat().st_size, whole))
         for name in names:
             if (folder / name) == path:
                 continue
@@ -213,8 +221,12 @@ def opened(path: Path) -> Iterator[Bundle]:
 
 def _unpack(path: Path, folder: Path) -> None:
     (folder / "blobs" / "sha256").mkdir(parents=True)
-    with tarfile.open(path, "r:") as archive:
-        held = path.stat().st_size
+    held, done = path.stat().st_size, 0
+    with (
+        waiting_for("the disk, from which the bundle is unpacked") as wait,
+        tarfile.open(path, "r:") as archive,
+    ):
+        wait.at(lambda: _of(done, held))
         for entry in archive:
             # A hole costs an attacker nothing, and is a blob of any size once it is unpacked.
             if entry.issparse() or not 0 <= entry.size <= held - entry.offset_data:
@@ -231,12 +243,17 @@ def _unpack(path: Path, folder: Path) -> None:
             with (folder / entry.name).open("wb") as file:
                 while chunk := source.read(1 << 20):
                     digest.update(chunk)
+                    done += len(chunk)
                     file.write(chunk)
             if blob and digest.hexdigest() != Path(entry.name).name:
                 raise VerificationFailed(
                     f"--from: {path}: {entry.name} is not what its digest says: the file was "
                     "altered or damaged; copy it again"
                 )
+
+
+def _of(done: int, whole: int) -> str:
+    return f"{bytes_in_words(min(done, whole))} of {bytes_in_words(whole)}"
 
 
 def _read(folder: Path) -> Bundle:

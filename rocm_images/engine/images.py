@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from rocm_images.engine.transfer import Transfer
 from rocm_images.errors import EngineError, RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.references import registry_of, repository_of
 from rocm_images.supervisor import TookTooLong, supervisor
-from rocm_images.waiting import waiting_for
+from rocm_images.waiting import OnStep, waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -127,8 +128,12 @@ def lent_tag(
         yield
 
 
-def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
+def pull(
+    engine: Engine, reference: str, build_id: str, on_step: OnStep | None = None
+) -> EngineImage:
     """Pull an image by digest, which the engine verifies, and check which inputs it is made from.
+
+    `on_step` is told how far it is; where it is None, that is said to whoever sits there.
 
     Raises:
         RegistryError: the engine cannot pull it.
@@ -136,7 +141,12 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
     """
     from docker.errors import APIError
 
-    client = engine.client()
+    if on_step is None:
+        with waiting_for(registry_of(reference)) as wait:
+            return pull(engine, reference, build_id, lambda _, far="": wait.at(far))
+    client, moved = engine.client(), Transfer()
+    step = f"pull {reference}"
+    on_step(step)
     try:
         # The SDK's own images.pull does not look at what fails while layers arrive. All events are
         # read, because the connection is closed only then.
@@ -145,7 +155,10 @@ def pull(engine: Engine, reference: str, build_id: str) -> EngineImage:
             pulling = client.api.pull(reference, stream=True, decode=True)
             arriving = engine.patience.each(pulling, silence=MOVING_SILENCE_SECONDS)
             events = list(islice(arriving, 1))
-        events += arriving
+        for event in arriving:
+            events.append(event)
+            if moved.take(event):
+                on_step(step, moved.far)
         for failure in (event["error"] for event in events if "error" in event):
             raise RegistryError(f"cannot pull {reference}: {failure}")
         image = client.images.get(reference)

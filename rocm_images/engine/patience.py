@@ -17,6 +17,7 @@ from rocm_images import telling
 from rocm_images.engine.endpoint import Tls
 from rocm_images.errors import EngineError
 from rocm_images.supervisor import TookTooLong
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -45,7 +46,8 @@ class Patience:
         Raises:
             EngineError: the engine has not answered for a minute, and `function` is given up.
         """
-        (result,) = self.each(function() for _ in (1,))
+        with waiting_for(f"the Docker Engine at {self._address}", otherwise=True):
+            (result,) = self.each(function() for _ in (1,))
         return result
 
     def each(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import MOVING_SILENCE_SECONDS, lent_tag
+from rocm_images.engine.transfer import Transfer
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
 from rocm_images.supervisor import TookTooLong
-from rocm_images.waiting import Wait
+from rocm_images.waiting import OnStep, Wait
 
 if TYPE_CHECKING:
     import docker
@@ -44,9 +44,11 @@ def push(
     image_id: str,
     repository: Repository,
     tag: str,
-    on_step: Callable[[str], None],
+    on_step: OnStep,
 ) -> Pushed:
     """Push an image by a tag; layers that the registry has are not sent.
+
+    `on_step` is told how far it is.
 
     Raises:
         RegistryError: the registry failed again and again, or lets nobody in.
@@ -60,7 +62,10 @@ def push(
                 lambda: _push_once(engine, client, name, tag, on_step),
                 _passes,
                 # Its silence is the engine's: layers take their time.
-                Wait(repository.address.host),
+                Wait(
+                    repository.address.host,
+                    also=lambda far: on_step(f"push {tag}", far),
+                ),
             )
     except _PushFailed as error:
         raise RegistryError(
@@ -83,14 +88,17 @@ def _what_to_do(failure: str, repository: Repository) -> str:
 
 
 def _push_once(
-    engine: Engine, client: docker.DockerClient, name: str, tag: str, on_step: Callable[[str], None]
+    engine: Engine, client: docker.DockerClient, name: str, tag: str, on_step: OnStep
 ) -> Pushed:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     layers: dict[str, str] = {}
     failure = digest = ""
+    step = f"push {tag}"
+    on_step(step)
     try:
+        moved = Transfer(_layers_of(client, f"{name}:{tag}"))
         events = client.api.push(name, tag, stream=True, decode=True)
         for event in engine.patience.each(events, silence=MOVING_SILENCE_SECONDS):
             # Read to its end even so: the connection is closed only then.
@@ -98,15 +106,20 @@ def _push_once(
             digest = (event.get("aux") or {}).get("Digest") or digest
             status, layer = event.get("status", ""), event.get("id")
             if layer and status in ("Preparing", "Waiting", *_ENDED):
-                if status == "Pushed" and layers.get(layer) != status:
-                    done = sum(known in _ENDED for known in layers.values()) + 1
-                    on_step(f"push {tag}: {done} of {len({*layers, layer})} layers")
                 layers[layer] = status
+            if moved.take(event):
+                on_step(step, moved.far)
     except (DockerException, RequestException, TookTooLong) as error:
         raise _PushFailed(str(error)) from None
     if failure:
         raise _PushFailed(failure)
     return Pushed(digest, sum(status == "Pushed" for status in layers.values()))
+
+
+def _layers_of(client: docker.DockerClient, reference: str) -> int | None:
+    """How many different layers an image has, where the engine says it."""
+    found = client.images.get(reference).attrs.get("RootFS") or {}
+    return len(set(found.get("Layers") or ())) or None
 
 
 def _passes(error: BaseException) -> bool:

@@ -167,8 +167,8 @@ class Transaction:
         assert self.engine is not None
         assert one.on_engine is not None
 
-        def step(text: str) -> None:
-            self.progress.step(one.cell.name, text)
+        def step(text: str, far: str = "", /) -> None:
+            self.progress.step(one.cell.name, text, far)
 
         return push(self.engine, one.on_engine.image_id, self.rules.repository, one.immutable, step)
 

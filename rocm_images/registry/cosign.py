@@ -27,6 +27,7 @@ from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, witho
 from rocm_images.registry.layout_signatures import holds_statements, signatures_alone
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.tables import bytes_in_words
 from rocm_images.waiting import waiting_for
 
 # https://github.com/sigstore/cosign/blob/main/cmd/cosign/errors/exit_codes.go
@@ -36,7 +37,7 @@ _NO_MATCHING_SIGNATURE = 12
 _NONE_THERE = re.compile(r"^no signatures (found|associated with the image)")
 SECONDS = 300.0
 # These move whole images: some 40 GB.
-_MOVING = ("copy", "save", "load")
+_MOVING = {"copy": "copies", "save": "saves", "load": "loads"}
 # Where cosign then keeps what it attaches, to whichever image.
 _ELSEWHERE = "COSIGN_REPOSITORY"
 MOVING_SECONDS = 6 * 3600.0
@@ -276,9 +277,13 @@ class Cosign:
         # cosign sends a password to whoever asks for it, over plain HTTP too, and falls over what
         # Docker's configuration has for others.
         with only_for(tls, self.environment) as environment:
-            # Images take their time.
-            waits = asked and words[0] not in _MOVING
-            with waiting_for(asked[0].host) if waits else nullcontext():
+            whom = asked[0].host if asked else ""
+            if does := _MOVING.get(words[0]):
+                whom = f"cosign, which {does} an image" + (f" of {whom}" if whom else "")
+            with waiting_for(whom) if whom else nullcontext() as wait:
+                if wait and words[0] == "save":
+                    (folder,) = (Path(x[6:]) for x in words if x.startswith("--dir="))
+                    wait.at(lambda: f"{bytes_in_words(_size_of(folder))} lie there")
                 return self._run_in(environment, words)
 
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
@@ -293,6 +298,10 @@ class Cosign:
                 "holder or the transparency log, where one is asked; running again resumes"
             ) from None
         return answer.status, answer.output, answer.errors
+
+
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _predicates(image: str, kind: str, output: str) -> list[dict[str, Any]]:

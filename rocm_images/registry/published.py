@@ -18,6 +18,7 @@ from rocm_images.registry.manifest import (
     digest_of,
     parsed,
 )
+from rocm_images.tables import bytes_in_words
 from rocm_images.telling import quoted
 
 _THIS = ("linux", "amd64")
@@ -62,6 +63,12 @@ class PublishedImage:
     def digest(self) -> str:
         """The digest by which the image is pulled."""
         return self.top.digest
+
+    @property
+    def extent(self) -> str:
+        """How many layers it has, and how large they are as the registry keeps them."""
+        layers = self.manifest["layers"]
+        return f"{len(layers)} layers, {bytes_in_words(sum(x['size'] for x in layers))} compressed"
 
     @property
     def ids(self) -> frozenset[str]:

@@ -41,7 +41,8 @@ class Retries:
         def tell(state: RetryCallState) -> None:
             failure = state.outcome and state.outcome.exception()
             if failure:
-                asked.again(state.attempt_number + 1, self.attempts, reason_of(failure))
+                pause = state.upcoming_sleep
+                asked.again(state.attempt_number + 1, self.attempts, reason_of(failure), pause)
 
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
         from tenacity import wait_exponential_jitter as wait
@@ -53,6 +54,7 @@ class Retries:
                 multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait / 2
             ),
             retry=retry_if_exception(passing),
+            before=lambda _: asked.asks(),
             before_sleep=tell,
             reraise=True,
         )

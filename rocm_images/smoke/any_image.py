@@ -17,6 +17,7 @@ from rocm_images.recipe.facts import hip_facts
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
 from rocm_images.supervisor import TookTooLong
+from rocm_images.waiting import waiting_for
 
 # What needs nothing of an image but its HIP runtime: no decode, and no setting to judge.
 DEFAULT = (("capture",), ("replay",))
@@ -84,9 +85,10 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
             probe.start()
             output = probe.attach(stream=True, logs=True, demux=True)
             # It ends by itself before that, unless something in the image does not.
-            for out, err in engine.patience.each(output, SECONDS):
-                _pass_on(out, sys.stdout)
-                _pass_on(err, sys.stderr)
+            with waiting_for(f"the graph probe in {image}"):
+                for out, err in engine.patience.each(output, SECONDS):
+                    _pass_on(out, sys.stdout)
+                    _pass_on(err, sys.stderr)
             return int(probe.wait(timeout=SECONDS)["StatusCode"])
     except TookTooLong as error:
         telling.failure(f"graph-probe {' '.join(arguments)} was stopped: {error}")

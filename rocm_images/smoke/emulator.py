@@ -20,6 +20,7 @@ from rocm_images.errors import BuildFailed, EngineError
 from rocm_images.places import PARTS, ROOTFS, STATE
 from rocm_images.recipe.build_id import files_of
 from rocm_images.recipe.labels import PREFIX
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import docker
@@ -100,7 +101,8 @@ def build(engine: Engine, contexts: Mapping[str, str]) -> None:
         log=STATE / "logs" / "emulator.log",
     )
     found = buildx.find_buildx(engine)
-    status, read = buildx.run(found, request, lambda step: None)
+    with waiting_for("the build of the emulator") as wait:
+        status, read = buildx.run(found, request, wait.step)
     if status != 0:
         step, error = read.failed_step or "build", read.error or f"buildx ended with {status}"
         raise BuildFailed(

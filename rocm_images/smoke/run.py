@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ from rocm_images.smoke import emulator
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.outcome import read_findings, read_outcome, read_serve
 from rocm_images.supervisor import Stopped, TookTooLong, supervisor
+from rocm_images.waiting import OnStep, waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,11 +98,15 @@ SECONDS, SERVING_SECONDS = 1800.0, 7200.0
 _WITHOUT: set[str] = set()
 """Addresses of engines on which this run could not build the emulator."""
 _ASKING = threading.Lock()
+# With both of pytest's options each test has a line, which ends in how many of them have ended.
+_COUNTED = ("-v", "--override-ini=console_output_style=count")
+_TEST = re.compile(r"[^:]*::(.+) [A-Z]{4,8}\b.*\[ *(\d+)/(\d+)\]$")
+_FOUND = re.compile(r"collecting \.{3} collected (\d+) items?$")
 
 
 def emulated_or_static(engine: Engine) -> Level:
     """Has the emulator on the engine, or says, once a run, why the tests do without a device."""
-    with _ASKING:
+    with waiting_for("the emulator's build in another cell", otherwise=True), _ASKING:
         if engine.address not in _WITHOUT:
             try:
                 emulator.provide(engine)
@@ -120,11 +126,13 @@ def smoke(
     *,
     serve: bool = False,
     program: Path | None = None,
+    on_step: OnStep = lambda text, far="": None,
 ) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
 
     Writes the evidence to the folder `evidence` and returns it. `serve` has the server decode,
-    too, where there is a GPU. `program` runs the graph probe in place of our emulator.
+    too, where there is a GPU. `program` runs the graph probe in place of our emulator. `on_step` is
+    told how many of the tests have ended.
 
     Raises:
         Stopped: the run is being stopped.
@@ -145,7 +153,15 @@ def smoke(
     with TemporaryDirectory(prefix=f".{cell.name}.", dir=log.parent) as folder:
         results, probe, served = (Path(folder, name) for name in ("results.xml", "probe", "serve"))
         words = [
-            *(sys.executable, "-m", "pytest", str(IMAGE_TESTS), "-p", "no:cacheprovider", "-q"),
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                str(IMAGE_TESTS),
+                "-p",
+                "no:cacheprovider",
+                *_COUNTED,
+            ),
             *("--tb=short", f"--junit-xml={results}"),
             *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
             *(f"--device={device}", f"--probe-result={probe}"),
@@ -155,7 +171,8 @@ def smoke(
         telling.decided(
             f"{cell.name}: smoke test of {image_id} at most at level {device}; log: {log}"
         )
-        status = _run_tests(engine, words, log, SERVING_SECONDS if serve else SECONDS)
+        seconds = SERVING_SECONDS if serve else SECONDS
+        status = _run_tests(engine, words, log, seconds, on_step)
         passed, failed = read_outcome(results, status, log)
         found = Evidence.of(
             cell,
@@ -174,7 +191,9 @@ def smoke(
     return found
 
 
-def _run_tests(engine: Engine, words: Sequence[str], log: Path, seconds: float) -> int | str:
+def _run_tests(
+    engine: Engine, words: Sequence[str], log: Path, seconds: float, on_step: OnStep
+) -> int | str:
     """The exit status of the tests, or why they have none.
 
     What they started on the engine is gone afterwards, however they ended.
@@ -185,7 +204,7 @@ def _run_tests(engine: Engine, words: Sequence[str], log: Path, seconds: float) 
     try:
         with watched(client) as went_away:
             try:
-                status: int | str = _exit_status(engine, words, log, seconds)
+                status: int | str = _exit_status(engine, words, log, seconds, on_step)
             except TookTooLong:
                 status = f"was stopped, as it had not ended within {seconds / 60:g} min"
             if status != 0 and (went_away() or not engine.answers()):
@@ -198,7 +217,9 @@ def _run_tests(engine: Engine, words: Sequence[str], log: Path, seconds: float) 
         client.close()
 
 
-def _exit_status(engine: Engine, words: Sequence[str], log: Path, seconds: float) -> int:
+def _exit_status(
+    engine: Engine, words: Sequence[str], log: Path, seconds: float, on_step: OnStep
+) -> int:
     run = uuid.uuid4().hex
     environment = {**engine.environment, RUN_VARIABLE: run}
     with (
@@ -209,10 +230,20 @@ def _exit_status(engine: Engine, words: Sequence[str], log: Path, seconds: float
         assert process.stdout is not None
         for line in engine.patience.each(lines_of(process.stdout), seconds):
             append(line)
+            if far := _how_far(line):
+                on_step("smoke test", far)
     if supervisor.stopping:
         # They were interrupted, too: what they found is no outcome.
         raise Stopped
     return int(process.returncode)
+
+
+def _how_far(line: str) -> str:
+    """How many of the tests have ended by a line of pytest's; "" where it does not say."""
+    if match := _FOUND.match(line):
+        return f"0 of {match[1]}"
+    match = _TEST.match(line)
+    return f"{match[2]} of {match[3]}, after {match[1]}" if match else ""
 
 
 def _named(program: Path) -> str:

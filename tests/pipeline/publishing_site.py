@@ -64,8 +64,8 @@ class Watched:
     def __init__(self, on_step: Callable[[str], None]) -> None:
         self._on_step = on_step
 
-    def step(self, _: str, text: str) -> None:
-        self._on_step(text)
+    def step(self, _: str, text: str, far: str = "") -> None:
+        self._on_step(f"{text}: {far}" if far else text)
 
     def done(self, cell: str, text: str) -> None: ...
 

@@ -57,7 +57,7 @@ def half_pushed(
     """A publication whose registry was killed in the middle of a push, and runs again."""
 
     def kill(text: str) -> None:
-        if re.search(r": [5-9] of \d+ layers", text):
+        if re.search(r": [5-9] of \d+ layers, \d", text):
             registry.stop()
 
     run = transaction(registry.address, real_engine, keys, tmp_path, lambda phase: None, kill)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from rocm_images import telling
 from rocm_images.foreign import content_of, document_of, parsed, shown, shown_line
 from rocm_images.markdown import block, code, text
 from rocm_images.tables import text_table
+from terminals import on_a_terminal
 
 PROJECT = Path(__file__).resolve().parents[2]
 ESCAPE = "a\x1b]0;title\x07\x1b[31m\x9b2J\r\u202eb"
@@ -109,28 +109,6 @@ def test_nothing_acts_that_any_verb_prints(capsys: pytest.CaptureFixture[str]) -
         say(ESCAPE)
     told = capsys.readouterr()
     assert (told.out + told.err).count(PLAIN) == 3
-
-
-def on_a_terminal(*words: str, **environment: str) -> str:
-    """What a terminal gets of a command."""
-    master, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=PROJECT,
-        env={**os.environ, "TERM": "xterm", **environment},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    found = b""
-    # Linux answers EIO once nobody has the other end.
-    with contextlib.suppress(OSError):
-        while more := os.read(master, 65536):
-            found += more
-    os.close(master)
-    process.wait()
-    return found.decode()
 
 
 def test_a_terminal_gets_no_escape_from_an_argument_or_a_file(tmp_path: Path) -> None:

@@ -37,7 +37,17 @@ ORDER = (
     ("engine",),
     ("lock", "registry", "smoke"),
     ("build",),
-    ("catalogue", "ci", "cli", "comparing", "deploying", "distributing", "publishing", "start"),
+    (
+        "catalogue",
+        "ci",
+        "cli",
+        "comparing",
+        "deploying",
+        "distributing",
+        "publishing",
+        "start",
+        "waited",
+    ),
 )
 ROW = {name: row for row, names in enumerate(ORDER) for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -211,3 +212,32 @@ def test_a_pool_that_fails_otherwise_ends_what_it_has() -> None:
     with pytest.raises(ValueError, match="odd"):
         failing()
     assert done == [*range(5)]
+
+
+def test_each_line_of_a_child_is_told_at_once_masked_and_kept_as_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "end")
+    heard: list[str] = []
+
+    def told(line: str) -> None:
+        heard.append(line)
+        if line == "ready":
+            (tmp_path / "end").write_text("now\n")
+
+    script = (
+        "printf 'https://u:secret@example.org/a\\n1%%\\r2%%\\nready\\n'; "
+        f"read end < {tmp_path}/end; echo no >&2; exit 3"
+    )
+    answer = Supervisor().run(["sh", "-c", script], seconds=60, on_line=told)
+    assert heard == ["https://***@example.org/a", "2%", "ready", "no"]
+    assert answer.status == 3
+    assert answer.output == "https://u:secret@example.org/a\n1%\r2%\nready\n"
+    assert answer.errors == "no\n"
+
+
+@pytest.mark.parametrize("holds", ["", "exec > /dev/null 2>&1"])
+def test_one_whose_lines_are_told_is_given_up_in_its_time_too(silent: Silent, holds: str) -> None:
+    script = f"{silent.path} & {holds}\nwait"
+    with pytest.raises(TookTooLong, match=r"no answer within 0\.5 s"):
+        Supervisor().run(["sh", "-c", script], seconds=0.5, on_line=lambda line: None)
+    while silent.says():
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rocm_images import telling
+from terminals import on_a_terminal
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,39 @@ def test_control_characters_are_shown_and_not_obeyed(
     for tell in (telling.failure, telling.step, telling.written):
         tell(text)
     assert "".join(capsys.readouterr()).count(f"{shown}\n") == 3
+
+
+_AT_A_TERMINAL = """
+import sys, threading
+from rocm_images import telling
+sys.stdout, sys.stderr = telling.Shown(sys.stdout), telling.Shown(sys.stderr)
+telling.standing('waiting 2 s for https://u:secret@a.org/')
+telling.standing('waiting 3 s\\x1b[31m')
+telling.step('a line')
+telling.standing('again')
+print('an answer')
+sys.stdout.write('half')
+sys.stdout.flush()
+telling.standing('not in the middle')
+print(' a line')
+telling.standing('x' * 500)
+telling.standing('')
+telling.set_volume(telling.Volume.QUIET)
+assert telling.standing('nothing')
+"""
+
+
+def test_a_line_stands_at_a_terminal_until_something_else_is_written() -> None:
+    told = on_a_terminal("-c", _AT_A_TERMINAL, COLUMNS="40")
+    wipe = "\r\x1b[K"
+    assert told.replace("\r\n", "\n") == (
+        f"waiting 2 s for https://***@a.org/{wipe}"
+        f"waiting 3 s\\u001b[31m{wipe}a line\n"
+        f"again{wipe}an answer\n"
+        f"half a line\n{'x' * 36}...{wipe}"
+    )
+
+
+def test_no_line_stands_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not telling.standing("waiting")
+    assert capsys.readouterr() == ("", "")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +118,40 @@ def program():
     supervising.supervisor.run(["git"], seconds=3600)
 run(lambda: program)
 """
+
+
+WAITS = """
+import rocm_images.waiting as waiting
+waiting.SECONDS = waiting.DRAWN_SECONDS = 0.05
+from rocm_images import telling
+from rocm_images.start import run
+from rocm_images.supervisor import supervisor
+def program():
+    telling.step("it begins")
+    with waiting.waiting_for("git"):
+        supervisor.run(["git"], seconds=3600)
+run(lambda: program)
+"""
+
+
+def test_the_line_of_a_wait_is_gone_where_ctrl_c_is_answered(git: Silent) -> None:
+    master, terminal = pty.openpty()
+    words = [sys.executable, "-c", WAITS]
+    environment = {**os.environ, **git.environment, "TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen(words, cwd=PROJECT, env=environment, stderr=terminal)
+    os.close(terminal)
+    told = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(master, 65536):
+            told += more
+            if b"waiting 0 s for git" in told and process.poll() is None:
+                process.send_signal(INT)
+    os.close(master)
+    assert process.wait(PATIENCE) == 130
+    begun, *drawn, last = told.decode().replace("\r\n", "\n").split("\r\x1b[K")
+    assert begun.startswith("it begins\nbuild.py: waiting 0 s for git")
+    assert all(line.startswith("build.py: waiting ") for line in drawn)
+    assert last == "build.py: interrupted\n"
 
 
 def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:

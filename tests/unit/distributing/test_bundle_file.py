@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from rocm_images.catalogue.file import text_of
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.signed import Signed
 from rocm_images.distributing import arrive
+from rocm_images.distributing import bundle as bundles
 from rocm_images.distributing.bundle import Bundle, opened
 from rocm_images.distributing.verbs import publish_bundle
 from rocm_images.errors import InputError, VerificationFailed
@@ -193,3 +195,41 @@ def test_a_bundle_with_the_list_of_another_repository_is_refused_before_anything
             dry_run=True,
         )
     assert len(came) == fits
+
+
+def test_a_file_that_is_written_or_unpacked_says_how_many_bytes_of_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    fars: list[Callable[[], str]] = []
+    wait = SimpleNamespace(at=fars.append)
+    monkeypatch.setattr(bundles, "waiting_for", lambda whom: nullcontext(wait))
+    add, extract = tarfile.TarFile.addfile, tarfile.TarFile.extractfile
+
+    def adds(archive: tarfile.TarFile, entry: tarfile.TarInfo, *more: Any) -> None:
+        add(archive, entry, *more)
+        told.append(fars[-1]())
+
+    def extracts(archive: tarfile.TarFile, entry: Any) -> Any:
+        told.append(fars[-1]())
+        return extract(archive, entry)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", adds)
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", extracts)
+    folder, path, place = tmp_path / "folder", tmp_path / "a.bundle", tmp_path / "place"
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    place.mkdir()
+    (folder / "bundle.json").write_bytes(DOCUMENT)
+    contents = sorted((bytes([one]) * 3_000_000 for one in b"ab"), key=hashes)
+    for content in contents:
+        (blobs / hashes(content)).write_bytes(content)
+    bundles._pack(folder, path)
+    bundles._unpack(path, place)
+    assert [line.split(" of ")[1] for line in told] == ["6.0 MB"] * 6
+    assert [line.split(" of ")[0] for line in told[1:3]] == ["3.0 MB", "6.0 MB"]
+    assert [line.split(" of ")[0] for line in told[4:]] == [f"{len(DOCUMENT)} bytes", "3.0 MB"]
+
+
+def hashes(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
