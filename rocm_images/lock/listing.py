@@ -45,7 +45,7 @@ def news_of(matrix: Matrix) -> News:
             return questions[name](name), ""
         except (Unresolved, RegistryError, InputError) as error:
             what = "newer bases" if name in repositories else "newer releases"
-            reason = masked(quoted(error))
+            reason = masked(quoted(str(error).removeprefix(f"{name}: ")))
             return (), f"{name}: its tags are not known, so {what} are not looked for: {reason}"
 
     with Threads(QUESTIONS_AT_ONCE) as pool:
