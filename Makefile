@@ -5,10 +5,11 @@ VENV := .venv/bin
 SAID := $(PYTHON) -m rocm_images.waited
 INSTALL := $(VENV)/python -m pip install --disable-pip-version-check --require-hashes
 ACTIONLINT := .cache/workflow-lint
+RENOVATE := .cache/renovate
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
 
-.PHONY: help environment development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock engine-stop clean
+.PHONY: help environment development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock renovate-check engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -30,7 +31,7 @@ images: development ## The other tests of pipeline, which build and use the rehe
 	$(VENV)/pytest -q tests/pipeline -m "images and not recipe"
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 environment: .venv/.made-from-requirements ## .venv with what build.py needs, from a pinned list
 
@@ -68,6 +69,15 @@ docs: development ## The site of docs/ and README.md, in build/docs; a broken li
 	@if $(VENV)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 	  $(VENV)/python -m sphinx -n -W --keep-going -q -b html -d .cache/site $(SITE) docs build/docs; \
 	else echo "not built, nor its links checked: Sphinx needs Python 3.11 or later"; fi
+
+renovate-check: development $(RENOVATE)/.made-from-package-lock ## Renovate validates the preset for matrix.yaml and reads two by it; 400 MB of npm's
+	$(VENV)/python rehearsal/renovate_check.py $(VENV)/node $(RENOVATE)
+
+$(RENOVATE)/.made-from-package-lock: .github/renovate/check/package-lock.json | development
+	mkdir -p $(RENOVATE)
+	cp .github/renovate/check/package.json .github/renovate/check/package-lock.json $(RENOVATE)
+	$(VENV)/npm ci --prefix $(RENOVATE) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 unit: development ## Pure functions and the command line; minutes
 	$(VENV)/pytest -q -n $(WORKERS) --dist loadfile tests/unit

@@ -216,6 +216,7 @@ class _Run:
             cache=cache,
             replaced=self.given.replaced,
             layers=self.given.layers,
+            annotations=self.given.annotations,
         )
         units = UnitBuilds(self.engine, self.buildx, request, self._on_step)
         take_units(units, cache, cell.name)

@@ -28,6 +28,7 @@ from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
 from rocm_images.recipe.build_id import SHORT, Inputs, inputs_of
 from rocm_images.recipe.compression import identity
+from rocm_images.recipe.labels import BASE_DIGEST, REVISION, annotations_of, labels_of
 from rocm_images.recipe.render import render
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import tag_of
@@ -65,6 +66,8 @@ class Target:
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the Dockerfile."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the image's manifest, where its kind has any."""
     layers: Layers = field(default_factory=Layers.model_construct)
     inputs: Inputs | None = None
     why: str = ""
@@ -122,7 +125,7 @@ def targets_of(
         _target(
             cell,
             dockerfile,
-            lock.locked_contexts(locked, cell.base_image, cell.sources),
+            locked,
             {**site.replaced(matrix, cell), **given},
             arguments,
             site,
@@ -136,22 +139,25 @@ def targets_of(
 def _target(
     cell: Cell,
     dockerfile: str,
-    pinned: Mapping[str, str],
+    locked: lock.Lock,
     replacing: Mapping[str, str],
     build_args: Mapping[str, str],
     site: Site,
     files: Path,
     layers: Layers,
 ) -> Target:
-    contexts = {**pinned, **replacing}
+    contexts = {**lock.locked_contexts(locked, cell.base_image, cell.sources), **replacing}
+    labels = {**_locked_labels(cell, locked, replacing), **site.labels}
+    annotations = annotations_of({**labels_of(cell), **labels})
     inputs = inputs_of(
         dockerfile,
         files,
         contexts.get(cell.base_image, cell.base_image),
         {name: contexts.get(name, pin) for name, pin in cell.pins.items()},
         build_args,
-        site.labels,
+        labels,
         identity(layers),
+        annotations,
     )
     immutable = f"{cell.tags[0]}{site.tag_suffix}-{inputs.build_id[:SHORT]}"
     return Target(
@@ -162,10 +168,24 @@ def _target(
         contexts=contexts,
         replaced=not replacing.keys().isdisjoint({cell.base_image, *cell.pins}),
         build_args=build_args,
-        labels=site.labels,
+        labels=labels,
+        annotations=annotations,
         layers=layers,
         inputs=inputs,
     )
+
+
+def _locked_labels(cell: Cell, locked: lock.Lock, replacing: Mapping[str, str]) -> dict[str, str]:
+    """What only the lock knows of a cell: nothing of what stands in for its base or its server."""
+    server = cell.server.name
+    base = lock.locked_base(locked, cell.base_image)
+    commit = lock.locked_commit(locked, cell.sources[server])
+    labels = {}
+    if base and cell.base_image not in replacing:
+        labels[BASE_DIGEST] = base.partition("@")[2]
+    if commit and f"{server}-src" not in replacing:
+        labels[REVISION] = commit
+    return labels
 
 
 def with_found(engine: Engine, given: Sequence[Target]) -> list[Target]:

@@ -28,7 +28,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         "init": ("init", "init my-images"),
         "render": ("render", "render --check"),
         "schema": ("schema",),
-        "lock": ("lock", "lock --check", "lock --update 7.2.2 --update {server}"),
+        "lock": ("lock", "lock --check", "lock --update 7.2.2 --update {server}", "lock --take"),
     },
     "Publish, and deploy what was published": {
         "publish": (

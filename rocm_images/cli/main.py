@@ -381,17 +381,32 @@ def schema() -> None:
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write what moved, and what follows from it, as a page in Markdown.",
+    help="Also write what moved, what is newer, and what follows from it, as a page in Markdown.",
+)
+@click.option(
+    "--take", is_flag=True, help="First add the newest base that upstream has to the matrix."
 )
 @one_at_a_time("project-files")
-def lock(matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None) -> None:
-    """Write matrix.lock: the digest of every base image, the commit of every git source."""
-    from rocm_images.lock.update import run_lock
+def lock(
+    matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None, take: bool
+) -> None:
+    """Write matrix.lock: the digest of every base image, the commit of every git source.
 
-    if check and names:
-        raise InputError("--check looks at every entry and writes none: leave out --update")
+    --check, --report and --take also look for newer bases and releases of the servers.
+    """
+    from rocm_images.lock.update import run_lock, take_newest, tell_news
+
+    if check and (names or take):
+        raise InputError(
+            "--check looks at every entry and writes none: leave out --update and --take"
+        )
+    if names and take:
+        raise InputError("--take adds a base and locks everything: leave out --update")
     matrix, _ = load(matrix_path)
-    run_lock(matrix_path, matrix, names, check=check, report=report)
+    news = tell_news(matrix) if check or take or (report and not names) else None
+    if take and news:
+        matrix = take_newest(matrix_path, matrix, news)
+    run_lock(matrix_path, matrix, names, check=check, report=report, news=news)
 
 
 for verb in (

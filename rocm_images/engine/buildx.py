@@ -164,6 +164,8 @@ class BuildRequest:
     from those of other builds, into which whatever they run could write."""
     layers: Layers | None = None
     """How they are compressed; None: as BuildKit does it, for an image that nobody publishes."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the manifest, where `layers` are given and their kind of manifest has any."""
 
 
 def command(buildx: Buildx, request: BuildRequest) -> list[str]:
@@ -176,7 +178,7 @@ def command(buildx: Buildx, request: BuildRequest) -> list[str]:
         words.append(f"--builder={request.builder}")
     if request.layers:
         exporter = "docker" if request.builder else "image"
-        words.append(f"--output={output(request.layers, exporter)}")
+        words.append(f"--output={output(request.layers, exporter, request.annotations)}")
     elif request.builder:
         words.append("--load")
     network = request.network or (None if buildx.has_bridge else "host")

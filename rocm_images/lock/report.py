@@ -1,4 +1,4 @@
-"""What moved upstream, as a page in Markdown: the text of the pull request that takes it."""
+"""What moved upstream and what is newer there, as a page: the text of the pull request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from rocm_images import markdown
 from rocm_images.files import write_whole
 from rocm_images.lock.changes import Change
 from rocm_images.lock.file import source_key
+from rocm_images.lock.newer import News
+from rocm_images.lock.news import parts_of
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 
@@ -27,13 +29,16 @@ between the two before you merge.
 """
 
 
-def lock_report(matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[str]) -> str:
+def lock_report(
+    matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[str], news: News | None = None
+) -> str:
     """The page.
 
     Args:
         matrix: what the lock is for.
         changes: the entries that differ.
         unresolved: a sentence for each name that could not be resolved.
+        news: what upstream has that the matrix could take; None: nobody asked.
     """
     if changes:
         parts = [
@@ -45,21 +50,27 @@ def lock_report(matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[
         ]
     else:
         parts = ["Nothing moved."]
-    if unresolved:
-        lines = "\n".join(f"- {markdown.text(sentence)}" for sentence in unresolved)
+    parts += parts_of(news or News())
+    unasked = (*unresolved, *(news.unasked if news else ()))
+    if unasked:
+        lines = "\n".join(f"- {markdown.text(sentence)}" for sentence in unasked)
         parts.append(f"### What could not be asked\n\n{lines}")
     return "\n\n".join(parts) + "\n"
 
 
 def write_report(
-    path: Path, matrix: Matrix, changes: Sequence[Change], unresolved: Sequence[str]
+    path: Path,
+    matrix: Matrix,
+    changes: Sequence[Change],
+    unresolved: Sequence[str],
+    news: News | None = None,
 ) -> None:
     """Write the page.
 
     Raises:
         InputError: the file cannot be written.
     """
-    text = lock_report(matrix, changes, unresolved)
+    text = lock_report(matrix, changes, unresolved, news)
     write_whole(path, text, hint="name another file with --report")
 
 

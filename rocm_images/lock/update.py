@@ -11,6 +11,7 @@ from rocm_images.errors import LockDrift, LockIncomplete
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Change, Wanted, changes, chosen, renewed, unlocked, wanted_of
 from rocm_images.lock.file import Lock
+from rocm_images.lock.newer import News
 from rocm_images.lock.report import write_report
 from rocm_images.lock.upstream import Resolution, Upstream, resolve
 from rocm_images.masking import masked
@@ -24,10 +25,12 @@ def run_lock(
     *,
     check: bool,
     report: Path | None = None,
+    news: News | None = None,
 ) -> None:
     """Resolve what the matrix names (all of it, or `names`), and write or check its lock.
 
-    Prints what changed, and what could not be resolved and why; `report` gets a page of it.
+    Prints what changed, and what could not be resolved and why; `report` gets a page of it, with
+    the `news` of what the matrix could take, which changes no exit code.
 
     Raises:
         InputError: a name is unknown, or the lock cannot be read, is not valid, or not writable.
@@ -46,7 +49,7 @@ def run_lock(
     for sentence in _unresolved(before, resolution):
         telling.failure(sentence)
     if report is not None:
-        write_report(report, matrix, differences, _unresolved(before, resolution))
+        write_report(report, matrix, differences, _unresolved(before, resolution), news)
     if differences and not check:
         lock.write(path, after, matrix_path.name)
         telling.written(f"wrote {path}")
@@ -62,6 +65,40 @@ def run_lock(
         )
     if not differences:
         print(f"{path} is up to date")
+
+
+def tell_news(matrix: Matrix) -> News:
+    """Ask for newer bases and releases, and print them; what cannot be asked is no failure.
+
+    Raises:
+        Stopped: the run is being stopped.
+    """
+    # What tries a matrix is not needed where nobody asks.
+    from rocm_images.lock.listing import news_of
+    from rocm_images.lock.news import lines_of
+
+    news = news_of(matrix)
+    for line in lines_of(news):
+        print(line)
+    for sentence in news.unasked:
+        telling.failure(sentence)
+    return news
+
+
+def take_newest(matrix_path: Path, matrix: Matrix, news: News) -> Matrix:
+    """The matrix with the newest base that it lacks, if there is any; its file has it, too.
+
+    Raises:
+        InputError: the file cannot be written, or not by a program.
+    """
+    from rocm_images.lock.take import newest_of, take
+
+    found = newest_of(matrix, news.bases)
+    if found is None:
+        return matrix
+    after = take(matrix_path, matrix, found)
+    telling.written(f"wrote the base {found.rocm} into {matrix_path}")
+    return after
 
 
 def _unresolved(before: Lock, resolution: Resolution) -> list[str]:

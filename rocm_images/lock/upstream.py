@@ -19,14 +19,16 @@ from rocm_images.engine.logins import kept_from
 from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
+from rocm_images.lock.asking import TooMuch, ask
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
 from rocm_images.references import registry_of
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import TookTooLong
 from rocm_images.waiting import waiting_for
 
 TIMEOUT_SECONDS = 30.0
 QUESTIONS_AT_ONCE = 8
+_TAGS = "refs/tags/"
 _REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)")
 
 
@@ -165,6 +167,17 @@ def commit_of(address: str, ref: str) -> str:
     )
 
 
+def tags_at(address: str) -> tuple[str, ...]:
+    """The names of the tags of a git repository.
+
+    Raises:
+        Unresolved: git is missing, or the repository cannot be read.
+    """
+    answer = _ask(["git", "ls-remote", "--tags", "--refs", "--", address])
+    names = (m[2] for m in map(_REF_LINE.fullmatch, answer.splitlines()) if m)
+    return tuple(name.removeprefix(_TAGS) for name in names if name.startswith(_TAGS))
+
+
 def _without_engine() -> dict[str, str]:
     """An environment in which buildx looks for no context: it would fail where there is none."""
     kept = {name: value for name, value in os.environ.items() if name not in CHOOSES}
@@ -175,16 +188,17 @@ def _ask(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> s
     """The standard output of a command that asks a server.
 
     Raises:
-        Unresolved: it cannot be started, fails, or takes longer than TIMEOUT_SECONDS.
+        Unresolved: it cannot be started, fails, says too much, or takes longer than
+            TIMEOUT_SECONDS.
         Stopped: the run is being stopped.
     """
     # Nobody is there to type a password: git is to fail and say so.
     environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        answer = supervisor.run(words, environment, seconds=TIMEOUT_SECONDS)
+        answer = ask(words, environment, TIMEOUT_SECONDS)
     except OSError as error:
         raise Unresolved(f"{words[0]} cannot be started ({error.strerror}): install it") from None
-    except TookTooLong as error:
+    except (TookTooLong, TooMuch) as error:
         raise Unresolved(str(error)) from None
     if answer.status != 0:
         lines = [line for line in answer.errors.splitlines() if line.strip()]

@@ -44,6 +44,12 @@ class Image(_Model):
 
     source: Url
     licenses: SpdxText
+    vendor: LabelText | None = None
+    """Who distributes them."""
+    authors: LabelText | None = None
+    """Whom to write to."""
+    url: Url | None = None
+    """Where more about them is found; None: where their source is."""
 
 
 class Arch(_Model):

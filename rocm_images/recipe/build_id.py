@@ -68,6 +68,7 @@ def inputs_of(
     build_args: Mapping[str, str],
     labels: Mapping[str, str],
     compression: str,
+    annotations: Mapping[str, str],
 ) -> Inputs:
     """The inputs of one cell.
 
@@ -80,12 +81,15 @@ def inputs_of(
         build_args: arguments of the Dockerfile.
         labels: labels that are set beside the Dockerfile's.
         compression: of the layers, in words of its own: an image is known by its compressed layers.
+        annotations: of the manifest.
 
     Raises:
         InputError: a folder that goes in cannot be read.
     """
     parts = {"dockerfile": _digest(dockerfile), "base": _content(base)}
     parts["compression"] = _digest(compression)
+    # One input: each of them is a label as well, which names the change.
+    parts["annotations"] = _digest(json.dumps(annotations, sort_keys=True))
     parts |= {f"rootfs/{name}": digest for name, digest in _read_once(rootfs)}
     parts |= {f"source/{name}": _content(context) for name, context in sources.items()}
     parts |= {f"argument/{name}": _digest(value) for name, value in build_args.items()}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
+
 from rocm_images.matrix.schema import Layers
 
 
@@ -15,7 +19,9 @@ def identity(layers: Layers) -> str:
     return layers.compression + ("+base" if base else "")
 
 
-def output(layers: Layers, exporter: str = "image") -> str:
+def output(
+    layers: Layers, exporter: str = "image", annotations: Mapping[str, str] | None = None
+) -> str:
     """The output of a build for `--output` and for bake: an image of these layers for the engine.
 
     Without `force-compression` BuildKit leaves alone what is compressed already, whatever it is
@@ -25,6 +31,7 @@ def output(layers: Layers, exporter: str = "image") -> str:
     Args:
         layers: how they are compressed.
         exporter: `image` of the engine's own builder, `docker` of another, which loads the image.
+        annotations: of the manifest, where it is of a kind that has any: Docker's own is not.
     """
     words = [f"type={exporter}", *compression(layers)]
     if _is_gzip(layers):
@@ -34,13 +41,22 @@ def output(layers: Layers, exporter: str = "image") -> str:
         # Docker's own media types have no zstd: https://github.com/moby/buildkit/pull/3968
         words.append("oci-mediatypes=true")
         words += ["force-compression=true"] * layers.recompress_base
-    return ",".join(words)
+        # In the output and not by `--annotation`, which buildx has from 0.12 on.
+        words += [f"annotation.{name}={value}" for name, value in (annotations or {}).items()]
+    return _listed(words)
 
 
 def compression(layers: Layers) -> list[str]:
     """The kind and the level, for an output or a cache of BuildKit's."""
     kind, _, level = layers.compression.partition(":")
     return [f"compression={kind}", *([f"compression-level={level}"] if level else [])]
+
+
+def _listed(words: list[str]) -> str:
+    """The words as buildx takes them apart: one line of CSV, since a value may have a comma."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(words)
+    return line.getvalue()
 
 
 def _is_gzip(layers: Layers) -> bool:

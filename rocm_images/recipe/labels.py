@@ -1,6 +1,13 @@
-"""The labels of an image: OCI's own, and ours under one prefix."""
+"""The labels of an image: OCI's own, and ours under one prefix; OCI's are annotations as well.
+
+A label is read from the image's configuration; registries, and what scans them, show what the
+manifest says: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
 
 from rocm_images.plan.cells import Cell
 
@@ -13,7 +20,12 @@ IMITATION = "imitation"
 # For which GPUs it is.
 GFX = PREFIX + "gfx"
 # The most specific of an image's rolling tags: server version, ROCm release, GPUs.
-VERSION = "org.opencontainers.image.version"
+_OCI = "org.opencontainers.image."
+VERSION = _OCI + "version"
+# The commit of what is packaged, and the digest that the base had when it was locked.
+REVISION = _OCI + "revision"
+BASE_DIGEST = _OCI + "base.digest"
+_RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def labels_of(cell: Cell) -> dict[str, str]:
@@ -23,15 +35,19 @@ def labels_of(cell: Cell) -> dict[str, str]:
     labels = {
         # First, so that no source of that name hides one of the labels below.
         **refs,
-        "org.opencontainers.image.title": f"{cell.title} ({cell.family}, ROCm {cell.rocm})",
-        "org.opencontainers.image.description": (
+        _OCI + "title": f"{cell.title} ({cell.family}, ROCm {cell.rocm})",
+        _OCI + "description": (
             f"{cell.server.title} {cell.version} for {', '.join(cell.gpus)} on ROCm {cell.rocm}"
         ),
-        "org.opencontainers.image.source": image.source,
-        "org.opencontainers.image.documentation": f"{image.source}#readme",
-        "org.opencontainers.image.licenses": image.licenses,
+        _OCI + "created": datetime.fromtimestamp(cell.epoch, timezone.utc).strftime(_RFC_3339),
+        _OCI + "source": image.source,
+        _OCI + "url": image.url or image.source,
+        _OCI + "documentation": f"{image.source}#readme",
+        _OCI + "licenses": image.licenses,
+        **({_OCI + "vendor": image.vendor} if image.vendor else {}),
+        **({_OCI + "authors": image.authors} if image.authors else {}),
         VERSION: cell.tags[0],
-        "org.opencontainers.image.base.name": cell.base_image,
+        _OCI + "base.name": cell.base_image,
         PREFIX + "cell": cell.name,
         PREFIX + "arch": cell.arch,
         GFX: cell.gfx,
@@ -46,3 +62,8 @@ def labels_of(cell: Cell) -> dict[str, str]:
         PREFIX + "warnings": " ".join(advisory.id for advisory in cell.warnings),
     }
     return dict(sorted(labels.items()))
+
+
+def annotations_of(labels: Mapping[str, str]) -> dict[str, str]:
+    """What the manifest of an image with these labels says too: those that are OCI's, sorted."""
+    return {name: labels[name] for name in sorted(labels) if name.startswith(_OCI)}

@@ -16,7 +16,7 @@ from rocm_images.recipe import templates
 from rocm_images.recipe.advisories_page import advisories_page
 from rocm_images.recipe.compression import output
 from rocm_images.recipe.facts import image_json
-from rocm_images.recipe.labels import labels_of
+from rocm_images.recipe.labels import annotations_of, labels_of
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.tables import Column, text_table
 
@@ -65,7 +65,7 @@ def bake_file(cells: Iterable[Cell], dockerfiles: str, rootfs: str, layers: Laye
                 "tags": [cell.reference(tag) for tag in cell.tags],
                 "args": {"SOURCE_DATE_EPOCH": str(cell.epoch)},
                 "attest": ["type=provenance,disabled=true"],
-                "output": [output(layers)],
+                "output": [output(layers, annotations=annotations_of(labels_of(cell)))],
             }
             for target, cell in targets.items()
         },

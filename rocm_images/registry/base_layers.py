@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images.errors import RegistryError
-from rocm_images.references import ImageName, registry_of
+from rocm_images.references import DOCKER_HUB, ImageName
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.published import is_for_here
@@ -39,15 +39,23 @@ def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, .
     name = ImageName.parse(image)
     if name is None or not (name.digest or name.tag):
         raise RegistryError(f"{image} names no image of a registry")
+    return _layers(vendors_repository(name, ca_bundle), name.digest or name.tag or "")
+
+
+def vendors_repository(name: ImageName, ca_bundle: Path | None = None) -> Repository:
+    """The repository of an image as the vendor has it, asked once and not for long.
+
+    Raises:
+        InputError: the name of the registry is none.
+    """
     path = name.repository.removeprefix(f"{name.host}/") if name.host else name.repository
     if not name.host and "/" not in path:
         path = _OFFICIAL + path
     from rocm_images.registry.transport import Deadlines
 
-    address = RegistryAddress.parse(registry_of(image))
+    address = RegistryAddress.parse(name.host or DOCKER_HUB)
     deadlines = Deadlines(_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS)
-    repository = Repository(address, path, ca_bundle, Retries(attempts=1), deadlines)
-    return _layers(repository, name.digest or name.tag or "")
+    return Repository(address, path, ca_bundle, Retries(attempts=1), deadlines)
 
 
 def _layers(repository: Repository, which: str) -> tuple[BaseLayer, ...]:

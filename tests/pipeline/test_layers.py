@@ -26,13 +26,19 @@ from rocm_images.engine.buildx import BuildRequest, Buildx, command, find_buildx
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.engine.image_store import keeps_compressed, tell_what_is_pushed
 from rocm_images.matrix.schema import Layers
+from rocm_images.plan.cells import cells_of
+from rocm_images.plan.load import load
 from rocm_images.publishing.push import push
+from rocm_images.recipe.compression import output
+from rocm_images.recipe.labels import annotations_of, labels_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 
 OCI = "application/vnd.oci.image.layer.v1.tar"
 GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 GZIP_ALONE = Layers(compression="gzip")
+# One with what takes an output of buildx apart.
+ANNOTATIONS = {"org.example.gpus": "one, two = three", "org.example.url": "https://example.org/#a"}
 DATE = {"SOURCE_DATE_EPOCH": "1700000000"}
 
 
@@ -68,6 +74,7 @@ class Images:
             log=self.folder / "log",
             build_args=DATE,
             layers=layers,
+            annotations=ANNOTATIONS,
         )
 
     def build(self, layers: Layers, *words: str) -> str:
@@ -156,6 +163,8 @@ def test_added_layers_are_zstd_and_the_bases_are_those_of_the_vendors_image(
     assert kinds(ours)[1:] == [zstd]
     assert kinds(ours)[0].endswith("gzip")
     assert ours["layers"][0]["digest"] == theirs["layers"][0]["digest"]
+    # An engine with a graph driver makes the manifest anew, and knows of none.
+    assert ours.get("annotations", {}) == (ANNOTATIONS if zstd != GZIP else {})
     assert images.content("/added") == (images.folder / "added").read_bytes()
 
 
@@ -163,6 +172,8 @@ def test_gzip_is_had_of_layers_that_the_build_cache_has_as_zstd(images: Images) 
     first = images.pushed(images.build(Layers()))
     again = images.pushed(images.build(GZIP_ALONE))
     assert kinds(again) == [GZIP, GZIP]
+    # The manifests that come with it have no annotations.
+    assert "annotations" not in again
     assert first["config"]["digest"] == again["config"]["digest"]
 
 
@@ -195,7 +206,10 @@ def test_the_same_layers_have_the_same_digest_without_a_cache(
 def test_bake_makes_the_digest_that_build_py_makes(images: Images) -> None:
     bake = json.loads((PROJECT / "docker-bake.json").read_text())
     target = next(iter(bake["target"].values()))
-    kept = {name: target[name] for name in ("output", "attest")}
+    cell = cells_of(load(PROJECT / "matrix.yaml"))[0]
+    ours = output(Layers(), annotations=annotations_of(labels_of(cell)))
+    assert target["output"] == [ours]
+    kept = {"output": [output(Layers(), annotations=ANNOTATIONS)], "attest": target["attest"]}
     assert images.bake({**kept, "dockerfile": "Dockerfile"}) == images.build(Layers())
 
 
@@ -222,7 +236,8 @@ def test_an_engine_with_a_graph_driver_builds_all_the_same_and_it_is_said_what_i
     (tmp_path / "small").mkdir()
     images = Images(graph_driver, registry, tmp_path / "small")
     for layers in (Layers(), Layers(recompress_base=True), GZIP_ALONE):
-        assert kinds(images.pushed(images.build(layers))) == [GZIP, GZIP]
+        pushed = images.pushed(images.build(layers))
+        assert (kinds(pushed), "annotations" in pushed) == ([GZIP, GZIP], False)
     assert not keeps_compressed(graph_driver)
     tell_what_is_pushed(graph_driver, GZIP_ALONE)
     assert capsys.readouterr().err == ""

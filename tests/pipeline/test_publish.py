@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from publishing_site import CHANNEL, listed, publish, tags
 from registry import Registry
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
+from rocm_images.recipe.labels import BASE_DIGEST, REVISION, annotations_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.smoke.evidence import Evidence, evidence_path
@@ -38,6 +40,14 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     for digest in images:
         manifest = repository.manifest(digest)
         assert manifest is not None
+        # What a registry shows of an image, where the engine that pushes keeps manifests.
+        said = manifest.document.get("annotations", {})
+        labels = repository.blob(manifest.document["config"]["digest"])
+        if keeps_compressed(real_engine):
+            assert said == annotations_of(json.loads(labels)["config"]["Labels"])
+            assert said["org.opencontainers.image.created"] == "2026-11-24T00:00:00Z"
+            # What stands in for the base and the server has neither.
+            assert not {BASE_DIGEST, REVISION} & said.keys()
         kinds = [layer["mediaType"][-4:] for layer in manifest.document["layers"]]
         added = kinds.count(ours)
         assert added > 5

@@ -21,6 +21,7 @@ from rocm_images.engine import patience
 from rocm_images.engine.images import BUILD_ID, EngineImage
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.recipe.compression import output
 from rocm_images.smoke import run as smoking
 from rocm_images.smoke.evidence import Level
 
@@ -253,3 +254,13 @@ def test_a_test_that_hangs_is_stopped_and_its_containers_with_it(
     assert (report.result, exit_code([report])) == (Result.SMOKE_FAILED, 4)
     assert "pytest was stopped, as it had not ended within 0.05 min" in report.tail[0]
     assert left == []
+
+
+def test_what_was_asked_of_buildx_is_in_the_log_with_what_the_image_is_to_say(
+    engine: MadeUpEngine, target: Target, tmp_path: Path
+) -> None:
+    engine.answers["GET /images/.*/json"] = missing
+    log = Path(run(engine, tmp_path, target).log)
+    asked = log.read_text().splitlines()[0]
+    assert f"--output={output(target.layers, annotations=target.annotations)} " in asked
+    assert "annotation.org.opencontainers.image.created=2026-11-24T00:00:00Z" in asked

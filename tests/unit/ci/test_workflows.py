@@ -164,13 +164,14 @@ def test_a_forks_pull_request_reads_and_gets_no_secret() -> None:
         for name, workflow in WORKFLOWS.items()
         if any(event.startswith("pull_request") for event in workflow[True])
     }
-    assert started == {"ci.yml"}
-    assert "pull_request_target" not in WORKFLOWS["ci.yml"][True]
-    text = (FOLDER / "ci.yml").read_text()
-    assert "secrets." not in text
-    assert "github.token" not in text
-    for job in WORKFLOWS["ci.yml"]["jobs"].values():
-        assert job["permissions"] == {"contents": "read"}
+    assert started == {"ci.yml", "renovate.yml"}
+    for name in started:
+        assert "pull_request_target" not in WORKFLOWS[name][True]
+        text = (FOLDER / name).read_text()
+        assert "secrets." not in text
+        assert "github.token" not in text
+        for job in WORKFLOWS[name]["jobs"].values():
+            assert job["permissions"] == {"contents": "read"}
 
 
 def test_the_unit_tests_run_on_every_python_that_the_documents_promise() -> None:

@@ -109,6 +109,9 @@ def test_a_builder_of_its_own_loads_its_image() -> None:
 def test_layers_are_compressed_as_asked_by_the_engine_and_by_a_builder_of_its_own() -> None:
     words = command(buildx(), request(layers=Layers()))
     assert f"--output={output(Layers())}" in words
+    said = {"title": "a, b"}
+    words = command(buildx(), request(layers=Layers(), annotations=said))
+    assert f"--output={output(Layers(), annotations=said)}" in words
     words = command(buildx(), request(layers=Layers(), builder="remote"))
     # The exporter that loads what a builder of its own has made.
     assert f"--output={output(Layers(), 'docker')}" in words

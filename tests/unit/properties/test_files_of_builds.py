@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from unittest import mock
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import strategies as st
+from requests import Response
 
 from made_up_catalogue import entry
 from odd_documents import contents, damaged, odd, written
@@ -23,6 +26,7 @@ from rocm_images.build.summary import CellReport, Result, failures
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
+from rocm_images.registry.retries import Retries
 from verbs import ACTS, ends
 
 PROJECT = Path(__file__).parents[3]
@@ -74,6 +78,68 @@ def test_a_lock(folder: Path, content: bytes) -> None:
     path.write_bytes(content)
     with contextlib.suppress(InputError):
         assert file.text_of(file.read(path), "matrix.yaml")
+
+
+A_LIST = {"name": "rocm/pytorch", "tags": ["rocm7.2", "latest", None, "x"]}
+LINKS = st.none() | st.text() | st.from_regex(r"</v2/x\?last=[a-z%&=]*>; rel=next", fullmatch=True)
+
+
+@given(contents(A_LIST), LINKS)
+def test_a_list_of_tags(content: bytes, link: str | None) -> None:
+    from rocm_images.errors import RegistryError
+    from rocm_images.references import TAG
+    from rocm_images.registry import tags
+    from rocm_images.registry.address import RegistryAddress
+    from rocm_images.registry.client import Repository
+
+    answer = Response()
+    answer._content = content
+    answer.headers.update({"Link": link} if link else {})
+    repository = Repository(RegistryAddress.parse("127.0.0.1:1"), "x", retries=Retries(attempts=1))
+    asked = mock.Mock(_request=mock.Mock(return_value=answer))
+    with mock.patch.object(Repository, "_dxf", return_value=asked):
+        found: tuple[str, ...] | None = None
+        with contextlib.suppress(RegistryError):
+            found = tags.tags_of(repository)
+        assert all(re.fullmatch(TAG, one, re.ASCII) for one in found or ())
+    assert asked._request.call_count <= 3
+
+
+A_TAG = st.text() | st.from_regex(r"rocm\d*\.\d*_ubuntu22\.04_py\d\.\d+_pytorch_release_.*")
+A_REF = st.text() | st.from_regex(r"v[0-9.]*[0-9](rc|\.post|\+)?[0-9]*", fullmatch=True)
+
+
+@given(st.lists(A_TAG, max_size=3), st.lists(A_REF, max_size=3))
+def test_tags_that_are_held_to_the_matrix(tags: list[str], refs: list[str]) -> None:
+    from rocm_images.lock.newer import News, forms_of, servers_of, tried_bases, tried_release
+    from rocm_images.lock.news import lines_of
+
+    bases = [
+        one
+        for form, newest in forms_of(MATRIX).items()
+        for one in tried_bases(MATRIX, form, newest, tags)
+    ]
+    releases = [
+        one
+        for server, source in servers_of(MATRIX).items()
+        if (one := tried_release(MATRIX, server, source, refs))
+    ]
+    assert all(line.isprintable() for line in lines_of(News(tuple(bases), tuple(releases))))
+
+
+@given(contents(A_MATRIX, as_yaml))
+def test_a_matrix_that_is_given_a_base(content: bytes) -> None:
+    from rocm_images.errors import InputError
+    from rocm_images.lock.newer import NewerBase
+    from rocm_images.lock.take import with_base
+    from rocm_images.matrix.schema import Base
+
+    text = content.decode(errors="replace")
+    one = NewerBase("7.3.0", Base(image="a:b", python="3.12", torch="2.10"), "7.2.4", ())
+    with contextlib.suppress(InputError):
+        after = with_base(text, one, "matrix.yaml").splitlines()
+        assert "7.3.0:" in "".join(after)
+        assert len(after) == len(text.splitlines()) + 4
 
 
 DOCKERS = {

@@ -14,6 +14,8 @@ The table has all formats that are read, whichever module tests them.
 | summary.json, ci-matrix.json | summary: ci/summary_page.py |
 | matrix.yaml | nearly every verb: matrix/reader.py |
 | matrix.lock | plan, build, lock: lock/file.py |
+| a registry's list of tags; git's tags | lock: registry/tags.py, lock/forms.py |
+| the text of a matrix that is given a base | lock --take: lock/take.py |
 | a CA bundle, pip's configuration | --ca-bundle, --pip-config: engine/network.py |
 | Docker's config.json and contexts | build, push: engine/connect.py, engine/logins.py |
 | plain progress of BuildKit | build: engine/buildx.py |

@@ -43,6 +43,7 @@ def inputs(rootfs: Path, source: Path, **changes: object) -> Inputs:
         "build_args": {"MAX_JOBS": "8"},
         "labels": {"stand-in": "base"},
         "compression": "zstd:3",
+        "annotations": {"title": "a"},
         **changes,
     }
     return inputs_of(rootfs=rootfs, **values)  # type: ignore[arg-type]
@@ -50,7 +51,7 @@ def inputs(rootfs: Path, source: Path, **changes: object) -> Inputs:
 
 def test_the_build_id_is_the_same_everywhere(rootfs: Path, source: Path) -> None:
     # Computed once and written down: another platform or Python version must agree.
-    expected = "b9de9ad373514701f1dd3def64730bc2e971f8bb2ae276a1cb5274b16dea1648"
+    expected = "f7e51efae5865e679786ddbaf48a4a6578d4a734291390bf4a26d7a6b3dbbaa2"
     assert inputs(rootfs, source).build_id == expected
 
 
@@ -65,6 +66,7 @@ def test_the_build_id_is_the_same_everywhere(rootfs: Path, source: Path) -> None
         ({"labels": {}}, "label/stand-in"),
         ({"compression": "zstd:9"}, "compression"),
         ({"compression": "gzip"}, "compression"),
+        ({"annotations": {"title": "b"}}, "annotations"),
     ],
 )
 def test_each_input_changes_it_and_is_named(

@@ -10,6 +10,7 @@ import pytest
 from rocm_images.matrix.schema import Layers, Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.compression import identity, output
+from rocm_images.recipe.labels import annotations_of, labels_of
 from rocm_images.recipe.render import Destinations, rendered_files
 
 
@@ -51,3 +52,7 @@ def test_the_bake_file_asks_for_what_build_py_asks_for(
     assert {tuple(target["output"]) for target in bake["target"].values()} == {
         (output(matrix.layers),)
     }
+    bake = json.loads(rendered_files(project_matrix, cells_of(project_matrix), to)[to.bake])
+    for cell, target in zip(cells_of(project_matrix), bake["target"].values(), strict=True):
+        said = annotations_of(labels_of(cell))
+        assert target["output"] == [output(project_matrix.layers, annotations=said)]

@@ -1,0 +1,168 @@
+"""`lock --check` says what is newer and what cannot be asked; neither changes its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from made_up_registry import MadeUpRegistry, Request, says
+from rocm_images.cli.main import main
+from rocm_images.lock import asking, upstream
+from rocm_images.lock.asking import TooMuch, ask
+from rocm_images.lock.upstream import Unresolved, Upstream, tags_at
+from rocm_images.supervisor import TookTooLong
+
+NEWER = "rocm7.3_py3.12_torch2.10.0"
+DIGEST, COMMIT = f"sha256:{'1' * 64}", "2" * 40
+
+
+@pytest.fixture
+def registry() -> Iterator[MadeUpRegistry]:
+    """Has one newer base."""
+    with MadeUpRegistry() as found:
+        names = ["rocm7.2.2_py3.10_torch2.9.1", NEWER, "latest", "x\x1b]0;y\x07"]
+
+        def answer(request: Request) -> None:
+            assert request.path.startswith("/v2/rocm/pytorch/tags/list")
+            request.answer(json.dumps({"tags": names}).encode())
+
+        found.answers = answer
+        yield found
+
+
+@pytest.fixture
+def matrix(
+    registry: MadeUpRegistry,
+    matrix_file: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """Its bases are in the registry, everything is locked, and git knows of two releases."""
+    image = f"{registry.address}/rocm/pytorch:rocm{{}}_py3.10_torch2.9.1\n"
+    path = matrix_file(
+        ("rocm/pytorch:rocm7.2\n", image.format("7.2")),
+        ("rocm/pytorch:rocm7.2.2\n", image.format("7.2.2")),
+    )
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\nfor ref in v0.5.21 v0.5.22 v0.6.0rc1; do\n"
+        f'printf "{COMMIT}\\trefs/tags/%s\\n" "$ref"; done\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(Upstream, "here", classmethod(lambda cls: cls(None)))
+    monkeypatch.setattr(upstream, "digest_by_buildx", lambda image: DIGEST)
+    assert run(path).exit_code == 0
+    return path
+
+
+def run(path: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["lock", f"--matrix={path}", *words], catch_exceptions=False)
+
+
+def test_what_is_newer_is_said_and_is_no_difference_of_the_lock(matrix: Path) -> None:
+    answer = run(matrix, "--check", f"--report={matrix.parent}/page.md")
+    assert answer.exit_code == 0
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("newer base 7.3.0: 127.0.0.1:")
+    assert lines[0].endswith(f"/rocm/pytorch:{NEWER} (Python 3.12, torch 2.10.0)")
+    assert lines[2] == "newer release of sglang: v0.5.22"
+    assert lines[-1] == f"{matrix.with_suffix('.lock')} is up to date"
+    page = (matrix.parent / "page.md").read_text()
+    assert page.startswith("Nothing moved.\n\n### What is newer upstream")
+    assert "\x1b" not in answer.output + page
+
+
+def test_a_lock_alone_asks_for_no_list(matrix: Path, registry: MadeUpRegistry) -> None:
+    assert registry.asked == []
+    assert run(matrix, "--update", "7.2.2", f"--report={matrix.parent}/page.md").exit_code == 0
+    assert registry.asked == []
+
+
+def test_a_mirror_without_a_list_is_a_sentence_and_the_check_goes_on(
+    matrix: Path, registry: MadeUpRegistry
+) -> None:
+    registry.answers = says(404)
+    answer = run(matrix, "--check")
+    assert answer.exit_code == 0
+    assert (
+        f"{registry.address}/rocm/pytorch: its tags are not known, so newer bases are not looked "
+        "for: its registry has no list of them\n"
+    ) in answer.stderr
+    # Its git server is asked all the same.
+    assert "newer release of sglang: v0.5.22" in answer.stdout
+
+
+def test_a_git_server_that_does_not_answer_is_one_too(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (matrix.parent / "bin" / "git").write_text(
+        '#!/bin/sh\ncase "$*" in *--tags*) echo "fatal: \x1b[2J no" >&2; exit 128 ;; esac\n'
+        f'printf "{COMMIT}\\trefs/tags/v0.5.21\\n"\n'
+    )
+    answer = run(matrix, "--check")
+    assert answer.exit_code == 0
+    assert "newer releases are not looked for: \\u001b[2J no" in answer.stderr
+    assert "newer base 7.3.0" in answer.stdout
+
+
+def test_the_newest_base_is_taken_into_the_matrix_and_locked(matrix: Path) -> None:
+    answer = run(matrix, "--take")
+    assert answer.exit_code == 0
+    assert "  7.3.0:\n    image: 127.0.0.1:" in matrix.read_text()
+    assert f"{NEWER}: {DIGEST}" in matrix.with_suffix(".lock").read_text()
+    # Then there is none.
+    text = matrix.read_text()
+    assert "newer base" not in run(matrix, "--take").stdout
+    assert matrix.read_text() == text
+
+
+@pytest.mark.parametrize("words", [("--check", "--take"), ("--update", "7.2.2", "--take")])
+def test_what_takes_a_base_does_nothing_else_beside(matrix: Path, words: tuple[str, ...]) -> None:
+    text = matrix.read_text()
+    assert run_ending(matrix, *words) == 2
+    assert matrix.read_text() == text
+
+
+def run_ending(path: Path, *words: str) -> int:
+    from rocm_images.errors import InputError
+
+    with pytest.raises(InputError, match="leave out --update") as raised:
+        run(path, *words)
+    return int(raised.value.exit_code)
+
+
+def test_an_answer_without_an_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexec yes\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(asking, "MOST_BYTES", 1 << 20)
+    with pytest.raises(Unresolved, match="its answer is larger than 1 MiB"):
+        tags_at("https://example.org/s.git")
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_neither_output_nor_complaint_is_read_without_a_bound(
+    monkeypatch: pytest.MonkeyPatch, stream: int
+) -> None:
+    monkeypatch.setattr(asking, "MOST_BYTES", 1 << 20)
+    words = ["sh", "-c", f"exec yes >&{stream}"]
+    with pytest.raises(TooMuch):
+        ask(words, {"PATH": "/usr/bin:/bin"}, 30.0)
+
+
+@pytest.mark.parametrize("script", ["exec sleep 60", "exec >&- 2>&-; exec sleep 60"])
+def test_a_program_that_does_not_end_is_left(script: str) -> None:
+    with pytest.raises(TookTooLong, match=r"no answer within 0\.1 s"):
+        ask(["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, 0.1)
+
+
+def test_an_answer_comes_with_status_output_and_complaint() -> None:
+    answer = ask(["sh", "-c", "echo a; echo b >&2; exit 3"], {"PATH": "/usr/bin:/bin"}, 30.0)
+    assert (answer.status, answer.output, answer.errors) == (3, "a\n", "b\n")
