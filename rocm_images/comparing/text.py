@@ -9,11 +9,15 @@ from rocm_images.comparing.difference import Change, Difference, Growth, differe
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import text_table
 
-_KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
+_KINDS = {
+    "dpkg": "Debian packages",
+    "pip": "Python packages",
+    "other": "Other packages",
+    "component": "Components",
+}
 _LONGEST = 100
 _MOST_GROWN = 20
 """Packages that are shown from either end."""
-_ORIGINS = {False: "the base image", True: "the recipe"}
 
 
 def as_text(found: Difference) -> str:
@@ -103,6 +107,8 @@ def _note(cell: str, found: Difference) -> str:
 
 
 def _sizes(found: Difference) -> str:
+    if not (found.old_size or found.new_size):
+        return "by their bills of materials, which say nothing of layers"
     change = (found.new_size - found.old_size) / 1e6
     text = (
         f"{_megabytes(found.old_size)} MB -> {_megabytes(found.new_size)} MB ({change:+.1f} MB) "
@@ -122,7 +128,7 @@ def _section(title: str, changed: Sequence[Change]) -> list[str]:
 
 
 def _growth(changed: Sequence[Growth]) -> list[str]:
-    """What grew most and what shrank most, and the sum of both for each origin."""
+    """What grew most and what shrank most, and the sum of all."""
     if not changed:
         return []
     shown = changed
@@ -131,21 +137,18 @@ def _growth(changed: Sequence[Growth]) -> list[str]:
     rows = [
         (
             one.name,
-            one.kind,
-            _ORIGINS[one.by_recipe],
             "-" if one.old is None else _megabytes(one.old),
             "-" if one.new is None else _megabytes(one.new),
             f"{one.bytes / 1e6:+.1f}",
         )
         for one in shown
     ]
-    header = ("PACKAGES BY GROWTH", "KIND", "FROM", "WAS MB", "IS NOW MB", "CHANGE")
+    header = ("DEBIAN PACKAGES BY GROWTH", "WAS MB", "IS NOW MB", "CHANGE")
     lines = ["", text_table(header, rows)]
     if len(shown) < len(changed):
         lines.append(f"and {len(changed) - len(shown)} that changed less (--json has all)")
-    for by_recipe, origin in _ORIGINS.items():
-        total = sum(one.bytes for one in changed if one.by_recipe is by_recipe)
-        lines.append(f"packages from {origin}: {total / 1e6:+.1f} MB")
+    total = sum(one.bytes for one in changed)
+    lines.append(f"Debian packages: {total / 1e6:+.1f} MB unpacked")
     return lines
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rocm_images import foreign
+from rocm_images.engine.images import BUILD_ID, CELL
 from rocm_images.masking import masked_document
 from rocm_images.recipe.labels import VERSION
 
@@ -29,6 +30,7 @@ _DPKG_UNIT = 1024
 """Bytes: dpkg's Installed-Size is in KiB (deb-control(5))."""
 _KINDS = {"pkg:deb/": "dpkg", "pkg:pypi/": "pip"}
 _OTHER = "other"
+_SYSTEM = ("file", "operating-system")
 
 
 class _Named(BaseModel):
@@ -46,8 +48,16 @@ class _Property(_Named):
 class _Component(_Named):
     type: str
     version: str = ""
+    description: str = ""
     purl: str = ""
     properties: tuple[_Property, ...] = ()
+
+
+class _Dependency(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    ref: str
+    names: tuple[str, ...] = Field((), alias="dependsOn")
 
 
 class _Metadata(BaseModel):
@@ -63,6 +73,7 @@ class _Bom(BaseModel):
     version: Literal["1.4", "1.5", "1.6"] = Field(alias="specVersion")
     metadata: _Metadata
     components: tuple[_Component, ...] = ()
+    dependencies: tuple[_Dependency, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,10 @@ class Bill:
 
     image_id: str
     """Of the image that it is of, as an engine knows it: its manifest's, or its configuration's."""
+    name: str
+    cell: str
+    """Empty for an image of another project."""
+    build_id: str
     packages: tuple[Package, ...]
 
     @classmethod
@@ -98,11 +113,43 @@ class Bill:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise ValueError(f"it is no CycloneDX of an image: {place}: {first['msg']}") from None
-        packages = [_package(one) for one in found.components if one.type not in _NO_PACKAGES]
-        return cls(found.metadata.component.version, tuple(packages))
+        of = found.metadata.component
+        said = {one.name: foreign.shown_line(one.value) for one in of.properties}
+        return cls(
+            image_id=of.version,
+            name=foreign.shown_line(of.description or of.name),
+            cell=said.get(CELL, ""),
+            build_id=said.get(BUILD_ID, ""),
+            packages=tuple(map(_package, (c for c in found.components if c.type not in _SYSTEM))),
+        )
+
+    @property
+    def versions(self) -> dict[str, dict[str, str]]:
+        """Versions by name, for each kind; several where several environments have a package."""
+        found: dict[str, dict[str, list[str]]] = {kind: {} for kind in (*_KINDS.values(), _OTHER)}
+        for one in self.packages:
+            versions = found[one.kind].setdefault(one.name, [])
+            if one.version not in versions:
+                versions.append(one.version)
+        return {
+            kind: {name: ", ".join(sorted(versions)) for name, versions in sorted(of.items())}
+            for kind, of in found.items()
+        }
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes unpacked by name, of what dpkg installed."""
+        found: dict[str, int] = {}
+        for one in self.packages:
+            if one.size is not None:
+                # One name has a package for each architecture.
+                found[one.name] = found.get(one.name, 0) + one.size
+        return dict(sorted(found.items()))
 
 
-_NO_PACKAGES = ("file", "operating-system")
+def is_bill(document: Any) -> bool:
+    """Whether a document says that it is one, whatever it is."""
+    return isinstance(document, dict) and document.get("bomFormat") == "CycloneDX"
 
 
 def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -125,6 +172,9 @@ def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str,
         "name": labels.get(_TITLE) or "image",
         "version": image_id,
         **({"description": labels[VERSION]} if labels.get(VERSION) else {}),
+        "properties": [
+            {"name": name, "value": labels[name]} for name in (BUILD_ID, CELL) if name in labels
+        ],
     }
     components = [_plain(one) for one in document.get("components", ()) if one["type"] != "file"]
     document["components"] = sorted(components, key=_order)

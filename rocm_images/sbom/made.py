@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from rocm_images.engine.connect import Engine
 
 
+SUFFIX = ".cdx.json"
+
+
 def sbom_path(folder: Path, image_id: str) -> Path:
     """Where the bill of an image lies, in the folder of the evidence."""
-    return folder / f"{image_id.removeprefix('sha256:')}.cdx.json"
+    return folder / f"{image_id.removeprefix('sha256:')}{SUFFIX}"
 
 
 def read_sbom(path: Path, ids: Collection[str]) -> Mapping[str, Any] | None:

@@ -8,9 +8,11 @@ not write, and has a deadline.
 from __future__ import annotations
 
 import io
+import json
 import tarfile
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +23,7 @@ from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
 from rocm_images.recipe.labels import PREFIX
-from rocm_images.supervisor import TookTooLong
+from rocm_images.supervisor import TookTooLong, supervisor
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SECONDS = 1800.0
 """It reads the beginning of every file of an image: some 40 GB have a few hundred thousand."""
+CONVERT_SECONDS = 120.0
 MOST_BYTES = 32 * 1024 * 1024
 _MEMORY = "8g"
 _COMPLAINT = 300
@@ -117,6 +120,32 @@ def asked(engine: Engine, image: Image, program: Path) -> Any:
     except (DockerException, RequestException) as error:
         reason = str(getattr(error, "explanation", None) or error)
         raise EngineError(f"{name}: syft does not run in it ({reason})") from None
+
+
+def converted(document: Mapping[str, Any], form: str) -> str:
+    """A bill in another of syft's formats.
+
+    Raises:
+        EngineError: syft cannot do it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bill.cdx.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        settings = Path(folder) / "syft.yaml"
+        settings.write_text(_SETTINGS, encoding="utf-8")
+        words = ["convert", str(path), "--quiet", f"--config={settings}", f"--output={form}"]
+        try:
+            answer = supervisor.run(
+                [syft_program(), *words], {"HOME": folder}, seconds=CONVERT_SECONDS
+            )
+        except TookTooLong as error:
+            raise EngineError(f"syft gave {error}, asked for {form}") from None
+        except OSError as error:
+            raise EngineError(f"syft cannot be started here ({error.strerror})") from None
+    if answer.status != 0 or not answer.content:
+        why = shown_line(answer.errors.strip()[-_COMPLAINT:]) or "no reason"
+        raise EngineError(f"syft cannot make {form} of it ({why})")
+    return answer.output
 
 
 def _environment(image: Image, place: str) -> list[str]:

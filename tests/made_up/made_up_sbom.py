@@ -6,7 +6,13 @@ from typing import Any
 
 from rocm_images.sbom.document import normalised
 
+IMAGE_ID = "sha256:" + "a" * 64
+OTHER_ID = "sha256:" + "b" * 64
+CELL_NAME = "sglang-942-rocm7.2.2"
+BUILD_ID = "c" * 64
 LABELS = {
+    "rocm-serving-images.cell": CELL_NAME,
+    "rocm-serving-images.build-id": BUILD_ID,
     "org.opencontainers.image.title": "SGLang for AMD GPUs",
     "org.opencontainers.image.version": "v0.5.21-rocm722-mi30x",
 }

@@ -6,16 +6,18 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 import trustme
 
-from conftest import Answer, Keys, run_build_py
+from conftest import PROJECT, Answer, Keys, run_build_py
 from publishing_site import listed
 from registry import PASSWORD, Registry, credentials
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
+from rocm_images.sbom.made import sbom_path
 
 CELL = ("--arch", "950", "--base", "7.2.2")
 CHANNEL = ("--channel", "preview", "--rehearse")
@@ -71,6 +73,11 @@ def digests(registry: Registry) -> set[str | None]:
     return {repository.digest_of(tag) for tag in TAGS}
 
 
+def sbom_here(image_id: str) -> Any:
+    """What this checkout's own run says that an image holds."""
+    return json.loads(sbom_path(PROJECT / "build" / "evidence", image_id).read_text())
+
+
 def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
     source: Registry, guarded: Guarded, keys: Keys, client: docker.DockerClient
 ) -> None:
@@ -87,6 +94,10 @@ def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
     assert pulled.code == 0, pulled.stderr
     (digest,) = digests(source)
     assert pulled.stdout.strip() == f"{guarded.registry.address}/team/sglang-rocm@{digest}"
+    # And what it holds, as its publisher attested it.
+    there = run_build_py("sbom", image, *trust, environment=environment)
+    assert there.code == 0, there.stderr
+    assert json.loads(there.stdout) == sbom_here(f"{digest}")
     client.images.remove(image.removeprefix("https://"))
     for text in (mirrored.stdout, mirrored.stderr, pulled.stdout, pulled.stderr):
         assert PASSWORD not in text
@@ -160,6 +171,11 @@ def test_a_bundle_brings_everything_to_a_registry_that_had_nothing(
     assert {image.reference for image in catalogue.images} == {
         repository.reference(digest) for digest in digests(source) if digest
     }
+    for image in catalogue.images:
+        words = ("sbom", image.reference, "--key", str(keys.our_public))
+        there = run_build_py(*words, environment=keys.environment)
+        assert there.code == 0, there.stderr
+        assert json.loads(there.stdout) == sbom_here(image.digest)
     again = load(bundled, registry, keys)
     assert (again.code, "0 of 1 images were new" in again.stdout) == (0, True), again.stderr
     assert [path.name for path in bundled.parent.iterdir()] == ["site.tar"]

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from made_up_sbom import LABELS, SAID, component
+from made_up_sbom import BUILD_ID, CELL_NAME, IMAGE_ID, LABELS, OTHER_ID, SAID, component
 
 from hostile_registry import Image
 from rocm_images.errors import VerificationFailed
@@ -15,8 +15,6 @@ from rocm_images.registry.published import PublishedImage
 from rocm_images.registry.sbom import sbom_among
 from rocm_images.sbom.document import Bill, normalised
 
-IMAGE_ID = "sha256:" + "a" * 64
-OTHER_ID = "sha256:" + "b" * 64
 TOP = Manifest(Image({}).top)
 CONFIG = TOP.document["config"]["digest"]
 IMAGE = PublishedImage("registry/name", TOP, TOP.document, IMAGE_ID, {})
@@ -46,6 +44,10 @@ def test_a_bill_is_of_an_image_and_lists_no_files_and_no_guesses() -> None:
         "name": "SGLang for AMD GPUs",
         "version": IMAGE_ID,
         "description": "v0.5.21-rocm722-mi30x",
+        "properties": [
+            {"name": "rocm-serving-images.build-id", "value": BUILD_ID},
+            {"name": "rocm-serving-images.cell", "value": CELL_NAME},
+        ],
     }
     assert "timestamp" not in found["metadata"]
     assert [one["name"] for one in found["components"]] == ["apt", "torch", "debian"]
