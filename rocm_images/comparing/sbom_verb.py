@@ -116,7 +116,7 @@ def _attested(
 
 def _text(document: Mapping[str, Any], form: str) -> str:
     if form == _OWN:
-        return json.dumps(document, indent=2) + "\n"
+        return json.dumps(document, indent=2, sort_keys=True) + "\n"
     from rocm_images.sbom.syft import converted
 
     return converted(document, form)

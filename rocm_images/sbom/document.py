@@ -188,7 +188,9 @@ def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str,
     document.pop("serialNumber", None)
     content = json.dumps(document, sort_keys=True)
     number = uuid.UUID(bytes=hashlib.sha256(content.encode()).digest()[:16], version=4)
-    return {**document, "serialNumber": number.urn}
+    # In the order in which cosign writes it.
+    whole: dict[str, Any] = json.loads(content)
+    return dict(sorted({**whole, "serialNumber": number.urn}.items()))
 
 
 def size_of(document: Mapping[str, Any]) -> int:

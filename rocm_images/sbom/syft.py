@@ -12,8 +12,8 @@ import json
 import tarfile
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ SECONDS = 1800.0
 """It reads the beginning of every file of an image: some 40 GB have a few hundred thousand."""
 CONVERT_SECONDS = 120.0
 MOST_BYTES = 32 * 1024 * 1024
+_TAR_BYTES = 16 * 1024
 _MEMORY = "8g"
 _COMPLAINT = 300
 _ANSWER = "bill.json"
@@ -70,6 +71,7 @@ def asked(engine: Engine, image: Image, program: Path) -> Any:
         EngineError: it does not run there, does not end in time, or its answer cannot be read.
     """
     from docker.errors import DockerException
+    from docker.types import Ulimit
     from requests.exceptions import RequestException
 
     name = f"{image.id}: what it holds cannot be listed"
@@ -98,21 +100,21 @@ def asked(engine: Engine, image: Image, program: Path) -> Any:
                 cap_add=["DAC_READ_SEARCH"],
                 security_opt=["no-new-privileges"],
                 mem_limit=_MEMORY,
+                ulimits=[Ulimit(name="fsize", soft=2 * MOST_BYTES, hard=2 * MOST_BYTES)],
                 healthcheck={"test": ["NONE"]},
                 labels={PREFIX + "sbom": "true"},
             ) as lister,
         ):
             _copy(lister, place, program)
             lister.start()
-            said = lister.attach(stream=True, logs=True, stdout=False)
-            complaint = b""
-            for chunk in engine.patience.each(said, SECONDS):
-                complaint = (complaint + chunk)[-_COMPLAINT:]
-            status = int(lister.wait(timeout=60)["StatusCode"])
+            # Waited for and not attached to: an engine sends nothing of one that has ended already.
+            waited = (lister.wait(timeout=SECONDS + client.api.timeout) for _ in (1,))
+            (ended,) = engine.patience.each(waited, SECONDS)
+            status = int(ended["StatusCode"])
             if status != 0:
-                why = shown_line(complaint.decode(errors="replace").strip()) or "no reason"
+                why = _complaint(lister) or "no reason"
                 raise EngineError(f"{name}: syft ended with {status} ({why}){_hint(status)}")
-            return foreign.parsed(_answer(lister, f"{place}/{_ANSWER}"))
+            return foreign.parsed(_answer(engine, lister, f"{place}/{_ANSWER}"))
     except TookTooLong as error:
         raise EngineError(f"{name}: syft: {error}: see what the engine's machine does") from None
     except (ValueError, tarfile.TarError) as error:
@@ -169,28 +171,38 @@ def _copy(lister: Container, place: str, program: Path) -> None:
     lister.put_archive(place, whole.getvalue())
 
 
-def _answer(lister: Container, path: str) -> bytes:
+def _answer(engine: Engine, lister: Container, path: str) -> bytes:
     """The content of a file of a container that has ended.
 
     Raises:
         ValueError: it is too large, or no file.
+        TookTooLong: the engine does not give it.
     """
     stream, _ = lister.get_archive(path)
-    whole = b"".join(_bounded(stream, MOST_BYTES + 16 * 1024))
-    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+    whole, size = [], 0
+    # To its end, whatever it is: an engine removes no container of which it still sends.
+    for chunk in engine.patience.each(stream, SECONDS):
+        size += len(chunk)
+        if size <= MOST_BYTES + _TAR_BYTES:
+            whole.append(chunk)
+    if size > MOST_BYTES + _TAR_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(whole))) as archive:
         for member in archive:
             if member.isfile() and (file := archive.extractfile(member)):
                 return file.read()
     raise ValueError("it is no file")
 
 
-def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > most:
-            raise ValueError(f"it has more than {most >> 20} MiB")
-        yield chunk
+def _complaint(lister: Container) -> str:
+    """The end of what it said, on one line; empty where the engine keeps no logs."""
+    from docker.errors import APIError
+
+    said = b""
+    with suppress(APIError):
+        for chunk in lister.logs(stdout=False, stderr=True, stream=True, follow=False, tail=9):
+            said = (said + chunk)[-_COMPLAINT:]
+    return shown_line(said.decode(errors="replace").strip())
 
 
 def _hint(status: int) -> str:

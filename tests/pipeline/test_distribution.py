@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import trustme
 from conftest import PROJECT, Answer, Keys, run_build_py
 from publishing_site import listed
 from registry import PASSWORD, Registry, credentials
+from rocm_images.catalogue.verifying import sbom_commands
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.sbom.made import sbom_path
@@ -102,6 +106,42 @@ def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
     for text in (mirrored.stdout, mirrored.stderr, pulled.stdout, pulled.stderr):
         assert PASSWORD not in text
         assert credentials() not in text
+
+
+def test_what_an_image_holds_is_verified_and_read_as_the_page_says(
+    source: Registry, keys: Keys, tmp_path: Path
+) -> None:
+    (digest,) = digests(source)
+    ours, cosign = sbom_commands(f"{source.address}/sglang-rocm@{digest}")
+    (tmp_path / "cosign.pub").write_bytes(keys.our_public.read_bytes())
+    verified, read = cosign.split(" |\n")
+    done = subprocess.run(
+        shlex.split(verified),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**keys.environment},
+        check=True,
+    )
+    assert read.startswith("jq -r .payload | base64 -d | jq .predicate > ")
+    statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
+    assert statement["predicate"] == sbom_here(f"{digest}")
+
+    path = tmp_path / "sbom.cdx.json"
+    files = {"cosign.pub": str(keys.our_public), "sbom.cdx.json": str(path)}
+    words = [files.get(word, word) for word in shlex.split(ours)[1:]]
+    given = run_build_py(*words, environment=keys.environment)
+    assert given.code == 0, given.stderr
+    # Whoever has the image on an engine has the same bytes.
+    assert path.read_bytes() == sbom_path(PROJECT / "build" / "evidence", f"{digest}").read_bytes()
+    spdx = run_build_py(*words[:-2], "--as", "spdx-json", environment=keys.environment)
+    assert spdx.code == 0, spdx.stderr
+    names = {one["name"] for one in json.loads(spdx.stdout)["packages"]}
+    assert {one["name"] for one in statement["predicate"]["components"]} <= names | {"debian"}
+
+    words[words.index(str(keys.our_public))] = str(keys.others_public)
+    refused = run_build_py(*words, environment=keys.environment)
+    assert (refused.code, "is signed, but not by" in refused.stderr) == (10, True), refused.stderr
 
 
 def test_a_mirror_of_stand_ins_stays_on_this_machine(source: Registry, keys: Keys) -> None:
