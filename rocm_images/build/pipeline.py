@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rocm_images import telling
 from rocm_images.build.progress import Progress
 from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
 from rocm_images.build.targets import Target
@@ -19,11 +20,12 @@ from rocm_images.engine.compiled_units import UnitBuilds
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, image_of, pull
 from rocm_images.engine.logins import kept_from
-from rocm_images.errors import REFUSALS, RocmImagesError
+from rocm_images.errors import REFUSALS, EngineError, RocmImagesError
 from rocm_images.files import write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import registry_of, repository_of, tag_of
+from rocm_images.sbom.made import sbom_of
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import device_for, emulated_or_static, smoke, tests_digest
 from rocm_images.supervisor import Stopped, supervisor
@@ -280,10 +282,19 @@ class _Run:
         )
         report = report.tested(evidence)
         if evidence.passed:
+            self._list(report.image_id)
             up_to_date = report.result is Result.UP_TO_DATE
             return replace(report, result=Result.TESTED) if up_to_date else report
         failures = evidence.failures
         return report.failed(Result.SMOKE_FAILED, detail=report.smoke, tail=failures, log=log)
+
+    def _list(self, image_id: str) -> None:
+        """Makes the bill of an image, while it is warm; `publish` makes one that is missing."""
+        self._on_step("list what it holds")
+        try:
+            sbom_of(self.engine, image_id, self.options.evidence)
+        except EngineError as error:
+            telling.step(f"{telling.PROGRAM}: warning: {self.given.cell.name}: {error}")
 
     def _known_evidence(self, found: EngineImage, image_id: str) -> Evidence | None:
         """Evidence that this very image passed these very tests, as well as they can run here."""

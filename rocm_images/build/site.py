@@ -105,7 +105,7 @@ class RealSite:
     def engine_of_typed(self) -> Engine:
         """The engine; where there is none and nobody named one, the rehearsal's, if it runs."""
         try:
-            return connect()
+            return self.engine()
         except EngineError:
             if not _only_a_rehearsal_runs():
                 raise

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from rocm_images.catalogue.merge import in_order
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
-from rocm_images.catalogue.verifying import cosign_commands, pull_command
+from rocm_images.catalogue.verifying import cosign_commands, pull_command, sbom_commands
 from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
 from rocm_images.servers import SERVERS, server_of
@@ -58,6 +58,11 @@ class ShownImage:
     def verifying(self) -> tuple[str, str]:
         """The commands that verify it: the program's own, and cosign's."""
         return pull_command(self.image), cosign_commands(self.image)
+
+    @property
+    def listing(self) -> tuple[str, str]:
+        """The commands that say what it holds: the program's own, and cosign's."""
+        return sbom_commands(self.image.reference)
 
     @property
     def server(self) -> str:

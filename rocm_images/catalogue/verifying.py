@@ -7,6 +7,7 @@ import shlex
 from rocm_images.catalogue.schema import CatalogueEntry
 from rocm_images.registry.statements import EVIDENCE
 from rocm_images.registry.trust import Trust
+from rocm_images.sbom.document import KIND as SBOM
 
 KEY = "cosign.pub"
 """What the publisher's public key is called in these commands."""
@@ -24,3 +25,11 @@ def cosign_commands(image: CatalogueEntry) -> str:
     signed = ("cosign", "verify", *trusted, image.reference)
     attested = ("cosign", "verify-attestation", *trusted, f"--type={EVIDENCE}", image.reference)
     return " &&\n".join(shlex.join(words) for words in (signed, attested))
+
+
+def sbom_commands(reference: str) -> tuple[str, str]:
+    """What an image by digest holds, verified and written to a file: by us, and by cosign alone."""
+    ours = ("build.py", "sbom", reference, "--key", KEY, "--output", "sbom.cdx.json")
+    verified = ("cosign", "verify-attestation", *Trust(key=KEY).arguments, f"--type={SBOM}")
+    read = "jq -r .payload | base64 -d | jq .predicate > sbom.cdx.json"
+    return shlex.join(ours), f"{shlex.join((*verified, reference))} |\n{read}"

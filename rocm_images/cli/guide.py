@@ -47,7 +47,11 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
             "deploy v0.5.21-mi30x --as compose --model Qwen/Qwen3-8B --output compose.yaml",
             "deploy v0.18.1-mi30x --as docker --model Qwen/Qwen3-8B --server {other}",
         ),
-        "inventory": ("inventory", "inventory --arch 942 --output before.json"),
+        "sbom": (
+            "sbom {server}-rocm:v0.5.21-mi30x --output sbom.cdx.json",
+            "sbom registry.example.org/team/{server}-rocm:v0.5.21-mi30x --key cosign.pub "
+            "--as spdx-json",
+        ),
         "release-notes": ("release-notes before.json after.json --title v0.5.21",),
     },
     "In a CI": {

@@ -37,6 +37,7 @@ from rocm_images.cli.options import (
     wait_option,
 )
 from rocm_images.comparing import verbs as comparing
+from rocm_images.comparing.sbom_verb import sbom
 from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
 from rocm_images.errors import InputError
@@ -415,7 +416,7 @@ for verb in (
     *(distributing.pull, distributing.mirror, distributing.bundle),
     *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),
     *(ci_verbs.ci_matrix, ci_verbs.summary, evidence),
-    *(comparing.diff, comparing.inventory, comparing.release_notes),
+    *(comparing.diff, sbom, comparing.release_notes),
 ):
     main.add_command(verb)
 

@@ -26,12 +26,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Growth:
-    """A package whose size differs: bytes before and after; None: it was or is not there."""
+    """A package of dpkg's whose size differs: bytes before and after; None: it was or is not."""
 
-    kind: str
     name: str
-    by_recipe: bool
-    """Whether a step of the recipe installed it, or the base image brought it."""
     old: int | None
     new: int | None
 
@@ -67,7 +64,7 @@ class Difference:
     removed_layers: tuple[LayerFact, ...]
     added_layers: tuple[LayerFact, ...]
     growth: tuple[Growth, ...]
-    """Packages whose size differs, what grew most first, only kinds whose sizes both know."""
+    """Packages whose size differs, what grew most first; empty where one does not say."""
     stages: Mapping[str, tuple[int, int]]
     """Bytes before and after by stage; empty where the stage of a layer is not known."""
 
@@ -91,7 +88,7 @@ def difference(old: ImageFacts, new: ImageFacts) -> Difference:
     if old.compressed != new.compressed:
         raise InputError(
             f"{old.name} and {new.name} cannot be compared: a catalogue has compressed sizes, an "
-            "engine uncompressed ones; compare two inventories, or two catalogues"
+            "engine uncompressed ones; compare two bills of materials, or two catalogues"
         )
     before = {layer.digest for layer in old.layers}
     after = {layer.digest for layer in new.layers}
@@ -136,18 +133,12 @@ def _stages(old: ImageFacts, new: ImageFacts) -> dict[str, tuple[int, int]]:
 
 def growth(old: ImageFacts, new: ImageFacts) -> tuple[Growth, ...]:
     """The packages whose size differs, what grew most first."""
-    found = []
-    for kind in old.installed:
-        if not (old.installed[kind] and new.installed.get(kind)):
-            continue
-        before, after = old.installed[kind], new.installed[kind]
-        for name in {*before, *after}:
-            was, now = before.get(name), after.get(name)
-            by_recipe = any(one.by_recipe for one in (now or was,) if one)
-            sizes = [one.size if one else None for one in (was, now)]
-            found.append(Growth(kind, name, by_recipe, *sizes))
+    before, after = old.installed, new.installed
+    if not (before and after):
+        return ()
+    found = [Growth(name, before.get(name), after.get(name)) for name in {*before, *after}]
     changed = [one for one in found if one.old != one.new]
-    return tuple(sorted(changed, key=lambda one: (-one.bytes, one.kind, one.name)))
+    return tuple(sorted(changed, key=lambda one: (-one.bytes, one.name)))
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...]:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-from pydantic import ConfigDict, Field, TypeAdapter
+from typing import TYPE_CHECKING
 
 from rocm_images.catalogue.sharing import lacked
 from rocm_images.errors import InputError
-from rocm_images.files import write_json
 from rocm_images.foreign import document_of
 from rocm_images.recipe.labels import PREFIX
+from rocm_images.sbom.document import Bill, is_bill
+from rocm_images.sbom.made import SUFFIX
 
 if TYPE_CHECKING:
     from rocm_images.catalogue.schema import CatalogueEntry
 
-SCHEMA = 1
 ADVISORIES = PREFIX + "advisories"
-
-
-Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class LayerFact:
     """One layer: its digest, its bytes, and the step that made it, where that is known."""
 
     digest: str
-    size: Bytes
+    size: int
     step: str = ""
     stage: str = ""
     """Of the recipe, or `base image`; empty where the recipe is another than today's."""
@@ -45,19 +40,8 @@ def bytes_of(layers: Sequence[LayerFact], *, compressed: bool) -> int:
 
 
 @dataclass(frozen=True)
-class Installed:
-    """What one package takes, as it says itself (dpkg), or as its files are (pip)."""
-
-    size: Bytes
-    by_recipe: bool
-    """Whether a step of ours installed it; else the base image brought it."""
-
-
-@dataclass(frozen=True)
 class ImageFacts:
     """One image. Sizes of layers are as its source has them: all compressed, or none."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
     cell: str
@@ -65,13 +49,13 @@ class ImageFacts:
     image_id: str
     compressed: bool
     packages: Mapping[str, Mapping[str, str]]
-    """Versions by name, for each kind of package: `dpkg`, `pip`, or `component`."""
+    """Versions by name, for each kind of package: `dpkg`, `pip`, `other`, or `component`."""
     labels: Mapping[str, str]
     env: Mapping[str, str]
     advisories: tuple[str, ...]
     layers: tuple[LayerFact, ...]
-    installed: Mapping[str, Mapping[str, Installed]] = field(default_factory=dict)
-    """Of packages by name, for each kind; empty where that was not looked for."""
+    installed: Mapping[str, int] = field(default_factory=dict)
+    """Bytes by name of what dpkg installed, as it says; empty where that is not known."""
 
     @property
     def size(self) -> int:
@@ -79,13 +63,24 @@ class ImageFacts:
         return bytes_of(self.layers, compressed=self.compressed)
 
     @classmethod
-    def of_json(cls, document: Mapping[str, Any]) -> ImageFacts:
-        """The facts that `inventory` wrote; raises ValueError for others."""
-        return TypeAdapter(cls).validate_python(document)
+    def of_bill(cls, bill: Bill) -> ImageFacts:
+        """What a bill of materials says of an image: packages, and no layers."""
+        return cls(
+            name=bill.name,
+            cell=bill.cell,
+            image_id=bill.image_id,
+            compressed=True,
+            packages=bill.versions,
+            labels={},
+            env={},
+            advisories=(),
+            layers=(),
+            installed=bill.sizes,
+        )
 
     @classmethod
-    def of_published(cls, image: CatalogueEntry) -> ImageFacts:
-        """What a catalogue says of an image: no packages but those it is named for."""
+    def of_published(cls, image: CatalogueEntry, bill: Bill | None = None) -> ImageFacts:
+        """What a catalogue says of an image, and its bill; without, only what it is named for."""
         return cls(
             name=f"{image.repository}:{image.immutable_tag}",
             cell=image.cell,
@@ -97,7 +92,8 @@ class ImageFacts:
                     image.server: str(image.version),
                     **{name: str(version) for name, version in image.components.items()},
                     "base image": image.base_image,
-                }
+                },
+                **(bill.versions if bill else {}),
             },
             labels={},
             env={setting.name: setting.value for setting in image.settings},
@@ -106,47 +102,62 @@ class ImageFacts:
                 LayerFact(layer.digest, layer.size, layer.step or "", layer.stage or "")
                 for layer in image.layers
             ),
+            installed=bill.sizes if bill else {},
         )
 
 
-def write_inventory(path: Path, images: Iterable[ImageFacts]) -> None:
-    """Write the facts of images to a file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    document = {"inventory": SCHEMA, "images": [asdict(image) for image in images]}
-    write_json(path, document)
-
-
 def read_images(path: Path, channel: str | None = None) -> dict[str, ImageFacts]:
-    """The images of an inventory, or the current ones of a catalogue.json, by cell.
+    """The current images of a catalogue.json, or those of bills of materials, by cell.
 
-    Of a catalogue with `channel` only those of that channel; an inventory knows no channels.
+    Bills that lie in the folder of a catalogue say of its images what packages they hold.
+
+    Args:
+        path: a catalogue, a bill, or a folder of bills.
+        channel: of a catalogue only its images; a bill knows no channels.
 
     Raises:
-        InputError: it is neither, or holds two images of one cell.
+        InputError: it is none of these, or holds two images of one cell.
     """
     try:
-        document = document_of(path)
-        if isinstance(document, dict) and document.get("inventory") == SCHEMA:
-            images = [ImageFacts.of_json(image) for image in document["images"]]
+        if path.is_dir():
+            images = [ImageFacts.of_bill(bill) for bill in _bills(path)]
+        elif is_bill(document := document_of(path)):
+            images = [ImageFacts.of_bill(Bill.of_document(document))]
         else:
             images = _catalogued(path, channel)
     except OSError as error:
         raise InputError(f"{path}: cannot read it ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise InputError(
-            f"{path} is neither an inventory (`build.py inventory`) nor a catalogue.json ({error})"
+            f"{path} is neither a bill of materials (`build.py sbom`), a folder of such, nor a "
+            f"catalogue.json ({error})"
         ) from None
     found: dict[str, ImageFacts] = {}
     for image in images:
         if image.cell in found:
             raise InputError(
-                f"{path} has two images of {image.cell}, {found[image.cell].name} and "
-                f"{image.name}: name one channel (--channel)"
+                f"{path} has two images of {image.cell or 'no cell'}, {found[image.cell].name} and "
+                f"{image.name}: name one channel (--channel), or keep one bill of each"
             )
         found[image.cell] = image
+    return found
+
+
+def _bills(folder: Path) -> list[Bill]:
+    """The bills in a folder.
+
+    Raises:
+        ValueError: one of them is none; says which.
+        OSError: one cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            found.append(Bill.of_document(document_of(path)))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
+    if not found:
+        raise ValueError(f"no *{SUFFIX} lies in it")
     return found
 
 
@@ -162,6 +173,10 @@ def _catalogued(path: Path, channel: str | None) -> list[ImageFacts]:
         cell: max(image.preference for image in images if image.cell == cell)
         for cell in {image.cell for image in images}
     }
+    beside = any(path.parent.glob(f"*{SUFFIX}"))
+    bills = {bill.build_id: bill for bill in _bills(path.parent)} if beside else {}
     return [
-        ImageFacts.of_published(image) for image in images if image.preference == first[image.cell]
+        ImageFacts.of_published(image, bills.get(image.build_id))
+        for image in images
+        if image.preference == first[image.cell]
     ]

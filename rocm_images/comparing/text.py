@@ -9,12 +9,16 @@ from rocm_images.comparing.difference import Change, Difference, Growth, differe
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import Column, bytes_in_words, text_table
 
-_KINDS = {"dpkg": "Debian packages", "pip": "Python packages", "component": "Components"}
+_KINDS = {
+    "dpkg": "Debian packages",
+    "pip": "Python packages",
+    "other": "Other packages",
+    "component": "Components",
+}
 _LONGEST = 100
 _MOST_GROWN = 20
 """Packages that are shown from either end."""
 _NUMBERS = tuple(Column.number(title) for title in ("WAS", "IS NOW", "CHANGE"))
-_ORIGINS = {False: "the base image", True: "the recipe"}
 
 
 def as_text(found: Difference) -> str:
@@ -107,6 +111,8 @@ def _note(cell: str, found: Difference) -> str:
 
 
 def _sizes(found: Difference) -> str:
+    if not (found.old_size or found.new_size):
+        return "by their bills of materials, which say nothing of layers"
     old, new, shared = map(bytes_in_words, (found.old_size, found.new_size, found.shared_size))
     text = (
         f"{old} -> {new} {_kind(compressed=found.compressed)} "
@@ -127,7 +133,7 @@ def _section(title: str, changed: Sequence[Change]) -> list[str]:
 
 
 def _growth(changed: Sequence[Growth]) -> list[str]:
-    """What grew most and what shrank most, and the sum of both for each origin."""
+    """What grew most and what shrank most, and the sum of all."""
     if not changed:
         return []
     shown = changed
@@ -136,21 +142,16 @@ def _growth(changed: Sequence[Growth]) -> list[str]:
     rows = [
         (
             one.name,
-            one.kind,
-            _ORIGINS[one.by_recipe],
             bytes_in_words(one.old),
             bytes_in_words(one.new),
             _change(one.bytes),
         )
         for one in shown
     ]
-    header: list[Column | str] = ["PACKAGES BY GROWTH", "KIND", Column.words("FROM"), *_NUMBERS]
-    lines = ["", text_table(header, rows)]
+    lines = ["", text_table(["DEBIAN PACKAGES BY GROWTH", *_NUMBERS], rows)]
     if len(shown) < len(changed):
         lines.append(f"and {len(changed) - len(shown)} that changed less (--json has all)")
-    for by_recipe, origin in _ORIGINS.items():
-        total = sum(one.bytes for one in changed if one.by_recipe is by_recipe)
-        lines.append(f"packages from {origin}: {_change(total)}")
+    lines.append(f"Debian packages: {_change(sum(one.bytes for one in changed))} unpacked")
     return lines
 
 

@@ -1,32 +1,20 @@
-"""The verbs that compare images: diff, inventory and release-notes."""
+"""The verbs that compare images: diff and release-notes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
-from rocm_images.cli.options import (
-    choice_options,
-    load,
-    matrix_option,
-    rehearse_option,
-)
+from rocm_images.cli.options import load, matrix_option, rehearse_option
 from rocm_images.errors import RocmImagesError
 from rocm_images.places import STATE
 from rocm_images.telling import quoted
-
-if TYPE_CHECKING:
-    from rocm_images.plan.selection import Choice
-
-INVENTORY = STATE / "inventory.json"
 
 
 @click.command()
@@ -38,18 +26,15 @@ INVENTORY = STATE / "inventory.json"
 def diff(old: str, new: str, as_json: bool, matrix_path: Path, site: Site) -> None:
     """Show how image NEW differs from image OLD: packages and their sizes, settings, layers.
 
-    Both are images that the engine has, by any reference. Packages are listed from inside.
+    Both are images that the engine has, by any reference. Packages are those of their SBOMs.
     """
     from rocm_images.comparing.difference import difference
     from rocm_images.comparing.inside import facts_of
     from rocm_images.comparing.text import as_text
 
     recipes = _recipes(matrix_path)
-    client = site.engine_of_typed().client()
-    try:
-        found = difference(facts_of(client, old, recipes), facts_of(client, new, recipes))
-    finally:
-        client.close()
+    engine, kept = site.engine_of_typed(), STATE / "evidence"
+    found = difference(*(facts_of(engine, image, kept, recipes) for image in (old, new)))
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else as_text(found))
 
 
@@ -77,48 +62,15 @@ def _recipes(matrix_path: Path) -> dict[str, str]:
     return {hashlib.sha256(text.encode()).hexdigest()[:SHORT]: text for text in texts}
 
 
-@click.command()
-@matrix_option
-@choice_options
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=INVENTORY,
-    show_default="build/inventory.json beside build.py",
-    help="The file to write.",
-)
-@rehearse_option
-def inventory(
-    matrix_path: Path,
-    choice: Choice,
-    output: Path,
-    site: Site,
-) -> None:
-    """Write down what the engine's images of the chosen cells hold, for later release notes."""
-    from rocm_images.comparing.facts import write_inventory
-    from rocm_images.comparing.inside import facts_of
-
-    matrix, cells = load(matrix_path)
-    chosen = choice.of(matrix, cells)
-    client = site.engine().client()
-    try:
-        references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
-        images = [facts_of(client, reference) for reference in references]
-    finally:
-        client.close()
-    write_inventory(output, images)
-    telling.written(f"wrote {os.path.relpath(output)}: {len(images)} images")
-
-
 @click.command("release-notes")
-@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
 @click.option("--title", default="Images", show_default=True, help="The heading.")
 @click.option("--channel", metavar="NAME", help="Of catalogues, only the images of this channel.")
 def release_notes(old: Path, new: Path, title: str, channel: str | None) -> None:
     """Print in Markdown what changed in each image, from file OLD to file NEW.
 
-    Each is a catalogue.json, or what `inventory` wrote; only an inventory knows all packages.
+    Each is a catalogue.json, where SBOMs may lie beside it, or an SBOM, or a folder of SBOMs.
     """
     from rocm_images.comparing.facts import read_images
     from rocm_images.comparing.text import release_notes as notes

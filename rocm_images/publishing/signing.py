@@ -6,16 +6,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rocm_images.engine.images import BUILD_ID
-from rocm_images.errors import VerificationFailed
+from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.pool import Threads
 from rocm_images.publishing.attesting import Attesting, Statements, batched, stated
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules
 from rocm_images.publishing.provenance import provenance_of
+from rocm_images.publishing.sboms import check_size
 from rocm_images.registry.attached import Attachment, may_have
 from rocm_images.registry.published import PublishedImage
+from rocm_images.registry.sbom import sbom_among
 from rocm_images.registry.statements import (
     EVIDENCE,
     PROVENANCE,
@@ -25,9 +28,11 @@ from rocm_images.registry.statements import (
     release_among,
 )
 from rocm_images.registry.trust import Signer
+from rocm_images.sbom.document import KIND as SBOM
+from rocm_images.sbom.made import read_sbom
 from rocm_images.smoke.evidence import Evidence
 
-_KINDS = (EVIDENCE, PROVENANCE, RELEASE)
+_KINDS = (EVIDENCE, PROVENANCE, SBOM, RELEASE)
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,24 @@ class Signing:
         self,
         found: Sequence[Candidate],
         images: Sequence[PublishedImage],
+        sboms: Sequence[Path],
         moving: AbstractSet[str] | None,
     ) -> list[tuple[bool, Evidence]]:
         """Adds the signatures and the statements that are missing.
 
-        Returns of each whether any was, and the evidence that the image has now. `moving` are the
-        rolling tags that will move; None: the images are not published yet.
+        Returns of each whether any was, and the evidence that the image has now. `sboms` are the
+        files with what each holds. `moving` are the rolling tags that will move; None: the images
+        are not published yet.
 
         Raises:
+            PublishRefused: what an image holds is more than can be signed without a key.
+            VerificationFailed: what is attested of one as its bill is of another image.
             RegistryError: a signature or a statement cannot be stored, or is lost.
         """
         rules = self.rules
+        bills = [_bill(*each) for each in zip(found, images, sboms, strict=True)]
+        for one, bill in zip(found, bills, strict=True):
+            check_size(one, bill, self.signer)
         with Threads(AT_ONCE) as pool:
             new = [not known for known in pool.map(self._is_signed, images)]
             holding = list(pool.map(self._may_have_statements, images))
@@ -65,11 +77,12 @@ class Signing:
             there = stated(rules.cosign, rules.trust, known, _KINDS)
             none: Statements = dict.fromkeys(_KINDS, ())
             wanted, evidences = {}, []
-            for one, image in zip(found, images, strict=True):
+            for one, image, bill in zip(found, images, bills, strict=True):
                 said = there.get(image.reference, none)
                 evidence = _evidence(one, image, said[EVIDENCE])
                 evidences.append(evidence)
-                wanted[image.reference] = dict(self._statements(one, image, evidence, moving, said))
+                statements = self._statements(one, image, evidence, bill, moving, said)
+                wanted[image.reference] = dict(statements)
             attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
             for each in signing:
                 each.result()
@@ -83,6 +96,7 @@ class Signing:
         one: Candidate,
         image: PublishedImage,
         evidence: Evidence,
+        bill: Mapping[str, Any],
         moving: AbstractSet[str] | None,
         there: Statements,
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -91,6 +105,9 @@ class Signing:
         # Where only the registry has the image, whoever pushed it knows how it was built.
         if one.on_engine is not None and not there[PROVENANCE]:
             yield PROVENANCE, provenance_of(one.target, os.environ)
+        # What a newer syft says of the same image replaces nothing.
+        if sbom_among(there[SBOM], image) is None:
+            yield SBOM, bill
         if moving is not None:
             known = release_among(there[RELEASE])
             name, channel = self.rules.repository.name, self.rules.channel_name
@@ -110,6 +127,17 @@ class Signing:
 
     def _may_have(self, image: PublishedImage, what: Attachment) -> bool:
         return may_have(self.rules.repository, self.rules.cosign, image.digest, what)
+
+
+def _bill(one: Candidate, image: PublishedImage, path: Path) -> Mapping[str, Any]:
+    """The bill of an image that `sbom_for` has just left in a file."""
+    found = read_sbom(path, image.ids)
+    if found is None:
+        raise PublishRefused(
+            f"{one.cell.name}: {path} is not the bill of materials (SBOM) of {image.reference}: "
+            "remove the file, then publish again; nothing was signed"
+        )
+    return found
 
 
 def _evidence(one: Candidate, image: PublishedImage, there: Sequence[Any]) -> Evidence:

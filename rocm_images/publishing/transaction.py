@@ -1,4 +1,4 @@
-"""Publishes all or none: check, push, read back, check the budget, sign, and move tags last.
+"""Publishes all or none: check, push, read back, list, check the budget, sign, move tags last.
 
 Whatever fails before the last step leaves every rolling tag where it was, and running it again goes
 on where it stopped, because each step first looks at what the registry already has. What is over
@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
@@ -22,6 +23,7 @@ from rocm_images.publishing.budget import Spent, spend
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
+from rocm_images.publishing.sboms import sbom_for
 from rocm_images.publishing.signing import Signing
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
@@ -35,6 +37,7 @@ class Phase(str, enum.Enum):
     CHECK = "check"
     PUSH = "push"
     READ_BACK = "read back"
+    SBOM = "list what each image holds"
     BUDGET = "check the budget"
     SIGN = "sign"
     MOVE_TAGS = "move the rolling tags"
@@ -114,6 +117,8 @@ class Transaction:
         self.on_phase(Phase.READ_BACK)
         with Threads(AT_ONCE) as pool:
             images = list(pool.map(self._read_back, found, sent))
+        self.on_phase(Phase.SBOM)
+        sboms = [self._sbom(*each) for each in zip(found, images, strict=True)]
         planned: list[Move] = []
         spent: tuple[Spent, ...] = ()
         if move_tags:
@@ -121,7 +126,7 @@ class Transaction:
             try:
                 spent = spend(self.rules, self.engine, self.listed, found, images)
             except PublishRefused:
-                self._signed(found, images, None)
+                self._signed(found, images, sboms, None)
                 raise
             wanted = {
                 tag: image.top
@@ -130,7 +135,7 @@ class Transaction:
             }
             planned = moves(self.rules.repository, wanted)
         moving = {move.tag for move in planned if move.is_needed}
-        signed = self._signed(found, images, moving if move_tags else None)
+        signed = self._signed(found, images, sboms, moving if move_tags else None)
         moved: list[Move] = []
         if move_tags:
             self.on_phase(Phase.MOVE_TAGS)
@@ -145,17 +150,23 @@ class Transaction:
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent)
 
+    def _sbom(self, one: Candidate, image: PublishedImage) -> Path:
+        """The file with what an image holds; one after the other, as each takes all CPUs."""
+        self.progress.step(one.cell.name, "list what it holds")
+        return sbom_for(self.rules, self.engine, one, image)
+
     def _signed(
         self,
         found: Sequence[Candidate],
         images: Sequence[PublishedImage],
+        sboms: Sequence[Path],
         moving: AbstractSet[str] | None,
     ) -> list[tuple[bool, Evidence]]:
         """Of each whether anything had to be added, and its evidence; see Signing."""
         self.on_phase(Phase.SIGN)
         for one in found:
             self.progress.step(one.cell.name, "sign")
-        return Signing(self.rules, self.signer).signed(found, images, moving)
+        return Signing(self.rules, self.signer).signed(found, images, sboms, moving)
 
     def _push(self, one: Candidate) -> Pushed | None:
         """What was sent; None where nothing had to be pushed.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 import trustme
 
-from conftest import Answer, Keys, run_build_py
+from conftest import PROJECT, Answer, Keys, run_build_py
 from publishing_site import listed
 from registry import PASSWORD, Registry, credentials
+from rocm_images.catalogue.verifying import sbom_commands
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
+from rocm_images.sbom.made import sbom_path
 
 CELL = ("--arch", "950", "--base", "7.2.2")
 CHANNEL = ("--channel", "preview", "--rehearse")
@@ -71,6 +77,11 @@ def digests(registry: Registry) -> set[str | None]:
     return {repository.digest_of(tag) for tag in TAGS}
 
 
+def sbom_here(image_id: str) -> Any:
+    """What this checkout's own run says that an image holds."""
+    return json.loads(sbom_path(PROJECT / "build" / "evidence", image_id).read_text())
+
+
 def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
     source: Registry, guarded: Guarded, keys: Keys, client: docker.DockerClient
 ) -> None:
@@ -87,10 +98,50 @@ def test_a_mirror_has_the_images_with_their_signatures_and_evidence(
     assert pulled.code == 0, pulled.stderr
     (digest,) = digests(source)
     assert pulled.stdout.strip() == f"{guarded.registry.address}/team/sglang-rocm@{digest}"
+    # And what it holds, as its publisher attested it.
+    there = run_build_py("sbom", image, *trust, environment=environment)
+    assert there.code == 0, there.stderr
+    assert json.loads(there.stdout) == sbom_here(f"{digest}")
     client.images.remove(image.removeprefix("https://"))
     for text in (mirrored.stdout, mirrored.stderr, pulled.stdout, pulled.stderr):
         assert PASSWORD not in text
         assert credentials() not in text
+
+
+def test_what_an_image_holds_is_verified_and_read_as_the_page_says(
+    source: Registry, keys: Keys, tmp_path: Path
+) -> None:
+    (digest,) = digests(source)
+    ours, cosign = sbom_commands(f"{source.address}/sglang-rocm@{digest}")
+    (tmp_path / "cosign.pub").write_bytes(keys.our_public.read_bytes())
+    verified, read = cosign.split(" |\n")
+    done = subprocess.run(
+        shlex.split(verified),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**keys.environment},
+        check=True,
+    )
+    assert read.startswith("jq -r .payload | base64 -d | jq .predicate > ")
+    statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
+    assert statement["predicate"] == sbom_here(f"{digest}")
+
+    path = tmp_path / "sbom.cdx.json"
+    files = {"cosign.pub": str(keys.our_public), "sbom.cdx.json": str(path)}
+    words = [files.get(word, word) for word in shlex.split(ours)[1:]]
+    given = run_build_py(*words, environment=keys.environment)
+    assert given.code == 0, given.stderr
+    # Whoever has the image on an engine has the same bytes.
+    assert path.read_bytes() == sbom_path(PROJECT / "build" / "evidence", f"{digest}").read_bytes()
+    spdx = run_build_py(*words[:-2], "--as", "spdx-json", environment=keys.environment)
+    assert spdx.code == 0, spdx.stderr
+    names = {one["name"] for one in json.loads(spdx.stdout)["packages"]}
+    assert {one["name"] for one in statement["predicate"]["components"]} <= names | {"debian"}
+
+    words[words.index(str(keys.our_public))] = str(keys.others_public)
+    refused = run_build_py(*words, environment=keys.environment)
+    assert (refused.code, "is signed, but not by" in refused.stderr) == (10, True), refused.stderr
 
 
 def test_a_mirror_of_stand_ins_stays_on_this_machine(source: Registry, keys: Keys) -> None:
@@ -160,6 +211,11 @@ def test_a_bundle_brings_everything_to_a_registry_that_had_nothing(
     assert {image.reference for image in catalogue.images} == {
         repository.reference(digest) for digest in digests(source) if digest
     }
+    for image in catalogue.images:
+        words = ("sbom", image.reference, "--key", str(keys.our_public))
+        there = run_build_py(*words, environment=keys.environment)
+        assert there.code == 0, there.stderr
+        assert json.loads(there.stdout) == sbom_here(image.digest)
     again = load(bundled, registry, keys)
     assert (again.code, "0 of 1 images were new" in again.stdout) == (0, True), again.stderr
     assert [path.name for path in bundled.parent.iterdir()] == ["site.tar"]

@@ -9,10 +9,10 @@ import pytest
 
 from rocm_images import supervisor, waiting
 from rocm_images.ci import at_commit
-from rocm_images.comparing import inside
 from rocm_images.engine import client, images, logins, machine, patience
 from rocm_images.lock import upstream
 from rocm_images.registry import cosign, cosign_version
+from rocm_images.sbom import syft
 from rocm_images.smoke import any_image, engine_image, run
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "ending.md").read_text()
@@ -33,7 +33,7 @@ def row(of: str) -> str:
         ),
         ("a registry, in a pull", [images.MOVING_SILENCE_SECONDS]),
         ("the tests of one image", [run.SECONDS, run.SERVING_SECONDS]),
-        ("the packages of an image", [inside.WAIT_SECONDS]),
+        ("syft, for what one image holds", [syft.SECONDS, syft.CONVERT_SECONDS]),
         ("`build.py probe`", [any_image.SECONDS]),
         ("`evidence verify --image`", [engine_image.WAIT_SECONDS]),
         ("the version of cosign", [cosign_version.SECONDS]),

@@ -35,6 +35,7 @@ ORDER = (
     ("plan",),
     ("recipe",),
     ("engine",),
+    ("sbom",),
     ("lock", "registry", "smoke"),
     ("build",),
     (

@@ -16,7 +16,7 @@ from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, level_in_words, page
 from rocm_images.catalogue.schema import Catalogue
-from rocm_images.catalogue.verifying import cosign_commands, pull_command
+from rocm_images.catalogue.verifying import cosign_commands, pull_command, sbom_commands
 from rocm_images.cli.main import main
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
@@ -85,6 +85,22 @@ def test_every_image_has_the_commands_that_verify_it_before_it_is_run(
             told = shlex.split(line)
             assert (told[:2], told[-1]) == (["cosign", check], image.reference)
             assert "--key=cosign.pub" in told
+
+
+def test_every_image_has_the_commands_that_say_what_it_holds(project_matrix: Matrix) -> None:
+    found = catalogue(project_matrix)
+    articles = html.unescape(page(found)).split("<article ")[1:]
+    for image, article in zip(found.images, articles, strict=True):
+        ours, cosign = sbom_commands(image.reference)
+        assert f"<code>{ours}</code>" in article
+        assert f"<code>{cosign}</code>" in article
+        program, verb, *words = shlex.split(ours)
+        assert (program, verb) == ("build.py", "sbom")
+        given = main.commands["sbom"].make_context(verb, words).params
+        assert (given["image"], given["key"]) == (image.reference, "cosign.pub")
+        told = shlex.split(cosign.partition(" |")[0])
+        assert told[:2] == ["cosign", "verify-attestation"]
+        assert {"--key=cosign.pub", "--type=https://cyclonedx.org/bom", image.reference} < {*told}
 
 
 @pytest.mark.parametrize("level", list(Level))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import pytest
+from made_up_sbom import SAID
 
 from made_up_catalogue import FIRST, SECOND, entry
-from rocm_images.catalogue.file import write
+from rocm_images.catalogue.file import read, write
 from rocm_images.catalogue.merge import merged
-from rocm_images.comparing.difference import difference
-from rocm_images.comparing.facts import read_images, write_inventory
+from rocm_images.comparing.difference import Change, difference
+from rocm_images.comparing.facts import read_images
 from rocm_images.comparing.text import release_notes
 from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.sbom.document import normalised
+from rocm_images.sbom.made import keep_sbom
 
 
 @pytest.fixture
@@ -57,14 +60,27 @@ def test_components_settings_and_advisories_come_from_the_catalogue(
     assert found.lost == ("hip-event-query",)
 
 
-def test_a_catalogue_is_not_compared_with_an_inventory(
+def test_bills_beside_a_catalogue_say_what_packages_its_images_hold(
     catalogues: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    published = read_images(catalogues[0])["sglang-942-rocm7.2.0"]
-    path = tmp_path / "inventory.json"
-    write_inventory(path, [replace(published, compressed=False)])
-    with pytest.raises(InputError, match="compare two inventories, or two catalogues"):
-        release_notes("v2", read_images(path), read_images(catalogues[1]))
+    cell, paths = "sglang-942-rocm7.2.0", []
+    for path, version in zip(catalogues, ("2.11", "2.12"), strict=True):
+        folder = tmp_path / version
+        folder.mkdir()
+        paths.append(path.rename(folder / path.name))
+        image = next(one for one in read(paths[-1]).images if one.cell == cell)
+        said = json.loads(json.dumps(SAID).replace("2.11.0+rocm7", version))
+        labels = {"rocm-serving-images.cell": cell, "rocm-serving-images.build-id": image.build_id}
+        keep_sbom(folder, image.digest, normalised(said, image.digest, labels))
+    old, new = map(read_images, paths)
+    found = difference(old[cell], new[cell])
+    assert found.packages["pip"] == (Change("torch", "2.11", "2.12"),)
+    # Others have none there, and one of another build says nothing.
+    assert "pip" not in old["sglang-950-rocm7.2.0"].packages
+    other = next(one for one in read(paths[1]).images if one.cell == cell).build_id
+    for bill in paths[1].parent.glob("*.cdx.json"):
+        bill.write_text(bill.read_text().replace(other, "f" * 64))
+    assert "pip" not in read_images(paths[1])[cell].packages
 
 
 def test_of_several_channels_one_has_to_be_named(small_matrix: Matrix, tmp_path: Path) -> None:

@@ -21,18 +21,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
     """The recipes that each image is looked at with; the engine has any image."""
     found: list[Mapping[str, str]] = []
 
-    def facts_of(_: Any, reference: str, recipes: Mapping[str, str]) -> ImageFacts:
+    def facts_of(_: Any, reference: str, __: Path, recipes: Mapping[str, str]) -> ImageFacts:
         found.append(recipes)
         nothing: dict[str, Any] = {"packages": {}, "labels": {}, "env": {}}
         return ImageFacts(reference, "", "sha256:0", False, **nothing, advisories=(), layers=())
 
-    class Engine:
-        def client(self) -> Any:
-            return self
-
-        def close(self) -> None: ...
-
-    monkeypatch.setattr(RealSite, "engine", lambda _: Engine())
+    monkeypatch.setattr(RealSite, "engine", lambda _: object())
     monkeypatch.setattr(inside, "facts_of", facts_of)
     return found
 

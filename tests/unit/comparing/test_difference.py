@@ -8,23 +8,22 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from made_up_sbom import CELL_NAME, IMAGE_ID, LABELS, OTHER_ID, bill_of
 
 from made_up_catalogue import FIRST, catalogue, digest, of_both_servers
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.cli.main import main
 from rocm_images.comparing.difference import Change, difference
-from rocm_images.comparing.facts import (
-    ImageFacts,
-    Installed,
-    LayerFact,
-    read_images,
-    write_inventory,
-)
+from rocm_images.comparing.facts import ImageFacts, LayerFact, read_images
 from rocm_images.comparing.text import as_text, release_notes
 from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.errors import InputError
+from rocm_images.files import write_json
 from rocm_images.matrix.schema import Matrix
+from rocm_images.recipe.labels import VERSION
+from rocm_images.sbom.document import Bill, Package
+from rocm_images.sbom.made import keep_sbom
 
 OLD = ImageFacts(
     name="sglang-rocm:old",
@@ -180,18 +179,43 @@ def test_no_version_can_write_the_page() -> None:
     assert "| Environment | A | - | &lt;script>\\| # heading |" in text
 
 
-def test_an_inventory_is_read_as_it_was_written_and_makes_the_notes(tmp_path: Path) -> None:
-    old, new = tmp_path / "old.json", tmp_path / "new" / "new.json"
-    write_inventory(old, [OLD])
-    write_inventory(new, [NEW])
-    assert read_images(old) == {OLD.cell: OLD}
+def test_two_bills_make_the_notes(tmp_path: Path) -> None:
+    old, new = (keep_sbom(tmp_path / name, IMAGE_ID, bill_of(IMAGE_ID)) for name in ("o", "n"))
+    (image,) = read_images(old).values()
+    assert (image.cell, image.name) == (CELL_NAME, LABELS[VERSION])
+    assert image.packages["dpkg"] == {"apt": "3.0.4"}
+    assert image.packages["pip"] == {"torch": "2.11.0+rocm7"}
+    assert image.installed == {"apt": 4481 * 1024}
     words = ["release-notes", str(old), str(new), "--title", "v2"]
-    found = CliRunner().invoke(main, words)
-    assert found.stdout == release_notes("v2", {OLD.cell: OLD}, {NEW.cell: NEW})
+    same = CliRunner().invoke(main, words)
+    assert same.stdout == f"## v2\n\nUnchanged: {CELL_NAME}.\n"
+    write_json(new, json.loads(old.read_text().replace("2.11.0+rocm7", "2.12")))
+    # Also as two folders of such files.
+    for given in (words, ["release-notes", str(old.parent), str(new.parent), "--title", "v2"]):
+        notes = CliRunner().invoke(main, given).stdout
+        assert "| Python packages | torch | 2\\.11\\.0+rocm7 | 2\\.12 |" in notes or (
+            "| Python packages | torch | 2.11.0+rocm7 | 2.12 |" in notes
+        )
+        assert "say nothing of layers" in notes
+
+
+def test_several_versions_of_a_package_are_all_named_and_sizes_of_architectures_are_summed() -> (
+    None
+):
+    packages = (
+        Package("dpkg", "libc6", "2.41", 100),
+        Package("dpkg", "libc6", "2.41", 50),
+        Package("pip", "wheel", "0.45"),
+        Package("pip", "wheel", "0.40"),
+        Package("pip", "wheel", "0.45"),
+    )
+    bill = Bill(IMAGE_ID, "an image", "", "", packages)
+    assert bill.versions == {"dpkg": {"libc6": "2.41"}, "pip": {"wheel": "0.40, 0.45"}, "other": {}}
+    assert bill.sizes == {"libc6": 150}
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"inventory": 2}', '{"inventory": 1, "images": [{"cell": "942"}]}']
+    "text", ["", "[]", "{}", '{"inventory": 1}', '{"bomFormat": "CycloneDX", "specVersion": 1}']
 )
 def test_a_file_that_is_neither_is_a_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file.json"
@@ -219,11 +243,16 @@ def test_a_pre_release_is_compared_only_where_a_cell_has_no_release(
         assert found.keys() == cells
 
 
-def test_two_images_of_one_cell_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    write_inventory(path, [OLD, replace(NEW, cell=OLD.cell)])
-    with pytest.raises(InputError, match=r"two images of sglang-942-rocm7\.2\.0"):
-        read_images(path)
+def test_two_images_of_one_cell_and_a_folder_without_any_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \*\.cdx\.json lies in it"):
+        read_images(tmp_path)
+    for image_id in (IMAGE_ID, OTHER_ID):
+        keep_sbom(tmp_path, image_id, bill_of(image_id))
+    with pytest.raises(InputError, match=rf"two images of {CELL_NAME}"):
+        read_images(tmp_path)
+    (tmp_path / "broken.cdx.json").write_text("{")
+    with pytest.raises(InputError, match=r"neither .*\(broken\.cdx\.json: "):
+        read_images(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
@@ -236,35 +265,29 @@ def test_the_difference_is_json_for_machines() -> None:
     assert document["env"] == [{"name": "SGLANG_USE_AITER_AR", "old": "0", "new": "1"}]
 
 
-def installed(**sizes: int) -> dict[str, Installed]:
-    return {name: Installed(size, name.startswith("ours")) for name, size in sizes.items()}
-
-
-def test_packages_are_ordered_by_how_much_they_grew_and_say_whose_they_are() -> None:
-    old = replace(OLD, installed={"pip": installed(torch=9, ours_a=5, ours_b=8, same=1, gone=4)})
-    new = replace(OLD, installed={"pip": installed(torch=12, ours_a=25, ours_b=1, same=1, new=7)})
+def test_packages_are_ordered_by_how_much_they_grew() -> None:
+    old = replace(OLD, installed={"torch": 9, "a": 5, "b": 8, "same": 1, "gone": 4})
+    new = replace(OLD, installed={"torch": 12, "a": 25, "b": 1, "same": 1, "new": 7})
     found = difference(old, new).growth
     assert [(one.name, one.bytes) for one in found] == [
-        *(("ours_a", 20), ("new", 7), ("torch", 3)),
-        *(("gone", -4), ("ours_b", -7)),
+        *(("a", 20), ("new", 7), ("torch", 3)),
+        *(("gone", -4), ("b", -7)),
     ]
-    assert [one.name for one in found if one.by_recipe] == ["ours_a", "ours_b"]
     assert (found[1].old, found[3].new) == (None, None)
     assert difference(old, OLD).growth == ()
-    assert json.loads(json.dumps(difference(old, new).as_json()))["growth"][0]["name"] == "ours_a"
+    assert json.loads(json.dumps(difference(old, new).as_json()))["growth"][0]["name"] == "a"
 
 
-def test_the_text_sums_what_the_recipe_and_what_the_base_took() -> None:
-    many = {f"ours{number}": 1_000_000 * number for number in range(1, 60)}
-    new = replace(OLD, installed={"pip": installed(**many, torch=500_000)})
-    old = replace(OLD, installed={"pip": installed(ours1=3_000_000)})
+def test_the_text_shows_the_most_and_sums_all() -> None:
+    many = {f"one{number}": 1_000_000 * number for number in range(1, 60)}
+    new = replace(OLD, installed=many | {"torch": 500_000})
+    old = replace(OLD, installed={"one1": 3_000_000})
     text = as_text(difference(old, new))
-    assert "packages from the recipe: +1.8 GB" in text
-    assert "packages from the base image: +500.0 kB" in text
+    assert "Debian packages: +1.8 GB unpacked" in text
     assert "and 20 that changed less (--json has all)" in text
     rows = [line.split() for line in text.splitlines()]
-    assert ["ours59", "pip", "the", "recipe", "-", "59.0", "MB", "+59.0", "MB"] in rows
-    assert ["ours1", "pip", "the", "recipe", "3.0", "MB", "1.0", "MB", "-2.0", "MB"] in rows
+    assert ["one59", "-", "59.0", "MB", "+59.0", "MB"] in rows
+    assert ["one1", "3.0", "MB", "1.0", "MB", "-2.0", "MB"] in rows
 
 
 def test_stages_are_compared_where_each_layer_says_its_own() -> None:
@@ -281,15 +304,3 @@ def test_stages_are_compared_where_each_layer_says_its_own() -> None:
     rows = [" ".join(line.split()) for line in as_text(difference(old, new)).splitlines()]
     assert "serving 0 bytes 5.0 MB +5.0 MB" in rows
     assert difference(old, staged(NEW, "base image", "")).stages == {}
-
-
-def test_an_inventory_of_an_older_version_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
-    write_inventory(path, [OLD])
-    document = json.loads(path.read_text())
-    for image in document["images"]:
-        del image["installed"]
-        for layer in image["layers"]:
-            del layer["stage"]
-    path.write_text(json.dumps(document))
-    assert read_images(path) == {OLD.cell: OLD}

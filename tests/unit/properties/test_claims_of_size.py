@@ -97,7 +97,7 @@ def written(path: Path, content: bytes) -> Path:
 VERBS: dict[str, tuple[Callable[[str], list[str]], ExitCode]] = {
     "catalogue": (lambda path: ["pick", "--unverified", "--arch", "942", "--catalogue", path], BAD),
     "evidence": (lambda path: ["evidence", "verify", path], INVALID),
-    "inventory": (lambda path: ["release-notes", path, path], BAD),
+    "sbom": (lambda path: ["release-notes", path, path], BAD),
     "summary": (lambda path: ["summary", path], BAD),
     "matrix": (lambda path: ["plan", "--matrix", path], BAD),
 }

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_sbom import SAID
 from requests import Response
 
 from made_up_catalogue import entry
@@ -27,6 +28,7 @@ from rocm_images.comparing.facts import ImageFacts
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
 from rocm_images.registry.retries import Retries
+from rocm_images.sbom.document import Bill, normalised
 from verbs import ACTS, ends
 
 PROJECT = Path(__file__).parents[3]
@@ -193,17 +195,13 @@ def test_the_progress_of_a_build(one: bytes, other: bytes) -> None:
     assert failures([report])
 
 
-PACKAGES = "dpkg\tcurl\t7.88.1\npip\ttorch\t2.9.1\n"
-
-
 @given(
-    damaged(PACKAGES.encode()),
+    odd(SAID),
     odd({"rocm-serving-images.inputs": "{}", "a": "b"}),
     odd({"base": "1", "dockerfile": "2"}),
 )
-def test_what_an_image_says_of_itself_is_compared(output: bytes, labels: Any, inputs: Any) -> None:
+def test_what_an_image_says_of_itself_is_compared(syft: Any, labels: Any, inputs: Any) -> None:
     from rocm_images.comparing.difference import difference
-    from rocm_images.comparing.inside import _packages
     from rocm_images.comparing.text import as_text
     from rocm_images.comparing.text import release_notes as notes
     from rocm_images.engine.images import INPUTS
@@ -212,7 +210,10 @@ def test_what_an_image_says_of_itself_is_compared(output: bytes, labels: Any, in
     said = labels if isinstance(labels, dict) else {}
     texts = {str(name): value for name, value in said.items() if isinstance(value, str)}
     old = ImageFacts.of_published(entry(CELL))
-    packages = _packages(output.decode(errors="replace"))
+    try:
+        packages = Bill.of_document(normalised(syft, "sha256:0", {})).versions
+    except ValueError:
+        packages = {"dpkg": {}, "pip": {"a": "1"}}
     new = replace(
         old,
         packages=packages,

@@ -8,8 +8,8 @@ The table has all formats that are read, whichever module tests them.
 | evidence of a smoke test | evidence verify, build, publish: smoke/evidence.py |
 | what graph-probe and its serve tier print | smoke, build: smoke/evidence.py |
 | a self-test's file | evidence verify: smoke/verification.py |
-| inventory.json | release-notes: comparing/facts.py |
-| what an image lists of its packages; its labels | diff, inventory: comparing/inside.py |
+| a bill of materials, as syft says it or kept | release-notes, diff, publish: sbom/document.py |
+| the labels of an image | diff: comparing/difference.py |
 | a bundle | publish --from: distributing/bundle.py |
 | summary.json, ci-matrix.json | summary: ci/summary_page.py |
 | matrix.yaml | nearly every verb: matrix/reader.py |
@@ -46,6 +46,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_sbom import LABELS, SAID, bill_of
 
 from image_selftest.document import document_of, sealed
 from made_up_catalogue import catalogue, entry, evidence
@@ -59,9 +60,10 @@ from made_up_tiers import (
 )
 from odd_documents import contents, damaged, written
 from rocm_images.build.summary import CellReport, Result, evidence_table, summary_table
-from rocm_images.comparing.facts import ImageFacts
+from rocm_images.foreign import parsed
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
+from rocm_images.sbom.document import Bill, normalised
 from rocm_images.smoke.evidence import Evidence, Level
 from verbs import ends
 
@@ -195,19 +197,23 @@ def test_a_file_of_a_self_test(folder: Path, level: str, data: st.DataObject) ->
     ends("evidence", "verify", str(path), codes=(0, 2, 11))
 
 
-def an_inventory() -> Any:
-    facts = ImageFacts.of_published(entry(CELL))
-    named = asdict(facts) | {"labels": {"a": "b"}, "packages": {"dpkg": {"curl": "1"}}}
-    return {"inventory": 1, "images": [json.loads(json.dumps(named))]}
-
-
-@given(contents(an_inventory()))
-def test_an_inventory(folder: Path, content: bytes) -> None:
-    old, new = folder / "old.json", folder / "inventory.json"
-    old.write_bytes(written(an_inventory()))
+@given(contents(bill_of(IMAGE_ID)))
+def test_a_bill_of_materials(folder: Path, content: bytes) -> None:
+    old, new = folder / "old.json", folder / "sbom.cdx.json"
+    old.write_bytes(written(bill_of(IMAGE_ID)))
     new.write_bytes(content)
     ends("release-notes", str(old), str(new), codes=(0, 2))
     ends("release-notes", str(new), str(old), codes=(0, 2))
+
+
+@given(contents(SAID))
+def test_what_syft_says_is_a_bill_that_is_the_same_again_or_none(content: bytes) -> None:
+    try:
+        found = normalised(parsed(content), IMAGE_ID, LABELS)
+    except ValueError:
+        return
+    assert Bill.of_document(parsed(written(found))).image_id == IMAGE_ID
+    assert normalised(found, IMAGE_ID, LABELS) == found
 
 
 def a_summary() -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up_sbom import bill_of
 
 from hostile_registry import Image
 from made_up_catalogue import passed
@@ -19,9 +20,10 @@ from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.engine.images import EngineImage
 from rocm_images.engine.run_flags import AS_DEPLOYED
-from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
+from rocm_images.errors import EngineError, PublishRefused, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Budget, Channel, Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.publishing import sboms
 from rocm_images.publishing.candidates import Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed
 from rocm_images.publishing.rollback import Back, release_anew
@@ -30,6 +32,8 @@ from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
+from rocm_images.sbom.document import KIND as SBOM
+from rocm_images.sbom.made import keep_sbom
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.run import tests_digest as digest_of_the_tests
 
@@ -174,6 +178,7 @@ def on_engine(
 ) -> tuple[Rules, Target]:
     """What publishes an image that the engine knows by an id, with evidence."""
     evidence_of(target, image_id).write(folder)
+    keep_sbom(folder, image_id, bill_of(image_id))
     there.cosign = cosign
     trust = Trust(key="cosign.pub")
     rules = Rules(there, "preview", PREVIEW, folder, cosign, trust)  # type: ignore[arg-type]
@@ -245,7 +250,7 @@ def test_what_is_over_the_budget_is_signed_as_push_does_and_neither_released_nor
     assert (RELEASE in kinds, bool(moved)) == (within, within)
     # Whoever builds elsewhere finds no immutable tag that nobody signed.
     assert len(cosign.signed) == 1
-    assert kinds >= {EVIDENCE, PROVENANCE}
+    assert kinds >= {EVIDENCE, PROVENANCE, SBOM}
     written = dict(cosign.attached)
     transaction.run([found], move_tags=False)
     assert (len(cosign.signed), cosign.attached) == (1, written)
@@ -361,11 +366,11 @@ def test_what_cannot_be_there_is_not_verified_and_what_is_there_is_verified_at_o
     first = transaction.run(found, move_tags=True)
     # All are signed at once. What was attached is read back, all of a kind at once.
     assert len(set(there.cosign.signed)) == 4
-    assert there.cosign.calls == {"sign": 1, "attest": 12, "verify-attestation": 3}
+    assert there.cosign.calls == {"sign": 1, "attest": 16, "verify-attestation": 4}
     assert all(one.signed for one in first.cells)
     there.cosign.calls.clear()
     again = transaction.run(found, move_tags=True)
-    assert there.cosign.calls == {"verify": 4, "verify-attestation": 3}
+    assert there.cosign.calls == {"verify": 4, "verify-attestation": 4}
     assert not any(one.signed for one in again.cells)
 
 
@@ -380,7 +385,7 @@ def test_only_an_image_that_is_not_signed_is_signed(
     done = transaction.run(found, move_tags=True).cells
     assert [one.signed for one in done].count(True) == 1
     assert [one.image.reference for one in done if one.signed] == [lost]
-    assert there.cosign.calls == {"sign": 1, "verify": 3, "verify-attestation": 3}
+    assert there.cosign.calls == {"sign": 1, "verify": 3, "verify-attestation": 4}
 
 
 def test_where_signing_fails_no_tag_moves(
@@ -410,9 +415,9 @@ def test_only_what_an_image_lacks_is_attached(
     lost = there.cosign.attached.pop((image, EVIDENCE))
     there.cosign.calls.clear()
     done = transaction.run(found, move_tags=True).cells
-    # Of what it is to have, evidence and release are read back: how it was built it has said.
+    # Of what it is to have, evidence and release are read back: the others it has.
     assert [one.signed for one in done] == [False, False, True, False]
-    assert there.cosign.calls == {"verify": 4, "attest": 1, "verify-attestation": 3 + 2}
+    assert there.cosign.calls == {"verify": 4, "attest": 1, "verify-attestation": 4 + 2}
     assert there.cosign.attached[image, EVIDENCE] == lost
 
 
@@ -427,7 +432,7 @@ def test_a_registry_that_hides_what_is_attached_has_it_attached_again_and_nothin
     (done,) = transaction.run([found], move_tags=False).cells
     assert done.signed
     # What was attached is read back by cosign, whatever the registry says to others.
-    assert cosign.calls == {"sign": 1, "attest": 2, "verify-attestation": 2}
+    assert cosign.calls == {"sign": 1, "attest": 3, "verify-attestation": 3}
     # And where cosign does not find it there, the publication ends.
     cosign.loses = 99
     with pytest.raises(RegistryError, match="what was attached to it is gone again"):
@@ -444,4 +449,57 @@ def test_what_is_kept_in_another_repository_is_looked_for_by_cosign(
     cosign.calls.clear()
     (done,) = transaction.run([found], move_tags=False).cells
     assert not done.signed
-    assert cosign.calls == {"verify": 1, "verify-attestation": 3}
+    assert cosign.calls == {"verify": 1, "verify-attestation": 4}
+
+
+def test_without_a_key_a_bill_larger_than_a_public_log_takes_is_refused_before_anything_is_signed(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign = Cosign()
+    transaction, found = published(target, tmp_path, there, cosign)
+    assert found.on_engine is not None
+    bill = bill_of(found.on_engine.image_id)
+    large = len(json.dumps(bill).encode())
+    monkeypatch.setattr(sboms, "MOST_KEYLESS", large - 1)
+    keyless = replace(transaction, signer=Signer(None))
+    with pytest.raises(PublishRefused, match="sign with a key"):
+        keyless.run([found], move_tags=False)
+    assert (cosign.signed, cosign.attached) == ([], {})
+    # With a key nothing goes into a log, and what is just small enough does.
+    transaction.run([found], move_tags=False)
+    image = there.reference(there.tags[target.immutable_tag].digest)
+    assert cosign.attached.pop((image, SBOM)) == bill
+    monkeypatch.setattr(sboms, "MOST_KEYLESS", large)
+    keyless.run([found], move_tags=False)
+    assert cosign.attached[image, SBOM] == bill
+
+
+def test_a_bill_that_is_attested_already_is_kept_and_one_of_another_image_ends_it(
+    target: Target, tmp_path: Path, there: There
+) -> None:
+    cosign = Cosign()
+    transaction, found = published(target, tmp_path, there, cosign)
+    transaction.run([found], move_tags=False)
+    image = there.reference(there.tags[target.immutable_tag].digest)
+    older = {**cosign.attached[image, SBOM], "version": 7}
+    cosign.attached[image, SBOM] = older
+    transaction.run([found], move_tags=False)
+    assert cosign.attached[image, SBOM] == older
+    cosign.attached[image, SBOM] = bill_of("sha256:" + "b" * 64)
+    with pytest.raises(VerificationFailed, match="is of another image"):
+        transaction.run([found], move_tags=False)
+
+
+def test_a_file_that_is_no_bill_of_the_image_is_not_signed_and_made_again(
+    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign = Cosign()
+    transaction, found = published(target, tmp_path, there, cosign)
+    assert found.on_engine is not None
+    path = keep_sbom(tmp_path, found.on_engine.image_id, bill_of("sha256:" + "b" * 64))
+    with pytest.raises(EngineError, match="nothing can list what it holds"):
+        transaction.run([found], move_tags=False)
+    monkeypatch.setattr("rocm_images.publishing.transaction.sbom_for", lambda *_: path)
+    with pytest.raises(PublishRefused, match="is not the bill of materials"):
+        transaction.run([found], move_tags=False)
+    assert cosign.signed == []
