@@ -22,7 +22,7 @@ from rocm_images.errors import PublishRefused
 from rocm_images.files import write_json
 from rocm_images.foreign import shown_line
 from rocm_images.matrix.schema import Scan
-from rocm_images.publishing.findings import Finding, Judged, findings_in, judged
+from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 from rocm_images.registry.manifest import digest_of
 from rocm_images.supervisor import Stopped, supervisor
 from rocm_images.tables import text_table
@@ -117,6 +117,11 @@ class Scanning:
         return answer
 
 
+def today() -> datetime.date:
+    """The day, in UTC, as everything that publishing dates."""
+    return datetime.datetime.now(datetime.timezone.utc).date()
+
+
 def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
     """Refuse images with findings that the channel does not allow.
 
@@ -154,6 +159,13 @@ def scan_table(every: Sequence[Scanned]) -> str:
         for one in every
     ]
     return text_table(("CELL", "DIGEST", "WORST FOUND", "WITHIN BOUND", "ALLOWED"), rows)
+
+
+def scan_notes(
+    scan: Scan | None, every: Sequence[Scanned], channel: str, today: datetime.date
+) -> list[str]:
+    """What is to be said of what a channel allows, once its images are published."""
+    return notes(scan, [one.judged for one in every], channel, today) if scan and every else []
 
 
 def scan_path(folder: Path, digest: str) -> Path:

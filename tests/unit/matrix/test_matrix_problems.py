@@ -114,7 +114,8 @@ ONE_MISTAKE = {
     ),
     "a scanner that is not given the SBOM": (
         "advisories:\n",
-        "channels:\n  a: {evidence: gpu, why: w, scan: {command: [grype], at_most: low}}\nadvisories:\n",
+        "channels:\n  a: {evidence: gpu, why: w, scan: {command: [grype], at_most: low}}\n"
+        "advisories:\n",
         54,
         36,
         "command has no {sbom}",
