@@ -15,6 +15,7 @@ from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import Site
 from rocm_images.build.targets import Target, targets_of, with_found
 from rocm_images.catalogue.signed import Signed, signed_together, write_files
+from rocm_images.catalogue.support import notes_of
 from rocm_images.cli.options import LayersAsked, load
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
@@ -206,7 +207,10 @@ class Run:
         if keeper and told:
             click.echo(f"\n{budget_table(publication.spent, self.channel.budget)}")
             click.echo(f"\n{report.moves_table(publication.planned)}")
-            listed = keeper.record(entries_of(transaction.rules, publication.cells, told))
+            entries = entries_of(transaction.rules, publication.cells, told)
+            listed = keeper.record(entries)
+            for sentence in notes_of(entries, transaction.today()):
+                telling.step(f"{telling.PROGRAM}: note: {sentence}")
         for sentence in scan_notes(
             transaction.rules.channel.scan,
             publication.scanned,

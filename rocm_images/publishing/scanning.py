@@ -117,11 +117,6 @@ class Scanning:
         return answer
 
 
-def today() -> datetime.date:
-    """The day, in UTC, as everything that publishing dates."""
-    return datetime.datetime.now(datetime.timezone.utc).date()
-
-
 def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
     """Refuse images with findings that the channel does not allow.
 

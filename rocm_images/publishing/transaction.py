@@ -18,6 +18,7 @@ from pathlib import Path
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.schema import Catalogue
+from rocm_images.catalogue.support import this_day
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
 from rocm_images.pool import Threads
@@ -26,7 +27,7 @@ from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candida
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.sboms import sbom_for
-from rocm_images.publishing.scanning import Scanned, Scanning, check, keep, today
+from rocm_images.publishing.scanning import Scanned, Scanning, check, keep
 from rocm_images.publishing.signing import Signing, bill
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
@@ -90,7 +91,7 @@ class Transaction:
     """The catalogue before, verified: what nodes may have already."""
     folder: Path = Path()
     """Of matrix.yaml, where a channel's scanner runs."""
-    today: Callable[[], datetime.date] = today
+    today: Callable[[], datetime.date] = this_day
 
     def check(self, given: Sequence[Target]) -> list[Candidate]:
         """What is to be published.

@@ -172,3 +172,13 @@ def test_an_sbom_that_is_not_of_the_image_makes_the_gate_pass_nowhere(
     assert site.asked_about is None
     assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], before, [])
     assert RELEASE not in {kind for _, kind in site.cosign.attached}
+
+
+@pytest.mark.parametrize("until", [None, "2027-01-31"])
+def test_the_end_of_the_channel_is_in_the_entry_of_what_is_published(
+    site: Site, until: str | None
+) -> None:
+    channel = site.rules.channel.model_copy(update={"until": until})
+    site.rules = replace(site.rules, channel=channel)
+    (spent,) = site.publish(NONE).spent
+    assert spent.image.channel_until == until
