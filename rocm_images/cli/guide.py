@@ -68,7 +68,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "prune": (
             "prune --registry registry.example.org/team --key cosign.pub",
-            "prune --registry registry.example.org/team --key cosign.key --keep-history 2 "
+            "prune --registry registry.example.org/team --sign-key cosign.key --keep-history 2 "
             "--not-before 2026-11-01 --yes",
         ),
     },

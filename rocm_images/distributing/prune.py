@@ -146,7 +146,7 @@ def drop_all(
     if what.forgets and keeper is None:
         raise InputError(
             f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
-            "name the private key that signs it, or leave out --keep-history"
+            "name the private key that signs it (--sign-key), or leave out --keep-history"
         )
     gone: list[Drop] = []
     try:

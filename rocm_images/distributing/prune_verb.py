@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +18,11 @@ from rocm_images.cli.options import (
     server_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.publishing.options import trust_or_signing_options, where_options
+from rocm_images.publishing.options import signing_options, where_options
 
 if TYPE_CHECKING:
     from rocm_images.registry.address import RegistryAddress
+    from rocm_images.registry.place import Who
 
 _not_before_option = click.option(
     "--not-before",
@@ -36,7 +37,7 @@ _not_before_option = click.option(
 @matrix_option
 @server_option
 @where_options
-@trust_or_signing_options
+@signing_options
 @click.option(
     "--older-than",
     type=click.IntRange(0, 36500),
@@ -73,7 +74,7 @@ def prune(
     yes: bool,
     as_json: bool,
     site: Site,
-    **who: Any,
+    who: Who,
 ) -> None:
     """List which images a registry may drop, and drop them with --yes.
 
@@ -88,7 +89,7 @@ def prune(
     from rocm_images.distributing.prune_report import document, report
     from rocm_images.plan.selection import Choice, by_repository
     from rocm_images.publishing.catalogued import Keeper
-    from rocm_images.registry.place import Who, place_of
+    from rocm_images.registry.place import place_of
 
     if yes and not_before is None:
         raise InputError(
@@ -96,8 +97,7 @@ def prune(
             "put an older catalogue back, which does not know what has to stay"
         )
     matrix, cells = load(matrix_path)
-    by_whom = Who(*(who[name] for name in ("key", "keyless", "identity", "issuer")))
-    signer = by_whom.signer
+    signer = who.signer
     names = by_repository(Choice(servers).of(matrix, cells), lambda cell: cell)
     where = (registry, ca_bundle, attempts, site.programs())
     places = [place_of(name, *where) for name in names]
@@ -105,7 +105,7 @@ def prune(
     now = datetime.datetime.now(datetime.timezone.utc)
     ages = Ages(now, datetime.timedelta(days=older_than), keep_history)
     with tempfile.TemporaryDirectory() as folder:
-        trust = by_whom.trust(places[0].cosign, Path(folder))
+        trust = who.trust(places[0].cosign, Path(folder))
         # All are looked at before anything is dropped.
         every = [looked(one.repository, one.cosign, trust, ages, earliest) for one in places]
         if as_json:

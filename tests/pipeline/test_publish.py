@@ -173,7 +173,7 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     # What a rollback may go back to is not dropped, however old it is.
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     pruned = run_build_py(
-        *("prune", "--rehearse", "--registry", registry.address, "--key", str(keys.ours)),
+        *("prune", "--rehearse", "--registry", registry.address, "--sign-key", str(keys.ours)),
         *("--older-than", "0", "--keep-history", "1", "--yes"),
         *("--not-before", yesterday.date().isoformat()),
         environment=keys.environment,
