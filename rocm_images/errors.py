@@ -47,7 +47,8 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.LOCK_INCOMPLETE: "lock: a name could not be resolved; its entry stays as it was",
     ExitCode.LOCK_DRIFT: "matrix.lock is not what registries and git servers have now",
     ExitCode.PUBLISH_REFUSED: "an image may not be published: no evidence, too low a level, its "
-    "immutable tag is taken, or it is over its channel's pull budget",
+    "immutable tag is taken, it is over its channel's pull budget, or a scanner has something "
+    "against it",
     ExitCode.REGISTRY_FAILED: "a registry failed, let nobody in or sent no image; running "
     "again resumes",
     ExitCode.VERIFICATION_FAILED: "an image is not what was tested: signature, evidence or digest",

@@ -42,6 +42,7 @@ def entry_of(
     dockerfile: str = "",
     unpacked: int | None = None,
     base: Sequence[Blob] | None = None,
+    channel_until: str | None = None,
 ) -> CatalogueEntry:
     """The entry of one image. What it shares with others is known when entries are merged.
 
@@ -61,6 +62,7 @@ def entry_of(
         dockerfile: of the cell, which says what stage each step is of.
         unpacked: bytes of its layers unpacked, where an engine had it.
         base: the layers of the base image in its own registry, where that is known.
+        channel_until: the last day on which the channel is kept, where it has one.
 
     Raises:
         InputError: the manifest is none of an image, or claims more bytes than can be: an index,
@@ -116,6 +118,9 @@ def entry_of(
         pulls=Pulls(with_base=None if base is None else lacked(layers, base)),
         published=published,
         build_id=build_id,
+        supported_until=cell.supported_until,
+        supported_why=cell.supported_why,
+        channel_until=channel_until,
         stand_in=stand_in,
     )
 

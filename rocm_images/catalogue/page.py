@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from rocm_images.catalogue.merge import in_order
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
+from rocm_images.catalogue.support import ends_of, this_day
 from rocm_images.catalogue.verifying import cosign_commands, pull_command, sbom_commands
 from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
 from rocm_images.recipe import templates
@@ -133,8 +134,9 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
     return levels[str(tested_on.level)]
 
 
-def page(catalogue: Catalogue) -> str:
-    """The whole page as HTML; every text of the catalogue is escaped."""
+def page(catalogue: Catalogue, today: datetime.date | None = None) -> str:
+    """The whole page as HTML, as it is to be read on a day: every text in it is escaped."""
+    today = today or this_day()
     style, script = (templates.as_written(f"catalogue/page.{kind}") for kind in ("css", "js"))
     images = tuple(_shown(in_order(catalogue.images)))
     text = templates.rendered(
@@ -152,6 +154,8 @@ def page(catalogue: Catalogue) -> str:
         address_of=address_of,
         bytes_in_words=bytes_in_words,
         day_of=day_of,
+        ends_of=ends_of,
+        today=today,
         # Ours, not the catalogue's.
         style=Markup(style),
         script=Markup(script),

@@ -68,12 +68,23 @@ Time = Annotated[
 ]
 
 
+def _a_day(text: str) -> str:
+    datetime.date.fromisoformat(text)
+    return text
+
+
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_a_day)]
+
 # The first item that is wrong is told of; a million of them would take a gigabyte to tell.
 FIRST = Field(fail_fast=True)
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class AllReduce(_Model):
@@ -228,6 +239,12 @@ class CatalogueEntry(_Model):
     """When it was published."""
     build_id: BuildId
     """The hash of everything that went into it."""
+    supported_until: Annotated[Day | None, Field(exclude_if=_is_none)] = None
+    """The last day on which whoever makes its base mends that; left out where nobody said."""
+    supported_why: Annotated[Text | None, Field(exclude_if=_is_none)] = None
+    """Who says so, and where."""
+    channel_until: Annotated[Day | None, Field(exclude_if=_is_none)] = None
+    """The last day on which its channel is kept; left out where it has no end."""
     stand_in: bool
     """Whether it is a rehearsal's image, built from stand-ins: good for nothing but trying."""
 

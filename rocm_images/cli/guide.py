@@ -74,6 +74,11 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         "bundle": (
             "bundle --registry registry.example.org/team --key cosign.pub --output images.tar",
         ),
+        "prune": (
+            "prune --registry registry.example.org/team --key cosign.pub",
+            "prune --registry registry.example.org/team --sign-key cosign.key --keep-history 2 "
+            "--not-before 2026-11-01 --yes",
+        ),
     },
 }
 """Each verb by its group, with examples: what follows the program's name."""

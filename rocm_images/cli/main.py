@@ -40,6 +40,7 @@ from rocm_images.comparing import verbs as comparing
 from rocm_images.comparing.sbom_verb import sbom
 from rocm_images.deploying import verbs as deploying
 from rocm_images.distributing import verbs as distributing
+from rocm_images.distributing.prune_verb import prune
 from rocm_images.errors import InputError
 from rocm_images.publishing import verbs as publishing
 from rocm_images.publishing.options import signing_options, trust_options
@@ -413,7 +414,7 @@ def lock(
 for verb in (
     *(images.smoke, images.probe, images.sizes),
     *(publishing.push, publishing.publish, publishing.rollback),
-    *(distributing.pull, distributing.mirror, distributing.bundle),
+    *(distributing.pull, distributing.mirror, distributing.bundle, prune),
     *(catalogue, deploying.pick, deploying.run_args, deploying.deploy),
     *(ci_verbs.ci_matrix, ci_verbs.summary, evidence),
     *(comparing.diff, sbom, comparing.release_notes),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rocm_images.catalogue.sharing import lacked
+from rocm_images.catalogue.support import End, ends_of
 from rocm_images.errors import InputError
 from rocm_images.foreign import document_of
 from rocm_images.recipe.labels import PREFIX
@@ -56,6 +57,8 @@ class ImageFacts:
     layers: tuple[LayerFact, ...]
     installed: Mapping[str, int] = field(default_factory=dict)
     """Bytes by name of what dpkg installed, as it says; empty where that is not known."""
+    ends: tuple[End, ...] = ()
+    """Until when its base and its channel are kept, where a catalogue says so."""
 
     @property
     def size(self) -> int:
@@ -103,6 +106,7 @@ class ImageFacts:
                 for layer in image.layers
             ),
             installed=bill.sizes if bill else {},
+            ends=tuple(ends_of(image)),
         )
 
 

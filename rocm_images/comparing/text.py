@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 
 from rocm_images import markdown, references
+from rocm_images.catalogue.support import this_day
 from rocm_images.comparing.difference import Change, Difference, Growth, difference
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import Column, bytes_in_words, text_table
@@ -60,8 +62,13 @@ def as_text(found: Difference) -> str:
     return "\n".join(parts)
 
 
-def release_notes(title: str, old: Mapping[str, ImageFacts], new: Mapping[str, ImageFacts]) -> str:
-    """What changed in each image, in Markdown; images by cell.
+def release_notes(
+    title: str,
+    old: Mapping[str, ImageFacts],
+    new: Mapping[str, ImageFacts],
+    today: datetime.date | None = None,
+) -> str:
+    """What changed in each image, in Markdown, and what ends soon; images by cell.
 
     Raises:
         InputError: sizes cannot be compared.
@@ -84,9 +91,21 @@ def release_notes(title: str, old: Mapping[str, ImageFacts], new: Mapping[str, I
         parts.append(f"Unchanged: {', '.join(map(markdown.text, same))}.")
     if gone:
         parts.append(f"No longer built: {', '.join(map(markdown.text, gone))}.")
+    if ending := _ending(new, today or this_day()):
+        parts.append("\n".join(["### Support", "", *ending]))
     if not new and not gone:
         parts.append("No images.")
     return "\n\n".join(parts) + "\n"
+
+
+def _ending(images: Mapping[str, ImageFacts], today: datetime.date) -> list[str]:
+    """A line for each end that is near, or past."""
+    return [
+        f"- {markdown.text(f'{cell}: {end.told(today)}')}."
+        for cell, image in images.items()
+        for end in image.ends
+        if end.is_near(today)
+    ]
 
 
 def _note(cell: str, found: Difference) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable, Sequence
 
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
+from rocm_images.catalogue.support import support_notes, this_day
 from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.errors import InputError, closest
 from rocm_images.plan.selection import arch_names
@@ -75,8 +77,8 @@ def named(catalogue: Catalogue, text: str) -> CatalogueEntry:
     return found[0]
 
 
-def notes(image: CatalogueEntry) -> list[str]:
-    """What someone should know who is about to run the image, each as a sentence."""
+def notes(image: CatalogueEntry, today: datetime.date | None = None) -> list[str]:
+    """What someone should know who is about to run the image today, each as a sentence."""
     found = []
     if image.stand_in:
         found.append("this is a stand-in of a rehearsal: it holds no ROCm and serves nothing.")
@@ -95,6 +97,7 @@ def notes(image: CatalogueEntry) -> list[str]:
         f"{issue.id}: {issue.symptom}. A base on ROCm {issue.better_base} or later is free of it."
         for issue in image.warnings
     ]
+    found += [f"{sentence}." for sentence in support_notes(image, today or this_day())]
     return found
 
 

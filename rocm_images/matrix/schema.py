@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from rocm_images.matrix.types import (
     ArchName,
+    ArgumentText,
     CompressionText,
     DateText,
     EnvironmentName,
     EnvironmentValue,
     ExtraName,
+    FindingId,
     GfxName,
     GitRef,
     ImageText,
@@ -87,6 +89,16 @@ class Base(_Model):
     sdk: Sdk | None = None
     """Where the image brings no ROCm: what is installed into it. None: it is AMD's rocm/pytorch."""
     recommended: bool = False
+    supported_until: DateText | None = None
+    """The last day on which whoever makes it still mends it: docs/support.md."""
+    supported_why: Sentence | None = None
+    """Who says so, and where."""
+
+    @model_validator(mode="after")
+    def _with_its_reason(self) -> Base:
+        if bool(self.supported_until) is not bool(self.supported_why):
+            raise ValueError("give supported_until and supported_why, or neither")
+        return self
 
 
 class HipBuild(_Model):
@@ -218,6 +230,33 @@ class Budget(_Model):
         return self
 
 
+class Allowed(_Model):
+    """A finding of the scanner that is known, and allowed until a day, that one included."""
+
+    id: FindingId
+    why: Sentence
+    until: DateText
+
+
+class Scan(_Model):
+    """The scanner that a channel asks for known vulnerabilities: docs/scan.md."""
+
+    command: Annotated[tuple[ArgumentText, ...], Field(min_length=1)]
+    """What is run, without a shell; {sbom} in it is the file of the image's SBOM."""
+    at_most: Literal["none", "info", "low", "medium", "high"]
+    """The worst severity that is let through; none: no finding at all is."""
+    allow: tuple[Allowed, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Scan:
+        if not any("{sbom}" in word for word in self.command):
+            raise ValueError("command has no {sbom}: write it where the scanner takes the SBOM")
+        ids = [one.id for one in self.allow]
+        if twice := next((one for one in ids if ids.count(one) > 1), None):
+            raise ValueError(f"allow has {twice} twice: leave one out")
+        return self
+
+
 class Channel(_Model):
     """Where images are published to: what they must have been tested on, and the end of their tags.
 
@@ -228,6 +267,10 @@ class Channel(_Model):
     suffix: TagSuffix = ""
     budget: Budget | None = None
     """What its images may take of a node's pull; None: whatever they do."""
+    scan: Scan | None = None
+    """What is asked for known vulnerabilities of its images; None: nobody is."""
+    until: DateText | None = None
+    """The last day on which the channel is kept: docs/support.md."""
     why: Sentence
 
 

@@ -236,6 +236,16 @@ SizeText = Annotated[
         "is not a size: write one like 500 MB or 1.5 GB, of 1000 each, as registries have it",
     ),
 ]
+ArgumentText = Annotated[
+    str, _pattern(r"[ -~]{1,1000}", "is no argument of a command: use printable ASCII, on one line")
+]
+FindingId = Annotated[
+    str,
+    _pattern(
+        r"[A-Za-z][A-Za-z0-9]*(?:[-.:_][A-Za-z0-9]+)+",
+        "is not the id of a vulnerability: write it as the scanner does, like CVE-2026-1234",
+    ),
+]
 Sha256 = Annotated[str, _pattern(r"[0-9a-f]{64}", "is not a SHA-256 digest of 64 hex digits")]
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 

@@ -75,6 +75,9 @@ class Cell:
     settings: tuple[EnvironmentSetting, ...]
     advisories: tuple[Advisory, ...]
     all_reduce_reason: str
+    supported_until: str | None = None
+    """The last day on which its base is supported, where the matrix says one."""
+    supported_why: str | None = None
 
     @property
     def words(self) -> str:
@@ -265,6 +268,8 @@ def _cell(matrix: Matrix, server: str, arch_name: str, rocm: str) -> Iterator[Ce
         settings=tuple(settings[name] for name in sorted(settings)),
         advisories=advisories,
         all_reduce_reason=_all_reduce_reason(matrix, versions, settings),
+        supported_until=base.supported_until,
+        supported_why=base.supported_why,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from rocm_images.catalogue.merge import merged, restored
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.catalogue.signed import (
     TAG,
     Signed,
@@ -139,6 +140,24 @@ class Keeper:
             return previous
 
         return self._changed(back)
+
+    def forget(self, gone: Collection[str]) -> Signed | None:
+        """The catalogue without the replaced images of these digests; None without one.
+
+        Raises: see `_changed`.
+        """
+
+        def without(previous: Catalogue | None) -> Catalogue | None:
+            if previous is None:
+                return None
+            history = tuple(one for one in previous.history if one.digest not in gone)
+            if len(history) == len(previous.history):
+                return previous
+            images = with_sharing(previous.images, history)
+            changed = {"images": tuple(images), "history": history, "updated": now()}
+            return previous.model_copy(update=changed)
+
+        return self._changed(without)
 
     def _to_change(self) -> tuple[Signed | None, Catalogue | None]:
         """What is there, as it is and verified; neither where it is to be mended and does not."""

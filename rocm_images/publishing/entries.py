@@ -98,6 +98,7 @@ def entry_for(
         dockerfile=one.target.dockerfile,
         unpacked=unpacked,
         base=base,
+        channel_until=rules.channel.until,
     )
 
 

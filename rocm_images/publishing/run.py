@@ -15,6 +15,7 @@ from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import Site
 from rocm_images.build.targets import Target, targets_of, with_found
 from rocm_images.catalogue.signed import Signed, signed_together, write_files
+from rocm_images.catalogue.support import notes_of
 from rocm_images.cli.options import LayersAsked, load
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
@@ -31,6 +32,7 @@ from rocm_images.publishing.catalogued import Keeper
 from rocm_images.publishing.compressed import other_than_asked
 from rocm_images.publishing.entries import asked_of_others, entries_of
 from rocm_images.publishing.gate import channel_named
+from rocm_images.publishing.scanning import scan_notes, scan_table
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Place, Who, place_of
@@ -95,7 +97,8 @@ class Run:
         rules = Rules(
             place.repository, request.channel, self.channel, EVIDENCE, place.cosign, self.trust
         )
-        transaction = Transaction(rules, self.engine, self.signer, PlainLines())
+        folder = request.matrix_path.resolve().parent
+        transaction = Transaction(rules, self.engine, self.signer, PlainLines(), folder=folder)
         found = transaction.check(targets)
         if not self.move_tags:
             return Checked(tuple(targets), tuple(found), transaction, None)
@@ -198,11 +201,23 @@ class Run:
         told = asked_of_others(self.engine, one.targets, ca_bundle) if keeper else None
         publication = transaction.run(one.candidates, move_tags=self.move_tags)
         click.echo(report.publication_table(publication))
+        if publication.scanned:
+            click.echo(f"\n{scan_table(publication.scanned)}")
         listed = None
         if keeper and told:
             click.echo(f"\n{budget_table(publication.spent, self.channel.budget)}")
             click.echo(f"\n{report.moves_table(publication.planned)}")
-            listed = keeper.record(entries_of(transaction.rules, publication.cells, told))
+            entries = entries_of(transaction.rules, publication.cells, told)
+            listed = keeper.record(entries)
+            for sentence in notes_of(entries, transaction.today()):
+                telling.step(f"{telling.PROGRAM}: note: {sentence}")
+        for sentence in scan_notes(
+            transaction.rules.channel.scan,
+            publication.scanned,
+            self.request.channel,
+            transaction.today(),
+        ):
+            telling.step(f"{telling.PROGRAM}: note: {sentence}")
         for sentence in other_than_asked(publication, keeps=keeps):
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
         return listed

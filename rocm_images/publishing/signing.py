@@ -61,9 +61,9 @@ class Signing:
             RegistryError: a signature or a statement cannot be stored, or is lost.
         """
         rules = self.rules
-        bills = [_bill(*each) for each in zip(found, images, sboms, strict=True)]
-        for one, bill in zip(found, bills, strict=True):
-            check_size(one, bill, self.signer)
+        bills = [bill(*each) for each in zip(found, images, sboms, strict=True)]
+        for one, document in zip(found, bills, strict=True):
+            check_size(one, document, self.signer)
         with Threads(AT_ONCE) as pool:
             new = [not known for known in pool.map(self._is_signed, images)]
             holding = list(pool.map(self._may_have_statements, images))
@@ -77,11 +77,11 @@ class Signing:
             there = stated(rules.cosign, rules.trust, known, _KINDS)
             none: Statements = dict.fromkeys(_KINDS, ())
             wanted, evidences = {}, []
-            for one, image, bill in zip(found, images, bills, strict=True):
+            for one, image, document in zip(found, images, bills, strict=True):
                 said = there.get(image.reference, none)
                 evidence = _evidence(one, image, said[EVIDENCE])
                 evidences.append(evidence)
-                statements = self._statements(one, image, evidence, bill, moving, said)
+                statements = self._statements(one, image, evidence, document, moving, said)
                 wanted[image.reference] = dict(statements)
             attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
             for each in signing:
@@ -129,8 +129,12 @@ class Signing:
         return may_have(self.rules.repository, self.rules.cosign, image.digest, what)
 
 
-def _bill(one: Candidate, image: PublishedImage, path: Path) -> Mapping[str, Any]:
-    """The bill of an image that `sbom_for` has just left in a file."""
+def bill(one: Candidate, image: PublishedImage, path: Path) -> Mapping[str, Any]:
+    """The bill of an image that `sbom_for` has just left in a file.
+
+    Raises:
+        PublishRefused: it is of another image.
+    """
     found = read_sbom(path, image.ids)
     if found is None:
         raise PublishRefused(

@@ -1,12 +1,14 @@
-"""Publishes all or none: check, push, read back, list, check the budget, sign, move tags last.
+"""Publishes all or none: check, push, read back, list, scan, check the budget, sign, move tags.
 
 Whatever fails before the last step leaves every rolling tag where it was, and running it again goes
-on where it stopped, because each step first looks at what the registry already has. What is over
-the budget is left as `push` leaves it, so that it stands in no build's way.
+on where it stopped, because each step first looks at what the registry already has. What a scanner
+has something against is not signed. What is over the budget is left as `push` leaves it, so that it
+stands in no build's way.
 """
 
 from __future__ import annotations
 
+import datetime
 import enum
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,6 +18,7 @@ from pathlib import Path
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.schema import Catalogue
+from rocm_images.catalogue.support import this_day
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import PublishRefused, RegistryError, VerificationFailed
 from rocm_images.pool import Threads
@@ -24,7 +27,8 @@ from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candida
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.sboms import sbom_for
-from rocm_images.publishing.signing import Signing
+from rocm_images.publishing.scanning import Scanned, Scanning, check, keep
+from rocm_images.publishing.signing import Signing, bill
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
@@ -38,6 +42,7 @@ class Phase(str, enum.Enum):
     PUSH = "push"
     READ_BACK = "read back"
     SBOM = "list what each image holds"
+    SCAN = "ask for known vulnerabilities"
     BUDGET = "check the budget"
     SIGN = "sign"
     MOVE_TAGS = "move the rolling tags"
@@ -69,6 +74,8 @@ class Publication:
     moved: tuple[Move, ...]
     spent: tuple[Spent, ...] = ()
     """What a node pulls of each; empty where no channel was asked."""
+    scanned: tuple[Scanned, ...] = ()
+    """What the channel's scanner found in each; empty where it has none."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,9 @@ class Transaction:
     on_phase: Callable[[Phase], None] = lambda phase: None
     listed: Catalogue | None = None
     """The catalogue before, verified: what nodes may have already."""
+    folder: Path = Path()
+    """Of matrix.yaml, where a channel's scanner runs."""
+    today: Callable[[], datetime.date] = this_day
 
     def check(self, given: Sequence[Target]) -> list[Candidate]:
         """What is to be published.
@@ -121,7 +131,9 @@ class Transaction:
         sboms = [self._sbom(*each) for each in zip(found, images, strict=True)]
         planned: list[Move] = []
         spent: tuple[Spent, ...] = ()
+        scanned: tuple[Scanned, ...] = ()
         if move_tags:
+            scanned = self._scanned(found, images, sboms)
             self.on_phase(Phase.BUDGET)
             try:
                 spent = spend(self.rules, self.engine, self.listed, found, images)
@@ -148,12 +160,37 @@ class Transaction:
                 found, images, sent, signed, strict=True
             )
         ]
-        return Publication(tuple(done), tuple(planned), tuple(moved), spent)
+        return Publication(tuple(done), tuple(planned), tuple(moved), spent, scanned)
 
     def _sbom(self, one: Candidate, image: PublishedImage) -> Path:
         """The file with what an image holds; one after the other, as each takes all CPUs."""
         self.progress.step(one.cell.name, "list what it holds")
         return sbom_for(self.rules, self.engine, one, image)
+
+    def _scanned(
+        self, found: Sequence[Candidate], images: Sequence[PublishedImage], sboms: Sequence[Path]
+    ) -> tuple[Scanned, ...]:
+        """What the channel's scanner found in each image, which is kept beside the evidence.
+
+        Raises:
+            PublishRefused: it found what the channel does not allow, or gave no answer.
+        """
+        scan, name = self.rules.channel.scan, self.rules.channel_name
+        if scan is None:
+            return ()
+        self.on_phase(Phase.SCAN)
+        asked = Scanning(name, scan, self.folder, self.today())
+
+        def scanned(one: Candidate, image: PublishedImage, sbom: Path) -> Scanned:
+            self.progress.step(one.cell.name, "ask for known vulnerabilities")
+            result = asked.scanned(one.cell.name, image.digest, bill(one, image, sbom))
+            keep(self.rules.evidence_folder, asked, result)
+            return result
+
+        with Threads(AT_ONCE) as pool:
+            every = tuple(pool.map(scanned, found, images, sboms))
+        check(name, scan, every)
+        return every
 
     def _signed(
         self,

@@ -30,6 +30,8 @@ def image_json(matrix: Matrix, cell: Cell) -> str:
             for advisory in cell.warnings
         ],
         **hip_facts(matrix, cell),
+        # Only where the matrix says one, so that other images stay what they are.
+        **({"supported_until": cell.supported_until} if cell.supported_until else {}),
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)
 

@@ -115,7 +115,31 @@ class Repository:
         name = f"the blob {digest}"
         self._ask(lambda dxf: dxf.push_blob(data=iter([content]), digest=digest), name, write=True)
 
-    def _ask(self, what: Callable[[DXF], T], name: str, *, write: bool = False) -> T | None:
+    def delete(self, digest: str) -> bool:
+        """Delete a manifest, and every tag that stands for it; False where there is none.
+
+        https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-manifests
+        """
+
+        def ask(dxf: DXF) -> bool:
+            dxf._request("delete", f"manifests/{digest}")  # type: ignore[no-untyped-call]
+            return True
+
+        name = f"the manifest {digest}"
+        found = self._ask(ask, name, deletes=True)
+        # What leads elsewhere is asked for there, and not deleted.
+        if found and self.manifest(digest) is not None:
+            raise RegistryError(f"{self}: it says that it deleted {name}, and has it still")
+        return bool(found)
+
+    def _ask(
+        self,
+        what: Callable[[DXF], T],
+        name: str,
+        *,
+        write: bool = False,
+        deletes: bool = False,
+    ) -> T | None:
         """The answer to one question; None where the registry says that there is no such thing."""
         from dxf.exceptions import (
             DXFAuthInsecureError,
@@ -128,7 +152,7 @@ class Repository:
 
         from rocm_images.registry.transport import Refused
 
-        verb = "write" if write else "read"
+        verb = "delete" if deletes else "write" if write else "read"
         try:
             with waiting_for(self.address.host) as wait:
                 return self.retries.call(lambda: what(self._dxf()), may_pass, wait)
@@ -148,6 +172,12 @@ class Repository:
             status = error.response.status_code if error.response is not None else None
             if status == 404 and not write:
                 return None
+            if status == 405 and deletes:
+                raise RegistryError(
+                    f"{self} allows no deletion (it answered 405): its operator has to, by "
+                    "REGISTRY_STORAGE_DELETE_ENABLED=true, say, or has rules of its own for what "
+                    "goes; nothing was deleted by this request"
+                ) from None
             if status == 403:
                 raise RegistryError(self._no_entry()) from None
             raise RegistryError(f"{self}: cannot {verb} {name} ({reason_of(error)})") from None

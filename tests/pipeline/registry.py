@@ -55,14 +55,14 @@ class Registry:
         """HOST:PORT, the beginning of its image references."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it; returns when it accepts connections."""
+    def start(self, *, deletes: bool = True) -> None:
+        """Start it; returns when it accepts connections. `deletes`: whether it allows deletion."""
         configuration: dict[str, Any] = {
             "version": "0.1",
             "log": {"level": "warn"},
             "storage": {
                 "filesystem": {"rootdirectory": str(self._folder / "storage")},
-                "delete": {"enabled": True},
+                "delete": {"enabled": deletes},
             },
             "http": {"addr": self.address, "secret": "of this test alone"},
         }

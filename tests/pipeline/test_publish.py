@@ -180,6 +180,16 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     assert set(first) == set(second)
     assert set(first.values()).isdisjoint(second.values())
 
+    # What a rollback may go back to is not dropped, however old it is.
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+    pruned = run_build_py(
+        *("prune", "--rehearse", "--registry", registry.address, "--sign-key", str(keys.ours)),
+        *("--older-than", "0", "--keep-history", "1", "--yes"),
+        *("--not-before", yesterday.date().isoformat()),
+        environment=keys.environment,
+    )
+    assert (pruned.code, "no image may go" in pruned.stdout) == (0, True), pruned.stderr
+
     # At a mirror, whoever has only the public key moves the tags, and the list stays.
     reference = f"{registry.address}/sglang-rocm:{next(iter(first))}"
     to = ("rollback", *CHANNEL, "--registry", registry.address, "--to")

@@ -112,6 +112,61 @@ ONE_MISTAKE = {
         30,
         "give compressed, delta, or both",
     ),
+    "a scanner that is not given the SBOM": (
+        "advisories:\n",
+        "channels:\n  a: {evidence: gpu, why: w, scan: {command: [grype], at_most: low}}\n"
+        "advisories:\n",
+        54,
+        36,
+        "command has no {sbom}",
+    ),
+    "a scanner without a bound": (
+        "advisories:\n",
+        "channels:\n  a: {evidence: gpu, why: w, scan: {command: ['{sbom}']}}\nadvisories:\n",
+        54,
+        36,
+        "'at_most' is missing",
+    ),
+    "an allowance without an end": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      allow: [{id: CVE-2099-1, why: w}]\nadvisories:\n",
+        60,
+        15,
+        "'until' is missing",
+    ),
+    "an allowance without a reason": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      allow: [{id: CVE-2099-1, until: 2099-01-01}]\nadvisories:\n",
+        60,
+        15,
+        "'why' is missing",
+    ),
+    "an allowance of no vulnerability": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      allow: [{id: all, why: w, until: 2099-01-01}]\nadvisories:\n",
+        60,
+        20,
+        "is not the id of a vulnerability",
+    ),
+    "two allowances of one vulnerability": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      allow:\n        - {id: CVE-2099-1, why: w, until: 2099-01-01}\n"
+        "        - {id: CVE-2099-1, why: v, until: 2099-01-02}\nadvisories:\n",
+        58,
+        7,
+        "allow has CVE-2099-1 twice",
+    ),
+    "an end of support without a reason": (
+        "recommended: true",
+        "supported_until: 2099-01-01",
+        19,
+        5,
+        "give supported_until and supported_why, or neither",
+    ),
     "no arch": ("archs:\n", "archs: {}\nexclude:\n", 4, 8, "empty"),
     "an exclude of nothing": (
         "advisories:\n",

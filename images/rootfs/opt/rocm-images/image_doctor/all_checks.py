@@ -12,6 +12,7 @@ from image_doctor import (
     packages,
     preflight,
     runtime,
+    support_check,
 )
 from image_doctor.check import Check, failed
 from image_doctor.image import Image
@@ -34,6 +35,7 @@ ALL: dict[str, CheckFunction] = {
     "all-reduce-variable": check_variable,
     "environment": environment.check_environment,
     "capture-guard": guard_check.check_capture_guard,
+    "support": support_check.check_support,
     "machine": preflight.check_machine,
 }
 

@@ -5,6 +5,7 @@ A key that an older image lacks is None, or empty; one that holds what it must n
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,8 @@ class Facts:
     capture_guard: bool | None = None
     capture_bug: CaptureBug | None = None
     hip_builds: tuple[HipBuild, ...] = ()
+    supported_until: datetime.date | None = None
+    """The last day on which whoever makes its base mends that, where its publisher named one."""
     warnings: Mapping[str, str] = field(default_factory=dict)
     """Advisory -> what to say of it when the image starts."""
     whole: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +127,7 @@ def of_object(whole: object) -> Facts:
         if bug
         else None,
         hip_builds=tuple(_hip_builds(whole)),
+        supported_until=_day(whole, "supported_until"),
         warnings={
             _text(entry, "id") or "": _text(entry, "text") or ""
             for entry in _objects(whole, "warnings")
@@ -158,6 +162,14 @@ def _release(whole: Mapping[str, Any], key: str) -> str | None:
     except ValueError:
         raise WrongFact(f'"{key}" is {json.dumps(text)[:80]}, not a release like 7.2.1') from None
     return text
+
+
+def _day(whole: Mapping[str, Any], key: str) -> datetime.date | None:
+    text = _text(whole, key)
+    try:
+        return None if text is None else datetime.date.fromisoformat(text)
+    except ValueError:
+        raise WrongFact(f'"{key}" is {json.dumps(text)[:80]}, not a day like 2026-11-24') from None
 
 
 def _texts(whole: Mapping[str, Any], key: str) -> dict[str, str]:

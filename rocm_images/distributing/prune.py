@@ -1,0 +1,242 @@
+"""Drops from a repository what nothing names any more, by the word of its signed catalogue alone.
+
+Without a catalogue that verifies nothing is dropped. An image goes before its signatures, as one
+without them is worse than signatures without one, and the catalogue loses it last: whatever fails
+between, running it again goes on.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rocm_images.catalogue.schema import Catalogue
+from rocm_images.catalogue.signed import TAG, Signed, signed_in, verified_in
+from rocm_images.distributing.prunable import (
+    Ages,
+    Drop,
+    Kept,
+    Known,
+    Tags,
+    decided,
+    freed,
+    lost,
+    may_go,
+    named,
+    orphans,
+    subject_of,
+    unnamed,
+)
+from rocm_images.errors import InputError, RegistryError, RocmImagesError, VerificationFailed
+from rocm_images.pool import Threads
+from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry.client import Repository
+from rocm_images.registry.cosign import Cosign
+from rocm_images.registry.published import image_at
+from rocm_images.registry.tags import tags_of
+from rocm_images.registry.trust import Trust
+from rocm_images.registry.verified import check_immutable_tag, verified
+
+AT_ONCE = 8
+_VERIFYING = 4
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What one repository may drop, and what it may not."""
+
+    repository: Repository
+    listed: Signed
+    """The catalogue there, byte for byte."""
+    catalogue: Catalogue
+    tags: Tags
+    stay: frozenset[str]
+    """The digests that no deletion may take, whatever tags somebody gave them."""
+    drop: tuple[Drop, ...]
+    kept: tuple[Kept, ...]
+    """What nothing names, and stays all the same."""
+    lost: tuple[str, ...]
+    """What the catalogue's history still has of a run before, which did not end."""
+    orphans: tuple[str, ...]
+    """The tags of signatures and statements about images that are not there."""
+
+    @property
+    def freed(self) -> int:
+        """Compressed bytes of the layers that only what is dropped has."""
+        return freed(self.drop, self.tags)
+
+    @property
+    def forgets(self) -> frozenset[str]:
+        """The digests that the catalogue's own history is to lose."""
+        here = str(self.repository)
+        own = {one.digest for one in self.catalogue.history if one.repository == here}
+        return frozenset({*(one.digest for one in self.drop if one.listed), *self.lost}) & own
+
+
+def looked(
+    repository: Repository,
+    cosign: Cosign,
+    trust: Trust,
+    ages: Ages,
+    not_before: datetime.datetime | None = None,
+) -> Pruning:
+    """What a repository may drop; nothing is changed there.
+
+    Raises:
+        RegistryError: the registry does not answer.
+        VerificationFailed: it has no catalogue that is signed by those who are trusted, or one
+            that is older than `not_before` or than what they released.
+        InputError: the catalogue is of no schema that is known.
+    """
+    name = repository.reference(TAG)
+    found = verified_in(repository, cosign, trust)
+    if found is None:
+        raise VerificationFailed(
+            f"{name} is not there: nothing that is signed says which images have to stay, so that "
+            "none is dropped; publish first"
+        )
+    listed, catalogue = found
+    updated = datetime.datetime.fromisoformat(catalogue.updated)
+    if not_before and updated < not_before:
+        raise VerificationFailed(
+            f"{name} is of {catalogue.updated}, before {not_before.isoformat()}: somebody put an "
+            "older one back, which does not know what has to stay; nothing was dropped"
+        )
+    tags = _tags(repository, catalogue)
+    stay = named(catalogue, tags, ages)
+    candidates = unnamed(tags, stay)
+    with Threads(_VERIFYING) as pool:
+        answers = pool.map(lambda one: _known(repository, cosign, trust, *one), candidates.items())
+        known = dict(zip(candidates, answers, strict=True))
+    for digest, one in known.items():
+        if isinstance(one, Known) and one.was_published and one.date > updated:
+            reference, date = repository.reference(digest), one.date.isoformat()
+            raise VerificationFailed(
+                f"{reference} was released on {date}, and {name} is of {catalogue.updated}: "
+                "somebody put an older one back, or a publication stopped before its end "
+                "(publish it again); nothing was dropped"
+            )
+    drop, kept = decided(catalogue, tags, ages, known)
+    gone = lost(catalogue, tags, ages)
+    gone = tuple(digest for digest in gone if repository.manifest(digest) is None)
+    about = () if cosign.keeps_elsewhere else _orphans(repository, tags, gone)
+    return Pruning(repository, listed, catalogue, tags, stay, tuple(drop), tuple(kept), gone, about)
+
+
+def drop_all(
+    what: Pruning,
+    keeper: Keeper | None,
+    say: Callable[[str], None],
+    *,
+    with_orphans: bool = False,
+) -> int:
+    """Drop what may be; returns how many images went.
+
+    Args:
+        what: of one repository.
+        keeper: who signs its catalogue; None where it has that of another one, as a mirror.
+        say: is told of each image that went.
+        with_orphans: also signatures and statements about images that are not there.
+
+    Raises:
+        InputError: the catalogue has to lose something, and nobody can sign it.
+        RegistryError: the registry failed or allows no deletion; the sentence says what went.
+    """
+    if what.forgets and keeper is None:
+        raise InputError(
+            f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
+            "name the private key that signs it (--sign-key), or leave out --keep-history"
+        )
+    gone: list[Drop] = []
+    try:
+        for one in what.drop:
+            _drop(what, one)
+            gone.append(one)
+            say(f"dropped {what.repository}: {', '.join(one.tags)}")
+        for digest in what.lost:
+            _delete_tags(what, what.tags.attached_to(digest))
+        if with_orphans:
+            _delete_tags(what, what.orphans)
+    except RocmImagesError as error:
+        done = f"{len(gone)} of {len(what.drop)} images were dropped; run it again to go on"
+        try:
+            _forget(what, keeper, gone)
+        except RocmImagesError as other:
+            done = f"{done} (the catalogue still lists them: {other})"
+        error.args = (f"{error}; {done}",)
+        raise
+    _forget(what, keeper, gone)
+    return len(gone)
+
+
+def _forget(what: Pruning, keeper: Keeper | None, gone: Sequence[Drop]) -> None:
+    forgotten = what.forgets & {*(one.digest for one in gone), *what.lost}
+    if keeper and forgotten:
+        keeper.forget(forgotten)
+
+
+def _drop(what: Pruning, one: Drop) -> None:
+    """Delete an image, and then what is attached to it.
+
+    Raises:
+        RegistryError: the registry failed, or the catalogue is no longer the one that was read.
+    """
+    if signed_in(what.repository) != what.listed:
+        raise RegistryError(
+            f"{what.repository}: its catalogue changed meanwhile: somebody else publishes; let one "
+            "of you do so at a time"
+        )
+    if may_go(one.digest, one.tags, what.tags, what.stay):
+        what.repository.delete(one.digest)
+        _delete_tags(what, one.attached)
+
+
+def _delete_tags(what: Pruning, going: Sequence[str]) -> None:
+    """Delete what tags of cosign's stand for, unless something else stands for it, too."""
+    digests = dict.fromkeys(what.tags.manifests[tag].digest for tag in going)
+    for digest in digests:
+        if may_go(digest, going, what.tags, what.stay):
+            what.repository.delete(digest)
+
+
+def _tags(repository: Repository, catalogue: Catalogue) -> Tags:
+    names = tags_of(repository) or ()
+    with Threads(AT_ONCE) as pool:
+        manifests = {
+            tag: one
+            for tag, one in zip(names, pool.map(repository.manifest, names), strict=True)
+            if one is not None
+        }
+        there = {one.digest for one in manifests.values()}
+        listed = {one.digest for one in (*catalogue.images, *catalogue.history)} - there
+        untagged = [one for one in pool.map(repository.manifest, sorted(listed)) if one]
+    return Tags(manifests, tuple(untagged))
+
+
+def _known(
+    repository: Repository, cosign: Cosign, trust: Trust, digest: str, names: Sequence[str]
+) -> Known | str:
+    """What is signed of an image, or why that is not known."""
+    try:
+        image = image_at(repository, digest)
+        if image is None:
+            return "it is not there any more"
+        found = verified(cosign, image, trust)
+        for tag in names:
+            check_immutable_tag(image, tag)
+    except (VerificationFailed, RegistryError) as error:
+        return f"nothing signed says how old it is ({error})"
+    latest = found.release.latest if found.release else None
+    date = latest or datetime.datetime.fromisoformat(found.evidence.date)
+    return Known(date, latest is not None)
+
+
+def _orphans(repository: Repository, tags: Tags, gone: Sequence[str]) -> tuple[str, ...]:
+    there = {one.digest for one in (*tags.manifests.values(), *tags.untagged)}
+    asked = {tag: subject_of(tag) or "" for tag in orphans(tags, {*there, *gone})}
+    subjects = sorted({*asked.values()})
+    with Threads(AT_ONCE) as pool:
+        answers = zip(subjects, pool.map(repository.manifest, subjects), strict=True)
+        missing = {subject for subject, manifest in answers if manifest is None}
+    return tuple(tag for tag, subject in asked.items() if subject in missing)

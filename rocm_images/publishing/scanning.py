@@ -1,0 +1,237 @@
+"""Asks a channel's scanner for the known vulnerabilities of images, before anything is signed.
+
+The scanner is somebody's program: it is given the SBOM of the exact digest and nothing that signs,
+its answer has a bound and a deadline, and one that fails refuses. It never means "no findings".
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import selectors
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
+from typing import Any
+
+from rocm_images.errors import PublishRefused
+from rocm_images.files import write_json
+from rocm_images.foreign import shown_line
+from rocm_images.matrix.schema import Scan
+from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
+from rocm_images.registry.manifest import digest_of
+from rocm_images.supervisor import Stopped, supervisor
+from rocm_images.tables import text_table
+
+SECONDS = 600.0
+"""A scanner has so long for one image: it may have to fetch its database."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Of an answer."""
+MOST_FINDINGS = 50
+"""Of one image that a refusal shows, the worst first."""
+_COMPLAINT = 4096
+# What signs: a password of a key, and with what a CI says who it is.
+_SIGNING = ("COSIGN_", "SIGSTORE_", "ACTIONS_ID_TOKEN_")
+
+
+class _ScanFailed(Exception):
+    """The scanner gave no answer that counts; the text says why."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One image with what a scanner found in it."""
+
+    cell: str
+    digest: str
+    """By which it is published."""
+    sbom: str
+    """The digest of the SBOM that the scanner was given."""
+    judged: Judged
+
+
+@dataclass(frozen=True)
+class Scanning:
+    """A channel's scanner, and the day on which it is asked."""
+
+    channel: str
+    scan: Scan
+    folder: Path
+    """Where the scanner runs, and what of its command is relative: that of matrix.yaml."""
+    today: datetime.date
+    seconds: float = SECONDS
+
+    def scanned(self, cell: str, digest: str, sbom: Mapping[str, Any]) -> Scanned:
+        """Ask the scanner about one image.
+
+        Args:
+            cell: the image's.
+            digest: by which it is published.
+            sbom: of that very image; whoever gives it has compared them.
+
+        Raises:
+            PublishRefused: the scanner failed, or gave no answer that can be read.
+            Stopped: the run is being stopped.
+        """
+        content = json.dumps(sbom).encode()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "sbom.cdx.json")
+                path.write_bytes(content)
+                words = [word.replace("{sbom}", str(path)) for word in self.scan.command]
+                answer = self._answer(words)
+            found = findings_in(answer, sbom)
+        except (_ScanFailed, ValueError) as error:
+            # Whatever it said, that nothing was found it did not say.
+            raise PublishRefused(
+                f"{cell}: the scanner of the channel {self.channel} gave no answer: {error}: "
+                f"nothing was signed and no tag moved; mend channels.{self.channel}.scan.command "
+                "or what it runs (docs/scan.md), and publish again"
+            ) from None
+        return Scanned(cell, digest, digest_of(content), judged(found, self.scan, self.today))
+
+    def _answer(self, words: Sequence[str]) -> bytes:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(_SIGNING)
+        }
+        name = shown_line(words[0])
+        try:
+            with supervisor.child(
+                words, environment, stderr=PIPE, text=False, cwd=self.folder
+            ) as process:
+                answer, complaint = _both(process, self.seconds)
+        except OSError as error:
+            raise _ScanFailed(f"{name} cannot be started ({error.strerror})") from None
+        if supervisor.stopping:
+            raise Stopped
+        if process.returncode != 0:
+            lines = complaint.decode(errors="replace").split("\n")
+            said = next((line for line in reversed(lines) if line.strip()), "no reason")
+            raise _ScanFailed(
+                f"{name} ended with status {process.returncode} ({shown_line(said.strip())})"
+            )
+        return answer
+
+
+def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
+    """Refuse images with findings that the channel does not allow.
+
+    Raises:
+        PublishRefused: there are some; the sentence has them as a table, and says what to do.
+    """
+    refused = [one for one in every if one.judged.refused]
+    if not refused:
+        return
+    rows, more = [], 0
+    for image in refused:
+        rows += [_row(image, one, scan) for one in image.judged.refused[:MOST_FINDINGS]]
+        more += len(image.judged.refused[MOST_FINDINGS:])
+    table = text_table(("CELL", "ID", "SEVERITY", "IN", "ALLOWED"), rows)
+    rest = f"\nand {more} more findings, in the files beside the evidence" if more else ""
+    bound = "no finding" if scan.at_most == "none" else f"none worse than {scan.at_most}"
+    raise PublishRefused(
+        f"known vulnerabilities; the channel {channel} allows {bound}: nothing was signed and no "
+        f"tag moved\n{table}{rest}\nbuild on packages without them (a newer base: `lock`), or, "
+        f"where one does no harm here, write it into channels.{channel}.scan.allow with why and "
+        "until when, and publish again"
+    )
+
+
+def scan_table(every: Sequence[Scanned]) -> str:
+    """One line for each image, for the report of a publication."""
+    rows = [
+        (
+            one.cell,
+            one.digest[:19],
+            one.judged.worst,
+            str(len(one.judged.below)),
+            ", ".join(f"{found.id} until {by.until}" for found, by in one.judged.allowed) or "-",
+        )
+        for one in every
+    ]
+    return text_table(("CELL", "DIGEST", "WORST FOUND", "WITHIN BOUND", "ALLOWED"), rows)
+
+
+def scan_notes(
+    scan: Scan | None, every: Sequence[Scanned], channel: str, today: datetime.date
+) -> list[str]:
+    """What is to be said of what a channel allows, once its images are published."""
+    return notes(scan, [one.judged for one in every], channel, today) if scan and every else []
+
+
+def scan_path(folder: Path, digest: str) -> Path:
+    """Where what was found in an image lies, in the folder of the evidence."""
+    return folder / f"{digest.removeprefix('sha256:')}.scan.json"
+
+
+def keep(folder: Path, scanning: Scanning, one: Scanned) -> Path:
+    """Write what was found in an image beside its evidence, refused or not.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = scan_path(folder, one.digest)
+    told = one.judged
+    write_json(
+        path,
+        {
+            "schema": 1,
+            "cell": one.cell,
+            "image": one.digest,
+            "sbom": one.sbom,
+            "channel": scanning.channel,
+            "date": scanning.today.isoformat(),
+            "command": list(scanning.scan.command),
+            "at_most": scanning.scan.at_most,
+            "passed": not told.refused,
+            "refused": [asdict(each) for each in told.refused],
+            "allowed": [
+                {**asdict(each), "why": by.why, "until": by.until} for each, by in told.allowed
+            ],
+            "within_bound": [asdict(each) for each in told.below],
+        },
+    )
+    return path
+
+
+def _row(image: Scanned, one: Finding, scan: Scan) -> tuple[str, ...]:
+    until = next((by.until for by in scan.allow if by.id == one.id), None)
+    allowed = f"until {until}, which has passed" if until else "-"
+    return image.cell, one.id, one.severity, one.place, allowed
+
+
+def _both(process: Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
+    """All that a child writes to its standard output, and the end of what it complains.
+
+    Raises:
+        _ScanFailed: it takes too long, or writes too much; the child is then ended.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    end = time.monotonic() + seconds
+    answer, complaint = bytearray(), bytearray()
+    late = _ScanFailed(f"it has not ended after {seconds:g} s")
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, answer)
+        selector.register(process.stderr, selectors.EVENT_READ, complaint)
+        while selector.get_map():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise late
+            for key, _ in selector.select(left):
+                piece = os.read(key.fd, 1 << 16)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                key.data.extend(piece)
+            if len(answer) > MOST_BYTES:
+                raise _ScanFailed(f"its answer is larger than {MOST_BYTES >> 20} MiB")
+            del complaint[:-_COMPLAINT]
+    try:
+        process.wait(max(0.0, end - time.monotonic()))
+    except TimeoutExpired:
+        raise late from None
+    return bytes(answer), bytes(complaint)

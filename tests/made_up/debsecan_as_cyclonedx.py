@@ -1,0 +1,76 @@
+"""Lets Debian's debsecan scan an SBOM: what a channel's `scan.command` runs (docs/scan.md).
+
+    python debsecan_as_cyclonedx.py {sbom} debsecan --suite bookworm
+
+debsecan reads the status file of dpkg and writes lines, so it is given the packages of the SBOM as
+such a file, and its lines become CycloneDX. Any line that is not understood is a failure: what
+cannot be read is no "no findings".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_LINE = re.compile(r"(?P<id>\S+) (?P<package>\S+)(?: \((?P<notes>.*)\))?")
+_URGENCY = re.compile(r"(low|medium|high) urgency")
+
+
+def status_of(sbom: Any) -> str:
+    """The packages of Debian's that an SBOM has, as dpkg's status file says them."""
+    parts = []
+    for one in sbom["components"]:
+        purl = urlsplit(one.get("purl", ""))
+        if not f"{purl.scheme}:{purl.path}".startswith("pkg:deb/"):
+            continue
+        source = parse_qs(purl.query).get("upstream", [one["name"]])[0].partition("@")[0]
+        parts.append(
+            f"Package: {one['name']}\nStatus: install ok installed\nSource: {unquote(source)}\n"
+            f"Version: {one['version']}\n"
+        )
+    if not parts:
+        raise SystemExit("the SBOM has no package of Debian's")
+    return "\n".join(parts)
+
+
+def answer_of(lines: Sequence[str], sbom: Any) -> dict[str, Any]:
+    """What debsecan said, as CycloneDX."""
+    refs = {one["name"]: one["bom-ref"] for one in sbom["components"] if "bom-ref" in one}
+    found = []
+    for line in lines:
+        said = _LINE.fullmatch(line)
+        if said is None:
+            raise SystemExit(f"not understood: {line}")
+        urgency = _URGENCY.search(said["notes"] or "")
+        found.append(
+            {
+                "id": said["id"],
+                "ratings": [{"severity": urgency[1] if urgency else "unknown"}],
+                "affects": [{"ref": refs.get(said["package"], said["package"])}],
+            }
+        )
+    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": found}
+
+
+def main(path: str, *command: str) -> None:
+    """Scan the SBOM in a file; a status of debsecan's that is not 0 is ours."""
+    sbom = json.loads(Path(path).read_text())
+    with tempfile.NamedTemporaryFile("w", suffix=".status") as status:
+        status.write(status_of(sbom))
+        status.flush()
+        words = [*command, f"--status={status.name}", "--format=summary"]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    json.dump(answer_of(done.stdout.splitlines(), sbom), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,516 @@
+"""What a repository may drop, by a made-up registry, with what somebody who can push does to it.
+
+The registry and cosign are made up; tests/pipeline/test_prune.py has real ones.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made_up_catalogue import digest, entry, passed
+from rocm_images.catalogue.file import text_of
+from rocm_images.catalogue.merge import merged
+from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
+from rocm_images.distributing import prune
+from rocm_images.distributing.prunable import Ages
+from rocm_images.distributing.prune import Pruning, drop_all, looked
+from rocm_images.distributing.prune_report import document, report
+from rocm_images.errors import InputError, RegistryError, VerificationFailed
+from rocm_images.matrix.schema import Matrix
+from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry.manifest import Manifest, digest_of
+from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
+from rocm_images.registry.trust import Signer, Trust
+
+TRUST = Trust(key="cosign.pub")
+NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
+_OCI = "application/vnd.oci.image"
+INDEX = f"{_OCI}.index.v1+json"
+
+
+def ago(days: int) -> datetime.datetime:
+    return NOW - datetime.timedelta(days=days)
+
+
+def ages(older_than: int = 90, keep_history: int | None = None) -> Ages:
+    return Ages(NOW, datetime.timedelta(days=older_than), keep_history)
+
+
+class Cosign:
+    """A stand-in for cosign: who signed what, and what is attached to it."""
+
+    keeps_elsewhere = False
+
+    def __init__(self) -> None:
+        self.signed: set[str] = set()
+        self.attached: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def verify(self, image: str, *_: object, **__: object) -> None:
+        if image not in self.signed:
+            raise VerificationFailed(f"{image} has no signature")
+
+    def statements(self, image: str, kind: str, *_: object, **__: object) -> list[Any]:
+        if (image, kind) not in self.attached:
+            raise VerificationFailed(f"{image} carries no {kind}")
+        return [self.attached[image, kind]]
+
+    def verify_file(self, content: Path, signature: bytes, _: Trust) -> bool:
+        return signature.decode() == self.sign_file(content, Signer(None))
+
+    def sign_file(self, content: Path, _: Signer) -> str:
+        return f"signed {digest_of(content.read_bytes())}"
+
+
+class Site:
+    """A repository in memory, with the images of one cell that were published, or only pushed."""
+
+    name = "sglang-rocm"
+    ca_bundle = None
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.cosign = Cosign()
+        self.manifests: dict[str, Manifest] = {}
+        self.tags: dict[str, str] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.images: set[str] = set()
+        self.deleted: list[str] = []
+        self.fails_at: str | None = None
+        self.entries: list[CatalogueEntry] = []
+        self.catalogue: Catalogue | None = None
+
+    # What a Repository does.
+    def __str__(self) -> str:
+        return "registry.example.org/made-up/sglang-rocm"
+
+    def reference(self, name: str) -> str:
+        return f"{self}{'@' if ':' in name else ':'}{name}"
+
+    def manifest(self, name: str) -> Manifest | None:
+        return self.manifests.get(name if ":" in name else self.tags.get(name, ""))
+
+    def digest_of(self, tag: str) -> str | None:
+        return self.tags.get(tag)
+
+    def blob(self, name: str) -> bytes:
+        return self.blobs[name]
+
+    def put_blob(self, name: str, content: bytes) -> None:
+        self.blobs[name] = content
+
+    def put_tag(self, tag: str, manifest: Manifest) -> None:
+        self.manifests[manifest.digest] = manifest
+        self.tags[tag] = manifest.digest
+
+    def delete(self, name: str) -> bool:
+        """With a manifest go all of its tags, as registries do it."""
+        if name == self.fails_at:
+            raise RegistryError("the registry fails")
+        self.tags = {tag: one for tag, one in self.tags.items() if one != name}
+        self.deleted.append(name)
+        return self.manifests.pop(name, None) is not None
+
+    # What publishers and others do.
+    def put(self, tag: str, document: Mapping[str, Any]) -> str:
+        manifest = Manifest(json.dumps(document).encode())
+        self.put_tag(tag, manifest)
+        return manifest.digest
+
+    def image(self, build: str, *, tagged: bool = True) -> str:
+        """An image, under its immutable tag; returns its digest."""
+        build_id = digest(f"build {self.cell.name} {build}").removeprefix("sha256:")
+        labels = {
+            "rocm-serving-images.build-id": build_id,
+            "rocm-serving-images.cell": self.cell.name,
+            "org.opencontainers.image.version": self.cell.tags[0],
+        }
+        config = json.dumps({"config": {"Labels": labels}}).encode()
+        self.blobs[digest_of(config)] = config
+        parts = {
+            "config": {"mediaType": f"{_OCI}.config.v1+json"},
+            "layer": {"mediaType": f"{_OCI}.layer.v1.tar"},
+        }
+        document = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": {**parts["config"], "digest": digest_of(config), "size": len(config)},
+            "layers": [{**parts["layer"], "digest": digest(build), "size": 1000}],
+        }
+        found = self.put(self.immutable(build), document)
+        if not tagged:
+            del self.tags[self.immutable(build)]
+        self.images.add(found)
+        return found
+
+    def immutable(self, build: str) -> str:
+        build_id = digest(f"build {self.cell.name} {build}").removeprefix("sha256:")
+        return f"{self.cell.tags[0]}-{build_id[:12]}"
+
+    def attach(self, image: str, kind: str, document: Mapping[str, Any]) -> None:
+        """A signature or statement, with the tag that cosign makes."""
+        if kind == "sig":
+            self.cosign.signed.add(self.reference(image))
+        else:
+            self.cosign.attached[self.reference(image), kind] = document
+        end = "sig" if kind == "sig" else "att"
+        self.put(
+            f"{image.replace(':', '-')}.{end}",
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{_OCI}.manifest.v1+json",
+                "config": {"mediaType": f"{_OCI}.config.v1+json", "digest": image, "size": 1},
+                "layers": [{"mediaType": "text/plain", "digest": digest(image + end), "size": 1}],
+            },
+        )
+
+    def push(self, build: str, days: int) -> str:
+        """As `push` leaves it: signed, tested so many days ago, and with no tag but its own."""
+        image = self.image(build)
+        self.attach(image, "sig", {})
+        tested = passed(self.cell.name, image_id=image, date=ago(days).isoformat())
+        self.attach(image, EVIDENCE, tested.document)
+        return image
+
+    def publish(self, build: str, days: int, *, channel: str = "preview") -> str:
+        """As `publish` leaves it: released, with the rolling tags, and in the catalogue."""
+        image = self.push(build, days)
+        self.release(image, build, days, channel)
+        for tag in self.cell.tags:
+            self.tags[tag] = image
+        one = entry(
+            self.cell,
+            build=build,
+            digest=image,
+            immutable_tag=self.immutable(build),
+            channel=channel,
+            repository=str(self),
+            published=ago(days).isoformat(),
+        )
+        self.sign(merged(self.catalogue, [one], ago(days).isoformat()))
+        return image
+
+    def release(self, image: str, build: str, days: int, channel: str = "preview") -> None:
+        build_id = digest(f"build {self.cell.name} {build}").removeprefix("sha256:")
+        released = Release(
+            repository=self.name,
+            cell=self.cell.name,
+            build_id=build_id,
+            immutable=self.immutable(build),
+            channels={},
+        ).with_channel(channel, self.cell.tags, ago(days))
+        self.attach(image, RELEASE, released.document)
+
+    def sign(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        content = text_of(catalogue).encode()
+        self.put_catalogue(content, f"signed {digest_of(content)}".encode())
+
+    def put_catalogue(self, content: bytes, signature: bytes) -> None:
+        blobs = []
+        for kind, part in ((KIND, content), (SIGNATURE_KIND, signature)):
+            self.blobs[digest_of(part)] = part
+            blobs.append({"mediaType": kind, "digest": digest_of(part), "size": len(part)})
+        config = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest("{}")}
+        self.put(TAG, {"schemaVersion": 2, "config": {**config, "size": 2}, "layers": blobs})
+
+    def looked(self, asked: Ages | None = None, **more: Any) -> Pruning:
+        return looked(self, self.cosign, TRUST, asked or ages(), **more)  # type: ignore[arg-type]
+
+    @property
+    def keeper(self) -> Keeper:
+        return Keeper(self, self.cosign, TRUST, Signer("cosign.key"))  # type: ignore[arg-type]
+
+    def prune(self, asked: Ages | None = None, **more: Any) -> list[str]:
+        """Drop what may go; returns the digests of images that went."""
+        drop_all(self.looked(asked), self.keeper, lambda _: None, **more)
+        return sorted(self.images - self.manifests.keys())
+
+
+@pytest.fixture
+def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(prune, "tags_of", lambda repository: tuple(repository.tags))
+    return Site(cells_of(project_matrix)[0])
+
+
+def dropped(what: Pruning) -> list[str]:
+    return [one.digest for one in what.drop]
+
+
+def test_what_was_pushed_and_never_published_goes_when_it_is_old(site: Site) -> None:
+    site.publish("current", 10)
+    old, young = site.push("old", 91), site.push("young", 89)
+    found = site.looked()
+    assert dropped(found) == [old]
+    assert [(one.digest, one.why) for one in found.kept] == [(young, "only 89 days old")]
+    assert site.prune() == [old]
+
+
+def test_what_the_catalogue_lists_or_a_tag_names_stays_however_old_it_is(site: Site) -> None:
+    first = site.publish("1", 500)
+    second = site.publish("2", 400)
+    tagged = site.push("tagged", 500)
+    site.tags["tried-by-somebody"] = tagged
+    assert (site.looked().drop, site.looked().kept) == ((), ())
+    assert site.prune() == []
+    assert {first, second, tagged} <= site.manifests.keys()
+
+
+def test_of_replaced_images_the_newest_stay_for_a_rollback_and_the_catalogue_loses_the_others(
+    site: Site,
+) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(5)]
+    asked = ages(keep_history=2)
+    # The current one, and two before it.
+    assert dropped(site.looked(asked)) == images[:2]
+    assert site.prune(asked) == sorted(images[:2])
+    listed = site.looked(asked).catalogue
+    assert {one.digest for one in (*listed.images, *listed.history)} == set(images[2:])
+    assert dropped(site.looked(asked)) == []
+
+
+def test_what_is_replaced_in_one_channel_and_current_in_another_stays(site: Site) -> None:
+    image = site.publish("1", 500, channel="preview")
+    site.publish("1", 450, channel="stable")
+    for number in range(2, 6):
+        site.publish(str(number), 450 - number, channel="preview")
+    assert image not in dropped(site.looked(ages(keep_history=1)))
+
+
+def test_an_image_goes_before_what_is_attached_to_it(site: Site) -> None:
+    site.publish("current", 10)
+    old = site.push("old", 100)
+    names = [f"{old.replace(':', '-')}.{end}" for end in ("att", "sig")]
+    attached = [site.tags[name] for name in names]
+    site.prune()
+    assert site.deleted == [old, *attached]
+
+
+def test_a_registry_that_fails_half_way_is_gone_on_with(site: Site) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(4)]
+    asked = ages(keep_history=1)
+    site.fails_at = site.tags[f"{images[1].replace(':', '-')}.att"]
+    with pytest.raises(RegistryError, match="1 of 2 images were dropped; run it again to go on"):
+        site.prune(asked)
+    # The catalogue does not recommend what is gone; what went without its statements is not lost.
+    site.fails_at = None
+    site.prune(asked)
+    left = {tag for tag in site.tags if tag.startswith("sha256-")}
+    assert {tag[7:71] for tag in left} == {one[7:] for one in images[2:]}
+    listed = site.looked(asked).catalogue
+    assert {one.digest for one in (*listed.images, *listed.history)} == set(images[2:])
+
+
+def test_where_no_deletion_is_allowed_nothing_changes(site: Site) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(4)]
+    asked = ages(keep_history=1)
+    before = dict(site.tags)
+    site.fails_at = images[0]
+    with pytest.raises(RegistryError, match="0 of 2 images were dropped"):
+        site.prune(asked)
+    assert site.tags == before
+
+
+def test_without_a_private_key_the_catalogues_history_stays(site: Site) -> None:
+    for number in range(4):
+        site.publish(str(number), 500 - number)
+    pushed = site.push("old", 100)
+    with pytest.raises(InputError, match="name the private key"):
+        drop_all(site.looked(ages(keep_history=1)), None, lambda _: None)
+    assert site.deleted == []
+    assert drop_all(site.looked(), None, lambda _: None) == 1
+    assert site.deleted[0] == pushed
+
+
+def test_a_mirror_drops_by_its_origins_catalogue_and_leaves_that_as_it_is(site: Site) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(3)]
+    assert site.catalogue is not None
+    elsewhere = {"repository": "origin.example.org/sglang-rocm"}
+    moved = site.catalogue.model_copy(
+        update={
+            key: tuple(one.model_copy(update=elsewhere) for one in getattr(site.catalogue, key))
+            for key in ("images", "history")
+        }
+    )
+    site.sign(moved)
+    listed = site.tags[TAG]
+    assert drop_all(site.looked(ages(keep_history=1)), None, lambda _: None) == 1
+    assert images[0] not in site.manifests
+    assert site.tags[TAG] == listed
+
+
+def test_signatures_about_images_that_are_gone_go_only_where_that_is_asked_for(site: Site) -> None:
+    site.publish("current", 10)
+    gone = site.push("gone", 100)
+    # Somebody deleted the image alone.
+    del site.manifests[site.tags.pop(site.immutable("gone"))]
+    assert [tag[7:71] for tag in site.looked().orphans] == [gone[7:]] * 2
+    site.prune()
+    assert site.deleted == []
+    site.prune(with_orphans=True)
+    assert len(site.deleted) == 2
+    assert site.looked().orphans == ()
+
+
+def test_where_cosign_keeps_what_it_attaches_elsewhere_no_signature_is_an_orphan(
+    site: Site,
+) -> None:
+    """This may be the place where those of other repositories are."""
+    site.publish("current", 10)
+    site.push("gone", 100)
+    del site.manifests[site.tags.pop(site.immutable("gone"))]
+    site.cosign.keeps_elsewhere = True
+    assert site.looked().orphans == ()
+
+
+# What somebody does who can push and has no key.
+
+
+def test_without_a_catalogue_or_with_one_that_nobody_signed_nothing_is_dropped(site: Site) -> None:
+    site.publish("current", 10)
+    site.push("old", 100)
+    assert site.catalogue is not None
+    content = text_of(site.catalogue.model_copy(update={"images": ()})).encode()
+    site.put_catalogue(content, b"signed by somebody else")
+    with pytest.raises(VerificationFailed, match="not signed by"):
+        site.looked()
+    del site.tags[TAG]
+    with pytest.raises(VerificationFailed, match="none is dropped"):
+        site.looked()
+
+
+def test_an_older_catalogue_that_somebody_put_back_is_known_by_what_was_released_since(
+    site: Site,
+) -> None:
+    site.publish("1", 500)
+    before = site.tags[TAG]
+    current = site.publish("2", 400)
+    site.tags[TAG] = before
+    for tag in site.cell.tags:
+        site.tags[tag] = site.tags[site.immutable("1")]
+    with pytest.raises(VerificationFailed, match="somebody put an older one back"):
+        site.looked()
+    assert current in site.manifests
+
+
+def test_an_older_catalogue_with_older_statements_is_known_by_the_day_that_one_published(
+    site: Site,
+) -> None:
+    """Everything signed is put back as it was on one day: only who published knows better."""
+    site.publish("1", 500)
+    current = site.push("2", 450)
+    before = dict(site.tags)
+    attached = dict(site.cosign.attached)
+    site.publish("2", 400)
+    site.tags, site.cosign.attached = before, attached
+    assert dropped(site.looked()) == [current]
+    with pytest.raises(VerificationFailed, match="does not know what has to stay"):
+        site.looked(not_before=ago(400))
+
+
+NOBODYS = f"sha256-{'0' * 64}"
+OLDS = "that of the image that goes"
+GIVEN = (f"{OLDS}.sig", f"{OLDS}.sbom", OLDS, f"{NOBODYS}.att", NOBODYS, "immutable")
+
+
+def give(site: Site, good: str, given: str, old: str) -> None:
+    """Let a tag stand for an image, as if it were something that goes."""
+    own = f"{site.cell.tags[0]}-{'a' * 12}"
+    tag = own if given == "immutable" else given.replace(OLDS, old.replace(":", "-"))
+    site.tags[tag] = good
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("with_its_own", [True, False])
+def test_a_tag_that_somebody_gives_a_good_image_does_not_take_it_along(
+    site: Site, given: str, with_its_own: bool
+) -> None:
+    good, old = site.publish("good", 500), site.push("old", 100)
+    give(site, good, given, old)
+    if not with_its_own:
+        for tag in (*site.cell.tags, site.immutable("good")):
+            site.tags[tag] = site.image("somebody's")
+    site.prune(with_orphans=True)
+    assert good in site.manifests
+    assert old not in site.manifests
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_tag_that_somebody_gives_what_no_catalogue_lists_does_not_take_it_along(
+    site: Site, given: str
+) -> None:
+    """What one machine has just pushed, and another is about to publish."""
+    site.publish("current", 10)
+    pushed, old = site.push("pushed", 1), site.push("old", 100)
+    give(site, pushed, given, old)
+    site.prune(with_orphans=True)
+    assert pushed in site.manifests
+    assert old not in site.manifests
+
+
+@pytest.mark.parametrize("given", [one for one in GIVEN if one != "immutable"])
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_tag_that_somebody_gives_the_image_of_a_good_index_does_not_take_it_along(
+    site: Site, tagged: bool, given: str
+) -> None:
+    child = site.image("child", tagged=False)
+    part = {"mediaType": f"{_OCI}.manifest.v1+json", "digest": child, "size": 1}
+    name = site.immutable("index")
+    index = site.put(name, {"schemaVersion": 2, "mediaType": INDEX, "manifests": [part]})
+    one = entry(site.cell, digest=index, repository=str(site), published=ago(500).isoformat())
+    site.sign(merged(None, [one], ago(5).isoformat()))
+    old = site.push("old", 100)
+    give(site, child, given, old)
+    if not tagged:
+        del site.tags[name]
+    site.prune(with_orphans=True)
+    assert {child, index} <= site.manifests.keys()
+    assert old not in site.manifests
+
+
+@pytest.mark.parametrize("what", ["unsigned", "another's tag", "no evidence"])
+def test_of_what_nothing_signed_says_the_age_nothing_goes(site: Site, what: str) -> None:
+    site.publish("current", 10)
+    image = site.push("old", 400)
+    if what == "unsigned":
+        site.cosign.signed.remove(site.reference(image))
+    elif what == "no evidence":
+        del site.cosign.attached[site.reference(image), EVIDENCE]
+    else:
+        site.tags[f"{site.cell.tags[0]}-{'a' * 12}"] = image
+    (stays,) = site.looked().kept
+    assert stays.digest == image
+    assert "nothing signed says how old it is" in stays.why
+    assert site.prune() == []
+
+
+def test_what_somebody_publishes_meanwhile_stops_it(site: Site) -> None:
+    site.publish("current", 10)
+    site.push("old", 100)
+    found = site.looked()
+    site.publish("newer", 1)
+    with pytest.raises(RegistryError, match="its catalogue changed meanwhile"):
+        drop_all(found, site.keeper, lambda _: None)
+    assert site.deleted == []
+
+
+def test_the_report_says_what_may_go_and_how_much_that_frees(site: Site) -> None:
+    site.publish("current", 10)
+    old = site.push("old", 100)
+    site.push("young", 1)
+    told = report(site.looked(), ages())
+    assert site.immutable("old") in told
+    assert "100 days" in told
+    assert "pushed, and never published" in told
+    assert "1 image, 2 tags of their signatures and statements; 1.0 kB compressed" in told
+    assert f"stays: {site.immutable('young')}" in told
+    (one,) = document([site.looked()], ages())["repositories"]
+    assert [each["digest"] for each in one["drop"]] == [old]
+    assert (one["freed"], one["drop"][0]["days"]) == (1000, 100)

@@ -1,0 +1,184 @@
+"""A publication asks its channel's scanner about the SBOM of what it is about to sign.
+
+cosign, the registry and the scanners are made up; tests/pipeline/test_scan.py has real ones.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_sbom import bill_of
+from test_attesting import Cosign, There, configuration, on_engine
+from test_findings import answer, rated
+from test_scanning import scanner
+
+from conftest import PROJECT
+from rocm_images.build.progress import PlainLines
+from rocm_images.build.site import RealSite
+from rocm_images.build.targets import targets_of
+from rocm_images.errors import PublishRefused, VerificationFailed
+from rocm_images.matrix.schema import Matrix, Scan
+from rocm_images.plan.cells import cells_of
+from rocm_images.publishing.candidates import Candidate, candidates
+from rocm_images.publishing.scanning import scan_path
+from rocm_images.publishing.transaction import Phase, Publication, Transaction
+from rocm_images.registry.statements import RELEASE
+from rocm_images.registry.trust import Signer
+from rocm_images.sbom.document import KIND as SBOM
+from rocm_images.sbom.made import keep_sbom
+
+TODAY = datetime.date(2026, 11, 26)
+NONE = answer()
+BAD = answer(rated("CVE-2099-0001", "critical"))
+
+
+class Site:
+    """One image that a registry and an engine have, and a channel with a scanner."""
+
+    def __init__(self, matrix: Matrix, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        (one,) = targets_of(RealSite(), PROJECT / "matrix.yaml", matrix, cells_of(matrix)[:1])
+        self.there, self.cosign = There(), Cosign()
+        self.image = self.there.image(one.immutable_tag, configuration(one), "a")
+        self.rules, given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
+        (self.candidate,) = candidates(self.rules, [given])
+        self.phases: list[Phase] = []
+        self.moved: list[str] = []
+        for name, instead in (
+            ("moves", lambda *_: []),
+            ("move_all", lambda *_: self.moved.append("all") or []),
+        ):
+            monkeypatch.setattr(f"rocm_images.publishing.transaction.{name}", instead)
+
+    @property
+    def reference(self) -> str:
+        return self.there.reference(self.image.digest)
+
+    @property
+    def asked_about(self) -> dict[str, Any] | None:
+        """The SBOM that the scanner was given; None where it was not asked."""
+        path = self.folder / "given.json"
+        return json.loads(path.read_bytes()) if path.exists() else None
+
+    @property
+    def elsewhere(self) -> Candidate:
+        """The same where only the registry has the image."""
+        return replace(self.candidate, target=replace(self.candidate.target, found=None))
+
+    def publish(
+        self,
+        said: bytes,
+        candidate: Candidate | None = None,
+        *,
+        move_tags: bool = True,
+        today: datetime.date = TODAY,
+        **scan: Any,
+    ) -> Publication:
+        (self.folder / "answer.json").write_bytes(said)
+        program = scanner(self.folder, 'cp "$1" given.json; cat answer.json')
+        command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
+        asked = Scan.model_validate({**command, **scan})
+        channel = self.rules.channel.model_copy(update={"scan": asked})
+        rules = replace(self.rules, channel=channel)
+        work = Transaction(
+            rules,
+            None,
+            Signer("key"),
+            PlainLines(),
+            self.phases.append,
+            folder=self.folder,
+            today=lambda: today,
+        )
+        return work.run([candidate or self.candidate], move_tags=move_tags)
+
+
+@pytest.fixture
+def site(project_matrix: Matrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(project_matrix, tmp_path, monkeypatch)
+
+
+def kept(site: Site) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(scan_path(site.folder, site.image.digest).read_text())
+    return found
+
+
+@pytest.mark.parametrize(("said", "passed"), [(BAD, False), (NONE, True), (b"fine", False)])
+def test_nothing_is_signed_and_no_tag_moves_unless_the_scanner_says_so(
+    site: Site, said: bytes, passed: bool
+) -> None:
+    if passed:
+        site.publish(said)
+    else:
+        with pytest.raises(PublishRefused, match="nothing was signed and no tag moved"):
+            site.publish(said)
+    assert (bool(site.cosign.signed), bool(site.cosign.attached), bool(site.moved)) == (passed,) * 3
+    assert site.asked_about == bill_of(site.image.digest)
+
+
+def test_the_scanner_is_asked_after_the_image_was_read_back_and_before_it_is_signed(
+    site: Site,
+) -> None:
+    site.publish(NONE)
+    order = [Phase.READ_BACK, Phase.SBOM, Phase.SCAN, Phase.BUDGET, Phase.SIGN]
+    assert [one for one in site.phases if one in order] == order
+
+
+def test_what_was_found_is_in_the_report_and_beside_the_evidence(site: Site) -> None:
+    allow = [{"id": "CVE-2099-0001", "why": "not reachable", "until": "2026-11-26"}]
+    (found,) = site.publish(BAD, allow=allow).scanned
+    assert [one.id for one, _ in found.judged.allowed] == ["CVE-2099-0001"]
+    assert kept(site)["passed"] is True
+    assert kept(site)["allowed"][0]["why"] == "not reachable"
+    # A day later it counts again, and the file says so.
+    with pytest.raises(PublishRefused, match="until 2026-11-26, which has passed"):
+        site.publish(BAD, allow=allow, today=TODAY + datetime.timedelta(days=1))
+    assert kept(site)["passed"] is False
+
+
+def test_a_push_and_a_channel_without_a_scanner_ask_nobody(site: Site) -> None:
+    site.publish(BAD, move_tags=False)
+    assert site.asked_about is None
+    assert site.cosign.signed
+
+
+def test_where_only_the_registry_has_an_image_the_sbom_that_is_signed_for_it_is_scanned(
+    site: Site,
+) -> None:
+    """A file that lies here, of whatever image, is not what is scanned."""
+    signed = {**bill_of(site.image.digest), "version": 7}
+    keep_sbom(site.folder, site.image.digest, {**signed, "components": []})
+    site.cosign.attached[site.reference, SBOM] = signed
+    site.publish(NONE, site.elsewhere)
+    assert site.asked_about == signed
+
+
+@pytest.mark.parametrize("attached", ["nothing", "another image's", "no SBOM"])
+def test_an_sbom_that_is_not_of_the_image_makes_the_gate_pass_nowhere(
+    site: Site, attached: str
+) -> None:
+    other = f"sha256:{'e' * 64}"
+    statements = {"another image's": bill_of(other), "no SBOM": {"bomFormat": "SPDX"}}
+    if attached in statements:
+        site.cosign.attached[site.reference, SBOM] = statements[attached]
+    before = dict(site.cosign.attached)
+    with pytest.raises((VerificationFailed, PublishRefused), match="SBOM"):
+        site.publish(NONE, site.elsewhere)
+    assert site.asked_about is None
+    assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], before, [])
+    assert RELEASE not in {kind for _, kind in site.cosign.attached}
+
+
+@pytest.mark.parametrize("until", [None, "2027-01-31"])
+def test_the_end_of_the_channel_is_in_the_entry_of_what_is_published(
+    site: Site, until: str | None
+) -> None:
+    channel = site.rules.channel.model_copy(update={"until": until})
+    site.rules = replace(site.rules, channel=channel)
+    (spent,) = site.publish(NONE).spent
+    assert spent.image.channel_until == until

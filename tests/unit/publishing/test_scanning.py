@@ -1,0 +1,155 @@
+"""A channel's scanner is asked, and refuses where it does not answer. The scanners are made up."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_findings import SBOM, TODAY, answer, rated
+
+from rocm_images.errors import PublishRefused
+from rocm_images.matrix.schema import Scan
+from rocm_images.publishing import scanning
+from rocm_images.publishing.scanning import Scanned, Scanning, check, keep, scan_path, scan_table
+
+DIGEST = f"sha256:{'d' * 64}"
+BAD = answer(rated("CVE-2099-0001", "critical"), rated("CVE-2099-0002", "low"))
+
+
+def scanner(folder: Path, script: str) -> Path:
+    """A scanner that runs a shell's script, with the file of the SBOM as its only argument."""
+    path = folder / "scanner"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def asked(folder: Path, script: str, *, seconds: float = 60, **more: Any) -> Scanning:
+    path = scanner(folder, script)
+    scan = Scan.model_validate({"command": [str(path), "{sbom}"], "at_most": "medium", **more})
+    return Scanning("stable", scan, folder, TODAY, seconds)
+
+
+def scanned(one: Scanning) -> Scanned:
+    return one.scanned("sglang-942-rocm7.2.2", DIGEST, SBOM)
+
+
+def says(folder: Path, content: bytes) -> str:
+    (folder / "answer.json").write_bytes(content)
+    return "cat answer.json"
+
+
+def test_a_scanner_is_given_the_sbom_and_its_answer_is_read(tmp_path: Path) -> None:
+    one = asked(tmp_path, f'cp "$1" given.json; {says(tmp_path, BAD)}')
+    found = scanned(one)
+    assert json.loads((tmp_path / "given.json").read_bytes()) == SBOM
+    assert [each.id for each in found.judged.refused] == ["CVE-2099-0001"]
+    assert [each.id for each in found.judged.below] == ["CVE-2099-0002"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo database missing >&2; exit 3", "status 3 (database missing)"),
+        ("cat answer.json; exit 1", "status 1 (no reason)"),
+        ("echo no vulnerabilities found", "Expecting value"),
+        ("exit 0", "Expecting value"),
+        ('cat "$1"', "no CycloneDX with vulnerabilities"),
+        ("kill -9 $$", "status -9"),
+        ("printf '\\033[2J' >&2; exit 1", "\\u001b[2J"),
+    ],
+)
+def test_a_scanner_that_fails_or_says_something_else_refuses(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    says(tmp_path, answer())
+    with pytest.raises(PublishRefused) as caught:
+        scanned(asked(tmp_path, script))
+    assert said in str(caught.value)
+    assert "gave no answer" in str(caught.value)
+
+
+def test_a_scanner_that_cannot_be_started_refuses(tmp_path: Path) -> None:
+    one = asked(tmp_path, "")
+    (tmp_path / "scanner").unlink()
+    with pytest.raises(PublishRefused, match="cannot be started"):
+        scanned(one)
+
+
+@pytest.mark.parametrize("script", ["exec sleep 600", "exec >&- 2>&-; exec sleep 600"])
+def test_a_scanner_that_hangs_refuses(tmp_path: Path, script: str) -> None:
+    with pytest.raises(PublishRefused, match=r"has not ended after 0\.2 s"):
+        scanned(asked(tmp_path, script, seconds=0.2))
+
+
+def test_a_scanner_that_writes_without_end_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "MOST_BYTES", 1 << 20)
+    with pytest.raises(PublishRefused, match="larger than 1 MiB"):
+        scanned(asked(tmp_path, "exec yes '{\"vulnerabilities\": []}'"))
+
+
+def test_a_scanner_that_complains_without_end_is_read_to_its_end(tmp_path: Path) -> None:
+    script = f"head -c 3000000 /dev/zero >&2; {says(tmp_path, answer())}"
+    assert scanned(asked(tmp_path, script)).judged.worst == "none"
+
+
+def test_a_scanner_is_given_nothing_that_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("COSIGN_PASSWORD", "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("GRYPE_DB_CACHE_DIR", "here")
+    scanned(asked(tmp_path, f"env > given; {says(tmp_path, answer())}"))
+    given = (tmp_path / "given").read_text()
+    assert "secret" not in given
+    assert "GRYPE_DB_CACHE_DIR=here" in given
+
+
+def test_a_refusal_shows_the_findings_as_a_table(tmp_path: Path) -> None:
+    allow = [{"id": "CVE-2099-0001", "why": "w", "until": "2026-11-25"}]
+    one = asked(tmp_path, says(tmp_path, BAD), allow=allow)
+    with pytest.raises(PublishRefused) as caught:
+        check("stable", one.scan, [scanned(one)])
+    lines = str(caught.value).splitlines()
+    assert lines[1].split() == ["CELL", "ID", "SEVERITY", "IN", "ALLOWED"]
+    assert "CVE-2099-0001  critical  openssl 3.0.19  until 2026-11-25, which has" in lines[2]
+    assert "channels.stable.scan.allow" in lines[-1] or "channels.stable.scan.allow" in lines[-2]
+    assert "CVE-2099-0002" not in str(caught.value)
+
+
+def test_what_is_within_the_bound_or_allowed_is_let_through_and_reported(tmp_path: Path) -> None:
+    allow = [{"id": "CVE-2099-0001", "why": "w", "until": "2026-11-26"}]
+    one = asked(tmp_path, says(tmp_path, BAD), allow=allow)
+    found = scanned(one)
+    check("stable", one.scan, [found])
+    row = scan_table([found]).splitlines()[1]
+    assert "critical" in row
+    assert "CVE-2099-0001 until 2026-11-26" in row
+
+
+def test_a_refusal_says_how_many_findings_it_does_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "MOST_FINDINGS", 1)
+    given = answer(*(rated(f"CVE-2099-000{number}", "high") for number in range(4)))
+    one = asked(tmp_path, says(tmp_path, given))
+    with pytest.raises(PublishRefused, match="and 3 more findings"):
+        check("stable", one.scan, [scanned(one)])
+
+
+@pytest.mark.parametrize(("content", "passed"), [(BAD, False), (answer(), True)])
+def test_what_was_found_is_kept_beside_the_evidence(
+    tmp_path: Path, content: bytes, passed: bool
+) -> None:
+    one = asked(tmp_path, says(tmp_path, content))
+    keep(tmp_path, one, scanned(one))
+    kept = json.loads(scan_path(tmp_path, DIGEST).read_text())
+    assert (kept["image"], kept["passed"], kept["channel"]) == (DIGEST, passed, "stable")
+    assert len(kept["refused"]) == int(not passed)
+    assert datetime.date.fromisoformat(kept["date"]) == TODAY
