@@ -101,6 +101,8 @@ lock: development ## Pin the newest versions of what requirements*.in ask for
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -c requirements-dev.txt -o requirements-build.txt requirements-build.in
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o benchmarks/requirements.txt benchmarks/requirements.in

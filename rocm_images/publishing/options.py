@@ -21,7 +21,8 @@ channel_option = click.option(
 identity_option = click.option(
     "--identity",
     metavar="REGEX",
-    help="Trust signatures of this identity, which the CI that signs without a key has.",
+    help="Trust signatures of this identity, which the CI that signs without a key has; of a "
+    "workflow that another repository calls: 'REGEX called from OWNER/NAME'.",
 )
 issuer_option = click.option(
     "--issuer", metavar="URL", help="The OIDC issuer that vouches for --identity."
