@@ -9,7 +9,7 @@ RENOVATE := .cache/renovate
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
 
-.PHONY: help environment development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock renovate-check engine-stop clean
+.PHONY: help environment program development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock renovate-check engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -42,6 +42,13 @@ development: .venv/.made-from-requirements-dev ## The same, and what the checks 
 	  || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 3; }
 	$(SAID) "python -m venv" $(PYTHON) -m venv .venv
 	$(SAID) "pip" $(INSTALL) -r requirements.txt
+	@touch $@
+
+program: .venv/.made-from-requirements-build ## The same with the command rocm-images, for a CI of another repository
+	$(SAID) "pip" $(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+
+.venv/.made-from-requirements-build: requirements-build.txt .venv/.made-from-requirements
+	$(SAID) "pip" $(INSTALL) -r requirements-build.txt
 	@touch $@
 
 .venv/.made-from-requirements-dev: requirements-dev.txt .venv/.made-from-requirements
