@@ -244,6 +244,8 @@ def deploy(
     \b
     build.py deploy TAG --as compose --model MODEL -- --trust-remote-code
     """
+    import shlex
+
     from rocm_images.deploying.chart import write_chart
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.deploying.nodes import GPU_RESOURCE
@@ -270,7 +272,8 @@ def deploy(
         if output is None:
             raise InputError("a chart is several files: say in which folder, --output FOLDER")
         write_chart(deployment, output)
-        telling.written(f"wrote the chart {output}: helm install {deployment.name} {output}")
+        install = shlex.join(("helm", "install", str(deployment.name), str(output)))
+        telling.written(f"wrote the chart {output}: {install}")
         return
     text = rendered(deployment, Kind(kind))
     if output is None:

@@ -130,11 +130,11 @@ def deploy(*words: str) -> Result:
 
 
 def test_deploy_writes_the_folder_of_a_chart_and_writes_it_anew(tmp_path: Path) -> None:
-    folder = tmp_path / "chart"
+    folder = tmp_path / "a chart"
     for gpus in ("2", "4"):
         done = deploy("--gpus", gpus, "--output", str(folder), "--", "--trust-remote-code")
         assert done.exit_code == 0, done.output
-        assert f"helm install sglang {folder}" in done.stdout
+        assert f"helm install sglang '{folder}'\n" in done.stdout
         values = helm_python.Chart.load(folder).values
         assert values["gpus"]["count"] == int(gpus)
         assert values["arguments"] == ["--trust-remote-code"]

@@ -125,6 +125,7 @@ def site(
     monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
     monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
     monkeypatch.setattr(Transaction, "check", lambda self, given: found.check(self, given))
+    monkeypatch.setattr(Transaction, "plan", lambda *_: [])
     monkeypatch.setattr(
         Transaction, "run", lambda self, given, **more: found.run(self, given, **more)
     )
@@ -282,6 +283,16 @@ def test_every_registry_is_checked_before_the_first_is_published_to(
     # The list that is left is of the first one's images: the others have the same.
     found = file.read(tmp_path / "catalogue.json")
     assert len(found.images) == sum(len(one.images) for one in lists.values())
+
+
+def test_a_dry_run_says_of_each_registry_what_would_happen_and_writes_nothing(site: Site) -> None:
+    done = invoke("publish", "--server", "all", "--dry-run", "--registry", OTHER)
+    assert done.exit_code == 0, done.exception
+    assert {what for what, _ in site.done} == {"check"}
+    assert len(site.done) == 4
+    for name in ("sglang-rocm", f"{SECOND}-rocm"):
+        for registry in (FIRST, OTHER):
+            assert f"\n{registry}/{name}\n" in done.stdout
 
 
 def test_one_registry_that_refuses_leaves_all_as_they_are(site: Site, tmp_path: Path) -> None:
