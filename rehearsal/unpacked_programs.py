@@ -1,7 +1,8 @@
 """The programs that only the tests need, unpacked from the distribution's packages as the engine's.
 
-A browser without a window for the catalogue's page, and docker compose for the compose file. What
-a package needs and this host has not is unpacked beside it, so that a bare system is enough.
+A browser without a window for the catalogue's page, docker compose for the compose file, and rsync
+for what stands in for GitLab. What a package needs and this host has not is unpacked beside it, so
+that a bare system is enough.
 """
 
 from __future__ import annotations
@@ -80,6 +81,20 @@ def compose() -> Path:
         if (found := root / place / "docker-compose").is_file():
             return found
     raise EngineError(f"the package of docker compose has no plugin below {root}")
+
+
+def rsync() -> UnpackedProgram:
+    """rsync, the host's own where it is installed.
+
+    Raises:
+        EngineError: it is not, and cannot be unpacked.
+    """
+    if found := shutil.which("rsync"):
+        return UnpackedProgram(Path(found), {})
+    packages = Distribution(distribution().codename, {"": ("rsync",)})
+    root = unpacked("rsync", packages, with_dependencies=True)
+    libraries = [str(path) for path in root.glob("usr/lib/*-linux-gnu")]
+    return UnpackedProgram(root / "usr/bin/rsync", {"LD_LIBRARY_PATH": os.pathsep.join(libraries)})
 
 
 def unpacked(name: str, packages: Distribution, *, with_dependencies: bool = False) -> Path:

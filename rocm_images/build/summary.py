@@ -15,6 +15,7 @@ from rocm_images.masking import masked
 from rocm_images.plan.cells import Cell
 from rocm_images.sizes import NOT_KNOWN, Sizes
 from rocm_images.smoke.evidence import Evidence
+from rocm_images.smoke.junit import junit_path
 from rocm_images.tables import Column, text_table
 
 
@@ -198,17 +199,20 @@ def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
     document = {
         "schema": SCHEMA,
         "exit_code": int(exit_code(reports)),
-        "cells": [_as_json(report) for report in reports],
+        "cells": [_as_json(report, path.parent) for report in reports],
     }
     write_json(path, document)
 
 
-def _as_json(report: CellReport) -> dict[str, Any]:
+def _as_json(report: CellReport, folder: Path) -> dict[str, Any]:
     found, said = report.evidence, asdict(replace(report, evidence=None))
+    junit = junit_path(folder / "evidence", report.image_id) if found else None
     return {
         **{name: value for name, value in said.items() if name != "sizes"},
         **asdict(report.sizes),
         "result": str(report.result),
         "smoke": report.smoke,
         "evidence": found and {"level": str(found.level), "passed": found.passed},
+        # From the folder of this file, which a CI puts elsewhere.
+        "junit": str(junit.relative_to(folder)) if junit and junit.exists() else None,
     }

@@ -50,5 +50,6 @@ def _job(one: CellWork, options: str, push: str | None) -> dict[str, Any]:
         "artifacts": {
             "when": "always",
             "paths": ["build/summary.json", "build/evidence/", "build/logs/"],
+            "reports": {"junit": "build/evidence/*.junit.xml"},
         },
     }

@@ -45,6 +45,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         "deploy": (
             "deploy v0.5.21-mi30x --as kubernetes --model Qwen/Qwen3-8B",
             "deploy v0.5.21-mi30x --as compose --model Qwen/Qwen3-8B --output compose.yaml",
+            "deploy v0.5.21-mi30x --as helm --model Qwen/Qwen3-8B --output chart",
             "deploy v0.18.1-mi30x --as docker --model Qwen/Qwen3-8B --server {other}",
         ),
         "sbom": (

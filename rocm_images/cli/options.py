@@ -258,7 +258,16 @@ jobs_option = click.option(
 
 registry_option = click.option(
     "--registry",
-    callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,
+    # The variable may name several, for `publish`: the first is the one that all others go by.
+    callback=lambda context, option, text: (
+        RegistryAddress.parse(
+            text.split()[0]
+            if context.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT
+            else text
+        )
+        if text and text.split()
+        else None
+    ),
     metavar="ADDRESS",
     help="[http://]HOST[:PORT][/PATH] of the target registry.",
 )

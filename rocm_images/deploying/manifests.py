@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rocm_images import references
 from rocm_images.deploying.arguments import check_arguments
@@ -28,6 +30,8 @@ _PINNED = re.compile(rf"[A-Za-z0-9.:\[\]_/-]+@{references.DIGEST}")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 START_MINUTES = 60
 """How long a server may take to load its model and capture its graphs before it counts as dead."""
+MODEL_CACHE_GIB = 500
+"""What a cluster's volume for models is to hold."""
 
 
 class Kind(str, enum.Enum):
@@ -93,20 +97,36 @@ def rendered(deployment: Deployment, kind: Kind) -> str:
     if kind is Kind.DOCKER:
         flags = run_flags(RunOptions(deployment.port))
         return docker_run(flags, deployment.image, deployment.command) + "\n"
-    # YAML: every text goes through `quoted`.
-    environment = templates.environment("deploying")
     # Each reads a variable where the other sees plain text.
     sign, doubled = ("$", "$$") if kind is Kind.COMPOSE else ("$(", "$$(")
-    # YAML's double-quoted texts are those of JSON.
-    environment.filters["quoted"] = lambda text: json.dumps(
-        str(text).replace(sign, doubled), ensure_ascii=False
+    return from_template(
+        f"{kind}.yaml.j2", deployment, lambda text: in_yaml(str(text).replace(sign, doubled))
     )
+
+
+def in_yaml(value: object) -> str:
+    """A text or a list of texts as YAML reads it: its double-quoted texts are those of JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def from_template(
+    name: str, deployment: Deployment, quoted: Callable[[Any], str], **others: Any
+) -> str:
+    """A template of templates/deploying/ for a deployment; each text in it goes through `quoted`.
+
+    Raises:
+        InputError: somebody's own template is wrong.
+    """
+    environment = templates.environment("deploying")
+    environment.filters["quoted"] = quoted
     return templates.rendered(
         environment,
-        f"{kind}.yaml.j2",
+        name,
         deployment=deployment,
         model_cache=MODEL_CACHE,
+        model_cache_gib=MODEL_CACHE_GIB,
         model_volume=MODEL_VOLUME,
         shared_memory_gib=SHARED_MEMORY_GIB,
         start_minutes=START_MINUTES,
+        **others,
     )

@@ -192,9 +192,9 @@ def run_args(
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["docker", "compose", "kubernetes"]),
+    type=click.Choice(["docker", "compose", "kubernetes", "helm"]),
     required=True,
-    help="A command of docker, a file for docker compose, or objects for kubectl apply.",
+    help="A command of docker, a file for docker compose, objects for kubectl apply, or a chart.",
 )
 @click.option("--model", required=True, metavar="MODEL", help="A model of the Hugging Face hub.")
 @click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="How many GPUs.")
@@ -215,7 +215,11 @@ def run_args(
 @matrix_option
 @port_option
 @catalogue_options
-@click.option("--output", type=click.Path(path_type=Path), help="Write this file; else print.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write this file, else print; for helm, the folder of the chart.",
+)
 def deploy(
     image: str,
     kind: str,
@@ -231,7 +235,8 @@ def deploy(
     output: Path | None,
     arguments: tuple[str, ...],
 ) -> None:
-    """Write what runs a server of IMAGE: a docker command, a compose file, a Kubernetes Deployment.
+    """Write what runs a server of IMAGE: a docker command, a compose file, a Kubernetes Deployment,
+    a Helm chart.
 
     IMAGE is a tag or digest of the catalogue, or a whole image reference with a digest. What
     follows -- is given to the server.
@@ -239,14 +244,17 @@ def deploy(
     \b
     build.py deploy TAG --as compose --model MODEL -- --trust-remote-code
     """
+    import shlex
+
+    from rocm_images.deploying.chart import write_chart
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.deploying.nodes import GPU_RESOURCE
     from rocm_images.files import write_whole
 
-    if gpu_resource is not None and kind != "kubernetes":
+    if gpu_resource is not None and kind not in ("kubernetes", "helm"):
         raise InputError(
-            "--gpu-resource is for --as kubernetes: docker gives a container /dev/dri; for a "
-            "machine with partitioned GPUs say --gpus-per-node"
+            "--gpu-resource is for --as kubernetes and helm: docker gives a container /dev/dri; "
+            "for a machine with partitioned GPUs say --gpus-per-node"
         )
     reference, server = _reference(image, listed, server_name, matrix_path)
     deployment = Deployment(
@@ -260,6 +268,13 @@ def deploy(
         gpu_resource or GPU_RESOURCE,
         gpus_per_node,
     )
+    if kind == "helm":
+        if output is None:
+            raise InputError("a chart is several files: say in which folder, --output FOLDER")
+        write_chart(deployment, output)
+        install = shlex.join(("helm", "install", str(deployment.name), str(output)))
+        telling.written(f"wrote the chart {output}: {install}")
+        return
     text = rendered(deployment, Kind(kind))
     if output is None:
         click.echo(text, nl=False)

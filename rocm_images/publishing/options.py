@@ -11,6 +11,7 @@ import click
 
 from rocm_images.cli.options import ca_bundle_option, registry_option
 from rocm_images.places import STATE
+from rocm_images.registry.address import RegistryAddress
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -20,7 +21,8 @@ channel_option = click.option(
 identity_option = click.option(
     "--identity",
     metavar="REGEX",
-    help="Trust signatures of this identity, which the CI that signs without a key has.",
+    help="Trust signatures of this identity, which the CI that signs without a key has; of a "
+    "workflow that another repository calls: 'REGEX called from OWNER/NAME'.",
 )
 issuer_option = click.option(
     "--issuer", metavar="URL", help="The OIDC issuer that vouches for --identity."
@@ -92,8 +94,29 @@ not_before_option = click.option(
 )
 
 
+registries_option = click.option(
+    "--registry",
+    "registries",
+    multiple=True,
+    # One that is named twice is one.
+    callback=lambda context, option, texts: tuple(
+        dict.fromkeys(RegistryAddress.parse(text) for text in texts)
+    ),
+    metavar="ADDRESS",
+    help="[http://]HOST[:PORT][/PATH] of the target registry; may be repeated, in the variable "
+    "with spaces between.",
+)
+
+
 def where_options(verb: Verb) -> Verb:
     """Adds the registry, how it is trusted, and how patiently it is asked."""
     for option in (retries_option, ca_bundle_option, registry_option):
+        verb = option(verb)
+    return verb
+
+
+def wherever_options(verb: Verb) -> Verb:
+    """Adds the same for verbs that work on several registries."""
+    for option in (retries_option, ca_bundle_option, registries_option):
         verb = option(verb)
     return verb

@@ -1,10 +1,13 @@
-"""One run of `publish` or `push`: check every repository, then publish one after the other."""
+"""One run of `publish` or `push`: check every repository, then publish one after the other.
+
+With several registries a repository is one of each.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,7 +50,7 @@ class Request:
 
     matrix_path: Path
     choice: Choice
-    registry: RegistryAddress | None
+    registries: tuple[RegistryAddress, ...]
     ca_bundle: Path | None
     attempts: int
     channel: str
@@ -127,8 +130,20 @@ class Run:
         )
         return Checked(tuple(targets), tuple(found), replace(transaction, listed=listed), keeper)
 
+    def head(self, one: Checked) -> None:
+        """Above what is said of a repository, where there are several registries: which it is."""
+        if len(self.request.registries) > 1:
+            click.echo(f"\n{self.name(one)}")
+
+    def name(self, one: Checked) -> str:
+        """What a repository is called, with its registry where there are several."""
+        repository = one.transaction.rules.repository
+        several = len(self.request.registries) > 1
+        return str(repository) if several else repository.name
+
     def tell(self, one: Checked) -> None:
         """What publishing would do."""
+        self.head(one)
         transaction, found = one.transaction, one.candidates
         planned = transaction.plan(found) if self.move_tags else []
         click.echo(report.dry_run(found, planned))
@@ -142,6 +157,8 @@ class Run:
     def publish_each(self, checked: Sequence[Checked]) -> None:
         """Publish to one repository after the other, and leave here the list of what was recorded.
 
+        Of several registries that of the first: the others list the same images.
+
         Raises: see `publish`; the sentence says what is published, where it is not all.
         """
         listed: list[Signed] = []
@@ -150,15 +167,16 @@ class Run:
                 found = self.publish(one)
             except RocmImagesError as error:
                 if done:
-                    names = [each.transaction.rules.repository.name for each in checked]
+                    names = [self.name(each) for each in checked]
+                    there, missing = ", ".join(names[:done]), ", ".join(names[done:])
                     verb = "published" if self.move_tags else "pushed"
                     error.args = (
-                        f"{error}; {verb}: {', '.join(names[:done])}; "
-                        f"not {verb} to the end: {', '.join(names[done:])}",
+                        f"{error}; {verb}: {there}; not {verb} to the end: {missing}; once that "
+                        "is mended, run this again: what is there stays, and the rest follows",
                     )
                     self._leave_what_is_there(listed, one)
                 raise
-            if found is not None:
+            if found is not None and self._is_of_the_first_registry(one):
                 listed.append(found)
         if listed:
             try:
@@ -170,6 +188,11 @@ class Run:
                     f"{error}; then publish again, which does nothing but that",
                 )
                 raise
+
+    def _is_of_the_first_registry(self, one: Checked) -> bool:
+        # Where there is one, nobody has to ask which.
+        several = self.request.registries[1:]
+        return not several or one.transaction.rules.repository.address not in several
 
     def _leave_what_is_there(self, listed: Sequence[Signed], one: Checked) -> None:
         """Write the list of what was published before another failed, whose error is the one."""
@@ -194,6 +217,7 @@ class Run:
 
         Raises: see Transaction.run and Keeper.record.
         """
+        self.head(one)
         transaction, keeper = one.transaction, one.keeper
         # Once a tag has moved, nothing but the registry is waited for until the catalogue says so.
         keeps = self.engine is None or keeps_compressed(self.engine)
@@ -238,13 +262,16 @@ def run(request: Request, *, move_tags: bool) -> None:
     engine = request.site.found_engine()
     environment = engine.environment if engine else request.site.programs()
 
-    def asked(folder: Path) -> tuple[Mapping[str, Place], Trust | None]:
-        where = (request.registry, request.ca_bundle, request.attempts, environment)
-        places = {name: place_of(name, *where) for name in by_repository(chosen, lambda one: one)}
+    def asked(folder: Path) -> tuple[Sequence[tuple[str, Place]], Trust | None]:
+        where = (request.ca_bundle, request.attempts, environment)
+        places = [
+            (name, place_of(name, registry, *where))
+            for registry in request.registries or (None,)
+            for name in by_repository(chosen, lambda one: one)
+        ]
         # Who only pushes need not read what others signed.
         knows = move_tags or who.sign_key or who.key or who.identity
-        cosign = next(iter(places.values())).cosign
-        return places, who.trust(cosign, folder) if knows else None
+        return places, who.trust(places[0][1].cosign, folder) if knows else None
 
     with tempfile.TemporaryDirectory() as folder:
         # cosign says its version and the public key while the images are looked for.
@@ -263,7 +290,7 @@ def run(request: Request, *, move_tags: bool) -> None:
             places, trust = asking.result()
         this = Run(request, channel, tuple(cells), engine, signer, trust, move_tags)
         groups = by_repository(targets, lambda target: target.cell)
-        checked = [this.checked(places[name], group) for name, group in groups.items()]
+        checked = [this.checked(place, groups[name]) for name, place in places]
         if request.dry_run:
             for one in checked:
                 this.tell(one)

@@ -32,6 +32,7 @@ from rocm_images.publishing.options import (
     output_option,
     signing_options,
     where_options,
+    wherever_options,
 )
 from rocm_images.registry.address import RegistryAddress
 
@@ -51,7 +52,7 @@ def _request_options(verb: Verb) -> Verb:
         context_option,
         signing_options,
         channel_option,
-        where_options,
+        wherever_options,
         choice_options,
         matrix_option,
     ):
@@ -81,15 +82,20 @@ def publish(
 ) -> None:
     """Publish what was tested, all cells or none: push, read back, sign, then move the tags.
 
-    Each inference server has a repository of its own. With several, all are checked before the
-    first is published, and of each all cells are published or none.
+    Each inference server has a repository of its own. With several, or several registries, all are
+    checked before the first is published, and of each all cells are published or none.
     """
     if bundle is not None:
         from rocm_images.distributing.verbs import publish_bundle
 
         _only_with_images()
-        names = ("matrix_path", "choice", "registry", "ca_bundle", "attempts", "site", "output")
-        asked = {name: options[name] for name in (*names, "dry_run")}
+        names = ("matrix_path", "choice", "ca_bundle", "attempts", "site", "output", "dry_run")
+        asked = {name: options[name] for name in names}
+        if len(options["registries"]) > 1 and typed("registries"):
+            raise InputError(
+                "--from takes one --registry: publish the bundle to one after the other"
+            )
+        asked["registry"] = next(iter(options["registries"]), None)
         channel = options["channel"] if typed("channel") else None
         publish_bundle(bundle, who=who, channel=channel, not_before=not_before, **asked)
         return

@@ -17,6 +17,7 @@ _GITHUBS_ISSUER = re.compile(
 )
 _DOT = r"(?:\\\.|\[\.\]|\.)"
 _NAME = rf"(?:[\w-]|{_DOT})+"
+_CALLED = re.compile(rf"(\S+) called from ({_NAME}/{_NAME})", re.ASCII)
 _WORKFLOW = re.compile(rf"\^?https://{_NAME}/({_NAME}/{_NAME})/", re.ASCII)
 
 
@@ -42,6 +43,8 @@ class Trust:
     issuer: str | None = None
     repository: str | None = None
     """OWNER/NAME on GitHub: the one in which the workflow ran, whosever the workflow is."""
+    called: bool = False
+    """Whether that is another than the workflow's own."""
 
     @property
     def arguments(self) -> list[str]:
@@ -60,7 +63,10 @@ class Trust:
     @property
     def words(self) -> str:
         """Whose signature is asked for."""
-        return f"the key {self.key}" if self.key else f"{self.identity} (by {self.issuer})"
+        if self.key:
+            return f"the key {self.key}"
+        where = f" called from {self.repository}" if self.called else ""
+        return f"{self.identity}{where} (by {self.issuer})"
 
 
 def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust:
@@ -113,7 +119,11 @@ def _identity_trust(identity: str, issuer: str) -> Trust:
     GitHub's identity is the file of the workflow, and a workflow with `workflow_call` can be called
     from anybody's repository, whose code it then runs: the identity alone proves nothing. Source:
     https://docs.github.com/en/actions/concepts/security/openid-connect#using-openid-connect-with-reusable-workflows
+    A workflow of another repository's is trusted as `REGEX called from OWNER/NAME`.
     """
+    called = _CALLED.fullmatch(identity) if _GITHUBS_ISSUER.fullmatch(issuer) else None
+    if called:
+        identity = called[1]
     try:
         re.compile(identity)
     except re.error as error:
@@ -131,4 +141,6 @@ def _identity_trust(identity: str, issuer: str) -> Trust:
     # A dot of its name stands for itself, also where it was written as it is.
     escaped = repository.replace(".", r"\.")
     exact = f"{identity[: found.start(1)]}{escaped}{identity[found.end(1) :]}"
+    if called:
+        return Trust(None, exact, issuer, re.sub(r"[\\\[\]]", "", called[2]), called=True)
     return Trust(None, exact, issuer, repository)

@@ -27,7 +27,7 @@ from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import cell_named
 from rocm_images.recipe import labels
 from rocm_images.recipe.build_id import files_of
-from rocm_images.smoke import emulator
+from rocm_images.smoke import emulator, junit
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.outcome import read_findings, read_outcome, read_serve
 from rocm_images.supervisor import Stopped, TookTooLong, supervisor
@@ -130,9 +130,9 @@ def smoke(
 ) -> Evidence:
     """Run the image tests in a process of their own, with their output in `log`.
 
-    Writes the evidence to the folder `evidence` and returns it. `serve` has the server decode,
-    too, where there is a GPU. `program` runs the graph probe in place of our emulator. `on_step` is
-    told how many of the tests have ended.
+    Writes the evidence to the folder `evidence`, with JUnit's report beside it, and returns it.
+    `serve` has the server decode, too, where there is a GPU. `program` runs the graph probe in
+    place of our emulator. `on_step` is told how many of the tests have ended.
 
     Raises:
         Stopped: the run is being stopped.
@@ -187,6 +187,7 @@ def smoke(
             hip_runtime=image_labels.get(labels.HIP_RUNTIME),
             emulator=_named(program) if program else None,
         )
+        junit.keep(results, found, evidence)
     found.write(evidence)
     return found
 

@@ -40,11 +40,14 @@ class Registry:
         *,
         password: bool = False,
         authority: trustme.CA | None = None,
+        read_only: bool = False,
     ) -> None:
         self._program = program
         self._folder = folder
         self._password = password
         self._authority = authority
+        self.read_only = read_only
+        """Whether it refuses what would change it, once it is started again."""
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -63,6 +66,7 @@ class Registry:
             "storage": {
                 "filesystem": {"rootdirectory": str(self._folder / "storage")},
                 "delete": {"enabled": deletes},
+                "maintenance": {"readonly": {"enabled": self.read_only}},
             },
             "http": {"addr": self.address, "secret": "of this test alone"},
         }

@@ -262,6 +262,30 @@ def test_our_workflow_called_from_another_repository_does_not_count(
     assert verified(cosign, authority, called, by_identity.arguments)[0]
 
 
+def test_a_workflow_of_ours_counts_where_the_one_repository_calls_it_that_is_trusted(
+    cosign: str, authority: Authority
+) -> None:
+    commit, caller = "ab" * 20, "an-owner/their.images"
+    file = f"https://github.com/{OURS}/.github/workflows/build.yml@"
+    text = yaml.safe_load((PROJECT / ".github/workflows/build.yml").read_text())["env"]["IDENTITY"]
+    for name, value in (
+        ("inputs.program", OURS),
+        ("inputs.program-ref", commit),
+        ("github.repository", caller),
+    ):
+        text = text.replace(f"${{{{ {name} }}}}", value)
+    arguments = trust_of(None, text, ISSUER).arguments
+    good = verified(cosign, authority, Signed(f"{file}{commit}", caller), arguments)
+    assert good[0], good[1]
+    for identity, repository in (
+        (f"{file}{commit}", "an-owner/other"),
+        (f"{file}{commit}", OURS),
+        (f"{file}{'cd' * 20}", caller),
+        (GOOD, caller),
+    ):
+        assert not verified(cosign, authority, Signed(identity, repository), arguments)[0]
+
+
 def test_a_pattern_without_anchors_is_given_to_cosign_with_them(
     cosign: str, authority: Authority
 ) -> None:

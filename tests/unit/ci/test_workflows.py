@@ -40,7 +40,10 @@ COMMANDS = [
     if "run" in step
 ]
 # One program, its arguments, nothing that a shell would act on but variables.
-COMMAND = re.compile(r"(sudo )?(make [a-z -]+|\.venv/bin/python build\.py [^|;&<>`(]+)")
+PROGRAM = r'(?:\.venv/bin/python build\.py|"\$PROGRAM/\.venv/bin/rocm-images")'
+COMMAND = re.compile(rf'(sudo )?(make (--directory "\$PROGRAM" )?[a-z -]+|{PROGRAM} [^|;&<>`(]+)')
+OURS = [c for c in COMMANDS if re.match(PROGRAM, c)]
+"""Those of the program itself."""
 
 
 def steps(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -65,7 +68,7 @@ def test_cosign_is_of_the_versions_that_the_tests_use_and_the_document_names() -
     named = re.search(r"on GitHub with ([\d.]+) and ([\d.]+\d)\.", document)
     assert named
     assert versions("ci.yml") == {f"v{version}" for version in named.groups()}
-    for name in ("cell.yml", "images.yml"):
+    for name in ("build.yml", "cell.yml", "images.yml"):
         assert versions(name)
         assert versions(name) < versions("ci.yml")
 
@@ -81,8 +84,8 @@ def test_each_step_is_one_command_that_can_be_run_at_a_desk(name: str, job: dict
 
 def test_no_command_that_chooses_cells_leaves_a_server_out() -> None:
     chose = []
-    for command in (c for c in COMMANDS if "build.py" in c):
-        words = command.partition("build.py ")[2].split()
+    for command in OURS:
+        words = re.sub(rf"^{PROGRAM} ", "", command).split()
         verb = "build" if words[0].startswith("-") else words[0]
         if any(option.name == "servers" for option in main.commands[verb].params):
             chose.append(verb)
@@ -92,10 +95,9 @@ def test_no_command_that_chooses_cells_leaves_a_server_out() -> None:
     assert {*chose} >= {"build", "ci-matrix", "publish", "push"}
 
 
-@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if "build.py" in c}))
-def test_each_command_of_build_py_is_understood(command: str) -> None:
-    words = shlex.split(command)
-    arguments = words[words.index("build.py") + 1 :]
+@pytest.mark.parametrize("command", sorted({*OURS}))
+def test_each_command_of_the_program_is_understood(command: str) -> None:
+    arguments = shlex.split(re.sub(rf"^{PROGRAM} ", "", command))
     name = arguments[0] if not arguments[0].startswith("-") else "build"
     main.commands[name].make_context(name, arguments[1:] if name in arguments else arguments)
 
@@ -145,6 +147,8 @@ def holders(permission: str, value: str) -> set[tuple[str, str]]:
 
 def test_only_jobs_that_sign_or_deploy_the_page_have_an_identity() -> None:
     assert holders("id-token", "write") == {
+        ("build.yml", "cell"),
+        ("build.yml", "publish"),
         ("cell.yml", "build"),
         ("cell.yml", "test"),
         ("images.yml", "cell"),

@@ -1,4 +1,4 @@
-"""With several servers all are checked first; each is published to its own repository, whole."""
+"""All repositories, of servers and registries, are checked first; each is published whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from two_servers import SECOND, with_second_server
@@ -18,16 +19,20 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
 from rocm_images.cli.main import main
+from rocm_images.cli.options import Verbs, registry_option
 from rocm_images.errors import InputError, PublishRefused, RegistryError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.catalogued import Keeper
 from rocm_images.publishing.transaction import Publication, Transaction
+from rocm_images.registry.address import RegistryAddress
+from rocm_images.registry.client import Repository
 from rocm_images.registry.place import Who
 from rocm_images.registry.trust import Signer, Trust
 
-WORDS = ("--registry", "r.example.org", "--sign-key", "cosign.key", "--channel", "preview")
+FIRST, OTHER = "r.example.org", "other.example.org/team"
+WORDS = ("--registry", FIRST, "--sign-key", "cosign.key", "--channel", "preview")
 UPDATED = "2026-03-04T05:06:07+00:00"
 
 
@@ -39,14 +44,18 @@ class Cosign:
 
 
 class Place:
-    """A place of which only the name of the repository matters."""
+    """A place of which only the name of the repository and its registry matter."""
 
     cosign = Cosign()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, address: RegistryAddress) -> None:
         self.repository = self
         self.name = name
+        self.address = address
         self.ca_bundle = None
+
+    def __str__(self) -> str:
+        return self.address.named(self.name)
 
 
 class Site:
@@ -61,12 +70,16 @@ class Site:
         """What, and of which repository."""
 
     def check(self, transaction: Transaction, given: Sequence[Target]) -> list[Candidate]:
-        name = transaction.rules.repository.name
+        name = self.called(transaction.rules.repository)
         self.done.append(("check", name))
-        assert {one.cell.repository for one in given} == {name}
+        assert {one.cell.repository for one in given} == {transaction.rules.repository.name}
         if name == self.refuses:
             raise PublishRefused("no evidence")
         return []
+
+    def called(self, repository: Repository) -> str:
+        """Its name, in another registry than the first one with that."""
+        return repository.name if repository.address.host == FIRST else str(repository)
 
     def keeper_check(self, keeper: Keeper, _: object, known: Sequence[str]) -> None:
         self.asked[keeper.repository.name] = known
@@ -77,13 +90,12 @@ class Site:
         self.done.append((what, name))
 
     def run(self, transaction: Transaction, _: object, *, move_tags: bool) -> Publication:
-        self.do("publish" if move_tags else "push", transaction.rules.repository.name)
+        self.do("publish" if move_tags else "push", self.called(transaction.rules.repository))
         return Publication((), (), ())
 
     def record(self, keeper: Keeper, _: object) -> Signed:
-        name = keeper.repository.name
-        self.do("record", name)
-        return Signed(file.text_of(self.lists[name]).encode(), b"its own")
+        self.do("record", self.called(keeper.repository))
+        return Signed(file.text_of(self.lists[keeper.repository.name]).encode(), b"its own")
 
 
 @pytest.fixture
@@ -108,10 +120,12 @@ def site(
     monkeypatch.setattr(run, "load", lambda _: with_second_server(project_matrix))
     monkeypatch.setattr(RealSite, "found_engine", lambda _: None)
     monkeypatch.setattr(run, "targets_of", targets_of)
-    monkeypatch.setattr(run, "place_of", lambda name, *_: Place(name))
+    monkeypatch.delenv("ROCM_IMAGES_REGISTRY", raising=False)
+    monkeypatch.setattr(run, "place_of", lambda name, address, *_: Place(name, address))
     monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
     monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
     monkeypatch.setattr(Transaction, "check", lambda self, given: found.check(self, given))
+    monkeypatch.setattr(Transaction, "plan", lambda *_: [])
     monkeypatch.setattr(
         Transaction, "run", lambda self, given, **more: found.run(self, given, **more)
     )
@@ -194,7 +208,8 @@ def test_what_was_published_before_another_failed_is_said_and_listed_here(
     done = invoke("publish", "--server", "all", "--output", str(tmp_path))
     assert isinstance(done.exception, RegistryError)
     assert str(done.exception) == (
-        f"the registry is gone; published: sglang-rocm; not published to the end: {SECOND}-rocm"
+        f"the registry is gone; published: sglang-rocm; not published to the end: {SECOND}-rocm; "
+        "once that is mended, run this again: what is there stays, and the rest follows"
     )
     assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
     assert (tmp_path / SIGNATURE).read_text() == "its own"
@@ -246,6 +261,91 @@ def test_push_leaves_every_list_as_it_is(site: Site) -> None:
     assert invoke("push", "--server", "all").exit_code == 0
     first, second = "sglang-rocm", f"{SECOND}-rocm"
     assert site.done == [("check", first), ("check", second), ("push", first), ("push", second)]
+
+
+def test_every_registry_is_checked_before_the_first_is_published_to(
+    site: Site, lists: dict[str, Catalogue], tmp_path: Path
+) -> None:
+    words = ("publish", "--server", "all", "--output", str(tmp_path), "--registry", OTHER)
+    # One that is named twice is one.
+    done = invoke(*words, "--registry", FIRST)
+    assert done.exit_code == 0, done.exception
+    first, second = "sglang-rocm", f"{SECOND}-rocm"
+    each = (first, second, f"{OTHER}/{first}", f"{OTHER}/{second}")
+    assert site.done == [
+        *(("check", name) for name in each),
+        *((what, name) for name in each for what in ("publish", "record")),
+    ]
+    # What is said of which.
+    assert [line for line in done.stdout.splitlines() if line.endswith("-rocm")] == [
+        *(f"{FIRST}/{first}", f"{FIRST}/{second}", f"{OTHER}/{first}", f"{OTHER}/{second}")
+    ]
+    # The list that is left is of the first one's images: the others have the same.
+    found = file.read(tmp_path / "catalogue.json")
+    assert len(found.images) == sum(len(one.images) for one in lists.values())
+
+
+def test_a_dry_run_says_of_each_registry_what_would_happen_and_writes_nothing(site: Site) -> None:
+    done = invoke("publish", "--server", "all", "--dry-run", "--registry", OTHER)
+    assert done.exit_code == 0, done.exception
+    assert {what for what, _ in site.done} == {"check"}
+    assert len(site.done) == 4
+    for name in ("sglang-rocm", f"{SECOND}-rocm"):
+        for registry in (FIRST, OTHER):
+            assert f"\n{registry}/{name}\n" in done.stdout
+
+
+def test_one_registry_that_refuses_leaves_all_as_they_are(site: Site, tmp_path: Path) -> None:
+    site.refuses = f"{OTHER}/sglang-rocm"
+    done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
+    assert isinstance(done.exception, PublishRefused)
+    assert {what for what, _ in site.done} == {"check"}
+
+
+def test_a_registry_that_fails_says_which_have_it_and_what_to_do(
+    site: Site, lists: dict[str, Catalogue], tmp_path: Path
+) -> None:
+    site.fails = ("publish", f"{OTHER}/sglang-rocm")
+    done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
+    assert isinstance(done.exception, RegistryError)
+    assert (
+        f"; published: {FIRST}/sglang-rocm; not published to the end: {OTHER}/sglang-rocm; once "
+        "that is mended, run this again" in str(done.exception)
+    )
+    assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
+
+
+def test_the_variable_names_several_for_publish_and_the_first_for_others(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCM_IMAGES_REGISTRY", f"{FIRST} {OTHER}")
+    words = ("--sign-key", "cosign.key", "--channel", "preview", "--output", str(tmp_path))
+    done = CliRunner().invoke(main, ["publish", *words])
+    assert done.exit_code == 0, done.exception
+    assert [name for what, name in site.done if what == "publish"] == [
+        *("sglang-rocm", f"{OTHER}/sglang-rocm")
+    ]
+    asked: list[str] = []
+
+    @click.command()
+    @registry_option
+    def one(registry: RegistryAddress) -> None:
+        asked.append(str(registry))
+
+    # Which gives an option its variable.
+    Verbs().add_command(one)
+    assert CliRunner().invoke(one).exit_code == 0
+    assert asked == [FIRST]
+    # What was typed is one address.
+    typed = CliRunner().invoke(one, ["--registry", f"{FIRST} {OTHER}"])
+    assert isinstance(typed.exception, InputError)
+
+
+def test_a_bundle_goes_to_one_registry_after_the_other(tmp_path: Path) -> None:
+    words = ("--from", str(tmp_path / "a.tar"), "--registry", FIRST, "--registry", OTHER)
+    done = CliRunner().invoke(main, ["publish", *words])
+    assert isinstance(done.exception, InputError)
+    assert "--from takes one --registry" in str(done.exception)
 
 
 def test_lists_that_were_fetched_are_one_page_without_a_signature(

@@ -54,3 +54,25 @@ def test_an_identity_that_is_no_pattern_is_refused(pattern: str) -> None:
     for issuer in (GITHUB, "https://issuer"):
         with pytest.raises(InputError, match="is no regular expression"):
             trust_of(None, pattern, issuer)
+
+
+@pytest.mark.parametrize("start", ["", "^"])
+def test_a_workflow_that_another_repository_calls_is_trusted_with_that_one(start: str) -> None:
+    pattern = rf"{start}https://github.com/owner/a.name/\.github/workflows/x\.yml@v1"
+    found = trust_of(None, f"{pattern} called from a-caller/their.images", GITHUB)
+    assert found.arguments[-1] == "--certificate-github-workflow-repository=a-caller/their.images"
+    assert r"owner/a\.name/" in found.arguments[0]
+    assert "called from" not in found.arguments[0]
+    assert "called from a-caller/their.images" in found.words
+    # The workflow's own repository is written out all the same.
+    with pytest.raises(InputError, match="write out the one in which it has to run"):
+        trust_of(None, ".* called from a-caller/their.images", GITHUB)
+
+
+@pytest.mark.parametrize("caller", ["", "owner", ".*/.*", "owner/name/more", "owner/a b"])
+def test_who_calls_a_workflow_is_one_repository(caller: str) -> None:
+    pattern = "https://github.com/owner/name/x@v1"
+    found = trust_of(None, f"{pattern} called from {caller}", GITHUB)
+    # No such identity exists: GitHub's have no space.
+    assert found.repository == "owner/name"
+    assert "called from" in found.arguments[0]

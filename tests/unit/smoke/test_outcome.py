@@ -20,6 +20,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.smoke import run
 from rocm_images.smoke.evidence import Evidence, Level
+from rocm_images.smoke.junit import junit_path
 from rocm_images.smoke.outcome import read_findings, read_serve
 
 ONE, OTHER = ("sha256:" + digit * 64 for digit in "12")
@@ -35,7 +36,7 @@ options = dict(word[2:].split("=", 1) for word in sys.argv if "=" in word)
 which = options["image"][-1]
 Path({fifos!r}, "started " + which).write_text("x")
 Path({fifos!r}, "go on " + which).read_text()
-Path(options["junit-xml"]).write_text("<t><testcase name='x'/></t>")
+Path(options["junit-xml"]).write_text("<testsuites><testcase name='x'/></testsuites>")
 document = dict(image_id=options["image"], found=dict(image=options["image"]))
 Path(options["probe-result"]).write_text(json.dumps(document))
 print("http://me:secret@proxy", "y" * 100_000)
@@ -103,6 +104,7 @@ def test_two_runs_of_one_cell_at_once_keep_their_findings_apart(
     for image_id in (ONE, OTHER):
         assert found[image_id].passed
         assert (found[image_id].probe or {})["image"] == image_id
+        assert junit_path(tmp_path / "evidence", image_id).exists()
     left = [path.name for path in (tmp_path / "logs").iterdir()]
     assert left == [f"{cell.name}.smoke.log"]
     assert "secret" not in (tmp_path / "logs" / left[0]).read_text()
