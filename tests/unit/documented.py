@@ -131,13 +131,13 @@ COMMANDS: dict[str, How] = {
         "pipeline/test_ci_matrix.py::test_a_registry_with_three_of_four_images_is_to_get_exactly_the_fourth"
     ),
     # Publish, and deploy what was published.
-    "build.py publish --registry ADDRESS --key cosign.key": PUBLISHED,
-    "build.py publish --registry ADDRESS --key cosign.key --server all": by(
+    "build.py publish --registry ADDRESS --sign-key cosign.key": PUBLISHED,
+    "build.py publish --registry ADDRESS --sign-key cosign.key --server all": by(
         "unit/publishing/test_servers_published.py::test_the_list_that_is_left_is_of_all_and_signed"
     ),
     "build.py publish --from site.tar --registry ADDRESS --key cosign.pub": BUNDLED,
-    "build.py rollback --registry ADDRESS --key cosign.key --to v0.5.21-rocm722-mi30x-4b916ad5c63d"
-    "": ROLLED_BACK,
+    "build.py rollback --registry ADDRESS --sign-key cosign.key"
+    " --to v0.5.21-rocm722-mi30x-4b916ad5c63d": ROLLED_BACK,
     "build.py mirror --registry FROM --to ADDRESS --key cosign.pub": MIRRORED,
     "build.py bundle --registry FROM --output site.tar --key cosign.pub": BUNDLED,
     "build.py pull HOST/NAME:TAG --key cosign.pub": PULLED,
@@ -149,8 +149,9 @@ COMMANDS: dict[str, How] = {
     "build.py catalogue --from FILE --key cosign.pub": SIGNED_LIST,
     "build.py catalogue --registry ADDRESS --key cosign.pub": PUBLISHED,
     "build.py catalogue --registry ADDRESS --key cosign.pub --server all": by(
+        *PUBLISHED.tests,
         "unit/publishing/test_servers_published.py"
-        "::test_lists_that_were_fetched_are_one_page_without_a_signature"
+        "::test_lists_that_were_fetched_are_one_page_without_a_signature",
     ),
     "build.py pick --arch 942": RUNS,
     "build.py pick --arch 942 --server vllm": RUNS,
