@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rocm_images.engine.run_flags import AS_DEPLOYED, LEFT_OUT
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
@@ -15,19 +17,20 @@ from rocm_images.plan.load import load
 from rocm_images.plan.selection import Choice
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-README = (PROJECT / "README.md").read_text()
 
 
-def test_the_readme_lists_images_of_the_matrix_with_their_tags_and_defaults(
-    project_matrix: Matrix,
+@pytest.mark.parametrize("name", ["README.md", "docs/images.md"])
+def test_the_documents_list_images_of_the_matrix_with_their_tags_and_defaults(
+    name: str, project_matrix: Matrix
 ) -> None:
+    page = (PROJECT / name).read_text()
     cells = {cell.reference(cell.tags[0]): cell for cell in cells_of(project_matrix)}
     repositories = "|".join(sorted({cell.repository for cell in cells.values()}))
-    rows = re.findall(rf"^\| `((?:{repositories}):[^`]+)`.*", README, flags=re.MULTILINE)
+    rows = re.findall(rf"^\| `((?:{repositories}):[^`]+)`.*", page, flags=re.MULTILINE)
     # A base that is added needs no row; one that is recommended does.
     assert {name for name, cell in cells.items() if cell.recommended} <= set(rows)
     for name in rows:
-        (row,) = (line for line in README.splitlines() if line.startswith(f"| `{name}`"))
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}`"))
         cell = cells[name]
         assert all(tag in row for tag in cell.tags)
         chosen = cell.server.all_reduce
