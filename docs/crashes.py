@@ -171,12 +171,21 @@ def machine() -> Iterator[str]:
         yield f"| `{name}`{code} | {_without_shell(said)} | {_without_shell(advice)} |"
 
 
+def _heading(code: ExitCode) -> str:
+    return f"{code.value}: {MEANING[code]}"
+
+
+def _anchor(code: ExitCode) -> str:
+    """What GitHub and MyST call that heading."""
+    return re.sub(r"[^\w\- ]", "", _heading(code).lower()).replace(" ", "-")
+
+
 def page(head: str) -> str:
     """The whole page: what is written by hand, to the mark, and what is made."""
     logs, known = examples(), causes()
     parts = [head.partition(MARK)[0] + MARK]
     for code, names in sorted(by_exit_code().items()):
-        parts.append(f"## {code.value}: {MEANING[code]}\n")
+        parts.append(f"## {_heading(code)}\n")
         for name in names:
             cause, server = known.get(name, (None, ""))
             parts += entry(name, cause, server, logs.get(name, []))
@@ -184,7 +193,12 @@ def page(head: str) -> str:
     parts.append("On stderr, before the command, as `rocm-images: warning:` or `error:`.\n")
     parts.append("\n".join(machine()) + "\n")
     parts.append("## Exit codes of graph-probe\n")
-    rows = [f"| {code.value} | {MEANING[code]} |" for code in ExitCode]
+    judged = set(EXIT_OF_STATE.values()) - {ExitCode.PASS}
+    rows = [
+        f"| {f'[{code.value}](#{_anchor(code)})' if code in judged else code.value} "
+        f"| {MEANING[code]} |"
+        for code in ExitCode
+    ]
     parts.append("\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n")
     return "\n".join(parts)
 
