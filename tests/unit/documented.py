@@ -118,7 +118,10 @@ COMMANDS: dict[str, How] = {
         *SIZES.tests,
         "pipeline/test_budget.py::test_an_image_over_the_budget_is_pushed_and_signed_and_nothing_names_it",
     ),
+    "build.py sizes --arch 942 --rehearse": SIZES,
     "build.py diff OLD NEW": DIFF,
+    "build.py diff sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
+    " sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal": DIFF,
     "build.py inventory": DIFF,
     "build.py inventory --output before.json": DIFF,
     "build.py inventory --output after.json": DIFF,
@@ -225,6 +228,9 @@ COMMANDS: dict[str, How] = {
     # The rehearsal and the laboratory.
     "rehearsal/engine.py start | stop | status": PRIVATE_ENGINE,
     'eval "$(rehearsal/engine.py env)"': PRIVATE_ENGINE,
+    "docker-buildx bake --print 942": by(
+        "pipeline/test_rehearsal.py::test_buildx_alone_understands_the_bake_file"
+    ),
     "rehearsal/laboratory.py 7.2.4 tests/emulation/replay_fuzz/case roots --others 4 --processes 8"
     "": REPLAYED,
     "./run_fuzz.py --seeds 1 40 --avoid roots --avoid waits ...": REPLAYED,

@@ -37,7 +37,7 @@ SHELL = {"console", "bash", "sh", "shell"}
 # What an indented block of commands begins a line with.
 PROGRAMS = re.compile(
     r"^(?:\w+=\S* )?(?:\S*/)?(?:build\.py|rocm-images|make|docker|kubectl|helm|graph-probe"
-    r"|image-doctor|cosign|jq|grep|git|cd|eval|pip|pipx|uv|npm|npx|sudo|curl|oras|syft|trivy|engine\.py"
+    r"|docker-buildx|image-doctor|cosign|jq|grep|git|cd|eval|pip|pipx|uv|npm|npx|sudo|curl|oras|syft|trivy|engine\.py"
     r"|laboratory\.py|run_fuzz\.py|sphinx-build|python3?)(?: |$)"
 )
 OPERATORS = {"|", "||", "&&", ";", ">", ">>", "<", "&", "(", ")", "|&", ">&"}
