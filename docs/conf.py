@@ -25,6 +25,8 @@ project = html_title = "rocm-serving-images"
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
 nitpicky = True
+# An option in a sentence keeps both its dashes.
+smartquotes = False
 html_theme = "furo"
 html_theme_options = {
     "source_repository": REPOSITORY,

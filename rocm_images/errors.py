@@ -13,7 +13,7 @@ from rocm_images import telling
 
 
 class ExitCode(enum.IntEnum):
-    """Exit codes of build.py; the README's table is checked against this class."""
+    """Exit codes of build.py; the table of docs/ending.md is checked against this class."""
 
     DONE = 0
     BUILD_FAILED = 1

@@ -16,14 +16,30 @@ from packaging.version import Version
 from rocm_images.catalogue.merge import in_order
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.catalogue.support import ends_of, this_day
-from rocm_images.catalogue.verifying import cosign_commands, pull_command, sbom_commands
-from rocm_images.engine.run_flags import RunOptions, docker_run, run_flags, serving_command
+from rocm_images.catalogue.verifying import (
+    Publisher,
+    cosign_commands,
+    publisher_of,
+    pull_command,
+    sbom_commands,
+)
+from rocm_images.engine.run_flags import (
+    MODEL_CACHE,
+    MODEL_VOLUME,
+    RunOptions,
+    docker_run,
+    run_flags,
+    serving_command,
+)
 from rocm_images.recipe import templates
+from rocm_images.registry.trust import Trust
 from rocm_images.servers import SERVERS, server_of
 from rocm_images.tables import bytes_in_words
 
 GPUS = 8
 """A machine with these GPUs usually has eight of them."""
+MAKER = "AMD Instinct "
+"""What every GPU's name begins with: left out where there is little room."""
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)", re.ASCII)
 _ADDRESS = re.compile(r"https://[\w./#?=&%~+-]+", re.ASCII)
 
@@ -54,16 +70,20 @@ class ShownImage:
     command: str
     level: LevelInWords
     better: BetterImage | None
+    publisher: Publisher
 
     @property
     def verifying(self) -> tuple[str, str]:
         """The commands that verify it: the program's own, and cosign's."""
-        return pull_command(self.image), cosign_commands(self.image)
+        return (
+            pull_command(self.image, self.publisher),
+            cosign_commands(self.image, self.publisher),
+        )
 
     @property
     def listing(self) -> tuple[str, str]:
         """The commands that say what it holds: the program's own, and cosign's."""
-        return sbom_commands(self.image.reference)
+        return sbom_commands(self.image.reference, self.publisher)
 
     @property
     def server(self) -> str:
@@ -134,11 +154,20 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
     return levels[str(tested_on.level)]
 
 
-def page(catalogue: Catalogue, today: datetime.date | None = None) -> str:
-    """The whole page as HTML, as it is to be read on a day: every text in it is escaped."""
+def page(
+    catalogue: Catalogue, trust: Trust | None = None, today: datetime.date | None = None
+) -> str:
+    """The whole page as HTML; every text of the catalogue is escaped.
+
+    Args:
+        catalogue: what is shown.
+        trust: whose signature it has; None where nobody said, and its commands name cosign.pub.
+        today: the day on which it is read.
+    """
     today = today or this_day()
     style, script = (templates.as_written(f"catalogue/page.{kind}") for kind in ("css", "js"))
-    images = tuple(_shown(in_order(catalogue.images)))
+    publisher = publisher_of(trust)
+    images = tuple(_shown(in_order(catalogue.images), publisher))
     text = templates.rendered(
         templates.environment("catalogue", autoescape=True),
         "page.html.j2",
@@ -152,6 +181,10 @@ def page(catalogue: Catalogue, today: datetime.date | None = None) -> str:
         versions=_newest_first(image.version for image in catalogue.images),
         channels=_in_order(image.channel or "" for image in catalogue.images),
         address_of=address_of,
+        publisher=publisher,
+        maker=MAKER,
+        model_volume=MODEL_VOLUME,
+        model_cache=MODEL_CACHE,
         bytes_in_words=bytes_in_words,
         day_of=day_of,
         ends_of=ends_of,
@@ -185,7 +218,7 @@ def day_of(time: str) -> str:
     return point.date().isoformat()
 
 
-def _shown(images: Sequence[CatalogueEntry]) -> Iterable[ShownImage]:
+def _shown(images: Sequence[CatalogueEntry], publisher: Publisher) -> Iterable[ShownImage]:
     anchors = _anchors(images)
     for image, anchor in zip(images, anchors, strict=True):
         server = server_of(image.server)
@@ -203,6 +236,7 @@ def _shown(images: Sequence[CatalogueEntry]) -> Iterable[ShownImage]:
                 ),
                 None,
             ),
+            publisher,
         )
 
 

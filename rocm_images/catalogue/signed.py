@@ -220,7 +220,9 @@ def _blob(repository: Repository, kind: str, content: bytes) -> dict[str, str | 
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 
 
-def write_verified(folder: Path, found: Sequence[tuple[Signed, Catalogue]]) -> Path:
+def write_verified(
+    folder: Path, found: Sequence[tuple[Signed, Catalogue]], trust: Trust | None = None
+) -> Path:
     """Write one list of what several repositories have, and its page; returns the page's path.
 
     Of several no signature is written: each is about its own list.
@@ -233,14 +235,21 @@ def write_verified(folder: Path, found: Sequence[tuple[Signed, Catalogue]]) -> P
         InputError: a file cannot be written.
     """
     if len(found) == 1:
-        return write_files(folder, *found[0])
-    return _write_unsigned(folder, together([said for _, said in found]))
+        return write_files(folder, *found[0], trust=trust)
+    return _write_unsigned(folder, together([said for _, said in found]), trust)
 
 
-def write_files(folder: Path, what: Signed, catalogue: Catalogue | None = None) -> Path:
+def write_files(
+    folder: Path,
+    what: Signed,
+    catalogue: Catalogue | None = None,
+    *,
+    trust: Trust | None = None,
+) -> Path:
     """Write a catalogue, its signature and the page made from it; returns the page's path.
 
     `catalogue` is what it says of the repository that it was fetched from; else what it says.
+    `trust`: whose signature the page's commands ask for.
 
     Raises:
         InputError: a file cannot be written.
@@ -248,21 +257,21 @@ def write_files(folder: Path, what: Signed, catalogue: Catalogue | None = None) 
     said = file.parse(what.content, FILE)
     if catalogue is not None and catalogue != said:
         # Of a mirror: it names images there, and its publisher's signature is not about that.
-        return _write_unsigned(folder, catalogue)
+        return _write_unsigned(folder, catalogue, trust)
     write_whole(folder / FILE, what.content.decode())
     write_whole(folder / SIGNATURE, what.signature.decode())
-    return _write_page(folder, said)
+    return _write_page(folder, said, trust)
 
 
-def _write_unsigned(folder: Path, catalogue: Catalogue) -> Path:
+def _write_unsigned(folder: Path, catalogue: Catalogue, trust: Trust | None) -> Path:
     file.write(folder / FILE, catalogue)
     (folder / SIGNATURE).unlink(missing_ok=True)
-    return _write_page(folder, catalogue)
+    return _write_page(folder, catalogue, trust)
 
 
-def _write_page(folder: Path, catalogue: Catalogue) -> Path:
+def _write_page(folder: Path, catalogue: Catalogue, trust: Trust | None) -> Path:
     from rocm_images.catalogue.page import page
 
     path = folder / "catalogue.html"
-    write_whole(path, page(catalogue))
+    write_whole(path, page(catalogue, trust))
     return path

@@ -99,6 +99,7 @@ def _render(listed: Listed, folder: Path) -> Path:
     from rocm_images.catalogue.page import page
     from rocm_images.catalogue.signed import FILE, SIGNATURE
     from rocm_images.files import write_whole
+    from rocm_images.registry.trust import trust_of
 
     source = listed.path or CATALOGUE
     signature = source.with_name(SIGNATURE)
@@ -115,7 +116,9 @@ def _render(listed: Listed, folder: Path) -> Path:
         found, said = listed.verified(source)
         content, signed = found.content, found.signature
     path = folder / "catalogue.html"
-    write_whole(path, page(said))
+    # Named to verify a file, or for the page of the list that this folder has.
+    trust = trust_of(*listed.who) if any(listed.who) else None
+    write_whole(path, page(said, trust))
     if folder.resolve() != source.parent.resolve():
         # Who reads the page can take the list that it shows, and verify it.
         write_whole(folder / FILE, content.decode())
@@ -150,7 +153,7 @@ def _fetch(places: Mapping[str, Place], trust: Trust, output: Path | None) -> Pa
         raise InputError("; ".join(without))
     for sentence in without:
         telling.step(f"note: {sentence}")
-    return write_verified(output or CATALOGUE.parent, found)
+    return write_verified(output or CATALOGUE.parent, found, trust)
 
 
 def schema_text() -> str:

@@ -209,7 +209,8 @@ class Run:
             InputError: the key cannot be used, or a file cannot be written.
         """
         cosign = one.transaction.rules.cosign
-        page = write_files(self.request.output, signed_together(listed, cosign, self.signer))
+        signed = signed_together(listed, cosign, self.signer)
+        page = write_files(self.request.output, signed, trust=self.trust)
         telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
     def publish(self, one: Checked) -> Signed | None:

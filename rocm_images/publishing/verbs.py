@@ -207,5 +207,5 @@ def rollback(
             telling.step(f"note: the catalogue does not know {tag}, and lists what it listed")
         catalogue = keeper.put_back(immutable_tags, channel)
         if catalogue:
-            page = write_files(output, catalogue)
+            page = write_files(output, catalogue, trust=trust)
             telling.written(f"\nthe catalogue: {os.path.relpath(page)}")

@@ -273,6 +273,25 @@ def test_a_stand_in_is_called_one_before_its_command(open_page: Open) -> None:
     expect(page.locator("article:visible")).not_to_contain_text("tand-in")
 
 
+@pytest.mark.parametrize("width", [390, 768])
+def test_every_tag_is_on_a_narrow_screen_and_no_table_scrolls_sideways(
+    open_page: Open, width: int
+) -> None:
+    page = open_page(viewport={"width": width, "height": 844})
+    rows = page.get_by_role("region", name="All images").get_by_role("row")
+    # The heads of the columns are rows, too, and read aloud where they are not shown.
+    expect(rows).to_have_count(len(CATALOGUE.images) + 1)
+    for link in page.locator("#table tbody th a").all():
+        box = link.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    region = page.get_by_role("region", name="All images")
+    assert region.evaluate("it => it.scrollWidth <= it.clientWidth")
+    # Only what is read aloud has the maker's name.
+    assert "AMD Instinct MI300X" in page.locator("#table tbody td").first.text_content()
+    assert page.locator("#table .maker").first.bounding_box()["width"] <= 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [NARROW, WIDE], ids=["narrow", "wide"])
 def test_it_fits_and_is_accessible(open_page: Open, scheme: str, viewport: dict[str, int]) -> None:

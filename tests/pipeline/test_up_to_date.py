@@ -110,7 +110,7 @@ def test_a_changed_source_is_built_and_a_change_taken_back_is_not(
 ) -> None:
     source = tmp_path / "aiter"
     shutil.copytree(PROJECT / "rehearsal" / "sources" / "aiter", source)
-    choice = ("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0")
+    choice = ("--rehearse", "--no-smoke", "--arch", "942", "--base", "7.2.0", "--jobs", "4")
     context = ("--context", f"aiter-src={source}")
     same = run_build_py(*choice, *context)
     assert same.summary["sglang-942-rocm7.2.0"]["result"] == "up to date"

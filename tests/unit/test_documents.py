@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from rocm_images.cli.main import main
 from rocm_images.engine.run_flags import AS_DEPLOYED, LEFT_OUT
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
@@ -20,44 +17,20 @@ from rocm_images.plan.load import load
 from rocm_images.plan.selection import Choice
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-README = (PROJECT / "README.md").read_text()
 
 
-def commands() -> list[str]:
-    """Every build.py command of the README, continuation lines joined, comments removed."""
-    blocks = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.split("#  ")[0] for line in lines if "build.py" in line]
-
-
-@pytest.mark.parametrize("command", commands())
-def test_every_build_command_of_the_readme_is_understood(command: str) -> None:
-    words = shlex.split(command, comments=True)
-    arguments = words[words.index("build.py") + 1 :]
-    name = arguments[0] if arguments and not arguments[0].startswith("-") else "build"
-    verb = main.commands[name]
-    # Parsing alone: the commands that need an engine are run by tests/pipeline.
-    verb.make_context(name, arguments[1:] if name in arguments else arguments)
-
-
-@pytest.mark.parametrize(
-    "arguments", [["plan"], ["explain", "sglang-942-rocm7.2.0"], ["render", "--check"]]
-)
-def test_the_readmes_commands_without_an_engine_work(arguments: list[str]) -> None:
-    assert " ".join(arguments) in README
-    assert CliRunner().invoke(main, arguments).exit_code == 0
-
-
-def test_the_readme_lists_images_of_the_matrix_with_their_tags_and_defaults(
-    project_matrix: Matrix,
+@pytest.mark.parametrize("name", ["README.md", "docs/images.md"])
+def test_the_documents_list_images_of_the_matrix_with_their_tags_and_defaults(
+    name: str, project_matrix: Matrix
 ) -> None:
+    page = (PROJECT / name).read_text()
     cells = {cell.reference(cell.tags[0]): cell for cell in cells_of(project_matrix)}
     repositories = "|".join(sorted({cell.repository for cell in cells.values()}))
-    rows = re.findall(rf"^\| `((?:{repositories}):[^`]+)`.*", README, flags=re.MULTILINE)
+    rows = re.findall(rf"^\| `((?:{repositories}):[^`]+)`.*", page, flags=re.MULTILINE)
     # A base that is added needs no row; one that is recommended does.
     assert {name for name, cell in cells.items() if cell.recommended} <= set(rows)
     for name in rows:
-        (row,) = (line for line in README.splitlines() if line.startswith(f"| `{name}`"))
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}`"))
         cell = cells[name]
         assert all(tag in row for tag in cell.tags)
         chosen = cell.server.all_reduce
@@ -85,20 +58,6 @@ def test_every_dependency_has_its_line() -> None:
             name = re.split(r"[<>=;]", line)[0].strip()
             if name and not name.startswith(("#", "-")):
                 assert name in text or name.split("-")[0] + "-*" in text, name
-
-
-@pytest.mark.parametrize(
-    "target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", README, flags=re.MULTILINE)))
-)
-def test_every_make_target_of_the_readme_exists(target: str) -> None:
-    done = subprocess.run(
-        ["make", "--dry-run", "--silent", target, f"PYTHON={sys.executable}"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def commands_on_gpus() -> list[tuple[str, str]]:

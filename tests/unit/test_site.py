@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SITE = runpy.run_path(str(DOCS / "conf.py"))
@@ -52,3 +53,23 @@ def test_a_link_out_of_docs_leads_to_the_file_in_the_repository(
     page: str, link: str, leads: str | None
 ) -> None:
     assert SITE["address"](page, link) == (REPOSITORY + leads if leads else None)
+
+
+def test_the_site_is_deployed_with_the_page_that_was_published_and_leads_to_it() -> None:
+    folder = DOCS.parent / ".github" / "workflows"
+    images, pages = (
+        yaml.safe_load((folder / name).read_text())["jobs"] for name in ("images.yml", "pages.yml")
+    )
+    (sent,) = (
+        step["with"]["path"].split()
+        for step in images["publish"]["steps"]
+        if step.get("with", {}).get("name") == "catalogue"
+    )
+    assert "build/catalogue.html" in sent
+    steps = {step.get("uses", "").partition("@")[0]: step for step in pages["deploy"]["steps"]}
+    site = Path(steps["actions/upload-pages-artifact"]["with"]["path"])
+    beside = Path(steps["actions/download-artifact"]["with"]["path"])
+    there = f"{beside.relative_to(site)}/catalogue.html"
+    assert pages["deploy"]["environment"]["url"].endswith(f"page_url }}}}{there}")
+    assert f'href="{there}"' in (DOCS / "conf.py").read_text()
+    assert f"docs {site}" in (DOCS.parent / "Makefile").read_text()

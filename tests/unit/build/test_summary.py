@@ -47,10 +47,10 @@ def test_every_exit_code_has_its_own_number_and_a_meaning() -> None:
     assert set(EXIT_CODE_MEANINGS) == set(ExitCode)
 
 
-def test_the_readme_lists_every_exit_code() -> None:
-    readme = (PROJECT / "README.md").read_text()
+def test_the_document_on_endings_lists_every_exit_code() -> None:
+    page = (PROJECT / "docs" / "ending.md").read_text()
     for code, meaning in EXIT_CODE_MEANINGS.items():
-        assert f"| {int(code)} | {meaning} |" in readme
+        assert f"| {int(code)} | {meaning} |" in page
 
 
 def test_neither_summary_nor_failures_hold_credentials(tmp_path: Path) -> None:

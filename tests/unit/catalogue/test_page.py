@@ -22,6 +22,7 @@ from rocm_images.engine.run_flags import AS_DEPLOYED
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named
+from rocm_images.registry.trust import Trust
 from rocm_images.servers import SERVERS
 from rocm_images.smoke.evidence import Level
 from rocm_images.tables import bytes_in_words
@@ -74,7 +75,7 @@ def test_every_image_has_the_commands_that_verify_it_before_it_is_run(
         assert article.index(f"<code>{pull}</code>") < article.index("<h3>Run it</h3>")
         assert article.index(f"<code>{cosign}</code>") < article.index("<h3>Run it</h3>")
         program, verb, *words = shlex.split(pull)
-        assert (program, verb) == ("build.py", "pull")
+        assert (program, verb) == ("rocm-images", "pull")
         given = main.commands["pull"].make_context(verb, words).params
         assert (given["image"], given["key"]) == (image.reference, "cosign.pub")
         # The page may lie about what an image was tested on; the evidence is asked.
@@ -95,12 +96,48 @@ def test_every_image_has_the_commands_that_say_what_it_holds(project_matrix: Mat
         assert f"<code>{ours}</code>" in article
         assert f"<code>{cosign}</code>" in article
         program, verb, *words = shlex.split(ours)
-        assert (program, verb) == ("build.py", "sbom")
+        assert (program, verb) == ("rocm-images", "sbom")
         given = main.commands["sbom"].make_context(verb, words).params
         assert (given["image"], given["key"]) == (image.reference, "cosign.pub")
         told = shlex.split(cosign.partition(" |")[0])
         assert told[:2] == ["cosign", "verify-attestation"]
         assert {"--key=cosign.pub", "--type=https://cyclonedx.org/bom", image.reference} < {*told}
+
+
+def test_a_page_names_the_key_or_the_identity_that_its_publisher_signs_with(
+    project_matrix: Matrix, tmp_path: Path
+) -> None:
+    found = catalogue(project_matrix)
+    key = tmp_path / "team.pub"
+    key.write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
+    text = html.unescape(page(found, Trust(key=str(key))))
+    assert " --key team.pub --evidence " in text
+    assert "--key=team.pub" in text
+    assert "-----BEGIN PUBLIC KEY-----\nMFkw" in text
+    assert str(tmp_path) not in text
+    identity, issuer = r"https://ci\.example\.org/team/.*", "https://issuer.example.org"
+    text = html.unescape(page(found, Trust(identity=identity, issuer=issuer)))
+    assert f" --identity '{identity}' --issuer {issuer} --evidence " in text
+    assert f"--certificate-oidc-issuer={issuer}" in text
+    assert "cosign.pub" not in text
+    at_a_kms = html.unescape(page(found, Trust(key="awskms:///alias/team")))
+    assert " --key awskms:///alias/team --evidence " in at_a_kms
+
+
+def test_a_private_key_is_on_no_page(project_matrix: Matrix, tmp_path: Path) -> None:
+    key = tmp_path / "team.key"
+    key.write_text("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nsecret\n")
+    assert "secret" not in page(catalogue(project_matrix), Trust(key=str(key)))
+
+
+@pytest.mark.parametrize(("level", "told"), [(Level.SERVE, False), (Level.EMULATED, True)])
+def test_that_nothing_is_known_against_an_image_is_no_claim_that_it_ran(
+    project_matrix: Matrix, level: Level, told: bool
+) -> None:
+    one = entry(cells_of(project_matrix)[0], level=level)
+    text = page(merged(None, [one.model_copy(update={"known_issues": ()})], FIRST))
+    assert "None is known to us" in text
+    assert ("None is known to us, and no GPU has run this image." in text) is told
 
 
 @pytest.mark.parametrize("level", list(Level))

@@ -66,7 +66,7 @@ def test_the_end_of_a_channel_is_said_in_the_same_way(
 
 def test_nothing_is_said_where_nobody_named_an_end(image: CatalogueEntry) -> None:
     assert support_notes(image, TODAY) == []
-    assert "supported until" not in page(merged(None, [image], FIRST), TODAY)
+    assert "supported until" not in page(merged(None, [image], FIRST), today=TODAY)
 
 
 def test_who_picks_an_image_is_told(image: CatalogueEntry) -> None:
@@ -79,7 +79,7 @@ def test_who_picks_an_image_is_told(image: CatalogueEntry) -> None:
 def test_the_page_has_a_badge_which_warns_in_advance(
     image: CatalogueEntry, after: int, caution: bool
 ) -> None:
-    text = html.unescape(page(merged(None, [ending(image, after)], FIRST), TODAY))
+    text = html.unescape(page(merged(None, [ending(image, after)], FIRST), today=TODAY))
     kind = ' class="caution"' if caution else ""
     assert f"<li{kind}>Base supported until {day(after)}</li>" in text
 
