@@ -18,7 +18,7 @@ from itertools import zip_longest
 from rocm_images.foreign import shown_line
 
 _GAP = 2
-_LEGIBLE, _LEAST = 24, 10
+_LEGIBLE, _LEAST = 24, 8
 """Columns that words have at least, where they are not shorter: as long as something else can be
 left out for them, and where nothing can."""
 LEGIBLE_LINE = 100

@@ -156,7 +156,8 @@ def evidence_table(reports: Sequence[CellReport]) -> str:
             found.runtime,
             found.measured,
             found.capture,
-            found.replay,
+            # `replays-right` may wrap, too.
+            found.replay if found.replay == "-" else found.replay.replace("-", " "),
             found.judgement,
             found.tokens_per_second,
             found.served,

@@ -127,7 +127,7 @@ def test_words_wrap_first_then_extras_are_left_out_and_then_there_are_blocks(
     narrower = table(wide - 1, monkeypatch)
     assert narrower[0].split() == ["CELL", "STATE", "SIZE"]
     assert narrower[-1] == "no room here for BASE: --json has all"
-    assert table(39, monkeypatch)[:5] == [
+    assert table(37, monkeypatch)[:5] == [
         "CELL     sglang-942-rocm7.2.0",
         "  BASE   rocm/pytorch:rocm7.2_py3.10",
         "  STATE  to build (no image yet)",
