@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,9 @@ def sbom(
     from rocm_images.references import ImageName
     from rocm_images.registry.trust import trust_of
 
-    named = ImageName.parse(image)
-    trusted = key or identity or issuer
-    if trusted and named and named.host:
+    named = ImageName.parse(re.sub("^https?://", "", image))
+    # Whoever has set a key for all may name an engine's image as well.
+    if (key or identity or issuer) and named and named.host:
         trust = trust_of(key, identity, issuer)
         document = _attested(image, trust, ca_bundle, attempts, site)
     else:

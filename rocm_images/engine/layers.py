@@ -59,12 +59,16 @@ def found_image(client: docker.DockerClient, reference: str) -> Image:
     Raises:
         InputError: it does not.
     """
-    from docker.errors import ImageNotFound
+    from docker.errors import APIError, ImageNotFound
 
     try:
         return client.images.get(reference)
     except ImageNotFound:
         raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+    except APIError as error:
+        if not error.is_client_error():
+            raise
+        raise InputError(f"{reference!r} names no image: {error.explanation}") from None
 
 
 def attributed(

@@ -55,5 +55,5 @@ def check_size(one: Candidate, document: Mapping[str, Any], signer: Signer) -> N
         raise PublishRefused(
             f"{one.cell.name}: its bill of materials (SBOM) has {size / 1e6:.1f} MB, and without a "
             f"key at most {MOST_KEYLESS / 1e6:.1f} MB can be signed, because all of it goes into "
-            "the public transparency log: sign with a key (--key); nothing was signed"
+            "the public transparency log: sign with a key (--sign-key); nothing was signed"
         )

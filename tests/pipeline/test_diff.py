@@ -61,6 +61,8 @@ def test_an_image_that_is_not_there_is_a_sentence(rolling: Answer) -> None:
     answer = run_build_py("diff", "a:nowhere", rolling.summary[OLD]["reference"], "--rehearse")
     assert answer.code == 2
     assert "the engine has no image 'a:nowhere'" in answer.stderr
+    odd = run_build_py("sbom", "https://a/b:c", "--rehearse")
+    assert (odd.code, "'https://a/b:c' names no image" in odd.stderr) == (2, True), odd.stderr
 
 
 def test_the_commands_of_the_document_run(rolling: Answer, tmp_path: Path) -> None:
