@@ -1,6 +1,6 @@
 """A publication asks its channel's scanner about the SBOM of what it is about to sign.
 
-cosign, the registry and the scanners are made up; tests/pipeline/test_scan.py has real ones.
+cosign, the registry and the scanners are made up; tests/pipeline/test_publish.py has real ones.
 """
 
 from __future__ import annotations
