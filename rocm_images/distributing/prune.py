@@ -80,8 +80,9 @@ def looked(
     trust: Trust,
     ages: Ages,
     not_before: datetime.datetime | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Pruning:
-    """What a repository may drop; nothing is changed there.
+    """What a repository may drop; nothing is changed there. `say` is told what takes a while.
 
     Raises:
         RegistryError: the registry does not answer.
@@ -103,9 +104,13 @@ def looked(
             f"{name} is of {catalogue.updated}, before {not_before.isoformat()}: somebody put an "
             "older one back, which does not know what has to stay; nothing was dropped"
         )
-    tags = _tags(repository, catalogue)
+    names = tags_of(repository) or ()
+    say(f"{repository}: looking at {len(names)} tags")
+    tags = _tags(repository, catalogue, names)
     stay = named(catalogue, tags, ages)
     candidates = unnamed(tags, stay)
+    if candidates:
+        say(f"{repository}: verifying {len(candidates)} images that nothing names")
     with Threads(_VERIFYING) as pool:
         answers = pool.map(lambda one: _known(repository, cosign, trust, *one), candidates.items())
         known = dict(zip(candidates, answers, strict=True))
@@ -200,8 +205,7 @@ def _delete_tags(what: Pruning, going: Sequence[str]) -> None:
             what.repository.delete(digest)
 
 
-def _tags(repository: Repository, catalogue: Catalogue) -> Tags:
-    names = tags_of(repository) or ()
+def _tags(repository: Repository, catalogue: Catalogue, names: Sequence[str]) -> Tags:
     with Threads(AT_ONCE) as pool:
         manifests = {
             tag: one

@@ -107,7 +107,10 @@ def prune(
     with tempfile.TemporaryDirectory() as folder:
         trust = who.trust(places[0].cosign, Path(folder))
         # All are looked at before anything is dropped.
-        every = [looked(one.repository, one.cosign, trust, ages, earliest) for one in places]
+        every = [
+            looked(one.repository, one.cosign, trust, ages, earliest, telling.step)
+            for one in places
+        ]
         if as_json:
             click.echo(json.dumps(document(every, ages), indent=2))
         else:

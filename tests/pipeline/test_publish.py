@@ -165,6 +165,23 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     built = run_build_py(*cell, "--rehearse", *version)
     assert built.code == 0, built.stderr
 
+    # The channel's scanner finds something: pushed, and nobody signs it.
+    scan = "    suffix: -preview\n    scan: {command: [./scanner, '{sbom}'], at_most: low}\n"
+    scanner, answer = tmp_path / "scanner", tmp_path / "answer.json"
+    scanner.write_text('#!/bin/sh\ncp "$1" given.json\ncat answer.json\n')
+    scanner.chmod(0o755)
+    finding = {"id": "CVE-2099-0001", "ratings": [{"severity": "high"}]}
+    answer.write_text(json.dumps({"bomFormat": "CycloneDX", "vulnerabilities": [finding]}))
+    text, tight = (one.replace("    suffix: -preview\n", scan, 1) for one in (text, tight))
+    matrix.write_text(tight)
+    before = registry.requests()
+    found = publish(keys, registry.address, *cell, *version)
+    assert (found.code, "CVE-2099-0001" in found.stderr) == (8, True), found.stderr
+    assert "metadata" in json.loads((tmp_path / "given.json").read_text())
+    written = [one for one in registry.requests()[len(before) :] if one.startswith("PUT")]
+    assert not [one for one in written if re.search(r"/manifests/(?!v0)", one)], written
+    answer.write_text(json.dumps({"bomFormat": "CycloneDX", "vulnerabilities": []}))
+
     # What nodes would have to pull beside the first is more than the channel allows.
     refused = publish(keys, registry.address, *cell, *version)
     assert refused.code == 8, refused.stderr

@@ -11,6 +11,7 @@ The table has all formats that are read, whichever module tests them.
 | a bill of materials, as syft says it or kept | release-notes, diff, publish: sbom/document.py |
 | the labels of an image | diff: comparing/difference.py |
 | a bundle | publish --from: distributing/bundle.py |
+| what a scanner answers | publish: publishing/findings.py (test_answers_of_scanners.py) |
 | summary.json, ci-matrix.json | summary: ci/summary_page.py |
 | matrix.yaml | nearly every verb: matrix/reader.py |
 | matrix.lock | plan, build, lock: lock/file.py |

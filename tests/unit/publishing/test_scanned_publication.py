@@ -1,6 +1,6 @@
 """A publication asks its channel's scanner about the SBOM of what it is about to sign.
 
-cosign, the registry and the scanners are made up; tests/pipeline/test_scan.py has real ones.
+cosign, the registry and the scanners are made up; tests/pipeline/test_publish.py has real ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from test_attesting import Cosign, There, configuration, on_engine
 from test_findings import answer, rated
 from test_scanning import scanner
 
-from conftest import PROJECT
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import targets_of
@@ -33,6 +32,7 @@ from rocm_images.registry.trust import Signer
 from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.sbom.made import keep_sbom
 
+PROJECT = Path(__file__).resolve().parents[3]
 TODAY = datetime.date(2026, 11, 26)
 NONE = answer()
 BAD = answer(rated("CVE-2099-0001", "critical"))
