@@ -6,16 +6,16 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import yaml
 from markdown_it import MarkdownIt
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from rocm_images.cli.main import main
 from rocm_images.lock.file import Lock
-from rocm_images.matrix.schema import Advisory, Budget, Layers, Matrix, Ranges, Source
+from rocm_images.matrix.schema import Advisory, Base, Budget, Channel, Layers, Ranges, Source
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOWS = PROJECT / ".github" / "workflows"
@@ -77,17 +77,33 @@ def of(key: str, model: Any) -> Callable[[Any], object]:
     return lambda part: TypeAdapter(model).validate_python(part[key])
 
 
-# The first key that a block has says what it is.
+def parts_of(key: str, model: type[BaseModel]) -> Callable[[Any], None]:
+    """Blocks by their names, of which a page may show some keys: each is known and fits."""
+
+    def check(part: Any) -> None:
+        for block in part[key].values():
+            for name, value in block.items():
+                field = model.model_fields[name]
+                if "..." not in str(value):
+                    TypeAdapter(Annotated[field.annotation, field]).validate_python(value)
+
+    return check
+
+
+# What a block has of these says what it is.
 BY_KEY: dict[str, Callable[[Any], object]] = {
     "schema": lock,
     "stages": gitlab,
     "jobs": github,
     "sources": sources,
-    "bases": of("bases", Matrix.model_fields["bases"].annotation),
+    "bases": parts_of("bases", Base),
+    "channels": parts_of("channels", Channel),
     "layers": of("layers", Layers),
     "budget": of("budget", Budget),
     "id": TypeAdapter(tuple[Advisory, ...]).validate_python,
 }
+# A lock has these two of its own.
+OF_A_LOCK = {"bases", "sources"}
 
 
 @pytest.mark.parametrize(("place", "text"), blocks().items(), ids=list(blocks()))
@@ -96,19 +112,23 @@ def test_a_block_of_yaml_is_what_it_is_shown_as(place: str, text: str) -> None:
     short = re.sub(r"^ *\.\.\.\n", "", text, flags=re.MULTILINE)
     part = yaml.load(short, Loader=yaml.BaseLoader)
     keys = part[0] if isinstance(part, list) else part
-    known = [check for key, check in BY_KEY.items() if key in keys]
+    others = OF_A_LOCK if "schema" in keys else set()
+    known = [check for key, check in BY_KEY.items() if key in keys and key not in others]
     if not known and "script" in next(iter(keys.values())):
         known = [gitlab]
     assert known, f"{place}: say in BY_KEY of {Path(__file__).name} what checks it"
-    known[0](part)
+    for check in known:
+        check(part)
 
 
 def test_a_wrong_part_is_refused() -> None:
     for key, part in (
         ("bases", {"bases": {"7.2.9": {"image": "rocm/pytorch:x", "pyhton": "3.10"}}}),
+        ("bases", {"bases": {"7.2.9": {"torch": "two"}}}),
+        ("channels", {"channels": {"stable": {"evidence": "rumour"}}}),
         ("layers", {"layers": {"compresion": "zstd"}}),
         ("sources", {"sources": {"sglang": [{"versoin": 1}]}}),
         ("jobs", {"jobs": {"a": {"uses": "o/r/.github/workflows/cell.yml@v1", "with": {"no": 1}}}}),
     ):
-        with pytest.raises((ValueError, AssertionError)):
+        with pytest.raises((ValueError, AssertionError, KeyError)):
             BY_KEY[key](part)
