@@ -14,6 +14,11 @@ PASS, UNSAFE_NOT_MITIGATED, UNSAFE, REPLAY_WRONG = 0, 10, 15, 18
 SEGMENTS = {"DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING": "0"}
 PACKETS = {"DEBUG_CLR_GRAPH_PACKET_CAPTURE": "0"}
 INTEGER = {"7.2.4": 70253211, "6.4.3": 60443484}
+SABOTAGES = [
+    ("gfx942", "same-thread-sync", 12),
+    ("gfx950", "wrong-token", 11),
+    ("gfx950", "global-watchdog", UNSAFE),
+]
 
 
 def probed(
@@ -87,7 +92,7 @@ def test_aiter_all_reduce_passes_on_7_2_4_and_not_on_6_4_3(laboratory: Laborator
     assert (code, found["judgement"]["verdict"]) == (PASS, "mitigated")
 
 
-@pytest.mark.parametrize(("gfx", "gpus"), [("gfx942", "8"), ("gfx950", "3")])
+@pytest.mark.parametrize(("gfx", "gpus"), [("gfx942", "8"), ("gfx950", "8"), ("gfx950", "3")])
 def test_the_decode_is_right_on_any_number_of_emulated_gpus(
     laboratory: Laboratory, gfx: str, gpus: str
 ) -> None:
@@ -96,6 +101,17 @@ def test_the_decode_is_right_on_any_number_of_emulated_gpus(
     code, found = probed(laboratory, "7.2.4", "decode", "--watchdog", *few, **machine)
     assert code == PASS, found["sentence"]
     assert [device["gfx"] for device in found["devices"]] == [gfx] * int(gpus)
+
+
+@pytest.mark.parametrize(("gfx", "sabotage", "ended"), SABOTAGES)
+def test_a_sabotage_on_eight_emulated_gpus_ends_with_its_own_code(
+    laboratory: Laboratory, gfx: str, sabotage: str, ended: int
+) -> None:
+    machine = {"HSA_STANDIN_GFX": gfx, "HSA_STANDIN_GPUS": "8"}
+    few = ("--only", "capture", "decode", "--steps", "8", "--batch", "2")
+    code, found = probed(laboratory, "7.2.4", "run", *few, "--sabotage", sabotage, **machine)
+    assert code == ended, found["sentence"]
+    assert len(found["devices"]) == 8
 
 
 @pytest.mark.parametrize(("sabotage", "ended"), [((), PASS), (("--sabotage", "wrong-fresh"), 19)])

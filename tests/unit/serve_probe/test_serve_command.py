@@ -220,10 +220,33 @@ def test_what_takes_all_memory_of_a_gpu_or_all_gpus_has_them_alone(
     assert running == []
 
 
-def test_a_provocation_takes_no_size() -> None:
-    done = serve("--tp", "1", "--provoke", "query")
+@pytest.mark.parametrize("words", ["--tp 8 --provoke query", "--tp 1 8 --provoke missing-rank"])
+def test_a_size_is_refused_where_it_says_nothing_of_what_is_provoked(words: str) -> None:
+    done = serve(*words.split(), gpus=8)
     assert done.code == 2
-    assert "leave out --tp" in done.found["sentence"]
+    assert "give 2, 4 or 8, with query-rank-1 or missing-rank" in done.found["sentence"]
+
+
+@pytest.mark.parametrize("server", sorted(SERVERS))
+def test_both_servers_of_eight_ranks_are_compared(server: str) -> None:
+    """The ranks' lines lie between one another, and each rank's are told apart."""
+    plain = serve("--server", server, "--tp", "8", gpus=8)
+    assert (plain.code, plain.failed()) == (0, set()), plain.found["sentence"]
+
+
+def test_a_failure_of_one_rank_is_provoked_among_as_many_as_are_asked_for(tmp_path: Path) -> None:
+    # The stand-in differs from eager, as a server does that lost a rank; nothing acts in it.
+    kinds = ("query", "missing-rank", "query-rank-1")
+    place = ("--server", "vllm", "--logs", str(tmp_path))
+    done = serve("--provoke", *kinds, "--tp", "8", *place, how="eager-differs", gpus=8)
+    provoked = {each["kind"]: each for each in done.found["provoked"]}
+    ranks = {kind: each["tensor_parallel"] for kind, each in provoked.items()}
+    assert ranks == {"query": 1, "missing-rank": 8, "query-rank-1": 8}
+    assert {kind for kind, each in provoked.items() if each["right"]} == {"missing-rank"}
+    assert done.found["sentence"].endswith("These: query, query-rank-1-tp8.")
+    assert {path.stem for path in tmp_path.glob("*.log")} == {
+        *("provoke-query", "provoke-query-rank-1-tp8", "provoke-missing-rank-tp8", "tp8-eager")
+    }
 
 
 @pytest.mark.parametrize(

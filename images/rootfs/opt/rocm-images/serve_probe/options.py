@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 
 from graph_probe.exit_codes import ExitCode, ProbeError
 from image_servers import DEFAULT, SERVERS
-from serve_probe.provocation import Kind
+from serve_probe.provocation import PROVOCATIONS, Kind
 
 SIZES = (1, 2, 4, 8)
 _ALL = "all"
@@ -51,11 +51,13 @@ def parse(arguments: Sequence[str]) -> Options:
     kinds = values.pop("provoke") or []
     provoke = tuple(Kind) if _ALL in kinds else tuple(Kind(kind) for kind in dict.fromkeys(kinds))
     sizes = values.pop("tp")
-    if provoke and (values["race"] or sizes):
+    if provoke and values["race"]:
         raise ProbeError(
             ExitCode.BAD_ARGUMENTS,
-            "--provoke starts servers of its own: leave out --tp and --race.",
+            "--provoke starts servers of its own: leave out --race.",
         )
+    if provoke and sizes:
+        _check_ranks(provoke, sizes)
     if values["roots"] and (provoke or values["race"]):
         raise ProbeError(
             ExitCode.BAD_ARGUMENTS,
@@ -74,6 +76,17 @@ def parse(arguments: Sequence[str]) -> Options:
     )
 
 
+def _check_ranks(provoke: Sequence[Kind], sizes: Sequence[int]) -> None:
+    """Raises ProbeError where --tp would say nothing of what is provoked."""
+    several = [kind for kind, one in PROVOCATIONS.items() if one.tensor_parallel > 1]
+    if 1 in sizes or not set(provoke).intersection(several):
+        raise ProbeError(
+            ExitCode.BAD_ARGUMENTS,
+            "With --provoke, --tp says on how many GPUs a failure of one rank among several is "
+            f"provoked: give 2, 4 or 8, with {' or '.join(several)}.",
+        )
+
+
 def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
     words = list(arguments)
     if "--" not in words:
@@ -90,7 +103,15 @@ def _parser() -> _Parser:
         "-- go to the servers.",
     )
     add = parser.add_argument
-    add("--tp", type=int, nargs="+", choices=SIZES, metavar="SIZE", help="only these: 1 2 4 8")
+    add(
+        "--tp",
+        type=int,
+        nargs="+",
+        choices=SIZES,
+        metavar="SIZE",
+        help="only these: 1 2 4 8; with --provoke, of how many ranks one is made to fail "
+        "(default: 2)",
+    )
     add("--race", action="store_true", help="captures held open beside unfinished NCCL work")
     add("--roots", action="store_true", help="count the roots of each graph that is captured")
     add(

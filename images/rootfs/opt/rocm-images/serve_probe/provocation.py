@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serve_probe.server_log import ServerLog
@@ -77,6 +77,18 @@ class Provocation:
     tokens_differ: bool = False
 
     @property
+    def name(self) -> str:
+        """Names its log: the kind, and above two ranks how many there are."""
+        ranks = f"-tp{self.tensor_parallel}" if self.tensor_parallel > 2 else ""
+        return f"{self.kind}{ranks}"
+
+    def at(self, tensor_parallel: int) -> Provocation:
+        """The same on so many ranks; one that is of a single rank stays as it is."""
+        if self.tensor_parallel == 1:
+            return self
+        return replace(self, tensor_parallel=tensor_parallel)
+
+    @property
     def alone(self) -> bool:
         """Whether no other server may run beside it: it needs all GPUs, or all memory of one."""
         return self.tensor_parallel > 1 or self.unlimited
@@ -126,7 +138,7 @@ PROVOCATIONS = {
         ),
         Provocation(
             Kind.QUERY_RANK_1,
-            "the same on rank 1 of 2 alone",
+            "the same on rank 1 of several alone",
             _INVALIDATED,
             "decode",
             rank=1,

@@ -161,6 +161,7 @@ def _provoked_json(result: ProvocationResult) -> dict[str, Any]:
     expected = result.provocation
     return {
         "kind": str(expected.kind),
+        "tensor_parallel": expected.tensor_parallel,
         "description": expected.description,
         "expected": str(expected.state),
         "right": result.right,

@@ -73,7 +73,7 @@ def run_race(servers: Servers, place: Place, tensor_parallel: int) -> Run:
 
 def run_provoked(servers: Servers, place: Place, provoked: Provocation, gpus: Sequence[str]) -> Run:
     """A server that is made to fail, on these GPUs. Raises Stopped."""
-    name = f"provoke-{provoked.kind}"
+    name = f"provoke-{provoked.name}"
     trigger = place.logs / f"{name}.trigger"
     trigger.unlink(missing_ok=True)
     environment = provoked.environment(trigger) | {_VISIBLE[place.backend]: ",".join(gpus)}

@@ -86,7 +86,11 @@ class Session:
 
     def _provoke(self, gpus: list[str]) -> None:
         """Side by side those that can share a GPU; then the others, one after the other."""
-        wanted = [PROVOCATIONS[kind] for kind in self.options.provoke]
+        wanted = dict.fromkeys(
+            PROVOCATIONS[kind].at(size)
+            for size in self.options.sizes or (2,)
+            for kind in self.options.provoke
+        )
         shared = [provoked for provoked in wanted if not provoked.alone]
         jobs = self.options.jobs or len(gpus)
         with ThreadPoolExecutor(jobs) as pool:
@@ -103,7 +107,7 @@ class Session:
     def _provoke_one(self, provoked: Provocation, gpus: list[str]) -> None:
         if len(gpus) < provoked.tensor_parallel:
             with self._lock:
-                self.found(f"not run  {provoked.kind}: it needs {provoked.tensor_parallel} GPUs")
+                self.found(f"not run  {provoked.name}: it needs {provoked.tensor_parallel} GPUs")
             return
         used = gpus[: provoked.tensor_parallel]
         run = run_provoked(self.servers, self.place, provoked, used)
@@ -149,7 +153,7 @@ def _in_words(verdict: Verdict) -> str:
 
 def conclude(findings: ServeFindings) -> tuple[ExitCode, str]:
     """The exit code and its sentence: a server that failed first, then what it answered."""
-    wrong = [str(result.provocation.kind) for result in findings.provoked if not result.right]
+    wrong = [result.provocation.name for result in findings.provoked if not result.right]
     if wrong:
         return ExitCode.MISJUDGED, f"{MEANING[ExitCode.MISJUDGED]} These: {', '.join(wrong)}."
     runs = [(result.tensor_parallel, result.graph) for result in findings.sizes]
