@@ -8,7 +8,7 @@ from typing import Any
 from rocm_images.distributing.prunable import Ages
 from rocm_images.distributing.prune import Pruning
 from rocm_images.foreign import shown_line
-from rocm_images.tables import bytes_in_words, text_table
+from rocm_images.tables import Column, bytes_in_words, text_table
 
 SCHEMA = 1
 _SHORT = 19
@@ -23,7 +23,9 @@ def report(what: Pruning, ages: Ages) -> str:
     ]
     lines = [f"{what.repository}, by its catalogue of {what.catalogue.updated}:"]
     if rows:
-        lines.append(text_table(("IMMUTABLE TAG", "DIGEST", "AGE", "WHY IT MAY GO"), rows))
+        why = Column.words("WHY IT MAY GO")
+        header = (Column.words("IMMUTABLE TAG"), Column.detail("DIGEST"), Column.number("AGE"), why)
+        lines.append(text_table(header, rows, elsewhere="--json has all"))
         size = bytes_in_words(what.freed)
         attached = sum(len(one.attached) for one in what.drop)
         lines.append(

@@ -25,7 +25,7 @@ from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 from rocm_images.registry.manifest import digest_of
 from rocm_images.supervisor import Stopped, supervisor
-from rocm_images.tables import text_table
+from rocm_images.tables import Column, text_table
 
 SECONDS = 600.0
 """A scanner has so long for one image: it may have to fetch its database."""
@@ -130,7 +130,8 @@ def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
     for image in refused:
         rows += [_row(image, one, scan) for one in image.judged.refused[:MOST_FINDINGS]]
         more += len(image.judged.refused[MOST_FINDINGS:])
-    table = text_table(("CELL", "ID", "SEVERITY", "IN", "ALLOWED"), rows)
+    header = ("CELL", "ID", "SEVERITY", Column.words("IN"), Column.words("ALLOWED"))
+    table = text_table(header, rows)
     rest = f"\nand {more} more findings, in the files beside the evidence" if more else ""
     bound = "no finding" if scan.at_most == "none" else f"none worse than {scan.at_most}"
     raise PublishRefused(
@@ -153,7 +154,14 @@ def scan_table(every: Sequence[Scanned]) -> str:
         )
         for one in every
     ]
-    return text_table(("CELL", "DIGEST", "WORST FOUND", "WITHIN BOUND", "ALLOWED"), rows)
+    header = (
+        "CELL",
+        Column.detail("DIGEST"),
+        "WORST FOUND",
+        Column.number("WITHIN BOUND"),
+        Column.words("ALLOWED"),
+    )
+    return text_table(header, rows, elsewhere="a wider terminal has all")
 
 
 def scan_notes(

@@ -12,12 +12,13 @@ from typing import Any, cast
 import pytest
 from click.testing import CliRunner
 
-from made_up_catalogue import digest, entry, evidence
+from made_up_catalogue import FIRST, digest, entry, evidence
 from rocm_images.build.summary import CellReport, Result, evidence_table, summary_table
 from rocm_images.cli.main import main
 from rocm_images.comparing.difference import difference
 from rocm_images.comparing.facts import ImageFacts, LayerFact
 from rocm_images.comparing.text import as_text
+from rocm_images.distributing.prune_report import report
 from rocm_images.engine.layers import Layer, size_report
 from rocm_images.matrix.schema import Budget, Matrix
 from rocm_images.plan.cells import Cell, cells_of
@@ -25,6 +26,7 @@ from rocm_images.publishing.budget import Spent, budget_table
 from rocm_images.publishing.registry_sizes import ImageSizes
 from rocm_images.publishing.registry_sizes import as_text as registry_sizes
 from rocm_images.publishing.report import dry_run, moves_table, publication_table
+from rocm_images.publishing.scanning import scan_table
 from rocm_images.sizes import Sizes
 from rocm_images.smoke.evidence import Level
 
@@ -136,6 +138,40 @@ def would_publish(cells: tuple[Cell, ...]) -> str:
     return dry_run(cast(Any, found), moves(cells))
 
 
+def scans(cells: tuple[Cell, ...]) -> str:
+    allowed = [
+        (SimpleNamespace(id=f"CVE-2099-000{n}"), SimpleNamespace(until="2027-01-31"))
+        for n in range(3)
+    ]
+    judged = SimpleNamespace(worst="critical", below=[0] * 120, allowed=allowed)
+    found = [SimpleNamespace(cell=c.name, digest=digest(c.name), judged=judged) for c in cells]
+    return scan_table(cast(Any, found))
+
+
+def prunable(cells: tuple[Cell, ...]) -> str:
+    drop = [
+        SimpleNamespace(
+            tags=(immutable(cell), f"{cell.tags[0]}-0123456789ab"),
+            digest=digest(cell.name),
+            date=None,
+            why="nothing names it, and it was published 120 days ago",
+            attached=("sha256-0.sig",),
+        )
+        for cell in cells
+    ]
+    what = SimpleNamespace(
+        repository="example.org/sglang-rocm",
+        catalogue=SimpleNamespace(updated=FIRST),
+        drop=drop,
+        freed=12_450_000_000,
+        kept=(),
+        orphans=(),
+    )
+    # What follows the table are sentences.
+    text = report(cast(Any, what), cast(Any, SimpleNamespace(days=lambda _: 120)))
+    return "\n".join(text.splitlines()[:-1])
+
+
 def compared(cells: tuple[Cell, ...]) -> str:
     path = (
         "/opt/venv/bin:/opt/rocm/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -171,6 +207,8 @@ SCREENS: dict[str, Callable[[tuple[Cell, ...]], str]] = {
     "publication": published,
     "rolling tags": lambda cells: moves_table(moves(cells)),
     "dry run": would_publish,
+    "scans": scans,
+    "prune": prunable,
     "difference": compared,
     "flags": flags,
 }
