@@ -122,10 +122,15 @@ COMMANDS: dict[str, How] = {
     "build.py diff OLD NEW": DIFF,
     "build.py diff sglang-rocm:v0.5.21-rocm720-mi30x-rehearsal"
     " sglang-rocm:v0.5.21-rocm722-mi30x-rehearsal": DIFF,
-    "build.py inventory": DIFF,
-    "build.py inventory --output before.json": DIFF,
-    "build.py inventory --output after.json": DIFF,
-    "build.py release-notes before.json after.json --title v0.2.0": DIFF,
+    "build.py sbom IMAGE": DIFF,
+    "build.py sbom IMAGE --output sbom.cdx.json": DIFF,
+    "build.py sbom OLD --output before.cdx.json": DIFF,
+    "build.py sbom NEW --output after.cdx.json": DIFF,
+    "build.py sbom HOST/NAME:TAG --key cosign.pub --as spdx-json": by(
+        *MIRRORED.tests,
+        "pipeline/test_sbom.py::test_it_is_valid_of_this_image_and_the_same_bytes_again",
+    ),
+    "build.py release-notes before.cdx.json after.cdx.json --title v0.2.0": DIFF,
     "build.py ci-matrix": RUNS,
     "build.py ci-matrix --changed-since v0.1.0": by(
         "pipeline/test_ci_matrix.py::test_only_what_an_input_of_changed_since_a_commit_gets_a_job"
@@ -138,12 +143,25 @@ COMMANDS: dict[str, How] = {
     "build.py publish --registry ADDRESS --sign-key cosign.key --server all": by(
         "unit/publishing/test_servers_published.py::test_the_list_that_is_left_is_of_all_and_signed"
     ),
+    "build.py publish --registry ADDRESS --registry OTHER --sign-key cosign.key": by(
+        "pipeline/test_several_registries.py"
+        "::test_every_registry_is_published_to_or_left_alone_and_running_again_goes_on"
+    ),
     "build.py publish --from site.tar --registry ADDRESS --key cosign.pub": BUNDLED,
     "build.py rollback --registry ADDRESS --sign-key cosign.key"
     " --to v0.5.21-rocm722-mi30x-4b916ad5c63d": ROLLED_BACK,
     "build.py mirror --registry FROM --to ADDRESS --key cosign.pub": MIRRORED,
     "build.py bundle --registry FROM --output site.tar --key cosign.pub": BUNDLED,
     "build.py pull HOST/NAME:TAG --key cosign.pub": PULLED,
+    "build.py pull ghcr.io/you/sglang-rocm@sha256:... --issuer"
+    " https://token.actions.githubusercontent.com --identity"
+    r" '^https://github\.com/OWNER/rocm-serving-images/\.github/workflows/build\.yml"
+    "@(refs/tags/)?COMMIT$ called from YOU/images'": not_here(
+        "GitHub's issuer: a signature of theirs"
+    ),
+    "build.py prune --registry ADDRESS --key cosign.pub": ROLLED_BACK,  # after which it prunes
+    "build.py prune --registry ADDRESS --sign-key cosign.key --keep-history 2"
+    " --not-before 2026-11-01 --yes": ROLLED_BACK,  # after which it prunes
     "build.py catalogue --output FOLDER": by(
         "unit/catalogue/test_listed.py"
         "::test_the_file_of_this_folder_was_verified_when_it_was_written"
@@ -165,6 +183,7 @@ COMMANDS: dict[str, How] = {
     "build.py deploy TAG --as kubernetes --model MODEL": RUNS,
     "build.py deploy TAG --as kubernetes --model MODEL --output server.yaml": RUNS,
     "build.py deploy TAG --as compose --model MODEL --output compose.yaml": RUNS,
+    "build.py deploy TAG --as helm --model MODEL --output chart": RUNS,
     "build.py deploy TAG --as docker --model MODEL --gpus 4 -- --trust-remote-code": RUNS,
     "docker run --rm $(build.py run-args TAG) COMMAND": DOCKER_RUN,
     "kubectl create secret generic serving-images-key --namespace cosign-system"
@@ -176,6 +195,9 @@ COMMANDS: dict[str, How] = {
     " catalogue.json": by(
         "pipeline/test_cosign_versions.py::test_either_reads_the_others_signature_of_a_file"
     ),
+    "cosign verify-attestation --key cosign.pub --insecure-ignore-tlog=true --type"
+    " https://cyclonedx.org/bom IMAGE@DIGEST | jq -r .payload | base64 -d | jq .predicate"
+    " > sbom.cdx.json": MIRRORED,
     # In an image.
     "docker run --rm IMAGE doctor": DOCTOR,
     "docker run --rm IMAGE doctor --json": DOCTOR,

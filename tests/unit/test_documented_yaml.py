@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from rocm_images.cli.main import main
 from rocm_images.lock.file import Lock
-from rocm_images.matrix.schema import Advisory, Base, Budget, Channel, Layers, Ranges, Source
+from rocm_images.matrix.schema import Advisory, Base, Budget, Channel, Layers, Ranges, Scan, Source
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOWS = PROJECT / ".github" / "workflows"
@@ -100,6 +100,7 @@ BY_KEY: dict[str, Callable[[Any], object]] = {
     "channels": parts_of("channels", Channel),
     "layers": of("layers", Layers),
     "budget": of("budget", Budget),
+    "command": lambda part: Scan.model_validate({**part, "at_most": "none"}),
     "id": TypeAdapter(tuple[Advisory, ...]).validate_python,
 }
 # A lock has these two of its own.
