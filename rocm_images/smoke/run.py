@@ -153,15 +153,8 @@ def smoke(
     with TemporaryDirectory(prefix=f".{cell.name}.", dir=log.parent) as folder:
         results, probe, served = (Path(folder, name) for name in ("results.xml", "probe", "serve"))
         words = [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                str(IMAGE_TESTS),
-                "-p",
-                "no:cacheprovider",
-                *_COUNTED,
-            ),
+            *(sys.executable, "-m", "pytest", str(IMAGE_TESTS)),
+            *("-p", "no:cacheprovider", *_COUNTED),
             *("--tb=short", f"--junit-xml={results}"),
             *(f"--image={image_id}", f"--cell={cell.name}", f"--matrix={matrix}"),
             *(f"--device={device}", f"--probe-result={probe}"),
