@@ -6,12 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rocm_images.engine.images import CELL
 from rocm_images.engine.layers import found_image
 from rocm_images.errors import EngineError
 from rocm_images.files import write_json
 from rocm_images.foreign import document_of
+from rocm_images.references import short
 from rocm_images.sbom.document import Bill, normalised
 from rocm_images.sbom.syft import asked, syft_program
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -76,7 +79,9 @@ def listed(engine: Engine, reference: str, program: Path | None = None) -> dict[
     with closing(engine.client()) as client:
         image = found_image(client, reference)
     try:
-        said = asked(engine, image, program or syft_program())
+        name = image.labels.get(CELL) or short(str(image.id))
+        with waiting_for(f"syft, which lists what {name} holds"):
+            said = asked(engine, image, program or syft_program())
         return normalised(said, str(image.id), image.labels)
     except ValueError as error:
         raise EngineError(f"{image.id}: syft's answer is none ({error})") from None
