@@ -256,15 +256,6 @@ COMMANDS: dict[str, How] = {
     " query-prefill query-relaxed synchronize abort-in-capture abort-decoding kill-in-capture"
     " kill-decoding out-of-memory out-of-memory-in-capture hang-in-capture": GPU,
     "graph-probe serve --server sglang --backend cuda --tp 1": GPU,
-    "graph-probe serve --server vllm --backend cuda --tp 2 --roots": GPU,
-    "graph-probe serve --server vllm --backend cuda --tp 4 --roots": GPU,
-    "graph-probe serve --server vllm --backend cuda --tp 4 --race": GPU,
-    "graph-probe serve --server vllm --backend cuda --provoke query-rank-1 missing-rank"
-    " --tp 2": GPU,
-    "graph-probe serve --server vllm --backend cuda --provoke query-rank-1 missing-rank"
-    " --tp 4": GPU,
-    "graph-probe serve --server sglang --backend cuda --provoke query-rank-1 missing-rank --tp 4"
-    " -- --enforce-disable-flashinfer-allreduce-fusion": GPU,
     # The rehearsal and the laboratory.
     "rehearsal/engine.py start | stop | status": PRIVATE_ENGINE,
     'eval "$(rehearsal/engine.py env)"': PRIVATE_ENGINE,
