@@ -162,7 +162,13 @@ def decided(
         listed = [datetime.datetime.fromisoformat(entry.published)] if entry else []
         date = max([what.date, *listed])
         if not ages.old(date):
-            keep.append(Kept(digest, names, f"only {ages.days(date)} days old"))
+            keep.append(
+                Kept(
+                    digest,
+                    names,
+                    f"not older than {ages.older_than.days} days, but {ages.days(date)}",
+                )
+            )
             continue
         why = "pushed, and never published"
         if entry:

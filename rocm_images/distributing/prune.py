@@ -230,7 +230,8 @@ def _known(
         for tag in names:
             check_immutable_tag(image, tag)
     except (VerificationFailed, RegistryError) as error:
-        return f"nothing signed says how old it is ({error})"
+        why = str(error).replace(repository.reference(digest), "it")
+        return f"nothing signed says how old it is: {why}"
     latest = found.release.latest if found.release else None
     date = latest or datetime.datetime.fromisoformat(found.evidence.date)
     return Known(date, latest is not None)

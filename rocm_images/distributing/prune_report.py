@@ -18,13 +18,18 @@ _LETTERS = 160
 def report(what: Pruning, ages: Ages) -> str:
     """Of one repository: what may go, the oldest first, and then what stays and why."""
     rows = [
-        (", ".join(one.tags), one.digest[:_SHORT], f"{ages.days(one.date)} days", one.why)
+        (", ".join(one.tags), one.digest[:_SHORT], str(ages.days(one.date)), one.why)
         for one in what.drop
     ]
     lines = [f"{what.repository}, by its catalogue of {what.catalogue.updated}:"]
     if rows:
         why = Column.words("WHY IT MAY GO")
-        header = (Column.words("IMMUTABLE TAG"), Column.detail("DIGEST"), Column.number("AGE"), why)
+        header = (
+            Column.words("IMMUTABLE TAG"),
+            Column.detail("DIGEST"),
+            Column.number("DAYS OLD"),
+            why,
+        )
         lines.append(text_table(header, rows, elsewhere="--json has all"))
         size = bytes_in_words(what.freed)
         attached = sum(len(one.attached) for one in what.drop)

@@ -208,7 +208,7 @@ def keep(folder: Path, scanning: Scanning, one: Scanned) -> Path:
 
 def _row(image: Scanned, one: Finding, scan: Scan) -> tuple[str, ...]:
     until = next((by.until for by in scan.allow if by.id == one.id), None)
-    allowed = f"until {until}, which has passed" if until else "-"
+    allowed = f"ended {until}" if until else "-"
     return image.cell, one.id, one.severity, one.place, allowed
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,9 @@ def test_what_was_pushed_and_never_published_goes_when_it_is_old(site: Site) -> 
     old, young = site.push("old", 91), site.push("young", 89)
     found = site.looked()
     assert dropped(found) == [old]
-    assert [(one.digest, one.why) for one in found.kept] == [(young, "only 89 days old")]
+    assert [(one.digest, one.why) for one in found.kept] == [
+        (young, "not older than 90 days, but 89")
+    ]
     assert site.prune() == [old]
 
 
@@ -507,7 +510,7 @@ def test_the_report_says_what_may_go_and_how_much_that_frees(site: Site) -> None
     site.push("young", 1)
     told = report(site.looked(), ages())
     assert site.immutable("old") in told
-    assert "100 days" in told
+    assert re.search(r"\b100\b", told)
     assert "pushed, and never published" in told
     assert "1 image, 2 tags of their signatures and statements; 1.0 kB compressed" in told
     assert f"stays: {site.immutable('young')}" in told
