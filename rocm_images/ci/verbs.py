@@ -12,11 +12,10 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
+from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
-    LayersAsked,
     ca_bundle_option,
     choice_options,
-    layers_options,
     load,
     matrix_option,
     rehearse_option,

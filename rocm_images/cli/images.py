@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rocm_images.build.site import Site
+from rocm_images.cli.group import typed
 from rocm_images.cli.options import (
     choice_options,
     jobs_option,
@@ -17,7 +18,6 @@ from rocm_images.cli.options import (
     matrix_at_hand,
     matrix_option,
     rehearse_option,
-    typed,
     wait_option,
 )
 from rocm_images.errors import InputError

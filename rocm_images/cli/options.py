@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,152 +12,15 @@ from click.core import ParameterSource
 
 from rocm_images import telling, turns
 from rocm_images.build.site import site_of
-from rocm_images.cli.guide import VERBS, examples_of, over_lines
-from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
+from rocm_images.errors import InputError
 from rocm_images.places import INSTALLED, PARTS, PROJECT
 from rocm_images.registry.address import RegistryAddress
-from rocm_images.telling import PROGRAM, Volume
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from rocm_images.matrix.schema import Matrix
     from rocm_images.plan.cells import Cell
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-DEFAULT_VERB = "build"
-VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
-
-
-class Verbs(click.Group):
-    """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
-
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Gives the verb, and verbs below it, the options that all have, and their variables."""
-        super().add_command(cmd, name)
-        for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
-            volume_options(verb)
-            _set_variables(verb)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb that is called, whose help has its examples."""
-        command = super().get_command(ctx, cmd_name)
-        if command is not None:
-            examples = [f"{PROGRAM} {one}" for one in examples_of(cmd_name)]
-            lines = [f"  {line}" for one in examples for line in over_lines(one)]
-            command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
-        return command
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Puts the verb `build` before options that stand alone."""
-        volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
-        rest = args[len(volume) :]
-        if ctx.resilient_parsing and not rest:
-            # A shell completes the verb itself.
-            return super().parse_args(ctx, args)
-        if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
-            return super().parse_args(ctx, [DEFAULT_VERB, *args])
-        # `-q plan` is `plan -q`.
-        return super().parse_args(ctx, [rest[0], *volume, *rest[1:]])
-
-    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """Shows the verbs by what they are for, each with its first sentence, whole."""
-        longest = max(map(len, self.commands))
-        for title, verbs in VERBS.items():
-            shown = [(name, self.commands[name].get_short_help_str(200)) for name in verbs]
-            with formatter.section(title):
-                formatter.write_dl([(name.ljust(longest), sentence) for name, sentence in shown])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Completes the options of `build`, too, where no verb is typed."""
-        found = super().shell_complete(ctx, incomplete)
-        return found + self.commands[DEFAULT_VERB].shell_complete(ctx, incomplete)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Shows the options of `build`, and the other verbs."""
-        build = self.commands[DEFAULT_VERB]
-        with formatter.section("Options of `build`, the verb when none is given"):
-            records = [param.get_help_record(ctx) for param in build.get_params(ctx)]
-            formatter.write_dl([record for record in records if record])
-        self.format_commands(ctx, formatter)
-
-    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """Shows what the exit codes mean."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl(
-                [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
-            )
-
-
-def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:
-    if not given:
-        return
-    asked = Volume.QUIET if option.name == "quiet" else Volume.VERBOSE
-    if telling.volume() not in (Volume.NORMAL, asked):
-        raise InputError("--quiet and --verbose contradict each other: leave out either")
-    telling.set_volume(asked)
-
-
-def volume_options(verb: click.Command) -> None:
-    """Adds -v and -q, which act on the whole program."""
-    for flags, what in (
-        (VOLUME_FLAGS[:2], "Also say what is decided, and from what: files, engine, images."),
-        (VOLUME_FLAGS[2:], "Print only failures and what was asked for, as the final table."),
-    ):
-        verb.params.append(
-            click.Option(
-                flags, is_flag=True, expose_value=False, callback=_louder_or_quieter, help=what
-            )
-        )
-
-
-_FROM_ENVIRONMENT = {
-    "--arch": "ARCH",
-    "--attempts": "ATTEMPTS",
-    "--base": "BASE",
-    "--builder": "BUILDER",
-    "--ca-bundle": "CA_BUNDLE",
-    "--cache": "CACHE",
-    "--catalogue": "CATALOGUE",
-    "--channel": "CHANNEL",
-    "--compression": "COMPRESSION",
-    "--identity": "IDENTITY",
-    "--issuer": "ISSUER",
-    "--jobs": "JOBS",
-    "--key": "PUBLIC_KEY",
-    "--matrix": "MATRIX",
-    "--mend-catalogue": "MEND_CATALOGUE",
-    "--network": "NETWORK",
-    "--pip-config": "PIP_CONFIG",
-    "--registry": "REGISTRY",
-    "--server": "SERVER",
-    "--sign-key": "SIGNING_KEY",
-    "--wait": "WAIT",
-}
-"""What a site sets once, with the variable that says it to every verb. What one call is about, as
-an image, a file to write, or what is only looked at, is typed."""
-
-
-def _set_variables(verb: click.Command) -> None:
-    for option in verb.params:
-        for name in set(option.opts) & set(_FROM_ENVIRONMENT):
-            if isinstance(option, click.Option):
-                option.envvar = f"ROCM_IMAGES_{_FROM_ENVIRONMENT[name]}"
-                option.show_envvar = True
-
-
-def typed(*names: str) -> list[str]:
-    """Those options, as they are written, of these parameters that stand on the command line.
-
-    A variable of the environment is for many verbs, and so no contradiction in one of them.
-    """
-    context = click.get_current_context()
-    return [
-        max(one.opts, key=lambda word: word.startswith("--"))
-        for one in context.command.params
-        if one.name in names
-        and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
-    ]
 
 
 matrix_option = click.option(
@@ -286,67 +147,6 @@ build_arg_option = click.option(
     metavar="NAME=VALUE",
     help="A build argument of the Dockerfile: MAX_JOBS, compile jobs at once; may be repeated.",
 )
-
-
-@dataclass(frozen=True)
-class LayersAsked:
-    """What was typed about the compression of layers; None, where the matrix decides."""
-
-    compression: str | None = None
-    recompress_base: bool | None = None
-
-    def of(self, matrix: Matrix) -> Matrix:
-        """The matrix with what was typed.
-
-        Raises:
-            InputError: it is no compression.
-        """
-        from pydantic import ValidationError
-
-        from rocm_images.matrix.schema import Layers
-
-        asked = {name: value for name, value in vars(self).items() if value is not None}
-        if not asked:
-            return matrix
-        try:
-            layers = Layers.model_validate({**matrix.layers.model_dump(), **asked})
-        except ValidationError as error:
-            sentence = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise InputError(f"--compression: {sentence}") from None
-        return matrix.model_copy(update={"layers": layers})
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The options with which another build.py is asked for the same."""
-        words = [f"--compression={self.compression}"] if self.compression else []
-        if self.recompress_base is not None:
-            words.append("--recompress-base" if self.recompress_base else "--no-recompress-base")
-        return tuple(words)
-
-
-def layers_options(verb: Verb) -> Verb:
-    """Adds how layers are compressed; the verb gets it as `layers`."""
-    for option in (
-        click.option(
-            "--recompress-base/--no-recompress-base",
-            default=None,
-            help="Compress the base's layers so, too. They are then no longer the vendor's, which "
-            "nodes may have already.  [default: the matrix's]",
-        ),
-        click.option(
-            "--compression",
-            metavar="KIND[:LEVEL]",
-            help="Of layers: zstd, or gzip for clients that read nothing else; part of the build "
-            "id: docs/layers.md.  [default: the matrix's]",
-        ),
-    ):
-        verb = option(verb)
-
-    @functools.wraps(verb)
-    def called(*, compression: str | None, recompress_base: bool | None, **options: Any) -> Any:
-        return verb(layers=LayersAsked(compression, recompress_base), **options)
-
-    return cast(Verb, called)
 
 
 ca_bundle_option = click.option(

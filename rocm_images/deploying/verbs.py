@@ -11,7 +11,8 @@ import click
 
 from rocm_images import telling
 from rocm_images.catalogue.listed import Listed, unverified_option
-from rocm_images.cli.options import matrix_at_hand, matrix_option, typed
+from rocm_images.cli.group import typed
+from rocm_images.cli.options import matrix_at_hand, matrix_option
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
 

@@ -19,7 +19,8 @@ from rocm_images.build.site import Site
 from rocm_images.build.targets import Target, targets_of, with_found
 from rocm_images.catalogue.signed import Signed, signed_together, write_files
 from rocm_images.catalogue.support import notes_of
-from rocm_images.cli.options import LayersAsked, load
+from rocm_images.cli.layers_asked import LayersAsked
+from rocm_images.cli.options import load
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
 from rocm_images.errors import RocmImagesError

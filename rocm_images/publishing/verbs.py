@@ -13,17 +13,17 @@ import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
+from rocm_images.cli.group import typed
+from rocm_images.cli.layers_asked import layers_options
 from rocm_images.cli.options import (
     build_arg_option,
     choice_options,
     context_option,
-    layers_options,
     load,
     matrix_option,
     one_at_a_time,
     rehearse_option,
     server_option,
-    typed,
 )
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (

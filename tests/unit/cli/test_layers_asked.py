@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
+from rocm_images.cli.layers_asked import LayersAsked
 from rocm_images.cli.main import main
-from rocm_images.cli.options import LayersAsked
 from rocm_images.errors import InputError, MatrixError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of

@@ -18,8 +18,9 @@ from rocm_images.catalogue import file
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
+from rocm_images.cli.group import Verbs
 from rocm_images.cli.main import main
-from rocm_images.cli.options import Verbs, registry_option
+from rocm_images.cli.options import registry_option
 from rocm_images.errors import InputError, PublishRefused, RegistryError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run

@@ -1,0 +1,151 @@
+"""The group of verbs: what all of them have, how they are shown, and the variables of options."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from rocm_images import telling
+from rocm_images.cli.guide import VERBS, examples_of, over_lines
+from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
+from rocm_images.telling import PROGRAM, Volume
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+DEFAULT_VERB = "build"
+VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
+
+
+class Verbs(click.Group):
+    """A group in which options without a verb belong to `build`, and each verb has -v and -q."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Gives the verb, and verbs below it, the options that all have, and their variables."""
+        super().add_command(cmd, name)
+        for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
+            volume_options(verb)
+            _set_variables(verb)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb that is called, whose help has its examples."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            examples = [f"{PROGRAM} {one}" for one in examples_of(cmd_name)]
+            lines = [f"  {line}" for one in examples for line in over_lines(one)]
+            command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the verb `build` before options that stand alone."""
+        volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
+        rest = args[len(volume) :]
+        if ctx.resilient_parsing and not rest:
+            # A shell completes the verb itself.
+            return super().parse_args(ctx, args)
+        if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
+            return super().parse_args(ctx, [DEFAULT_VERB, *args])
+        # `-q plan` is `plan -q`.
+        return super().parse_args(ctx, [rest[0], *volume, *rest[1:]])
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows the verbs by what they are for, each with its first sentence, whole."""
+        longest = max(map(len, self.commands))
+        for title, verbs in VERBS.items():
+            shown = [(name, self.commands[name].get_short_help_str(200)) for name in verbs]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), sentence) for name, sentence in shown])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Completes the options of `build`, too, where no verb is typed."""
+        found = super().shell_complete(ctx, incomplete)
+        return found + self.commands[DEFAULT_VERB].shell_complete(ctx, incomplete)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows the options of `build`, and the other verbs."""
+        build = self.commands[DEFAULT_VERB]
+        with formatter.section("Options of `build`, the verb when none is given"):
+            records = [param.get_help_record(ctx) for param in build.get_params(ctx)]
+            formatter.write_dl([record for record in records if record])
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shows what the exit codes mean."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl(
+                [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
+            )
+
+
+def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:
+    if not given:
+        return
+    asked = Volume.QUIET if option.name == "quiet" else Volume.VERBOSE
+    if telling.volume() not in (Volume.NORMAL, asked):
+        raise InputError("--quiet and --verbose contradict each other: leave out either")
+    telling.set_volume(asked)
+
+
+def volume_options(verb: click.Command) -> None:
+    """Adds -v and -q, which act on the whole program."""
+    for flags, what in (
+        (VOLUME_FLAGS[:2], "Also say what is decided, and from what: files, engine, images."),
+        (VOLUME_FLAGS[2:], "Print only failures and what was asked for, as the final table."),
+    ):
+        verb.params.append(
+            click.Option(
+                flags, is_flag=True, expose_value=False, callback=_louder_or_quieter, help=what
+            )
+        )
+
+
+_FROM_ENVIRONMENT = {
+    "--arch": "ARCH",
+    "--attempts": "ATTEMPTS",
+    "--base": "BASE",
+    "--builder": "BUILDER",
+    "--ca-bundle": "CA_BUNDLE",
+    "--cache": "CACHE",
+    "--catalogue": "CATALOGUE",
+    "--channel": "CHANNEL",
+    "--compression": "COMPRESSION",
+    "--identity": "IDENTITY",
+    "--issuer": "ISSUER",
+    "--jobs": "JOBS",
+    "--key": "PUBLIC_KEY",
+    "--matrix": "MATRIX",
+    "--mend-catalogue": "MEND_CATALOGUE",
+    "--network": "NETWORK",
+    "--pip-config": "PIP_CONFIG",
+    "--registry": "REGISTRY",
+    "--server": "SERVER",
+    "--sign-key": "SIGNING_KEY",
+    "--wait": "WAIT",
+}
+"""What a site sets once, with the variable that says it to every verb. What one call is about, as
+an image, a file to write, or what is only looked at, is typed."""
+
+
+def _set_variables(verb: click.Command) -> None:
+    for option in verb.params:
+        for name in set(option.opts) & set(_FROM_ENVIRONMENT):
+            if isinstance(option, click.Option):
+                option.envvar = f"ROCM_IMAGES_{_FROM_ENVIRONMENT[name]}"
+                option.show_envvar = True
+
+
+def typed(*names: str) -> list[str]:
+    """Those options, as they are written, of these parameters that stand on the command line.
+
+    A variable of the environment is for many verbs, and so no contradiction in one of them.
+    """
+    context = click.get_current_context()
+    return [
+        max(one.opts, key=lambda word: word.startswith("--"))
+        for one in context.command.params
+        if one.name in names
+        and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
+    ]
