@@ -80,12 +80,14 @@ def test_without_a_lock_neither_is_claimed(matrix_file: Callable[..., Path]) -> 
 
 @pytest.mark.parametrize(
     ("context", "lost"),
-    [(f"{BASE}=docker-image://m.example.org/base:1", BASE_DIGEST), ("sglang-src=.", REVISION)],
+    [(f"{BASE}=docker-image://m.example.org/base:1", BASE_DIGEST), ("sglang-src={}", REVISION)],
 )
 def test_what_stands_for_a_base_or_a_server_is_not_called_by_the_locks_name(
-    matrix_file: Callable[..., Path], context: str, lost: str
+    matrix_file: Callable[..., Path], context: str, lost: str, tmp_path: Path
 ) -> None:
-    target = targets(matrix_file(), locked=True, contexts=(context,))[0]
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    target = targets(matrix_file(), locked=True, contexts=(context.format(checkout),))[0]
     assert {BASE_DIGEST, REVISION} - target.labels.keys() == {lost}
 
 

@@ -19,6 +19,7 @@ from typing import NoReturn
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from made_up_sbom import bill_of
 
 from made_up_programs import COSIGN_VERSION
 from made_up_registry import Image, MadeUpRegistry, digest
@@ -63,6 +64,7 @@ echo "$1" >> "${0%/*}/cosign-was-asked"
 case "$*" in
 verify-attestation*--type=*/evidence/*) cat "${0%/*}/evidence" ;;
 verify-attestation*--type=*/release/*) cat "${0%/*}/release" ;;
+verify-attestation*--type=*cyclonedx*) cat "${0%/*}/sbom" ;;
 esac
 for word; do
     case "$1 $word" in
@@ -160,6 +162,7 @@ def statements(target: Target, image: Image) -> dict[str, str]:
     said = {
         "evidence": replace(evidence, level=Level.GPU).document,
         "release": release.document,
+        "sbom": bill_of(digest(image.top)),
     }
     subject = [{"digest": {"sha256": digest(image.top).removeprefix("sha256:")}}]
     found = {}
