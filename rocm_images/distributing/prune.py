@@ -156,9 +156,9 @@ def drop_all(
     gone: list[Drop] = []
     try:
         for one in what.drop:
-            _drop(what, one)
+            done = "dropped" if _drop(what, one) else "gone already"
             gone.append(one)
-            say(f"dropped {what.repository}: {', '.join(one.tags)}")
+            say(f"{done} {what.repository}: {', '.join(one.tags)}")
         for digest in what.lost:
             _delete_tags(what, what.tags.attached_to(digest))
         if with_orphans:
@@ -176,13 +176,15 @@ def drop_all(
 
 
 def _forget(what: Pruning, keeper: Keeper | None, gone: Sequence[Drop]) -> None:
-    forgotten = what.forgets & {*(one.digest for one in gone), *what.lost}
+    # What was lost when it was looked for may have been pushed again since.
+    lost = (digest for digest in what.lost if what.repository.manifest(digest) is None)
+    forgotten = what.forgets & {*(one.digest for one in gone), *lost}
     if keeper and forgotten:
         keeper.forget(forgotten)
 
 
-def _drop(what: Pruning, one: Drop) -> None:
-    """Delete an image, and then what is attached to it.
+def _drop(what: Pruning, one: Drop) -> bool:
+    """Delete an image, and then what is attached to it; False where it was gone already.
 
     Raises:
         RegistryError: the registry failed, or the catalogue is no longer the one that was read.
@@ -192,9 +194,9 @@ def _drop(what: Pruning, one: Drop) -> None:
             f"{what.repository}: its catalogue changed meanwhile: somebody else publishes; let one "
             "of you do so at a time"
         )
-    if may_go(one.digest, one.tags, what.tags, what.stay):
-        what.repository.delete(one.digest)
-        _delete_tags(what, one.attached)
+    there = what.repository.delete(one.digest)
+    _delete_tags(what, one.attached)
+    return there
 
 
 def _delete_tags(what: Pruning, going: Sequence[str]) -> None:

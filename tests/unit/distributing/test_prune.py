@@ -373,6 +373,27 @@ def test_where_cosign_keeps_what_it_attaches_elsewhere_no_signature_is_an_orphan
     assert site.looked().orphans == ()
 
 
+def test_what_is_gone_already_is_not_called_dropped(site: Site) -> None:
+    site.publish("current", 10)
+    old = site.push("old", 100)
+    found = site.looked()
+    del site.manifests[old]
+    told: list[str] = []
+    drop_all(found, None, told.append)
+    assert told == [f"gone already {site}: {site.immutable('old')}"]
+
+
+def test_the_catalogue_keeps_what_was_lost_and_is_there_again(site: Site) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(3)]
+    lost = site.manifests.pop(images[0])
+    del site.tags[site.immutable("0")]
+    found = site.looked(ages(keep_history=1))
+    assert found.lost == (images[0],)
+    site.put_tag(site.immutable("0"), lost)
+    drop_all(found, site.keeper, lambda _: None)
+    assert images[0] in {one.digest for one in site.looked().catalogue.history}
+
+
 # What somebody does who can push and has no key.
 
 
