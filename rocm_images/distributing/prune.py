@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rocm_images.catalogue.owner import other_repository
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.signed import TAG, Signed, signed_in, verified_in
 from rocm_images.distributing.prunable import (
@@ -31,6 +32,7 @@ from rocm_images.distributing.prunable import (
 from rocm_images.errors import InputError, RegistryError, RocmImagesError, VerificationFailed
 from rocm_images.pool import Threads
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import image_at
@@ -81,13 +83,24 @@ def looked(
     ages: Ages,
     not_before: datetime.datetime | None = None,
     say: Callable[[str], None] = lambda text: None,
+    *,
+    origin: RegistryAddress | None = None,
 ) -> Pruning:
-    """What a repository may drop; nothing is changed there. `say` is told what takes a while.
+    """What a repository may drop; nothing is changed there.
+
+    Args:
+        repository: which.
+        cosign: of its registry.
+        trust: whose signatures count.
+        ages: what is old enough.
+        not_before: of which day its catalogue is at the earliest.
+        say: is told what takes a while.
+        origin: the registry that it is a mirror of; None: it is none, and its catalogue its own.
 
     Raises:
         RegistryError: the registry does not answer.
-        VerificationFailed: it has no catalogue that is signed by those who are trusted, or one
-            that is older than `not_before` or than what they released.
+        VerificationFailed: it has no catalogue that is signed by those who are trusted, or one of
+            another repository, or that is older than `not_before` or than what they released.
         InputError: the catalogue is of no schema that is known.
     """
     name = repository.reference(TAG)
@@ -98,6 +111,7 @@ def looked(
             "none is dropped; publish first"
         )
     listed, catalogue = found
+    _check_whose(repository, catalogue, origin)
     updated = datetime.datetime.fromisoformat(catalogue.updated)
     if not_before and updated < not_before:
         raise VerificationFailed(
@@ -127,6 +141,33 @@ def looked(
     gone = tuple(digest for digest in gone if repository.manifest(digest) is None)
     about = () if cosign.keeps_elsewhere else _orphans(repository, tags, gone)
     return Pruning(repository, listed, catalogue, tags, stay, tuple(drop), tuple(kept), gone, about)
+
+
+def _check_whose(
+    repository: Repository, catalogue: Catalogue, origin: RegistryAddress | None
+) -> None:
+    """Refuse a catalogue of any other repository: it does not know what has to stay in this one.
+
+    Raises:
+        VerificationFailed: it is, or nobody can tell, as it lists nothing.
+    """
+    name = repository.reference(TAG)
+    if not catalogue.images:
+        raise VerificationFailed(f"{name} lists no image: publish first; nothing was dropped")
+    other = other_repository(
+        catalogue, origin.named(repository.name) if origin else str(repository)
+    )
+    if other is None:
+        return
+    if origin:
+        raise VerificationFailed(
+            f"{name} is that of {other}, and --origin says {origin}: somebody put it here, or this "
+            "is no mirror of that; nothing was dropped"
+        )
+    raise VerificationFailed(
+        f"{name} is that of {other}: somebody put it here; nothing was dropped. Only if you know "
+        "this repository as a mirror of that one, name its registry with --origin"
+    )
 
 
 def drop_all(

@@ -17,7 +17,7 @@ import pytest
 from made_up_catalogue import digest, entry, passed
 from rocm_images.catalogue.file import text_of
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
 from rocm_images.distributing import prune
 from rocm_images.distributing.prunable import Ages
@@ -27,6 +27,7 @@ from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
 from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
@@ -73,11 +74,12 @@ class Cosign:
 class Site:
     """A repository in memory, with the images of one cell that were published, or only pushed."""
 
-    name = "sglang-rocm"
     ca_bundle = None
+    address = "registry.example.org/made-up"
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
+        self.name = cell.repository
         self.cosign = Cosign()
         self.manifests: dict[str, Manifest] = {}
         self.tags: dict[str, str] = {}
@@ -90,7 +92,7 @@ class Site:
 
     # What a Repository does.
     def __str__(self) -> str:
-        return "registry.example.org/made-up/sglang-rocm"
+        return f"{self.address}/{self.name}"
 
     def reference(self, name: str) -> str:
         return f"{self}{'@' if ':' in name else ':'}{name}"
@@ -241,6 +243,20 @@ def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(cells_of(project_matrix)[0])
 
 
+ORIGIN = RegistryAddress.parse("origin.example.org")
+
+
+def of_another(catalogue: Catalogue | None, repository: str) -> Catalogue:
+    """The catalogue as if another repository had the images."""
+    assert catalogue is not None
+    change = {"repository": repository}
+    moved = {
+        key: tuple(one.model_copy(update=change) for one in getattr(catalogue, key))
+        for key in ("images", "history")
+    }
+    return catalogue.model_copy(update=moved)
+
+
 def dropped(what: Pruning) -> list[str]:
     return [one.digest for one in what.drop]
 
@@ -334,18 +350,12 @@ def test_without_a_private_key_the_catalogues_history_stays(site: Site) -> None:
 
 def test_a_mirror_drops_by_its_origins_catalogue_and_leaves_that_as_it_is(site: Site) -> None:
     images = [site.publish(str(number), 500 - number) for number in range(3)]
-    assert site.catalogue is not None
-    elsewhere = {"repository": "origin.example.org/sglang-rocm"}
-    moved = site.catalogue.model_copy(
-        update={
-            key: tuple(one.model_copy(update=elsewhere) for one in getattr(site.catalogue, key))
-            for key in ("images", "history")
-        }
-    )
-    site.sign(moved)
+    pushed = site.push("pushed", 100)
+    site.sign(of_another(site.catalogue, f"origin.example.org/{site.name}"))
     listed = site.tags[TAG]
-    assert drop_all(site.looked(ages(keep_history=1)), None, lambda _: None) == 1
-    assert images[0] not in site.manifests
+    asked = ages(keep_history=1)
+    assert drop_all(site.looked(asked, origin=ORIGIN), None, lambda _: None) == 2
+    assert site.images - site.manifests.keys() == {images[0], pushed}
     assert site.tags[TAG] == listed
 
 
@@ -408,6 +418,51 @@ def test_without_a_catalogue_or_with_one_that_nobody_signed_nothing_is_dropped(s
     del site.tags[TAG]
     with pytest.raises(VerificationFailed, match="none is dropped"):
         site.looked()
+
+
+STAGING = "staging.example.org/x/sglang-rocm"
+
+
+@pytest.mark.parametrize("entries", ["all", "one of the history", "none"])
+@pytest.mark.parametrize("origin", [None, ORIGIN])
+@pytest.mark.parametrize("statements", ["as they are", "of before it was published"])
+def test_a_newer_catalogue_of_another_registrys_repository_says_nothing_of_this_one(
+    site: Site, entries: str, origin: RegistryAddress | None, statements: str
+) -> None:
+    """Its publisher signed it, and the names of both end alike; the tags were moved as well."""
+    good = site.publish("good", 100)
+    if statements != "as they are":
+        del site.cosign.attached[site.reference(good), RELEASE]
+    own = entry(site.cell, digest=digest("x"), repository=f"{origin or site.address}/{site.name}")
+    other = entry(site.cell, digest=digest("another"), repository=STAGING)
+    listed = {"all": ((other,), ()), "one of the history": ((own,), (other,)), "none": ((), ())}
+    images, history = listed[entries]
+    site.sign(Catalogue(schema=SCHEMA, updated=ago(1).isoformat(), images=images, history=history))
+    for tag in site.cell.tags:
+        site.tags[tag] = site.image("somebody's")
+    said = "lists no image" if entries == "none" else "is that of staging"
+    with pytest.raises(VerificationFailed, match=said):
+        site.looked(not_before=ago(90), origin=origin)
+    assert good in site.manifests
+
+
+def test_a_mirror_that_says_whose_it_is_does_not_take_a_catalogue_of_its_own(site: Site) -> None:
+    """One that published itself has signed which images have to stay, and is no mirror."""
+    site.publish("good", 100)
+    with pytest.raises(VerificationFailed, match="and --origin says origin"):
+        site.looked(origin=ORIGIN)
+
+
+@pytest.mark.parametrize("days", [1, 500])
+def test_what_was_published_and_is_in_no_catalogue_stays(site: Site, days: int) -> None:
+    good = site.push("good", 500)
+    site.release(good, "good", days)
+    site.publish("current", 0)
+    found = site.looked(ages(keep_history=1), not_before=ago(1))
+    assert found.drop == ()
+    assert [(one.digest, one.why) for one in found.kept] == [
+        (good, "published, and in no catalogue: delete it by hand")
+    ]
 
 
 def test_an_older_catalogue_that_somebody_put_back_is_known_by_what_was_released_since(
