@@ -3,8 +3,8 @@
 What may go is what the catalogue lists as replaced, and what was pushed and never published. A
 registry deletes manifests by digest, and every tag of one with it. So a digest may go only where
 all that stands for it may: whoever can push can make a tag stand for anything, and by that have
-more kept. By taking a tag away they have dropped what no other tag names and no publisher ever
-released, or what the catalogue lists as replaced: never what it lists as current.
+more kept. By taking tags and statements away they may have dropped what nothing else names and no
+catalogue lists, or what the catalogue lists as replaced: never what it lists as current.
 """
 
 from __future__ import annotations

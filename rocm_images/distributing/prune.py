@@ -1,8 +1,6 @@
-"""Drops from a repository what nothing names any more, by the word of its signed catalogue alone.
+"""Finds what nothing in a repository names any more, by the word of its signed catalogue alone.
 
-Without a catalogue that verifies nothing is dropped. An image goes before its signatures, as one
-without them is worse than signatures without one, and the catalogue loses it last: whatever fails
-between, running it again goes on.
+Without a catalogue that verifies nothing may be dropped. dropping.py drops what may.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 
 from rocm_images.catalogue.owner import other_repository
 from rocm_images.catalogue.schema import Catalogue
-from rocm_images.catalogue.signed import TAG, Signed, signed_in, verified_in
+from rocm_images.catalogue.signed import TAG, Signed, verified_in
 from rocm_images.distributing.prunable import (
     Ages,
     Drop,
@@ -23,15 +21,13 @@ from rocm_images.distributing.prunable import (
     decided,
     freed,
     lost,
-    may_go,
     named,
     orphans,
     subject_of,
     unnamed,
 )
-from rocm_images.errors import InputError, RegistryError, RocmImagesError, VerificationFailed
+from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.catalogued import Keeper
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
@@ -168,84 +164,6 @@ def _check_whose(
         f"{name} is that of {other}: somebody put it here; nothing was dropped. Only if you know "
         "this repository as a mirror of that one, name its registry with --origin"
     )
-
-
-def drop_all(
-    what: Pruning,
-    keeper: Keeper | None,
-    say: Callable[[str], None],
-    *,
-    with_orphans: bool = False,
-) -> int:
-    """Drop what may be; returns how many images went.
-
-    Args:
-        what: of one repository.
-        keeper: who signs its catalogue; None where it has that of another one, as a mirror.
-        say: is told of each image that went.
-        with_orphans: also signatures and statements about images that are not there.
-
-    Raises:
-        InputError: the catalogue has to lose something, and nobody can sign it.
-        RegistryError: the registry failed or allows no deletion; the sentence says what went.
-    """
-    if what.forgets and keeper is None:
-        raise InputError(
-            f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
-            "name the private key that signs it (--sign-key), or leave out --keep-history"
-        )
-    gone: list[Drop] = []
-    try:
-        for one in what.drop:
-            done = "dropped" if _drop(what, one) else "gone already"
-            gone.append(one)
-            say(f"{done} {what.repository}: {', '.join(one.tags)}")
-        for digest in what.lost:
-            _delete_tags(what, what.tags.attached_to(digest))
-        if with_orphans:
-            _delete_tags(what, what.orphans)
-    except RocmImagesError as error:
-        done = f"{len(gone)} of {len(what.drop)} images were dropped; run it again to go on"
-        try:
-            _forget(what, keeper, gone)
-        except RocmImagesError as other:
-            done = f"{done} (the catalogue still lists them: {other})"
-        error.args = (f"{error}; {done}",)
-        raise
-    _forget(what, keeper, gone)
-    return len(gone)
-
-
-def _forget(what: Pruning, keeper: Keeper | None, gone: Sequence[Drop]) -> None:
-    # What was lost when it was looked for may have been pushed again since.
-    lost = (digest for digest in what.lost if what.repository.manifest(digest) is None)
-    forgotten = what.forgets & {*(one.digest for one in gone), *lost}
-    if keeper and forgotten:
-        keeper.forget(forgotten)
-
-
-def _drop(what: Pruning, one: Drop) -> bool:
-    """Delete an image, and then what is attached to it; False where it was gone already.
-
-    Raises:
-        RegistryError: the registry failed, or the catalogue is no longer the one that was read.
-    """
-    if signed_in(what.repository) != what.listed:
-        raise RegistryError(
-            f"{what.repository}: its catalogue changed meanwhile: somebody else publishes; let one "
-            "of you do so at a time"
-        )
-    there = what.repository.delete(one.digest)
-    _delete_tags(what, one.attached)
-    return there
-
-
-def _delete_tags(what: Pruning, going: Sequence[str]) -> None:
-    """Delete what tags of cosign's stand for, unless something else stands for it, too."""
-    digests = dict.fromkeys(what.tags.manifests[tag].digest for tag in going)
-    for digest in digests:
-        if may_go(digest, going, what.tags, what.stay):
-            what.repository.delete(digest)
 
 
 def _tags(repository: Repository, catalogue: Catalogue, names: Sequence[str]) -> Tags:

@@ -95,8 +95,9 @@ def prune(
     import json
     import tempfile
 
+    from rocm_images.distributing.dropping import drop_all
     from rocm_images.distributing.prunable import Ages
-    from rocm_images.distributing.prune import drop_all, looked
+    from rocm_images.distributing.prune import looked
     from rocm_images.distributing.prune_report import document, report
     from rocm_images.plan.selection import Choice, by_repository
     from rocm_images.publishing.catalogued import Keeper

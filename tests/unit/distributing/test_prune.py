@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from rocm_images.catalogue.file import text_of
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
-from rocm_images.distributing import prune
+from rocm_images.distributing import dropping, prune
+from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
-from rocm_images.distributing.prune import Pruning, drop_all, looked
+from rocm_images.distributing.prune import Pruning, looked
 from rocm_images.distributing.prune_report import document, report
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
@@ -86,7 +87,9 @@ class Site:
         self.blobs: dict[str, bytes] = {}
         self.images: set[str] = set()
         self.deleted: list[str] = []
+        self.asked: list[str] = []
         self.fails_at: str | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
         self.entries: list[CatalogueEntry] = []
         self.catalogue: Catalogue | None = None
 
@@ -98,6 +101,7 @@ class Site:
         return f"{self}{'@' if ':' in name else ':'}{name}"
 
     def manifest(self, name: str) -> Manifest | None:
+        self.asked.append(name)
         return self.manifests.get(name if ":" in name else self.tags.get(name, ""))
 
     def digest_of(self, tag: str) -> str | None:
@@ -119,6 +123,7 @@ class Site:
             raise RegistryError("the registry fails")
         self.tags = {tag: one for tag, one in self.tags.items() if one != name}
         self.deleted.append(name)
+        self.meanwhile()
         return self.manifests.pop(name, None) is not None
 
     # What publishers and others do.
@@ -239,7 +244,8 @@ class Site:
 
 @pytest.fixture
 def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(prune, "tags_of", lambda repository: tuple(repository.tags))
+    for module in (prune, dropping):
+        monkeypatch.setattr(module, "tags_of", lambda repository: tuple(repository.tags))
     return Site(cells_of(project_matrix)[0])
 
 
@@ -402,6 +408,8 @@ def test_the_catalogue_keeps_what_was_lost_and_is_there_again(site: Site) -> Non
     site.put_tag(site.immutable("0"), lost)
     drop_all(found, site.keeper, lambda _: None)
     assert images[0] in {one.digest for one in site.looked().catalogue.history}
+    # And what is signed of it is there.
+    assert site.deleted == []
 
 
 # What somebody does who can push and has no key.
@@ -578,6 +586,62 @@ def test_what_somebody_publishes_meanwhile_stops_it(site: Site) -> None:
     with pytest.raises(RegistryError, match="its catalogue changed meanwhile"):
         drop_all(found, site.keeper, lambda _: None)
     assert site.deleted == []
+
+
+@pytest.mark.parametrize("how", ["rolling", "new", "an index of it", "signed anew", "signed"])
+def test_what_somebody_is_about_to_publish_meanwhile_stays(site: Site, how: str) -> None:
+    """Who publishes, or goes back to it, signs and moves the tags before the catalogue knows."""
+    site.publish("current", 10)
+    other, old = site.push("other", 200), site.push("old", 100)
+
+    def meanwhile() -> None:
+        if how == "rolling":
+            site.tags[site.cell.tags[0]] = old
+        elif how == "new":
+            site.tags["a-new-tag"] = old
+        elif how == "an index of it":
+            part = {"mediaType": f"{_OCI}.manifest.v1+json", "digest": old, "size": 1}
+            site.put("an-index", {"schemaVersion": 2, "mediaType": INDEX, "manifests": [part]})
+        elif how == "signed anew":
+            document = site.manifests[old].document
+            site.put(f"{old.replace(':', '-')}.att", {**document, "annotations": {}})
+        else:
+            site.put(old.replace(":", "-"), {"schemaVersion": 2, "manifests": []})
+
+    found = site.looked()
+    assert dropped(found) == [other, old]
+    site.meanwhile = meanwhile
+    with pytest.raises(RegistryError, match=r"somebody else publishes.*1 of 2 images were dropped"):
+        drop_all(found, site.keeper, lambda _: None)
+    assert old in site.manifests
+    assert other not in site.manifests
+
+
+def test_no_immutable_tag_of_another_image_is_asked_for_again(site: Site) -> None:
+    """There may be thousands, and each deletion asks."""
+    site.publish("current", 10)
+    site.push("young", 1)
+    old = site.push("old", 100)
+    found = site.looked()
+    site.asked.clear()
+    drop_all(found, site.keeper, lambda _: None)
+    assert old not in site.manifests
+    own = {f"{old.replace(':', '-')}.{end}" for end in ("att", "sig")}
+    assert set(site.asked) == {TAG, *site.cell.tags, *own}
+
+
+def test_a_signature_stays_whose_image_has_arrived_meanwhile(site: Site) -> None:
+    site.publish("current", 10)
+    site.push("arrives", 100)
+    late = site.manifests[site.tags[site.immutable("arrives")]]
+    del site.manifests[site.tags.pop(site.immutable("arrives"))]
+    found = site.looked()
+    assert len(found.orphans) == 2
+    site.put_tag(site.immutable("arrives"), late)
+    told: list[str] = []
+    drop_all(found, site.keeper, told.append, with_orphans=True)
+    assert site.deleted == []
+    assert "is there by now: its signatures stay" in told[0]
 
 
 def test_the_report_says_what_may_go_and_how_much_that_frees(site: Site) -> None:
