@@ -31,8 +31,6 @@ _not_before_option = click.option(
     help="When you last published (UTC): a catalogue from before is an old one that somebody put "
     "back. --yes asks for it.",
 )
-
-
 _origin_option = click.option(
     "--origin",
     callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from made_up_catalogue import digest, entry, passed
 from rocm_images.catalogue.file import text_of
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
+from rocm_images.cli.main import main
 from rocm_images.distributing import dropping, prune
 from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
@@ -27,12 +29,16 @@ from rocm_images.distributing.prune_report import document, report
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.selection import by_repository
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry import place
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
+from rocm_images.registry.place import Place
 from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
 
+PROJECT = Path(__file__).resolve().parents[3]
 TRUST = Trust(key="cosign.pub")
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
 _OCI = "application/vnd.oci.image"
@@ -67,6 +73,9 @@ class Cosign:
 
     def verify_file(self, content: Path, signature: bytes, _: Trust) -> bool:
         return signature.decode() == self.sign_file(content, Signer(None))
+
+    def public_key(self, _: Signer, __: Path) -> Trust:
+        return TRUST
 
     def sign_file(self, content: Path, _: Signer) -> str:
         return f"signed {digest_of(content.read_bytes())}"
@@ -642,6 +651,105 @@ def test_a_signature_stays_whose_image_has_arrived_meanwhile(site: Site) -> None
     drop_all(found, site.keeper, told.append, with_orphans=True)
     assert site.deleted == []
     assert "is there by now: its signatures stay" in told[0]
+
+
+# Several repositories at once.
+
+
+@pytest.fixture
+def sites(
+    site: Site, project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[Site]:
+    """One for each server, in the order of the matrix, where the verb finds them."""
+    cells = by_repository(cells_of(project_matrix), lambda cell: cell)
+    found = {name: Site(one[0]) for name, one in cells.items()}
+    monkeypatch.setattr(place, "place_of", lambda name, *_: Place(found[name], found[name].cosign))
+    monkeypatch.chdir(tmp_path)
+    Path("cosign.key").write_text("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+    Path("cosign.pub").write_text("-----BEGIN PUBLIC KEY-----\n")
+    assert len(found) > 1
+    return [*found.values()]
+
+
+def run(*words: str, sign: bool = True) -> Result:
+    who = ("--sign-key", "cosign.key") if sign else ("--key", "cosign.pub")
+    where = ("--matrix", str(PROJECT / "matrix.yaml"), "--registry", Site.address)
+    history = ("--keep-history", "1", "--not-before", "2020-01-01")
+    words = ("prune", "--server", "all", *where, *who, *history, *words)
+    return CliRunner().invoke(main, words)
+
+
+def filled(sites: list[Site]) -> list[set[str]]:
+    """Gives each two images that may go, and returns them."""
+    going = []
+    for one in sites:
+        replaced = one.publish("1", 500)
+        one.publish("2", 499)
+        one.publish("3", 498)
+        going.append({replaced, one.push("pushed", 600)})
+    return going
+
+
+def gone(sites: list[Site]) -> list[set[str]]:
+    return [one.images - one.manifests.keys() for one in sites]
+
+
+def test_of_all_repositories_each_loses_its_own(sites: list[Site]) -> None:
+    going = filled(sites)
+    listed = run("--json")
+    assert listed.exit_code == 0, listed.exception
+    told = json.loads(listed.stdout)["repositories"]
+    assert [one["repository"] for one in told] == [str(one) for one in sites]
+    assert [{each["digest"] for each in one["drop"]} for one in told] == going
+    assert gone(sites) == [set() for _ in sites]
+    done = run("--yes")
+    assert done.exit_code == 0, done.exception
+    assert gone(sites) == going
+    # Each catalogue has forgotten what it listed of that, and is of its own repository still.
+    for one in sites:
+        catalogue = one.looked().catalogue
+        assert len((*catalogue.images, *catalogue.history)) == 2
+
+
+def test_nothing_goes_from_any_where_one_has_no_catalogue_that_counts(sites: list[Site]) -> None:
+    filled(sites)
+    del sites[-1].tags[TAG]
+    assert isinstance(run("--yes").exception, VerificationFailed)
+    assert [one.deleted for one in sites] == [[] for _ in sites]
+
+
+def test_nothing_goes_from_any_where_one_has_the_catalogue_of_another(sites: list[Site]) -> None:
+    filled(sites)
+    sites[-1].sign(of_another(sites[-1].catalogue, STAGING.replace("sglang-rocm", sites[-1].name)))
+    assert isinstance(run("--yes").exception, VerificationFailed)
+    assert [one.deleted for one in sites] == [[] for _ in sites]
+
+
+def test_one_that_fails_ends_it_and_the_same_command_goes_on(sites: list[Site]) -> None:
+    going = filled(sites)
+    # The one before it, in order of age, is gone by then.
+    sites[0].fails_at = sites[0].tags[sites[0].immutable("1")]
+    stopped = run("--yes")
+    assert isinstance(stopped.exception, RegistryError)
+    assert "1 of 2 images were dropped" in str(stopped.exception)
+    assert gone(sites)[1:] == [set() for _ in sites[1:]]
+    sites[0].fails_at = None
+    assert run("--yes").exit_code == 0
+    assert gone(sites) == going
+
+
+def test_mirrors_of_all_go_by_the_catalogues_of_one_origin(sites: list[Site]) -> None:
+    going = filled(sites)
+    for one in sites:
+        one.sign(of_another(one.catalogue, f"{ORIGIN}/{one.name}"))
+    assert isinstance(run("--yes", sign=False).exception, VerificationFailed)
+    with_a_key = run("--yes", "--origin", str(ORIGIN)).exception
+    assert isinstance(with_a_key, InputError)
+    assert "name the public key" in str(with_a_key)
+    assert gone(sites) == [set() for _ in sites]
+    done = run("--yes", "--origin", str(ORIGIN), sign=False)
+    assert done.exit_code == 0, done.exception
+    assert gone(sites) == going
 
 
 def test_the_report_says_what_may_go_and_how_much_that_frees(site: Site) -> None:
