@@ -1,7 +1,9 @@
 """Whose a catalogue is: one key signs those of several repositories, and each is about its own.
 
 A mirror has the repository's own name, at another registry or below another path; so what was
-signed for the repository of another server is told from what was signed for this one.
+signed for the repository of another server is told from what was signed for this one. The end of a
+name does not tell a mirror's catalogue from one that somebody put there: staging and production
+have the same. So whoever goes by it to write or delete compares the whole name.
 """
 
 from __future__ import annotations
@@ -33,3 +35,9 @@ def check_owner(name: str, catalogue: Catalogue, where: str, server: str | None 
             f"{where} is that of {other}: somebody put a catalogue of another repository here; "
             "do not use it"
         )
+
+
+def other_repository(catalogue: Catalogue, owner: str) -> str | None:
+    """A repository that a catalogue has entries of beside `owner`, a whole name; None without."""
+    entries = (*catalogue.images, *catalogue.history)
+    return min((one.repository for one in entries if one.repository != owner), default=None)

@@ -17,6 +17,7 @@ from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
+from rocm_images.registry.sbom import attested_sbom
 from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import Verified, verified
 
@@ -82,20 +83,22 @@ def arrive(
     for one in images:
         tag, sent = one.what.immutable, one.what.found
         has = _said(place, wanted.trust, sent.image.digest)
+        lacks = one.what.has_sbom and not (has and _has_sbom(place, wanted.trust, has))
         # What was only pushed there has no tags to keep: a release comes with what is sent.
         if has is not None and has.release and _is_newer(has, sent):
-            on_step(f"note: {repository} keeps what is signed of {tag}, which is newer there")
-            sent = has
+            but = "; an SBOM is not among it, and one is where this comes from" if lacks else ""
+            on_step(f"note: {repository} keeps what is signed of {tag}, which is newer there{but}")
+            sent, lacks = has, False
         if dry_run:
             arrived.append(_as_signed(one.what, sent))
             continue
-        if has is None or _signed(has) != _signed(sent):
+        if has is None or lacks or _signed(has) != _signed(sent):
             on_step(f"copy {tag}: {one.what.image.extent}")
             one.put(repository.reference(tag))
         elif there[tag] is None:
             repository.put_tag(tag, one.what.image.top)
         on_step(f"verify {tag}")
-        arrived.append(_arrived(place, wanted, one.what, sent))
+        arrived.append(_arrived(place, wanted, one.what, sent, needs_sbom=lacks))
     rolling = _rolling(place, wanted.trust, arrived, on_step, tags_were_read)
     planned = moves(repository, rolling)
     if not dry_run:
@@ -103,7 +106,9 @@ def arrive(
     return Arrived(tuple(tag for tag, digest in there.items() if digest is None), tuple(planned))
 
 
-def _arrived(place: Place, wanted: Wanted, what: ChannelImage, sent: Verified) -> ChannelImage:
+def _arrived(
+    place: Place, wanted: Wanted, what: ChannelImage, sent: Verified, *, needs_sbom: bool
+) -> ChannelImage:
     """The image as it is there, verified, with those of its tags that it still has."""
     found = image_at(place.repository, what.immutable)
     if found is None or found.digest != what.image.digest:
@@ -111,13 +116,13 @@ def _arrived(place: Place, wanted: Wanted, what: ChannelImage, sent: Verified) -
             f"{place.repository.reference(what.immutable)} did not arrive as {what.image.digest}: "
             "run this again"
         )
-    now = wanted.look(place.cosign, found).found
-    if _signed(now) != _signed(sent):
+    now = wanted.look(place.cosign, found)
+    if _signed(now.found) != _signed(sent) or (needs_sbom and not now.has_sbom):
         raise VerificationFailed(
             f"{found.reference}: what its publisher says of it did not arrive as it was sent: "
             "somebody else writes there; no rolling tag was moved"
         )
-    return _as_signed(what, now)
+    return _as_signed(what, now.found)
 
 
 def _as_signed(what: ChannelImage, found: Verified) -> ChannelImage:
@@ -175,6 +180,14 @@ def _said(place: Place, trust: Trust, digest: str) -> Verified | None:
         return verified(place.cosign, found, trust) if found else None
     except VerificationFailed:
         return None
+
+
+def _has_sbom(place: Place, trust: Trust, there: Verified) -> bool:
+    """Whether what an image holds is attested there; nothing dates an SBOM, so any will do."""
+    try:
+        return attested_sbom(place.cosign, there.image, trust) is not None
+    except VerificationFailed:
+        return False
 
 
 def _signed(what: Verified) -> tuple[object, object]:

@@ -16,6 +16,7 @@ from rocm_images.publishing.gate import channel_named, refusal
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.place import Place
 from rocm_images.registry.published import PublishedImage, image_at
+from rocm_images.registry.sbom import attested_sbom
 from rocm_images.registry.statements import InChannel, Release
 from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import (
@@ -39,6 +40,8 @@ class ChannelImage:
     rolling: tuple[str, ...]
     """Its rolling tags in the channel; of a registry, those that stand for it there, as others may
     have passed on to another image since."""
+    has_sbom: bool = False
+    """Whether its publisher attests what it holds."""
 
     @property
     def image(self) -> PublishedImage:
@@ -114,7 +117,8 @@ class Wanted:
         reason = refusal(cell, image.digest, found.evidence, self.channel, wanted)
         if reason:
             raise PublishRefused(reason)
-        return ChannelImage(found, release, self.channel, given.tags)
+        sbom = attested_sbom(cosign, image, self.trust, layout=layout)
+        return ChannelImage(found, release, self.channel, given.tags, sbom is not None)
 
 
 def images_of_channel(source: Place, wanted: Wanted, *, tag_suffix: str) -> list[ChannelImage]:

@@ -1,8 +1,10 @@
 """What a repository may drop: pure functions on its tags and its verified catalogue.
 
-A registry deletes manifests by digest, and every tag of one with it. So a digest may go only where
+What may go is what the catalogue lists as replaced, and what was pushed and never published. A
+registry deletes manifests by digest, and every tag of one with it. So a digest may go only where
 all that stands for it may: whoever can push can make a tag stand for anything, and by that have
-more kept, never more dropped.
+more kept. By taking tags and statements away they may have dropped what nothing else names and no
+catalogue lists, or what the catalogue lists as replaced: never what it lists as current.
 """
 
 from __future__ import annotations
@@ -159,6 +161,10 @@ def decided(
             keep.append(Kept(digest, names, what))
             continue
         entry = history.get(digest)
+        if entry is None and what.was_published:
+            # It may be current by a catalogue that somebody replaced.
+            keep.append(Kept(digest, names, "published, and in no catalogue: delete it by hand"))
+            continue
         listed = [datetime.datetime.fromisoformat(entry.published)] if entry else []
         date = max([what.date, *listed])
         if not ages.old(date):
@@ -173,8 +179,6 @@ def decided(
         why = "pushed, and never published"
         if entry:
             why = f"replaced in channel {entry.channel}" if entry.channel else "replaced"
-        elif what.was_published:
-            why = "published, and in no catalogue"
         attached = tags.attached_to(digest)
         drop.append(Drop(digest, names, attached, date, why, entry is not None))
     return sorted(drop, key=lambda one: one.date), keep

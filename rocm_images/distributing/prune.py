@@ -1,8 +1,6 @@
-"""Drops from a repository what nothing names any more, by the word of its signed catalogue alone.
+"""Finds what nothing in a repository names any more, by the word of its signed catalogue alone.
 
-Without a catalogue that verifies nothing is dropped. An image goes before its signatures, as one
-without them is worse than signatures without one, and the catalogue loses it last: whatever fails
-between, running it again goes on.
+Without a catalogue that verifies nothing may be dropped. dropping.py drops what may.
 """
 
 from __future__ import annotations
@@ -11,8 +9,9 @@ import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rocm_images.catalogue.owner import other_repository
 from rocm_images.catalogue.schema import Catalogue
-from rocm_images.catalogue.signed import TAG, Signed, signed_in, verified_in
+from rocm_images.catalogue.signed import TAG, Signed, verified_in
 from rocm_images.distributing.prunable import (
     Ages,
     Drop,
@@ -22,15 +21,14 @@ from rocm_images.distributing.prunable import (
     decided,
     freed,
     lost,
-    may_go,
     named,
     orphans,
     subject_of,
     unnamed,
 )
-from rocm_images.errors import InputError, RegistryError, RocmImagesError, VerificationFailed
+from rocm_images.errors import RegistryError, VerificationFailed
 from rocm_images.pool import Threads
-from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import image_at
@@ -81,13 +79,24 @@ def looked(
     ages: Ages,
     not_before: datetime.datetime | None = None,
     say: Callable[[str], None] = lambda text: None,
+    *,
+    origin: RegistryAddress | None = None,
 ) -> Pruning:
-    """What a repository may drop; nothing is changed there. `say` is told what takes a while.
+    """What a repository may drop; nothing is changed there.
+
+    Args:
+        repository: which.
+        cosign: of its registry.
+        trust: whose signatures count.
+        ages: what is old enough.
+        not_before: of which day its catalogue is at the earliest.
+        say: is told what takes a while.
+        origin: the registry that it is a mirror of; None: it is none, and its catalogue its own.
 
     Raises:
         RegistryError: the registry does not answer.
-        VerificationFailed: it has no catalogue that is signed by those who are trusted, or one
-            that is older than `not_before` or than what they released.
+        VerificationFailed: it has no catalogue that is signed by those who are trusted, or one of
+            another repository, or that is older than `not_before` or than what they released.
         InputError: the catalogue is of no schema that is known.
     """
     name = repository.reference(TAG)
@@ -98,6 +107,7 @@ def looked(
             "none is dropped; publish first"
         )
     listed, catalogue = found
+    _check_whose(repository, catalogue, origin)
     updated = datetime.datetime.fromisoformat(catalogue.updated)
     if not_before and updated < not_before:
         raise VerificationFailed(
@@ -129,80 +139,31 @@ def looked(
     return Pruning(repository, listed, catalogue, tags, stay, tuple(drop), tuple(kept), gone, about)
 
 
-def drop_all(
-    what: Pruning,
-    keeper: Keeper | None,
-    say: Callable[[str], None],
-    *,
-    with_orphans: bool = False,
-) -> int:
-    """Drop what may be; returns how many images went.
-
-    Args:
-        what: of one repository.
-        keeper: who signs its catalogue; None where it has that of another one, as a mirror.
-        say: is told of each image that went.
-        with_orphans: also signatures and statements about images that are not there.
+def _check_whose(
+    repository: Repository, catalogue: Catalogue, origin: RegistryAddress | None
+) -> None:
+    """Refuse a catalogue of any other repository: it does not know what has to stay in this one.
 
     Raises:
-        InputError: the catalogue has to lose something, and nobody can sign it.
-        RegistryError: the registry failed or allows no deletion; the sentence says what went.
+        VerificationFailed: it is, or nobody can tell, as it lists nothing.
     """
-    if what.forgets and keeper is None:
-        raise InputError(
-            f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
-            "name the private key that signs it (--sign-key), or leave out --keep-history"
+    name = repository.reference(TAG)
+    if not catalogue.images:
+        raise VerificationFailed(f"{name} lists no image: publish first; nothing was dropped")
+    other = other_repository(
+        catalogue, origin.named(repository.name) if origin else str(repository)
+    )
+    if other is None:
+        return
+    if origin:
+        raise VerificationFailed(
+            f"{name} is that of {other}, and --origin says {origin}: somebody put it here, or this "
+            "is no mirror of that; nothing was dropped"
         )
-    gone: list[Drop] = []
-    try:
-        for one in what.drop:
-            _drop(what, one)
-            gone.append(one)
-            say(f"dropped {what.repository}: {', '.join(one.tags)}")
-        for digest in what.lost:
-            _delete_tags(what, what.tags.attached_to(digest))
-        if with_orphans:
-            _delete_tags(what, what.orphans)
-    except RocmImagesError as error:
-        done = f"{len(gone)} of {len(what.drop)} images were dropped; run it again to go on"
-        try:
-            _forget(what, keeper, gone)
-        except RocmImagesError as other:
-            done = f"{done} (the catalogue still lists them: {other})"
-        error.args = (f"{error}; {done}",)
-        raise
-    _forget(what, keeper, gone)
-    return len(gone)
-
-
-def _forget(what: Pruning, keeper: Keeper | None, gone: Sequence[Drop]) -> None:
-    forgotten = what.forgets & {*(one.digest for one in gone), *what.lost}
-    if keeper and forgotten:
-        keeper.forget(forgotten)
-
-
-def _drop(what: Pruning, one: Drop) -> None:
-    """Delete an image, and then what is attached to it.
-
-    Raises:
-        RegistryError: the registry failed, or the catalogue is no longer the one that was read.
-    """
-    if signed_in(what.repository) != what.listed:
-        raise RegistryError(
-            f"{what.repository}: its catalogue changed meanwhile: somebody else publishes; let one "
-            "of you do so at a time"
-        )
-    if may_go(one.digest, one.tags, what.tags, what.stay):
-        what.repository.delete(one.digest)
-        _delete_tags(what, one.attached)
-
-
-def _delete_tags(what: Pruning, going: Sequence[str]) -> None:
-    """Delete what tags of cosign's stand for, unless something else stands for it, too."""
-    digests = dict.fromkeys(what.tags.manifests[tag].digest for tag in going)
-    for digest in digests:
-        if may_go(digest, going, what.tags, what.stay):
-            what.repository.delete(digest)
+    raise VerificationFailed(
+        f"{name} is that of {other}: somebody put it here; nothing was dropped. Only if you know "
+        "this repository as a mirror of that one, name its registry with --origin"
+    )
 
 
 def _tags(repository: Repository, catalogue: Catalogue, names: Sequence[str]) -> Tags:

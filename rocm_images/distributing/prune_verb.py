@@ -19,9 +19,9 @@ from rocm_images.cli.options import (
 )
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import signing_options, where_options
+from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
-    from rocm_images.registry.address import RegistryAddress
     from rocm_images.registry.place import Who
 
 _not_before_option = click.option(
@@ -30,6 +30,13 @@ _not_before_option = click.option(
     metavar="DATE",
     help="When you last published (UTC): a catalogue from before is an old one that somebody put "
     "back. --yes asks for it.",
+)
+_origin_option = click.option(
+    "--origin",
+    callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,
+    metavar="ADDRESS",
+    help="The registry that this one is a mirror of, by its publisher's name of it: that one's "
+    "catalogue counts then. Without, only this registry's own does.",
 )
 
 
@@ -57,6 +64,7 @@ _not_before_option = click.option(
     "--orphans", is_flag=True, help="Also signatures and statements about images that are gone."
 )
 @_not_before_option
+@_origin_option
 @click.option("--yes", is_flag=True, help="Drop it. Without, what would be dropped is listed.")
 @click.option("--json", "as_json", is_flag=True, help="List it as JSON.")
 @rehearse_option
@@ -71,6 +79,7 @@ def prune(
     keep_history: int | None,
     orphans: bool,
     not_before: datetime.datetime | None,
+    origin: RegistryAddress | None,
     yes: bool,
     as_json: bool,
     site: Site,
@@ -84,8 +93,9 @@ def prune(
     import json
     import tempfile
 
+    from rocm_images.distributing.dropping import drop_all
     from rocm_images.distributing.prunable import Ages
-    from rocm_images.distributing.prune import drop_all, looked
+    from rocm_images.distributing.prune import looked
     from rocm_images.distributing.prune_report import document, report
     from rocm_images.plan.selection import Choice, by_repository
     from rocm_images.publishing.catalogued import Keeper
@@ -98,6 +108,11 @@ def prune(
         )
     matrix, cells = load(matrix_path)
     signer = who.signer
+    if origin and signer:
+        raise InputError(
+            "--origin: at a mirror the catalogue stays as its origin signed it, and nothing is "
+            "signed: name the public key with --key"
+        )
     names = by_repository(Choice(servers).of(matrix, cells), lambda cell: cell)
     where = (registry, ca_bundle, attempts, site.programs())
     places = [place_of(name, *where) for name in names]
@@ -108,7 +123,7 @@ def prune(
         trust = who.trust(places[0].cosign, Path(folder))
         # All are looked at before anything is dropped.
         every = [
-            looked(one.repository, one.cosign, trust, ages, earliest, telling.step)
+            looked(one.repository, one.cosign, trust, ages, earliest, telling.step, origin=origin)
             for one in places
         ]
         if as_json:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rocm_images.catalogue.merge import merged, restored
+from rocm_images.catalogue.owner import other_repository
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.catalogue.sharing import with_sharing
 from rocm_images.catalogue.signed import (
@@ -95,10 +96,9 @@ class Keeper:
 
     def _foreign(self, found: Catalogue) -> str:
         """Why a catalogue is of a repository of this name elsewhere; empty where it is not."""
-        here = str(self.repository)
-        others = {one.repository for one in (*found.images, *found.history)} - {here}
+        other = other_repository(found, str(self.repository))
         name = self.repository.reference(TAG)
-        return f"{name} is that of {sorted(others)[0]}: somebody put it here" if others else ""
+        return f"{name} is that of {other}: somebody put it here" if other else ""
 
     def _moved(self, digests: Mapping[str, str]) -> str | None:
         """A tag that stands for something else than its digest here, or None."""

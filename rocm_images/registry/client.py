@@ -116,7 +116,9 @@ class Repository:
         self._ask(lambda dxf: dxf.push_blob(data=iter([content]), digest=digest), name, write=True)
 
     def delete(self, digest: str) -> bool:
-        """Delete a manifest, and every tag that stands for it; False where there is none.
+        """Delete a manifest, and every tag that stands for it; False where there was none.
+
+        Either way there is none afterwards.
 
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-manifests
         """
@@ -127,9 +129,14 @@ class Repository:
 
         name = f"the manifest {digest}"
         found = self._ask(ask, name, deletes=True)
-        # What leads elsewhere is asked for there, and not deleted.
-        if found and self.manifest(digest) is not None:
-            raise RegistryError(f"{self}: it says that it deleted {name}, and has it still")
+        # What leads elsewhere is asked for there, and not deleted; and what has no deletion at all,
+        # or a proxy that does not pass it on, may answer that there is nothing.
+        if self.manifest(digest) is not None:
+            says = "it deleted" if found else "it has not"
+            raise RegistryError(
+                f"{self}: it says that {says} {name}, and has it still: it, or what stands before "
+                "it, does not delete; ask its operator"
+            )
         return bool(found)
 
     def _ask(

@@ -13,8 +13,9 @@ from conftest import PROJECT, Keys
 from made_up_catalogue import digest, entry, passed
 from registry import Registry
 from rocm_images.distributing.channel_images import Wanted, images_of_channel
+from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
-from rocm_images.distributing.prune import drop_all, looked
+from rocm_images.distributing.prune import looked
 from rocm_images.engine.images import BUILD_ID, CELL
 from rocm_images.errors import RegistryError
 from rocm_images.matrix.schema import Channel

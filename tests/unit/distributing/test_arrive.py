@@ -24,6 +24,7 @@ from rocm_images.registry.place import Place
 from rocm_images.registry.published import image_at
 from rocm_images.registry.statements import EVIDENCE, RELEASE, InChannel, Release
 from rocm_images.registry.trust import Trust
+from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.smoke.evidence import Evidence, Level
 
 TRUST = Trust(key="cosign.pub")
@@ -83,7 +84,7 @@ class Registry:
         """As cosign copies: what is attached there is replaced."""
         to.blobs |= self.blobs
         to.put_tag(tag, self.manifests[digest])
-        for kind in (EVIDENCE, RELEASE):
+        for kind in (EVIDENCE, RELEASE, SBOM):
             to.said.pop((digest, kind), None)
             if (digest, kind) in self.said:
                 to.said[digest, kind] = self.said[digest, kind]
@@ -91,6 +92,12 @@ class Registry:
     def say(self, digest: str, document: Release | Evidence) -> None:
         kind = RELEASE if isinstance(document, Release) else EVIDENCE
         self.said[digest, kind] = document.document
+
+    def list_contents(self, digest: str, of: str = "") -> None:
+        """An SBOM for an image; `of` is another one that it is of."""
+        component = {"type": "container", "name": "image", "version": of or digest}
+        document = {"bomFormat": "CycloneDX", "specVersion": "1.6"}
+        self.said[digest, SBOM] = {**document, "metadata": {"component": component}}
 
     def release(self, digest: str) -> Release:
         found = Release.of_document(self.said[digest, RELEASE])
@@ -327,6 +334,66 @@ def test_an_older_release_does_not_replace_a_newer_one(world: World) -> None:
     world.bring(world.images("7.2.2"))
     assert world.mirror.release(digest).latest == DAYS[5]
     assert world.mirror.tags == {before.immutable: digest, OWN: digest}
+
+
+@pytest.mark.parametrize("there", ["none", "of another image"])
+@pytest.mark.parametrize("bundled", [True, False])
+def test_an_sbom_reaches_a_mirror_that_has_all_but_that(
+    world: World, there: str, bundled: bool
+) -> None:
+    """It was mirrored before it had one, or somebody took it away there."""
+    digest = world.publish("7.2.2", "2", 1)
+
+    def bring() -> int:
+        look = world.bundled if bundled else world.images
+        world.bring(look("7.2.2"), tags_were_read=not bundled)
+        return world.copies()
+
+    assert (bring(), bring()) == (1, 0)
+    world.source.list_contents(digest)
+    if there != "none":
+        world.mirror.list_contents(digest, of="sha256:" + "0" * 64)
+    assert bring() == 1
+    assert world.mirror.said[digest, SBOM] == world.source.said[digest, SBOM]
+    assert bring() == 0
+
+
+def test_an_sbom_that_is_taken_away_at_the_source_stays_at_a_mirror(world: World) -> None:
+    digest = world.publish("7.2.2", "2", 1)
+    world.source.list_contents(digest)
+    world.bring(world.images("7.2.2"))
+    del world.source.said[digest, SBOM]
+    world.bring(world.images("7.2.2"))
+    assert world.copies() == 0
+    assert (digest, SBOM) in world.mirror.said
+
+
+def test_what_is_newer_at_a_mirror_does_not_go_for_an_sbom(world: World) -> None:
+    digest = world.publish("7.2.2", "2", 1)
+    world.bring(world.images("7.2.2"))
+    newer = evidence_of(world.cell("7.2.2"), digest, 5)
+    world.mirror.say(digest, newer)
+    world.source.list_contents(digest)
+    world.bring(world.images("7.2.2"))
+    assert (world.copies(), world.mirror.evidence(digest)) == (0, newer)
+    assert "an SBOM is not among it" in world.told[0]
+
+
+def test_an_sbom_that_does_not_arrive_moves_no_tag(world: World) -> None:
+    digest = world.publish("7.2.2", "2", 1)
+    world.source.list_contents(digest)
+    images = world.images("7.2.2")
+    del world.source.said[digest, SBOM]
+    with pytest.raises(VerificationFailed, match="did not arrive as it was sent"):
+        world.bring(images)
+    assert OWN not in world.mirror.tags
+
+
+def test_an_image_does_not_travel_with_the_sbom_of_another(world: World) -> None:
+    digest = world.publish("7.2.2", "2", 1)
+    world.source.list_contents(digest, of="sha256:" + "0" * 64)
+    with pytest.raises(VerificationFailed, match="it is of another image"):
+        world.images("7.2.2")
 
 
 def test_evidence_that_falls_short_there_moves_no_tag(world: World) -> None:

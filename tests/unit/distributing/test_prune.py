@@ -8,29 +8,37 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from made_up_catalogue import digest, entry, passed
 from rocm_images.catalogue.file import text_of
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
+from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
-from rocm_images.distributing import prune
+from rocm_images.cli.main import main
+from rocm_images.distributing import dropping, prune
+from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
-from rocm_images.distributing.prune import Pruning, drop_all, looked
+from rocm_images.distributing.prune import Pruning, looked
 from rocm_images.distributing.prune_report import document, report
 from rocm_images.errors import InputError, RegistryError, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.selection import by_repository
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.registry import place
+from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
+from rocm_images.registry.place import Place
 from rocm_images.registry.statements import EVIDENCE, RELEASE, Release
 from rocm_images.registry.trust import Signer, Trust
 
+PROJECT = Path(__file__).resolve().parents[3]
 TRUST = Trust(key="cosign.pub")
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
 _OCI = "application/vnd.oci.image"
@@ -66,6 +74,9 @@ class Cosign:
     def verify_file(self, content: Path, signature: bytes, _: Trust) -> bool:
         return signature.decode() == self.sign_file(content, Signer(None))
 
+    def public_key(self, _: Signer, __: Path) -> Trust:
+        return TRUST
+
     def sign_file(self, content: Path, _: Signer) -> str:
         return f"signed {digest_of(content.read_bytes())}"
 
@@ -73,29 +84,33 @@ class Cosign:
 class Site:
     """A repository in memory, with the images of one cell that were published, or only pushed."""
 
-    name = "sglang-rocm"
     ca_bundle = None
+    address = "registry.example.org/made-up"
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
+        self.name = cell.repository
         self.cosign = Cosign()
         self.manifests: dict[str, Manifest] = {}
         self.tags: dict[str, str] = {}
         self.blobs: dict[str, bytes] = {}
         self.images: set[str] = set()
         self.deleted: list[str] = []
+        self.asked: list[str] = []
         self.fails_at: str | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
         self.entries: list[CatalogueEntry] = []
         self.catalogue: Catalogue | None = None
 
     # What a Repository does.
     def __str__(self) -> str:
-        return "registry.example.org/made-up/sglang-rocm"
+        return f"{self.address}/{self.name}"
 
     def reference(self, name: str) -> str:
         return f"{self}{'@' if ':' in name else ':'}{name}"
 
     def manifest(self, name: str) -> Manifest | None:
+        self.asked.append(name)
         return self.manifests.get(name if ":" in name else self.tags.get(name, ""))
 
     def digest_of(self, tag: str) -> str | None:
@@ -117,6 +132,7 @@ class Site:
             raise RegistryError("the registry fails")
         self.tags = {tag: one for tag, one in self.tags.items() if one != name}
         self.deleted.append(name)
+        self.meanwhile()
         return self.manifests.pop(name, None) is not None
 
     # What publishers and others do.
@@ -237,8 +253,23 @@ class Site:
 
 @pytest.fixture
 def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(prune, "tags_of", lambda repository: tuple(repository.tags))
+    for module in (prune, dropping):
+        monkeypatch.setattr(module, "tags_of", lambda repository: tuple(repository.tags))
     return Site(cells_of(project_matrix)[0])
+
+
+ORIGIN = RegistryAddress.parse("origin.example.org")
+
+
+def of_another(catalogue: Catalogue | None, repository: str) -> Catalogue:
+    """The catalogue as if another repository had the images."""
+    assert catalogue is not None
+    change = {"repository": repository}
+    moved = {
+        key: tuple(one.model_copy(update=change) for one in getattr(catalogue, key))
+        for key in ("images", "history")
+    }
+    return catalogue.model_copy(update=moved)
 
 
 def dropped(what: Pruning) -> list[str]:
@@ -334,18 +365,12 @@ def test_without_a_private_key_the_catalogues_history_stays(site: Site) -> None:
 
 def test_a_mirror_drops_by_its_origins_catalogue_and_leaves_that_as_it_is(site: Site) -> None:
     images = [site.publish(str(number), 500 - number) for number in range(3)]
-    assert site.catalogue is not None
-    elsewhere = {"repository": "origin.example.org/sglang-rocm"}
-    moved = site.catalogue.model_copy(
-        update={
-            key: tuple(one.model_copy(update=elsewhere) for one in getattr(site.catalogue, key))
-            for key in ("images", "history")
-        }
-    )
-    site.sign(moved)
+    pushed = site.push("pushed", 100)
+    site.sign(of_another(site.catalogue, f"origin.example.org/{site.name}"))
     listed = site.tags[TAG]
-    assert drop_all(site.looked(ages(keep_history=1)), None, lambda _: None) == 1
-    assert images[0] not in site.manifests
+    asked = ages(keep_history=1)
+    assert drop_all(site.looked(asked, origin=ORIGIN), None, lambda _: None) == 2
+    assert site.images - site.manifests.keys() == {images[0], pushed}
     assert site.tags[TAG] == listed
 
 
@@ -373,6 +398,29 @@ def test_where_cosign_keeps_what_it_attaches_elsewhere_no_signature_is_an_orphan
     assert site.looked().orphans == ()
 
 
+def test_what_is_gone_already_is_not_called_dropped(site: Site) -> None:
+    site.publish("current", 10)
+    old = site.push("old", 100)
+    found = site.looked()
+    del site.manifests[old]
+    told: list[str] = []
+    drop_all(found, None, told.append)
+    assert told == [f"gone already {site}: {site.immutable('old')}"]
+
+
+def test_the_catalogue_keeps_what_was_lost_and_is_there_again(site: Site) -> None:
+    images = [site.publish(str(number), 500 - number) for number in range(3)]
+    lost = site.manifests.pop(images[0])
+    del site.tags[site.immutable("0")]
+    found = site.looked(ages(keep_history=1))
+    assert found.lost == (images[0],)
+    site.put_tag(site.immutable("0"), lost)
+    drop_all(found, site.keeper, lambda _: None)
+    assert images[0] in {one.digest for one in site.looked().catalogue.history}
+    # And what is signed of it is there.
+    assert site.deleted == []
+
+
 # What somebody does who can push and has no key.
 
 
@@ -387,6 +435,51 @@ def test_without_a_catalogue_or_with_one_that_nobody_signed_nothing_is_dropped(s
     del site.tags[TAG]
     with pytest.raises(VerificationFailed, match="none is dropped"):
         site.looked()
+
+
+STAGING = "staging.example.org/x/sglang-rocm"
+
+
+@pytest.mark.parametrize("entries", ["all", "one of the history", "none"])
+@pytest.mark.parametrize("origin", [None, ORIGIN])
+@pytest.mark.parametrize("statements", ["as they are", "of before it was published"])
+def test_a_newer_catalogue_of_another_registrys_repository_says_nothing_of_this_one(
+    site: Site, entries: str, origin: RegistryAddress | None, statements: str
+) -> None:
+    """Its publisher signed it, and the names of both end alike; the tags were moved as well."""
+    good = site.publish("good", 100)
+    if statements != "as they are":
+        del site.cosign.attached[site.reference(good), RELEASE]
+    own = entry(site.cell, digest=digest("x"), repository=f"{origin or site.address}/{site.name}")
+    other = entry(site.cell, digest=digest("another"), repository=STAGING)
+    listed = {"all": ((other,), ()), "one of the history": ((own,), (other,)), "none": ((), ())}
+    images, history = listed[entries]
+    site.sign(Catalogue(schema=SCHEMA, updated=ago(1).isoformat(), images=images, history=history))
+    for tag in site.cell.tags:
+        site.tags[tag] = site.image("somebody's")
+    said = "lists no image" if entries == "none" else "is that of staging"
+    with pytest.raises(VerificationFailed, match=said):
+        site.looked(not_before=ago(90), origin=origin)
+    assert good in site.manifests
+
+
+def test_a_mirror_that_says_whose_it_is_does_not_take_a_catalogue_of_its_own(site: Site) -> None:
+    """One that published itself has signed which images have to stay, and is no mirror."""
+    site.publish("good", 100)
+    with pytest.raises(VerificationFailed, match="and --origin says origin"):
+        site.looked(origin=ORIGIN)
+
+
+@pytest.mark.parametrize("days", [1, 500])
+def test_what_was_published_and_is_in_no_catalogue_stays(site: Site, days: int) -> None:
+    good = site.push("good", 500)
+    site.release(good, "good", days)
+    site.publish("current", 0)
+    found = site.looked(ages(keep_history=1), not_before=ago(1))
+    assert found.drop == ()
+    assert [(one.digest, one.why) for one in found.kept] == [
+        (good, "published, and in no catalogue: delete it by hand")
+    ]
 
 
 def test_an_older_catalogue_that_somebody_put_back_is_known_by_what_was_released_since(
@@ -502,6 +595,161 @@ def test_what_somebody_publishes_meanwhile_stops_it(site: Site) -> None:
     with pytest.raises(RegistryError, match="its catalogue changed meanwhile"):
         drop_all(found, site.keeper, lambda _: None)
     assert site.deleted == []
+
+
+@pytest.mark.parametrize("how", ["rolling", "new", "an index of it", "signed anew", "signed"])
+def test_what_somebody_is_about_to_publish_meanwhile_stays(site: Site, how: str) -> None:
+    """Who publishes, or goes back to it, signs and moves the tags before the catalogue knows."""
+    site.publish("current", 10)
+    other, old = site.push("other", 200), site.push("old", 100)
+
+    def meanwhile() -> None:
+        if how == "rolling":
+            site.tags[site.cell.tags[0]] = old
+        elif how == "new":
+            site.tags["a-new-tag"] = old
+        elif how == "an index of it":
+            part = {"mediaType": f"{_OCI}.manifest.v1+json", "digest": old, "size": 1}
+            site.put("an-index", {"schemaVersion": 2, "mediaType": INDEX, "manifests": [part]})
+        elif how == "signed anew":
+            document = site.manifests[old].document
+            site.put(f"{old.replace(':', '-')}.att", {**document, "annotations": {}})
+        else:
+            site.put(old.replace(":", "-"), {"schemaVersion": 2, "manifests": []})
+
+    found = site.looked()
+    assert dropped(found) == [other, old]
+    site.meanwhile = meanwhile
+    with pytest.raises(RegistryError, match=r"somebody else publishes.*1 of 2 images were dropped"):
+        drop_all(found, site.keeper, lambda _: None)
+    assert old in site.manifests
+    assert other not in site.manifests
+
+
+def test_no_immutable_tag_of_another_image_is_asked_for_again(site: Site) -> None:
+    """There may be thousands, and each deletion asks."""
+    site.publish("current", 10)
+    site.push("young", 1)
+    old = site.push("old", 100)
+    found = site.looked()
+    site.asked.clear()
+    drop_all(found, site.keeper, lambda _: None)
+    assert old not in site.manifests
+    own = {f"{old.replace(':', '-')}.{end}" for end in ("att", "sig")}
+    assert set(site.asked) == {TAG, *site.cell.tags, *own}
+
+
+def test_a_signature_stays_whose_image_has_arrived_meanwhile(site: Site) -> None:
+    site.publish("current", 10)
+    site.push("arrives", 100)
+    late = site.manifests[site.tags[site.immutable("arrives")]]
+    del site.manifests[site.tags.pop(site.immutable("arrives"))]
+    found = site.looked()
+    assert len(found.orphans) == 2
+    site.put_tag(site.immutable("arrives"), late)
+    told: list[str] = []
+    drop_all(found, site.keeper, told.append, with_orphans=True)
+    assert site.deleted == []
+    assert "is there by now: its signatures stay" in told[0]
+
+
+# Several repositories at once.
+
+
+@pytest.fixture
+def sites(
+    site: Site, project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[Site]:
+    """One for each server, in the order of the matrix, where the verb finds them."""
+    cells = by_repository(cells_of(project_matrix), lambda cell: cell)
+    found = {name: Site(one[0]) for name, one in cells.items()}
+    monkeypatch.setattr(place, "place_of", lambda name, *_: Place(found[name], found[name].cosign))
+    monkeypatch.chdir(tmp_path)
+    Path("cosign.key").write_text("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+    Path("cosign.pub").write_text("-----BEGIN PUBLIC KEY-----\n")
+    assert len(found) > 1
+    return [*found.values()]
+
+
+def run(*words: str, sign: bool = True) -> Result:
+    who = ("--sign-key", "cosign.key") if sign else ("--key", "cosign.pub")
+    where = ("--matrix", str(PROJECT / "matrix.yaml"), "--registry", Site.address)
+    history = ("--keep-history", "1", "--not-before", "2020-01-01")
+    words = ("prune", "--server", "all", *where, *who, *history, *words)
+    return CliRunner().invoke(main, words)
+
+
+def filled(sites: list[Site]) -> list[set[str]]:
+    """Gives each two images that may go, and returns them."""
+    going = []
+    for one in sites:
+        replaced = one.publish("1", 500)
+        one.publish("2", 499)
+        one.publish("3", 498)
+        going.append({replaced, one.push("pushed", 600)})
+    return going
+
+
+def gone(sites: list[Site]) -> list[set[str]]:
+    return [one.images - one.manifests.keys() for one in sites]
+
+
+def test_of_all_repositories_each_loses_its_own(sites: list[Site]) -> None:
+    going = filled(sites)
+    listed = run("--json")
+    assert listed.exit_code == 0, listed.exception
+    told = json.loads(listed.stdout)["repositories"]
+    assert [one["repository"] for one in told] == [str(one) for one in sites]
+    assert [{each["digest"] for each in one["drop"]} for one in told] == going
+    assert gone(sites) == [set() for _ in sites]
+    done = run("--yes")
+    assert done.exit_code == 0, done.exception
+    assert gone(sites) == going
+    # Each catalogue has forgotten what it listed of that, and is of its own repository still.
+    for one in sites:
+        catalogue = one.looked().catalogue
+        assert len((*catalogue.images, *catalogue.history)) == 2
+
+
+def test_nothing_goes_from_any_where_one_has_no_catalogue_that_counts(sites: list[Site]) -> None:
+    filled(sites)
+    del sites[-1].tags[TAG]
+    assert isinstance(run("--yes").exception, VerificationFailed)
+    assert [one.deleted for one in sites] == [[] for _ in sites]
+
+
+def test_nothing_goes_from_any_where_one_has_the_catalogue_of_another(sites: list[Site]) -> None:
+    filled(sites)
+    sites[-1].sign(of_another(sites[-1].catalogue, STAGING.replace("sglang-rocm", sites[-1].name)))
+    assert isinstance(run("--yes").exception, VerificationFailed)
+    assert [one.deleted for one in sites] == [[] for _ in sites]
+
+
+def test_one_that_fails_ends_it_and_the_same_command_goes_on(sites: list[Site]) -> None:
+    going = filled(sites)
+    # The one before it, in order of age, is gone by then.
+    sites[0].fails_at = sites[0].tags[sites[0].immutable("1")]
+    stopped = run("--yes")
+    assert isinstance(stopped.exception, RegistryError)
+    assert "1 of 2 images were dropped" in str(stopped.exception)
+    assert gone(sites)[1:] == [set() for _ in sites[1:]]
+    sites[0].fails_at = None
+    assert run("--yes").exit_code == 0
+    assert gone(sites) == going
+
+
+def test_mirrors_of_all_go_by_the_catalogues_of_one_origin(sites: list[Site]) -> None:
+    going = filled(sites)
+    for one in sites:
+        one.sign(of_another(one.catalogue, f"{ORIGIN}/{one.name}"))
+    assert isinstance(run("--yes", sign=False).exception, VerificationFailed)
+    with_a_key = run("--yes", "--origin", str(ORIGIN)).exception
+    assert isinstance(with_a_key, InputError)
+    assert "name the public key" in str(with_a_key)
+    assert gone(sites) == [set() for _ in sites]
+    done = run("--yes", "--origin", str(ORIGIN), sign=False)
+    assert done.exit_code == 0, done.exception
+    assert gone(sites) == going
 
 
 def test_the_report_says_what_may_go_and_how_much_that_frees(site: Site) -> None:

@@ -68,7 +68,10 @@ def test_a_refusal_says_what_to_do(registry: MadeUpRegistry, status: int, said: 
         repository(registry).delete(digest(registry.image.top))
 
 
-def test_one_that_is_there_after_it_was_deleted_is_a_failure(registry: MadeUpRegistry) -> None:
-    registry.answers = answers(registry, 202, deletes=False)
+@pytest.mark.parametrize("status", [202, 404])
+def test_one_that_is_there_after_it_was_deleted_is_a_failure(
+    registry: MadeUpRegistry, status: int
+) -> None:
+    registry.answers = answers(registry, status, deletes=False)
     with pytest.raises(RegistryError, match="has it still"):
         repository(registry).delete(digest(registry.image.top))
