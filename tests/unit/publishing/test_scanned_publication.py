@@ -25,12 +25,13 @@ from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix, Scan
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, candidates
-from rocm_images.publishing.scanning import scan_path
+from rocm_images.publishing.scanning import Scanning, scan_path
 from rocm_images.publishing.transaction import Phase, Publication, Transaction
+from rocm_images.registry.manifest import digest_of
 from rocm_images.registry.statements import RELEASE
 from rocm_images.registry.trust import Signer
 from rocm_images.sbom.document import KIND as SBOM
-from rocm_images.sbom.made import keep_sbom
+from rocm_images.sbom.made import keep_sbom, sbom_path
 
 PROJECT = Path(__file__).resolve().parents[3]
 TODAY = datetime.date(2026, 11, 26)
@@ -78,10 +79,11 @@ class Site:
         *,
         move_tags: bool = True,
         today: datetime.date = TODAY,
+        script: str = "",
         **scan: Any,
     ) -> Publication:
         (self.folder / "answer.json").write_bytes(said)
-        program = scanner(self.folder, 'cp "$1" given.json; cat answer.json')
+        program = scanner(self.folder, f'cp "$1" given.json; {script}\ncat answer.json')
         command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
         asked = Scan.model_validate({**command, **scan})
         channel = self.rules.channel.model_copy(update={"scan": asked})
@@ -106,6 +108,13 @@ def site(project_matrix: Matrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def kept(site: Site) -> Mapping[str, Any]:
     found: Mapping[str, Any] = json.loads(scan_path(site.folder, site.image.digest).read_text())
     return found
+
+
+def one_sbom(site: Site, wanted: Mapping[str, Any]) -> None:
+    """What was scanned, what is attested, and what the file of the scan names are this one."""
+    assert site.asked_about == wanted
+    assert site.cosign.attached[site.reference, SBOM] == wanted
+    assert kept(site)["sbom"] == digest_of(json.dumps(wanted).encode())
 
 
 @pytest.mark.parametrize(("said", "passed"), [(BAD, False), (NONE, True), (b"fine", False)])
@@ -156,6 +165,56 @@ def test_where_only_the_registry_has_an_image_the_sbom_that_is_signed_for_it_is_
     site.cosign.attached[site.reference, SBOM] = signed
     site.publish(NONE, site.elsewhere)
     assert site.asked_about == signed
+
+
+@pytest.mark.parametrize("lies", ["other", "the same", "nothing"])
+def test_where_the_engine_has_an_image_what_is_attested_is_scanned_and_not_a_file(
+    site: Site, lies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = {**bill_of(site.image.digest), "version": 7}
+    site.cosign.attached[site.reference, SBOM] = signed
+    path = sbom_path(site.folder, site.image.digest)
+    if lies == "other":
+        keep_sbom(site.folder, site.image.digest, {**signed, "components": []})
+    elif lies == "nothing":
+        path.unlink()
+    site.publish(NONE)
+    one_sbom(site, signed)
+    said = capsys.readouterr().err
+    assert (f"{path} lists other things than the SBOM that is attested" in said) == (
+        lies == "other"
+    )
+    assert (json.loads(path.read_text()) == signed) == (lies == "nothing")
+
+
+@pytest.mark.parametrize("attested", [False, True])
+def test_a_scanner_that_edits_what_it_is_given_and_what_lies_here_changes_nothing_that_is_signed(
+    site: Site, attested: bool
+) -> None:
+    whole = bill_of(site.image.digest)
+    if attested:
+        site.cosign.attached[site.reference, SBOM] = whole
+    other = json.dumps({**whole, "components": []})
+    (site.folder / "other.json").write_text(other)
+    path = sbom_path(site.folder, site.image.digest)
+    site.publish(NONE, script=f'cp other.json "{path}"; cp other.json "$1"')
+    assert path.read_text() == other
+    one_sbom(site, whole)
+
+
+def test_what_is_attested_while_the_scanner_is_asked_about_another_is_replaced(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bill_of(site.image.digest)
+
+    def asked(*given: Any, **more: Any) -> Any:
+        site.cosign.attached[site.reference, SBOM] = {**whole, "version": 9}
+        return scanned(*given, **more)
+
+    scanned = Scanning.scanned
+    monkeypatch.setattr(Scanning, "scanned", asked)
+    site.publish(NONE)
+    one_sbom(site, whole)
 
 
 @pytest.mark.parametrize("attached", ["nothing", "another image's", "no SBOM"])
