@@ -197,7 +197,7 @@ class Transaction:
         if scan is None:
             return ()
         self.on_phase(Phase.SCAN)
-        asked = Scanning(name, scan, self.folder, self.today())
+        asked = Scanning(name, scan, self.folder, self.today(), key=self.signer.key)
 
         def scanned(one: Candidate, image: PublishedImage, sbom: Mapping[str, Any]) -> Scanned:
             self.progress.step(one.cell.name, "ask for known vulnerabilities")
