@@ -67,7 +67,7 @@ def test_a_scanner_is_given_the_sbom_and_its_answer_is_read(tmp_path: Path) -> N
         ("echo database missing >&2; exit 3", "status 3 (database missing)"),
         ("cat answer.json; exit 1", "status 1 (no reason)"),
         ("echo no vulnerabilities found", "Expecting value"),
-        ("exit 0", "Expecting value"),
+        ("exit 0", "it is empty"),
         ('cat "$1"', "no CycloneDX with vulnerabilities"),
         ("kill -9 $$", "status -9"),
         ("printf '\\033[2J' >&2; exit 1", "\\u001b[2J"),
