@@ -95,13 +95,14 @@ def sbom_for(
             raise PublishRefused(
                 f"{one.cell.name}: {image.reference} is not the engine's {image_id}, of which a "
                 "bill of materials (SBOM) can be made: nothing was signed; remove the engine's "
-                "image, get that one with --pull-existing, then publish again"
+                "image, get that one with --registry and --pull-existing, then publish again"
             )
         return Sbom(sbom_of(engine, image_id, rules.evidence_folder))
     raise PublishRefused(
         f"{one.cell.name}: {image.reference} has no bill of materials (SBOM), and the engine "
         f"has no such image that one could be made of: run `python build.py {one.cell.words} "
-        "--pull-existing`, then publish again"
+        f"--registry {rules.repository.address} --pull-existing` where it can be tested as the "
+        f"channel {rules.channel_name} requires, then publish again there; nothing was signed"
     )
 
 

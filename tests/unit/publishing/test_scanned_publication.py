@@ -20,7 +20,8 @@ from test_scanning import scanner
 
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import RealSite
-from rocm_images.build.targets import targets_of
+from rocm_images.build.targets import Target, targets_of, with_published
+from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix, Scan
 from rocm_images.plan.cells import cells_of
@@ -29,7 +30,7 @@ from rocm_images.publishing.scanning import Scanning, scan_path
 from rocm_images.publishing.transaction import Phase, Publication, Transaction
 from rocm_images.registry.manifest import digest_of
 from rocm_images.registry.statements import RELEASE
-from rocm_images.registry.trust import Signer
+from rocm_images.registry.trust import Signer, Trust
 from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.sbom.made import keep_sbom, sbom_path
 
@@ -47,8 +48,8 @@ class Site:
         (one,) = targets_of(RealSite(), PROJECT / "matrix.yaml", matrix, cells_of(matrix)[:1])
         self.there, self.cosign = There(), Cosign()
         self.image = self.there.image(one.immutable_tag, configuration(one), "a")
-        self.rules, given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
-        (self.candidate,) = candidates(self.rules, [given])
+        self.rules, self.given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
+        (self.candidate,) = candidates(self.rules, [self.given])
         self.phases: list[Phase] = []
         self.moved: list[str] = []
         for name, instead in (
@@ -231,6 +232,55 @@ def test_an_sbom_that_is_not_of_the_image_makes_the_gate_pass_nowhere(
     assert site.asked_about is None
     assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], before, [])
     assert RELEASE not in {kind for _, kind in site.cosign.attached}
+
+
+def found_of(site: Site, target: Target) -> Candidate:
+    """What a machine with a target would publish, as it finds it now."""
+    (found,) = candidates(site.rules, [target])
+    return found
+
+
+def test_a_refused_image_is_published_from_the_engine_that_has_it_and_counts_nowhere_else(
+    site: Site,
+) -> None:
+    with pytest.raises(PublishRefused, match="known vulnerabilities"):
+        site.publish(BAD)
+    nowhere = replace(site.given, found=None)
+    with pytest.raises(PublishRefused, match="has no signature"):
+        found_of(site, nowhere)
+    # `build --registry` neither takes it nor builds another one under its tag.
+    there = {nowhere.cell.repository: site.there}
+    trust = Trust(key="cosign.pub")
+    (asked,) = with_published(there, site.cosign, trust, [nowhere])  # type: ignore[arg-type, dict-item]
+    assert "has no signature" in str(asked.refusal)
+    assert not asked.published
+    # One that was built anew from the same inputs has the same tag.
+    anew = replace(site.given, found=EngineImage(f"sha256:{'e' * 64}", {}, ()))
+    with pytest.raises(PublishRefused, match="an immutable tag is never overwritten"):
+        found_of(site, anew)
+    site.publish(NONE, found_of(site, site.given))
+    assert (site.cosign.signed, site.moved) == ([site.reference], ["all"])
+    assert found_of(site, nowhere).published
+    (asked,) = with_published(there, site.cosign, trust, [nowhere])  # type: ignore[arg-type, dict-item]
+    assert (asked.published, asked.refusal) == (site.reference, None)
+
+
+def test_an_image_that_only_the_registry_has_without_an_sbom_is_to_be_pulled_first(
+    site: Site,
+) -> None:
+    """As those that were published before there were SBOMs."""
+    site.publish(NONE)
+    del site.cosign.attached[site.reference, SBOM]
+    nowhere = replace(site.given, found=None)
+    with pytest.raises(PublishRefused) as caught:
+        site.publish(NONE, found_of(site, nowhere))
+    words = f"{site.given.cell.words} --registry {site.there} --pull-existing"
+    assert f"run `python build.py {words}`" in str(caught.value)
+    assert (site.reference, SBOM) not in site.cosign.attached
+    # Then the engine has it, and what it holds is listed, scanned and signed.
+    site.publish(NONE, found_of(site, site.given))
+    one_sbom(site, bill_of(site.image.digest))
+    site.publish(NONE, found_of(site, nowhere))
 
 
 @pytest.mark.parametrize("until", [None, "2027-01-31"])
