@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact
 from rocm_images.engine.images import CELL, INPUTS
 from rocm_images.engine.layers import found_image, layers_of
-from rocm_images.foreign import document_of, parsed
+from rocm_images.foreign import parsed
 from rocm_images.sbom.document import Bill
 from rocm_images.sbom.made import sbom_of
 
@@ -42,7 +42,7 @@ def facts_of(
         recipe = recipes.get(_recipe_of(image.labels), "")
         layers = layers_of(client, reference, recipe)
     configuration: Mapping[str, Any] = image.attrs["Config"] or {}
-    bill = Bill.of_document(document_of(sbom_of(engine, str(image.id), kept)))
+    bill = Bill.of_document(sbom_of(engine, str(image.id), kept))
     env = dict(entry.partition("=")[::2] for entry in configuration.get("Env") or ())
     labels = dict(sorted(image.labels.items()))
     return ImageFacts(

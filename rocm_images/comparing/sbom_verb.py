@@ -81,14 +81,12 @@ def _of_engine(image: str, site: Site) -> Mapping[str, Any]:
     from contextlib import closing
 
     from rocm_images.engine.layers import found_image
-    from rocm_images.foreign import document_of
     from rocm_images.sbom.made import sbom_of
 
     engine = site.engine_of_typed()
     with closing(engine.client()) as client:
         image_id = str(found_image(client, image).id)
-    found: Mapping[str, Any] = document_of(sbom_of(engine, image_id, STATE / "evidence"))
-    return found
+    return sbom_of(engine, image_id, STATE / "evidence")
 
 
 def _attested(

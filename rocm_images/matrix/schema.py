@@ -25,6 +25,7 @@ from rocm_images.matrix.types import (
     Reference,
     ReleaseText,
     RepositoryText,
+    ScannerVariable,
     Sentence,
     Sha256,
     SizeText,
@@ -245,6 +246,8 @@ class Scan(_Model):
     """What is run, without a shell; {sbom} in it is the file of the image's SBOM."""
     at_most: Literal["none", "info", "low", "medium", "high"]
     """The worst severity that is let through; none: no finding at all is."""
+    environment: tuple[ScannerVariable, ...] = ()
+    """The variables that it is given beside those that every program needs."""
     allow: tuple[Allowed, ...] = ()
 
     @model_validator(mode="after")

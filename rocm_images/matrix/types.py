@@ -239,6 +239,21 @@ SizeText = Annotated[
 ArgumentText = Annotated[
     str, _pattern(r"[ -~]{1,1000}", "is no argument of a command: use printable ASCII, on one line")
 ]
+_SIGNING = ("COSIGN_", "SIGSTORE_", "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_", "ROCM_IMAGES_")
+
+
+def _signs_nothing(value: str) -> str:
+    if value.startswith(_SIGNING):
+        raise ValueError(f"{value} is for who signs, and no scanner is given it: take it out")
+    return value
+
+
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+ScannerVariable = Annotated[
+    str,
+    _pattern(_VARIABLE, "is not a name for an environment variable: use letters, 0 to 9 and _"),
+    _Checked(_signs_nothing, rf"(?!(?:{'|'.join(_SIGNING)})){_VARIABLE}"),
+]
 FindingId = Annotated[
     str,
     _pattern(

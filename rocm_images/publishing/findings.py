@@ -7,14 +7,17 @@ https://cyclonedx.org/docs/1.6/json/#vulnerabilities
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from rocm_images import foreign
 from rocm_images.matrix.schema import Allowed, Scan
+from rocm_images.registry.manifest import Checked, parsed
 
 SAID_BEFORE = datetime.timedelta(days=30)
 """An allowance that ends is told of so long before."""
@@ -23,12 +26,13 @@ ORDER = ("none", "info", "low", "medium", "high", "critical")
 """The severities of CycloneDX that are known, the least first."""
 _MOST_PACKAGES = 3
 _MOST_LETTERS = 120
+_DIGEST = re.compile(r"sha256(?::|%3[aA])([0-9a-f]{64})")
 
 
-class _Read(BaseModel):
+class _Read(Checked):
     """What is read of an object, of which more may be said."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(extra="ignore")
 
 
 class _Rating(_Read):
@@ -51,11 +55,29 @@ class _Component(_Read):
     version: str = ""
 
 
+class _Subject(_Read):
+    ref: str | None = Field(None, alias="bom-ref")
+    name: str | None = None
+    version: str | None = None
+    purl: str | None = None
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Those that it is named by."""
+        texts = (self.ref, self.name, self.version, self.purl)
+        return frozenset(name for text in texts for name in _DIGEST.findall(text or ""))
+
+
+class _Metadata(_Read):
+    component: _Subject | None = None
+
+
 class _Answer(_Read):
     format: Literal["CycloneDX"] = Field(alias="bomFormat")
     # Who found nothing says so: what has no list at all is another document, as the SBOM itself.
     vulnerabilities: list[_Vulnerability]
     components: list[_Component] | None = None
+    metadata: _Metadata | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -64,7 +86,7 @@ class Finding:
 
     id: str
     severity: str
-    """The worst that is said of it; `unknown` where none is."""
+    """The worst that is said of it; `unknown` where any that is said is not known, or none is."""
     packages: tuple[str, ...]
     """What it is in, as `openssl 3.0.19-1`."""
 
@@ -107,9 +129,10 @@ def findings_in(answer: bytes, sbom: Mapping[str, Any]) -> tuple[Finding, ...]:
     """What a scanner's answer says; `sbom` is what it was asked about, for the packages' names.
 
     Raises:
-        ValueError: it is no CycloneDX with vulnerabilities, larger or odder than what can be read.
+        ValueError: it is no CycloneDX with vulnerabilities, larger or odder than what can be read,
+            or about another image.
     """
-    document = foreign.parsed(answer)
+    document = parsed(answer)
     try:
         found = _Answer.model_validate(document)
     except ValidationError as error:
@@ -118,12 +141,11 @@ def findings_in(answer: bytes, sbom: Mapping[str, Any]) -> tuple[Finding, ...]:
         raise ValueError(
             f"no CycloneDX with vulnerabilities: {_line(place)}: {first['msg']}"
         ) from None
+    _check_subject(found, sbom)
     names = {**_names(sbom.get("components")), **_names_of(found.components or ())}
     merged: dict[str, Finding] = {}
     for one in found.vulnerabilities:
-        ids = {each.severity.lower() for each in one.ratings or ()}
-        known = [severity for severity in ids if severity in ORDER]
-        severity = max(known, key=ORDER.index) if known else UNKNOWN
+        severity = _worst(each.severity.lower() for each in one.ratings or ())
         packages = {_package(each.ref, names) for each in one.affects or ()}
         new = Finding(_line(one.id), severity, tuple(sorted(packages)))
         # grype lists one for each package.
@@ -175,6 +197,25 @@ def _in_days(days: int) -> str:
 
 def _day(allowance: Allowed) -> datetime.date:
     return datetime.date.fromisoformat(allowance.until)
+
+
+def _worst(severities: Iterable[str]) -> str:
+    """One that is not known may be the worst, whatever others say."""
+    found = set(severities)
+    return max(found, key=ORDER.index) if found and found.issubset(ORDER) else UNKNOWN
+
+
+def _check_subject(found: _Answer, sbom: Mapping[str, Any]) -> None:
+    """Refuse what is said of another image.
+
+    A scanner may leave out what its answer is about, or name it without a digest: grype gives it a
+    `bom-ref` of its own, and leaves the version as it was.
+    """
+    component = found.metadata.component if found.metadata else None
+    said = component.digests if component else frozenset()
+    asked = frozenset(_DIGEST.findall(json.dumps(sbom.get("metadata"))))
+    if said and asked and said.isdisjoint(asked):
+        raise ValueError(f"it is about another image, sha256:{min(said)}")
 
 
 def _together(one: Finding | None, other: Finding) -> Finding:

@@ -36,6 +36,7 @@ from rocm_images.publishing.catalogued import Keeper
 from rocm_images.publishing.compressed import other_than_asked
 from rocm_images.publishing.entries import asked_of_others, entries_of
 from rocm_images.publishing.gate import channel_named
+from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.publishing.scanning import scan_notes, scan_table
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.address import RegistryAddress
@@ -261,6 +262,9 @@ def run(request: Request, *, move_tags: bool) -> None:
     channel = channel_named(matrix, request.channel)
     who = request.who
     signer = who.must_sign()
+    if move_tags and channel.scan:
+        # What is refused for this is so before anything is sent.
+        environment_for(request.channel, channel.scan, signer.key, os.environ)
     engine = request.site.found_engine()
     environment = engine.environment if engine else request.site.programs()
 

@@ -23,6 +23,7 @@ from rocm_images.files import write_json
 from rocm_images.foreign import shown_line
 from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
+from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.registry.manifest import digest_of
 from rocm_images.supervisor import Stopped, supervisor
 from rocm_images.tables import Column, text_table
@@ -34,8 +35,6 @@ MOST_BYTES = 32 * 1024 * 1024
 MOST_FINDINGS = 50
 """Of one image that a refusal shows, the worst first."""
 _COMPLAINT = 4096
-# What signs: a password of a key, and with what a CI says who it is.
-_SIGNING = ("COSIGN_", "SIGSTORE_", "ACTIONS_ID_TOKEN_")
 
 
 class _ScanFailed(Exception):
@@ -64,6 +63,8 @@ class Scanning:
     """Where the scanner runs, and what of its command is relative: that of matrix.yaml."""
     today: datetime.date
     seconds: float = SECONDS
+    key: str | None = None
+    """The address of the key that signs, which the scanner is not to get; None: there is none."""
 
     def scanned(self, cell: str, digest: str, sbom: Mapping[str, Any]) -> Scanned:
         """Ask the scanner about one image.
@@ -74,7 +75,8 @@ class Scanning:
             sbom: of that very image; whoever gives it has compared them.
 
         Raises:
-            PublishRefused: the scanner failed, or gave no answer that can be read.
+            PublishRefused: the scanner failed, gave no answer that can be read, or would be given
+                what signs.
             Stopped: the run is being stopped.
         """
         content = json.dumps(sbom).encode()
@@ -95,9 +97,7 @@ class Scanning:
         return Scanned(cell, digest, digest_of(content), judged(found, self.scan, self.today))
 
     def _answer(self, words: Sequence[str]) -> bytes:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(_SIGNING)
-        }
+        environment = environment_for(self.channel, self.scan, self.key, os.environ)
         name = shown_line(words[0])
         try:
             with supervisor.child(

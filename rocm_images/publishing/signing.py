@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rocm_images.engine.images import BUILD_ID
-from rocm_images.errors import PublishRefused, VerificationFailed
+from rocm_images.errors import VerificationFailed
 from rocm_images.pool import Threads
 from rocm_images.publishing.attesting import Attesting, Statements, batched, stated
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules
@@ -18,7 +17,6 @@ from rocm_images.publishing.provenance import provenance_of
 from rocm_images.publishing.sboms import check_size
 from rocm_images.registry.attached import Attachment, may_have
 from rocm_images.registry.published import PublishedImage
-from rocm_images.registry.sbom import sbom_among
 from rocm_images.registry.statements import (
     EVIDENCE,
     PROVENANCE,
@@ -29,7 +27,6 @@ from rocm_images.registry.statements import (
 )
 from rocm_images.registry.trust import Signer
 from rocm_images.sbom.document import KIND as SBOM
-from rocm_images.sbom.made import read_sbom
 from rocm_images.smoke.evidence import Evidence
 
 _KINDS = (EVIDENCE, PROVENANCE, SBOM, RELEASE)
@@ -46,23 +43,21 @@ class Signing:
         self,
         found: Sequence[Candidate],
         images: Sequence[PublishedImage],
-        sboms: Sequence[Path],
+        sboms: Sequence[Mapping[str, Any]],
         moving: AbstractSet[str] | None,
     ) -> list[tuple[bool, Evidence]]:
         """Adds the signatures and the statements that are missing.
 
-        Returns of each whether any was, and the evidence that the image has now. `sboms` are the
-        files with what each holds. `moving` are the rolling tags that will move; None: the images
-        are not published yet.
+        Returns of each whether any was, and the evidence that the image has now. `sboms` say
+        what each holds. `moving` are the rolling tags that will move; None: the images are not
+        published yet.
 
         Raises:
             PublishRefused: what an image holds is more than can be signed without a key.
-            VerificationFailed: what is attested of one as its bill is of another image.
             RegistryError: a signature or a statement cannot be stored, or is lost.
         """
         rules = self.rules
-        bills = [bill(*each) for each in zip(found, images, sboms, strict=True)]
-        for one, document in zip(found, bills, strict=True):
+        for one, document in zip(found, sboms, strict=True):
             check_size(one, document, self.signer)
         with Threads(AT_ONCE) as pool:
             new = [not known for known in pool.map(self._is_signed, images)]
@@ -77,7 +72,7 @@ class Signing:
             there = stated(rules.cosign, rules.trust, known, _KINDS)
             none: Statements = dict.fromkeys(_KINDS, ())
             wanted, evidences = {}, []
-            for one, image, document in zip(found, images, bills, strict=True):
+            for one, image, document in zip(found, images, sboms, strict=True):
                 said = there.get(image.reference, none)
                 evidence = _evidence(one, image, said[EVIDENCE])
                 evidences.append(evidence)
@@ -96,7 +91,7 @@ class Signing:
         one: Candidate,
         image: PublishedImage,
         evidence: Evidence,
-        bill: Mapping[str, Any],
+        sbom: Mapping[str, Any],
         moving: AbstractSet[str] | None,
         there: Statements,
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -105,9 +100,8 @@ class Signing:
         # Where only the registry has the image, whoever pushed it knows how it was built.
         if one.on_engine is not None and not there[PROVENANCE]:
             yield PROVENANCE, provenance_of(one.target, os.environ)
-        # What a newer syft says of the same image replaces nothing.
-        if sbom_among(there[SBOM], image) is None:
-            yield SBOM, bill
+        # The very one that a scanner was asked about: as it is attested, where it was already.
+        yield SBOM, sbom
         if moving is not None:
             known = release_among(there[RELEASE])
             name, channel = self.rules.repository.name, self.rules.channel_name
@@ -127,21 +121,6 @@ class Signing:
 
     def _may_have(self, image: PublishedImage, what: Attachment) -> bool:
         return may_have(self.rules.repository, self.rules.cosign, image.digest, what)
-
-
-def bill(one: Candidate, image: PublishedImage, path: Path) -> Mapping[str, Any]:
-    """The bill of an image that `sbom_for` has just left in a file.
-
-    Raises:
-        PublishRefused: it is of another image.
-    """
-    found = read_sbom(path, image.ids)
-    if found is None:
-        raise PublishRefused(
-            f"{one.cell.name}: {path} is not the bill of materials (SBOM) of {image.reference}: "
-            "remove the file, then publish again; nothing was signed"
-        )
-    return found
 
 
 def _evidence(one: Candidate, image: PublishedImage, there: Sequence[Any]) -> Evidence:

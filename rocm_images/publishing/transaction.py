@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import datetime
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from rocm_images import telling
 from rocm_images.build.progress import Progress
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.schema import Catalogue
@@ -26,9 +28,9 @@ from rocm_images.publishing.budget import Spent, spend
 from rocm_images.publishing.candidates import AT_ONCE, Candidate, Rules, candidates
 from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
-from rocm_images.publishing.sboms import sbom_for
+from rocm_images.publishing.sboms import attested_of, sbom_for
 from rocm_images.publishing.scanning import Scanned, Scanning, check, keep
-from rocm_images.publishing.signing import Signing, bill
+from rocm_images.publishing.signing import Signing
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
@@ -128,7 +130,7 @@ class Transaction:
         with Threads(AT_ONCE) as pool:
             images = list(pool.map(self._read_back, found, sent))
         self.on_phase(Phase.SBOM)
-        sboms = [self._sbom(*each) for each in zip(found, images, strict=True)]
+        sboms = self._sboms(found, images)
         planned: list[Move] = []
         spent: tuple[Spent, ...] = ()
         scanned: tuple[Scanned, ...] = ()
@@ -162,13 +164,29 @@ class Transaction:
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent, scanned)
 
-    def _sbom(self, one: Candidate, image: PublishedImage) -> Path:
-        """The file with what an image holds; one after the other, as each takes all CPUs."""
-        self.progress.step(one.cell.name, "list what it holds")
-        return sbom_for(self.rules, self.engine, one, image)
+    def _sboms(
+        self, found: Sequence[Candidate], images: Sequence[PublishedImage]
+    ) -> list[Mapping[str, Any]]:
+        """What each image holds; made one after the other, as each takes all CPUs."""
+        made = []
+        there = attested_of(self.rules, images)
+        for one, image, attested in zip(found, images, there, strict=True):
+            self.progress.step(one.cell.name, "list what it holds")
+            sbom = sbom_for(self.rules, self.engine, one, image, attested)
+            if sbom.other:
+                telling.step(
+                    f"{telling.PROGRAM}: note: {one.cell.name}: {sbom.other} lists other things "
+                    "than the SBOM that is attested for this image, which alone is scanned, and "
+                    "stays: remove the file"
+                )
+            made.append(sbom.document)
+        return made
 
     def _scanned(
-        self, found: Sequence[Candidate], images: Sequence[PublishedImage], sboms: Sequence[Path]
+        self,
+        found: Sequence[Candidate],
+        images: Sequence[PublishedImage],
+        sboms: Sequence[Mapping[str, Any]],
     ) -> tuple[Scanned, ...]:
         """What the channel's scanner found in each image, which is kept beside the evidence.
 
@@ -179,11 +197,11 @@ class Transaction:
         if scan is None:
             return ()
         self.on_phase(Phase.SCAN)
-        asked = Scanning(name, scan, self.folder, self.today())
+        asked = Scanning(name, scan, self.folder, self.today(), key=self.signer.key)
 
-        def scanned(one: Candidate, image: PublishedImage, sbom: Path) -> Scanned:
+        def scanned(one: Candidate, image: PublishedImage, sbom: Mapping[str, Any]) -> Scanned:
             self.progress.step(one.cell.name, "ask for known vulnerabilities")
-            result = asked.scanned(one.cell.name, image.digest, bill(one, image, sbom))
+            result = asked.scanned(one.cell.name, image.digest, sbom)
             keep(self.rules.evidence_folder, asked, result)
             return result
 
@@ -196,7 +214,7 @@ class Transaction:
         self,
         found: Sequence[Candidate],
         images: Sequence[PublishedImage],
-        sboms: Sequence[Path],
+        sboms: Sequence[Mapping[str, Any]],
         moving: AbstractSet[str] | None,
     ) -> list[tuple[bool, Evidence]]:
         """Of each whether anything had to be added, and its evidence; see Signing."""

@@ -40,7 +40,8 @@ class Checked(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _exact_keys(cls, found: object) -> object:
-        known = {name.casefold(): name for name in cls.model_fields}
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        known = {name.casefold(): name for name in names}
         for key in found if isinstance(found, dict) else ():
             if known.get(str(key).casefold(), key) != key:
                 raise ValueError(f"the key {key} is written in another case")

@@ -53,8 +53,8 @@ def keep_sbom(folder: Path, image_id: str, document: Mapping[str, Any]) -> Path:
 
 def sbom_of(
     engine: Engine | None, image_id: str, folder: Path, program: Path | None = None
-) -> Path:
-    """The file with the bill of an image, made where there is none that can be read.
+) -> Mapping[str, Any]:
+    """The bill of an image, made and kept where there is none that can be read.
 
     Args:
         engine: it has the image; None where the file is known to be there.
@@ -66,12 +66,14 @@ def sbom_of(
         InputError: the engine does not have it, or the file cannot be written.
         EngineError: it cannot be made; the sentence says why.
     """
-    path = sbom_path(folder, image_id)
-    if read_sbom(path, {image_id}) is not None:
-        return path
+    known = read_sbom(sbom_path(folder, image_id), {image_id})
+    if known is not None:
+        return known
     if engine is None:
         raise EngineError(f"{image_id}: no engine has it, so that nothing can list what it holds")
-    return keep_sbom(folder, image_id, listed(engine, image_id, program))
+    made = listed(engine, image_id, program)
+    keep_sbom(folder, image_id, made)
+    return made
 
 
 def listed(engine: Engine, reference: str, program: Path | None = None) -> dict[str, Any]:

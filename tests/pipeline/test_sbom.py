@@ -20,7 +20,7 @@ from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.sbom import syft
 from rocm_images.sbom.document import Bill
-from rocm_images.sbom.made import listed, sbom_of
+from rocm_images.sbom.made import listed, sbom_of, sbom_path
 
 CELL = "sglang-942-rocm7.2.2"
 
@@ -34,7 +34,9 @@ def image_id(rehearsed: Answer) -> str:
 @pytest.fixture
 def kept(image_id: str, real_engine: Engine) -> Path:
     """The bill that the smoke test left, unless an earlier run tested the image."""
-    return sbom_of(real_engine, image_id, PROJECT / "build" / "evidence")
+    folder = PROJECT / "build" / "evidence"
+    sbom_of(real_engine, image_id, folder)
+    return sbom_path(folder, image_id)
 
 
 def test_it_is_valid_of_this_image_and_the_same_bytes_again(
@@ -43,7 +45,8 @@ def test_it_is_valid_of_this_image_and_the_same_bytes_again(
     text = kept.read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert json.loads(text)["metadata"]["component"]["version"] == image_id
-    assert sbom_of(real_engine, image_id, tmp_path).read_text() == text
+    assert sbom_of(real_engine, image_id, tmp_path) == json.loads(text)
+    assert sbom_path(tmp_path, image_id).read_text() == text
 
 
 def test_it_has_exactly_what_dpkg_and_at_least_what_pip_lists(

@@ -127,6 +127,22 @@ ONE_MISTAKE = {
         36,
         "'at_most' is missing",
     ),
+    "a scanner that is given what signs": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      environment: [TRIVY_CACHE_DIR, COSIGN_PASSWORD]\nadvisories:\n",
+        60,
+        38,
+        "COSIGN_PASSWORD is for who signs",
+    ),
+    "a scanner's variable of no name": (
+        "advisories:\n",
+        "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"
+        "      at_most: low\n      environment: ['A=b']\nadvisories:\n",
+        60,
+        21,
+        "is not a name for an environment variable",
+    ),
     "an allowance without an end": (
         "advisories:\n",
         "channels:\n  a:\n    evidence: gpu\n    why: w\n    scan:\n      command: ['{sbom}']\n"

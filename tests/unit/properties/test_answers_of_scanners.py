@@ -29,6 +29,7 @@ SCAN = Scan.model_validate(
 ANSWER: dict[str, Any] = {
     "bomFormat": "CycloneDX",
     "specVersion": "1.6",
+    "metadata": {"component": {"bom-ref": "c", "version": f"sha256:{'a' * 64}"}},
     "components": [{"bom-ref": "a", "name": "zlib", "version": "1.3"}],
     "vulnerabilities": [
         {

@@ -370,7 +370,8 @@ def test_what_cannot_be_there_is_not_verified_and_what_is_there_is_verified_at_o
     assert all(one.signed for one in first.cells)
     there.cosign.calls.clear()
     again = transaction.run(found, move_tags=True)
-    assert there.cosign.calls == {"verify": 4, "verify-attestation": 4}
+    # The SBOM before, as it is what a scanner is asked about, and once more with all kinds.
+    assert there.cosign.calls == {"verify": 4, "verify-attestation": 5}
     assert not any(one.signed for one in again.cells)
 
 
@@ -385,7 +386,7 @@ def test_only_an_image_that_is_not_signed_is_signed(
     done = transaction.run(found, move_tags=True).cells
     assert [one.signed for one in done].count(True) == 1
     assert [one.image.reference for one in done if one.signed] == [lost]
-    assert there.cosign.calls == {"sign": 1, "verify": 3, "verify-attestation": 4}
+    assert there.cosign.calls == {"sign": 1, "verify": 3, "verify-attestation": 5}
 
 
 def test_where_signing_fails_no_tag_moves(
@@ -415,9 +416,9 @@ def test_only_what_an_image_lacks_is_attached(
     lost = there.cosign.attached.pop((image, EVIDENCE))
     there.cosign.calls.clear()
     done = transaction.run(found, move_tags=True).cells
-    # Of what it is to have, evidence and release are read back: the others it has.
+    # Of what it is to have, evidence, SBOM and release are read back: provenance it has.
     assert [one.signed for one in done] == [False, False, True, False]
-    assert there.cosign.calls == {"verify": 4, "attest": 1, "verify-attestation": 4 + 2}
+    assert there.cosign.calls == {"verify": 4, "attest": 1, "verify-attestation": 5 + 3}
     assert there.cosign.attached[image, EVIDENCE] == lost
 
 
@@ -449,7 +450,7 @@ def test_what_is_kept_in_another_repository_is_looked_for_by_cosign(
     cosign.calls.clear()
     (done,) = transaction.run([found], move_tags=False).cells
     assert not done.signed
-    assert cosign.calls == {"verify": 1, "verify-attestation": 4}
+    assert cosign.calls == {"verify": 1, "verify-attestation": 5}
 
 
 def test_without_a_key_a_bill_larger_than_a_public_log_takes_is_refused_before_anything_is_signed(
@@ -491,15 +492,18 @@ def test_a_bill_that_is_attested_already_is_kept_and_one_of_another_image_ends_i
 
 
 def test_a_file_that_is_no_bill_of_the_image_is_not_signed_and_made_again(
-    target: Target, tmp_path: Path, there: There, monkeypatch: pytest.MonkeyPatch
+    target: Target, tmp_path: Path, there: There
 ) -> None:
     cosign = Cosign()
     transaction, found = published(target, tmp_path, there, cosign)
     assert found.on_engine is not None
-    path = keep_sbom(tmp_path, found.on_engine.image_id, bill_of("sha256:" + "b" * 64))
+    other = "sha256:" + "b" * 64
+    keep_sbom(tmp_path, found.on_engine.image_id, bill_of(other))
     with pytest.raises(EngineError, match="nothing can list what it holds"):
         transaction.run([found], move_tags=False)
-    monkeypatch.setattr("rocm_images.publishing.transaction.sbom_for", lambda *_: path)
-    with pytest.raises(PublishRefused, match="is not the bill of materials"):
-        transaction.run([found], move_tags=False)
+    # Nor that of another image, which the engine has.
+    keep_sbom(tmp_path, other, bill_of(other))
+    elsewhere = replace(found.target, found=EngineImage(other, {}, ()))
+    with pytest.raises(PublishRefused, match="is not the engine's"):
+        transaction.run([replace(found, target=elsewhere)], move_tags=False)
     assert cosign.signed == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from made_up_sbom import bill_of
 
 from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
@@ -25,6 +27,14 @@ UNREADABLE = {
     b'[{"id": "CVE-2099-0001", "ratings": {"severity": "low"}}]}',
     "half of it": b'{"bomFormat": "CycloneDX", "vulnerabilities": [',
     "a list": b"[]",
+    "a list that is there twice": b'{"bomFormat": "CycloneDX", "vulnerabilities": '
+    b'[{"id": "CVE-2099-0001"}], "vulnerabilities": []}',
+    "a list that is there in another case": b'{"bomFormat": "CycloneDX", "vulnerabilities": [], '
+    b'"Vulnerabilities": [{"id": "CVE-2099-0001"}]}',
+    "a severity that is there twice": b'{"bomFormat": "CycloneDX", "vulnerabilities": [{"id": '
+    b'"CVE-2099-0001", "ratings": [{"severity": "critical", "severity": "low"}]}]}',
+    "ratings in another case": b'{"bomFormat": "CycloneDX", "vulnerabilities": [{"id": '
+    b'"CVE-2099-0001", "ratings": [{"severity": "low"}], "Ratings": []}]}',
 }
 
 
@@ -82,6 +92,47 @@ def test_an_answer_names_packages_of_its_own_and_strange_ones_as_they_are() -> N
 def test_the_worst_of_several_ratings_and_of_several_packages_counts() -> None:
     given = answer(rated("CVE-2099-0001", "low", "HIGH"), rated("CVE-2099-0001", "medium", ref="x"))
     assert findings_in(given, SBOM) == (Finding("CVE-2099-0001", "high", ("openssl 3.0.19", "x")),)
+
+
+@pytest.mark.parametrize(
+    "ratings",
+    [
+        [{"score": 9.8}, {"severity": "low"}],
+        [{"severity": "low"}, {"severity": "moderate"}],
+        [{"severity": "unknown"}, {"severity": "none"}],
+        [],
+        None,
+    ],
+)
+def test_a_rating_of_which_nobody_knows_the_severity_may_be_the_worst(
+    ratings: list[dict[str, Any]] | None,
+) -> None:
+    given = answer({"id": "CVE-2099-0001", "ratings": ratings})
+    assert [one.severity for one in of(given, scan("high")).refused] == ["unknown"]
+
+
+ID, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+@pytest.mark.parametrize(
+    ("component", "refused"),
+    [
+        ({"bom-ref": ID, "version": OTHER}, False),
+        ({"bom-ref": "caf3142caa4aa41f", "name": "image", "version": ID}, False),
+        ({"name": "/tmp/sbom.cdx.json", "version": None}, False),
+        (None, False),
+        ({"bom-ref": OTHER, "name": "image"}, True),
+        ({"bom-ref": "caf3142caa4aa41f", "name": "image", "version": OTHER}, True),
+        ({"name": f"registry.example.com/image@{OTHER}"}, True),
+        ({"name": "image", "purl": f"pkg:oci/image@sha256%3A{'b' * 64}?arch=amd64"}, True),
+    ],
+)
+def test_what_is_said_of_another_image_is_no_answer(
+    component: dict[str, Any] | None, refused: bool
+) -> None:
+    given = answer(metadata={"component": component})
+    with pytest.raises(ValueError, match="another image") if refused else nullcontext():
+        assert findings_in(given, bill_of(ID)) == ()
 
 
 @pytest.mark.parametrize(

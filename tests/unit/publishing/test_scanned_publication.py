@@ -20,17 +20,19 @@ from test_scanning import scanner
 
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import RealSite
-from rocm_images.build.targets import targets_of
+from rocm_images.build.targets import Target, targets_of, with_published
+from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix, Scan
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, candidates
-from rocm_images.publishing.scanning import scan_path
+from rocm_images.publishing.scanning import Scanning, scan_path
 from rocm_images.publishing.transaction import Phase, Publication, Transaction
+from rocm_images.registry.manifest import digest_of
 from rocm_images.registry.statements import RELEASE
-from rocm_images.registry.trust import Signer
+from rocm_images.registry.trust import Signer, Trust
 from rocm_images.sbom.document import KIND as SBOM
-from rocm_images.sbom.made import keep_sbom
+from rocm_images.sbom.made import keep_sbom, sbom_path
 
 PROJECT = Path(__file__).resolve().parents[3]
 TODAY = datetime.date(2026, 11, 26)
@@ -46,8 +48,8 @@ class Site:
         (one,) = targets_of(RealSite(), PROJECT / "matrix.yaml", matrix, cells_of(matrix)[:1])
         self.there, self.cosign = There(), Cosign()
         self.image = self.there.image(one.immutable_tag, configuration(one), "a")
-        self.rules, given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
-        (self.candidate,) = candidates(self.rules, [given])
+        self.rules, self.given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
+        (self.candidate,) = candidates(self.rules, [self.given])
         self.phases: list[Phase] = []
         self.moved: list[str] = []
         for name, instead in (
@@ -78,10 +80,11 @@ class Site:
         *,
         move_tags: bool = True,
         today: datetime.date = TODAY,
+        script: str = "",
         **scan: Any,
     ) -> Publication:
         (self.folder / "answer.json").write_bytes(said)
-        program = scanner(self.folder, 'cp "$1" given.json; cat answer.json')
+        program = scanner(self.folder, f'cp "$1" given.json; {script}\ncat answer.json')
         command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
         asked = Scan.model_validate({**command, **scan})
         channel = self.rules.channel.model_copy(update={"scan": asked})
@@ -106,6 +109,13 @@ def site(project_matrix: Matrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def kept(site: Site) -> Mapping[str, Any]:
     found: Mapping[str, Any] = json.loads(scan_path(site.folder, site.image.digest).read_text())
     return found
+
+
+def one_sbom(site: Site, wanted: Mapping[str, Any]) -> None:
+    """What was scanned, what is attested, and what the file of the scan names are this one."""
+    assert site.asked_about == wanted
+    assert site.cosign.attached[site.reference, SBOM] == wanted
+    assert kept(site)["sbom"] == digest_of(json.dumps(wanted).encode())
 
 
 @pytest.mark.parametrize(("said", "passed"), [(BAD, False), (NONE, True), (b"fine", False)])
@@ -158,6 +168,56 @@ def test_where_only_the_registry_has_an_image_the_sbom_that_is_signed_for_it_is_
     assert site.asked_about == signed
 
 
+@pytest.mark.parametrize("lies", ["other", "the same", "nothing"])
+def test_where_the_engine_has_an_image_what_is_attested_is_scanned_and_not_a_file(
+    site: Site, lies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = {**bill_of(site.image.digest), "version": 7}
+    site.cosign.attached[site.reference, SBOM] = signed
+    path = sbom_path(site.folder, site.image.digest)
+    if lies == "other":
+        keep_sbom(site.folder, site.image.digest, {**signed, "components": []})
+    elif lies == "nothing":
+        path.unlink()
+    site.publish(NONE)
+    one_sbom(site, signed)
+    said = capsys.readouterr().err
+    assert (f"{path} lists other things than the SBOM that is attested" in said) == (
+        lies == "other"
+    )
+    assert (json.loads(path.read_text()) == signed) == (lies == "nothing")
+
+
+@pytest.mark.parametrize("attested", [False, True])
+def test_a_scanner_that_edits_what_it_is_given_and_what_lies_here_changes_nothing_that_is_signed(
+    site: Site, attested: bool
+) -> None:
+    whole = bill_of(site.image.digest)
+    if attested:
+        site.cosign.attached[site.reference, SBOM] = whole
+    other = json.dumps({**whole, "components": []})
+    (site.folder / "other.json").write_text(other)
+    path = sbom_path(site.folder, site.image.digest)
+    site.publish(NONE, script=f'cp other.json "{path}"; cp other.json "$1"')
+    assert path.read_text() == other
+    one_sbom(site, whole)
+
+
+def test_what_is_attested_while_the_scanner_is_asked_about_another_is_replaced(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bill_of(site.image.digest)
+
+    def asked(*given: Any, **more: Any) -> Any:
+        site.cosign.attached[site.reference, SBOM] = {**whole, "version": 9}
+        return scanned(*given, **more)
+
+    scanned = Scanning.scanned
+    monkeypatch.setattr(Scanning, "scanned", asked)
+    site.publish(NONE)
+    one_sbom(site, whole)
+
+
 @pytest.mark.parametrize("attached", ["nothing", "another image's", "no SBOM"])
 def test_an_sbom_that_is_not_of_the_image_makes_the_gate_pass_nowhere(
     site: Site, attached: str
@@ -172,6 +232,55 @@ def test_an_sbom_that_is_not_of_the_image_makes_the_gate_pass_nowhere(
     assert site.asked_about is None
     assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], before, [])
     assert RELEASE not in {kind for _, kind in site.cosign.attached}
+
+
+def found_of(site: Site, target: Target) -> Candidate:
+    """What a machine with a target would publish, as it finds it now."""
+    (found,) = candidates(site.rules, [target])
+    return found
+
+
+def test_a_refused_image_is_published_from_the_engine_that_has_it_and_counts_nowhere_else(
+    site: Site,
+) -> None:
+    with pytest.raises(PublishRefused, match="known vulnerabilities"):
+        site.publish(BAD)
+    nowhere = replace(site.given, found=None)
+    with pytest.raises(PublishRefused, match="has no signature"):
+        found_of(site, nowhere)
+    # `build --registry` neither takes it nor builds another one under its tag.
+    there = {nowhere.cell.repository: site.there}
+    trust = Trust(key="cosign.pub")
+    (asked,) = with_published(there, site.cosign, trust, [nowhere])  # type: ignore[arg-type, dict-item]
+    assert "has no signature" in str(asked.refusal)
+    assert not asked.published
+    # One that was built anew from the same inputs has the same tag.
+    anew = replace(site.given, found=EngineImage(f"sha256:{'e' * 64}", {}, ()))
+    with pytest.raises(PublishRefused, match="an immutable tag is never overwritten"):
+        found_of(site, anew)
+    site.publish(NONE, found_of(site, site.given))
+    assert (site.cosign.signed, site.moved) == ([site.reference], ["all"])
+    assert found_of(site, nowhere).published
+    (asked,) = with_published(there, site.cosign, trust, [nowhere])  # type: ignore[arg-type, dict-item]
+    assert (asked.published, asked.refusal) == (site.reference, None)
+
+
+def test_an_image_that_only_the_registry_has_without_an_sbom_is_to_be_pulled_first(
+    site: Site,
+) -> None:
+    """As those that were published before there were SBOMs."""
+    site.publish(NONE)
+    del site.cosign.attached[site.reference, SBOM]
+    nowhere = replace(site.given, found=None)
+    with pytest.raises(PublishRefused) as caught:
+        site.publish(NONE, found_of(site, nowhere))
+    words = f"{site.given.cell.words} --registry {site.there} --pull-existing"
+    assert f"run `python build.py {words}`" in str(caught.value)
+    assert (site.reference, SBOM) not in site.cosign.attached
+    # Then the engine has it, and what it holds is listed, scanned and signed.
+    site.publish(NONE, found_of(site, site.given))
+    one_sbom(site, bill_of(site.image.digest))
+    site.publish(NONE, found_of(site, nowhere))
 
 
 @pytest.mark.parametrize("until", [None, "2027-01-31"])

@@ -5,17 +5,27 @@ from __future__ import annotations
 import datetime
 import json
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from test_findings import SBOM, TODAY, answer, rated
 
+from rocm_images.cli.main import main
 from rocm_images.errors import PublishRefused
 from rocm_images.matrix.schema import Scan
 from rocm_images.publishing import scanning
+from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.publishing.scanning import Scanned, Scanning, check, keep, scan_path, scan_table
 
+SECRETS = (
+    *("COSIGN_PASSWORD", "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "VAULT_TOKEN"),
+    *("GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "DOCKER_AUTH_CONFIG", "ROCM_IMAGES_SIGNING_KEY"),
+    *("AWS_SECRET_ACCESS_KEY", "THE_KEY"),
+)
 DIGEST = f"sha256:{'d' * 64}"
 BAD = answer(rated("CVE-2099-0001", "critical"), rated("CVE-2099-0002", "low"))
 
@@ -57,7 +67,7 @@ def test_a_scanner_is_given_the_sbom_and_its_answer_is_read(tmp_path: Path) -> N
         ("echo database missing >&2; exit 3", "status 3 (database missing)"),
         ("cat answer.json; exit 1", "status 1 (no reason)"),
         ("echo no vulnerabilities found", "Expecting value"),
-        ("exit 0", "Expecting value"),
+        ("exit 0", "it is empty"),
         ('cat "$1"', "no CycloneDX with vulnerabilities"),
         ("kill -9 $$", "status -9"),
         ("printf '\\033[2J' >&2; exit 1", "\\u001b[2J"),
@@ -102,13 +112,52 @@ def test_a_scanner_that_complains_without_end_is_read_to_its_end(tmp_path: Path)
 def test_a_scanner_is_given_nothing_that_signs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("COSIGN_PASSWORD", "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
+    for name in SECRETS:
         monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("GRYPE_DB_CACHE_DIR", "here")
-    scanned(asked(tmp_path, f"env > given; {says(tmp_path, answer())}"))
-    given = (tmp_path / "given").read_text()
-    assert "secret" not in given
-    assert "GRYPE_DB_CACHE_DIR=here" in given
+    for name in ("GRYPE_DB_CACHE_DIR", "GRYPE_REGISTRY_AUTH_PASSWORD", "LC_ALL", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"of {name}")
+    script = f"env > given; {says(tmp_path, answer())}"
+    scanned(asked(tmp_path, script, environment=["GRYPE_DB_CACHE_DIR", "NOT_SET_ANYWHERE"]))
+    given = dict(line.split("=", 1) for line in (tmp_path / "given").read_text().splitlines())
+    assert "secret" not in given.values()
+    assert {"PATH", "HOME", "LC_ALL", "HTTPS_PROXY", "GRYPE_DB_CACHE_DIR"} <= set(given)
+    assert not {"GRYPE_REGISTRY_AUTH_PASSWORD", "NOT_SET_ANYWHERE"} & set(given)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("env://THE_KEY", "THE_KEY"),
+        ("hashivault://key", "VAULT_TOKEN"),
+        ("awskms:///alias/key", "AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_a_variable_by_which_the_key_is_had_is_given_to_no_scanner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, name: str
+) -> None:
+    monkeypatch.setenv(name, "secret")
+    one = asked(tmp_path, says(tmp_path, answer()), environment=[name])
+    with pytest.raises(PublishRefused, match=f"{name} is what --sign-key"):
+        scanned(replace(one, key=key))
+    # By which another key would be had, it may be.
+    assert environment_for("stable", one.scan, "cosign.key", {name: "a"}) == {name: "a"}
+    # Nor does one that every program gets go with it.
+    needed = asked(tmp_path, "")
+    assert environment_for("stable", needed.scan, "env://LANG", {"LANG": "a", "TZ": "b"}) == {
+        "TZ": "b"
+    }
+
+
+def test_a_publication_is_refused_for_it_before_anything_is_looked_for(
+    matrix_file: Callable[..., Path],
+) -> None:
+    scan = "{command: [s, '{sbom}'], at_most: low, environment: [THE_KEY]}"
+    channel = f"channels:\n  a: {{evidence: gpu, why: w, scan: {scan}}}\nadvisories:\n"
+    path = matrix_file(("advisories:\n", channel))
+    words = ["--matrix", str(path), "--channel", "a", "--sign-key", "env://THE_KEY"]
+    done = CliRunner().invoke(main, ["publish", *words])
+    assert isinstance(done.exception, PublishRefused)
+    assert "channels.a.scan.environment: THE_KEY" in str(done.exception)
 
 
 def test_a_refusal_shows_the_findings_as_a_table(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ def test_a_bill_is_made_once_and_again_where_the_file_is_of_another_image_or_non
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine: Any = Engine(monkeypatch)
-    path = made.sbom_of(engine, IMAGE_ID, tmp_path)
-    assert path == made.sbom_path(tmp_path, IMAGE_ID)
+    path = made.sbom_path(tmp_path, IMAGE_ID)
+    assert made.sbom_of(engine, IMAGE_ID, tmp_path) == bill_of(IMAGE_ID)
     assert made.read_sbom(path, {IMAGE_ID}) == bill_of(IMAGE_ID)
-    made.sbom_of(engine, IMAGE_ID, tmp_path)
+    assert made.sbom_of(engine, IMAGE_ID, tmp_path) == bill_of(IMAGE_ID)
     assert (engine.asked, engine.waited) == (1, [f"syft, which lists what {CELL_NAME} holds"])
     for number, content in enumerate(("{", "[]", path.read_text().replace(IMAGE_ID, OTHER_ID)), 2):
         path.write_text(content)
-        made.sbom_of(engine, IMAGE_ID, tmp_path)
+        assert made.sbom_of(engine, IMAGE_ID, tmp_path) == bill_of(IMAGE_ID)
         assert engine.asked == number
         assert made.read_sbom(path, {IMAGE_ID}) == bill_of(IMAGE_ID)
 
