@@ -22,7 +22,8 @@ identity_option = click.option(
     "--identity",
     metavar="REGEX",
     help="Trust signatures of this identity, which the CI that signs without a key has; of a "
-    "workflow that another repository calls: 'REGEX called from OWNER/NAME'.",
+    "workflow that another repository calls: 'REGEX called from OWNER/NAME@REF', as "
+    "@refs/heads/main.",
 )
 issuer_option = click.option(
     "--issuer", metavar="URL", help="The OIDC issuer that vouches for --identity."
