@@ -71,7 +71,8 @@ class Who:
                 )
             raise InputError(
                 "say who signs: --sign-key FILE with a private key (make one with `cosign "
-                "generate-key-pair`), or --keyless in a CI that has an identity"
+                "generate-key-pair`), or --keyless in a CI that has an identity; what "
+                "is typed replaces ROCM_IMAGES_SIGNING_KEY"
             )
         return found
 
@@ -79,8 +80,8 @@ class Who:
         """Whose signatures count: with a private key its holder's, and `folder` gets the public.
 
         Raises:
-            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key, or
-                an address that cannot be compared with it.
+            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key,
+                or an address that cannot be compared with it.
         """
         signer = self.signer
         if signer and signer.key:
