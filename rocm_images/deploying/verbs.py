@@ -25,18 +25,6 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 def catalogue_options(verb: Verb) -> Verb:
     """Adds which catalogue is asked, and whose signature it must carry, as `listed`."""
-    for option in (
-        unverified_option,
-        trust_options,
-        click.option(
-            "--catalogue",
-            "catalogue_path",
-            type=click.Path(path_type=Path),
-            help="The catalogue.json that was published with the images; its signature, "
-            "catalogue.sig.json, lies beside it.  [default: build/catalogue.json beside build.py]",
-        ),
-    ):
-        verb = option(verb)
 
     @functools.wraps(verb)
     def called(
@@ -51,6 +39,18 @@ def catalogue_options(verb: Verb) -> Verb:
         who = (key, identity, issuer)
         return verb(listed=Listed(catalogue_path, who, unverified), **options)
 
+    for option in (
+        unverified_option,
+        trust_options,
+        click.option(
+            "--catalogue",
+            "catalogue_path",
+            type=click.Path(path_type=Path),
+            help="The catalogue.json that was published with the images; its signature, "
+            "catalogue.sig.json, lies beside it.  [default: build/catalogue.json beside build.py]",
+        ),
+    ):
+        called = option(called)
     return cast(Verb, called)
 
 

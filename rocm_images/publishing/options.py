@@ -5,26 +5,31 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from rocm_images.cli.group import typed
 from rocm_images.cli.options import ca_bundle_option, registry_option
 from rocm_images.places import STATE
 from rocm_images.registry.address import RegistryAddress
+
+if TYPE_CHECKING:
+    from rocm_images.registry.place import Who
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 channel_option = click.option(
     "--channel", default="stable", show_default=True, help="A channel of matrix.yaml."
 )
-identity_option = click.option(
+_identity_option = click.option(
     "--identity",
     metavar="REGEX",
     help="Trust signatures of this identity, which the CI that signs without a key has; of a "
-    "workflow that another repository calls: 'REGEX called from OWNER/NAME'.",
+    "workflow that another repository calls: 'REGEX called from OWNER/NAME@REF', as "
+    "@refs/heads/main.",
 )
-issuer_option = click.option(
+_issuer_option = click.option(
     "--issuer", metavar="URL", help="The OIDC issuer that vouches for --identity."
 )
 retries_option = click.option(
@@ -57,11 +62,35 @@ _keyless_option = click.option(
 )
 
 
+_OF_AN_IDENTITY = {"keyless", "identity", "issuer"}
+
+
+def _as_typed(who: Who) -> Who:
+    """Whom the user typed; variables only where nobody was, or to complete an identity.
+
+    Variables are for all verbs, so one of them may not contradict what is typed in one call.
+    """
+    named = {name for name in vars(who) if typed(name)}
+    if not named:
+        return who
+    # --keyless has no variable, and an identity is nobody's without its issuer.
+    kept = named | _OF_AN_IDENTITY if named & _OF_AN_IDENTITY else named
+    return type(who)(**{name: value for name, value in vars(who).items() if name in kept})
+
+
 def trust_options(verb: Verb) -> Verb:
     """Adds whose signatures count; the verb gets it as `key`, `identity` and `issuer`."""
-    for option in (issuer_option, identity_option, _key_option):
-        verb = option(verb)
-    return verb
+
+    @functools.wraps(verb)
+    def called(*, key: str | None, identity: str | None, issuer: str | None, **options: Any) -> Any:
+        from rocm_images.registry.place import Who
+
+        who = _as_typed(Who(key=key, identity=identity, issuer=issuer))
+        return verb(key=who.key, identity=who.identity, issuer=who.issuer, **options)
+
+    for option in (_issuer_option, _identity_option, _key_option):
+        called = option(called)
+    return cast(Verb, called)
 
 
 def signing_options(verb: Verb) -> Verb:
@@ -79,9 +108,13 @@ def signing_options(verb: Verb) -> Verb:
     ) -> Any:
         from rocm_images.registry.place import Who
 
-        return verb(who=Who(sign_key, keyless, key, identity, issuer), **options)
+        who = Who(sign_key, keyless, key, identity, issuer)
+        return verb(who=_as_typed(who), **options)
 
-    for option in (issuer_option, identity_option, _key_option, _keyless_option, _sign_key_option):
+    for option in (
+        *(_issuer_option, _identity_option, _key_option),
+        *(_keyless_option, _sign_key_option),
+    ):
         called = option(called)
     return cast(Verb, called)
 

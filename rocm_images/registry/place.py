@@ -71,7 +71,8 @@ class Who:
                 )
             raise InputError(
                 "say who signs: --sign-key FILE with a private key (make one with `cosign "
-                "generate-key-pair`), or --keyless in a CI that has an identity"
+                "generate-key-pair`), or --keyless in a CI that has an identity; what "
+                "is typed replaces ROCM_IMAGES_SIGNING_KEY"
             )
         return found
 
@@ -79,12 +80,20 @@ class Who:
         """Whose signatures count: with a private key its holder's, and `folder` gets the public.
 
         Raises:
-            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key.
+            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key,
+                or an address that cannot be compared with it.
         """
         signer = self.signer
         if signer and signer.key:
+            has_address = self.key is not None and "://" in self.key
+            if has_address and self.key != signer.key:
+                # cosign verifies with what it cannot show, as a key that it fetches.
+                raise InputError(
+                    f"--key: {self.key} cannot be compared with --sign-key {self.sign_key}, by "
+                    "which counts what is signed now: leave it out, or name the public key's file"
+                )
             own = cosign.public_key(signer, folder)
-            if self.key and "://" not in self.key and own.key and not _same(own.key, self.key):
+            if self.key and not has_address and own.key and not _same(own.key, self.key):
                 raise InputError(
                     f"--key: {self.key} is not the public key of --sign-key {self.sign_key}: what "
                     "is signed now would not count; leave it out, or name the pair"

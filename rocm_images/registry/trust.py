@@ -17,8 +17,18 @@ _GITHUBS_ISSUER = re.compile(
 )
 _DOT = r"(?:\\\.|\[\.\]|\.)"
 _NAME = rf"(?:[\w-]|{_DOT})+"
-_CALLED = re.compile(rf"(\S+) called from ({_NAME}/{_NAME})", re.ASCII)
+_CALLED_FROM = " called from "
+_CALLED = re.compile(
+    rf"(\S+){_CALLED_FROM}({_NAME}/{_NAME})@(refs/(?:heads|tags)/[^\s/]\S*)", re.ASCII
+)
 _WORKFLOW = re.compile(rf"\^?https://{_NAME}/({_NAME}/{_NAME})/", re.ASCII)
+# A plus after a letter or digit is one of the name, as in v1.0+rocm7: that of `.+` or `\d+` is not.
+_REF = re.compile(
+    r"(?<=@)((?:\(refs/tags/\)\?)?)"
+    rf"((?:(?:[\w/-]|{_DOT})(?:\\\+|\[\+\]|(?<=\w)\+)?)+)(?=\$?\Z)",
+    re.ASCII,
+)
+_ESCAPES = re.compile(r"[\\\[\]]")
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class Trust:
     issuer: str | None = None
     repository: str | None = None
     """OWNER/NAME on GitHub: the one in which the workflow ran, whosever the workflow is."""
-    called: bool = False
-    """Whether that is another than the workflow's own."""
+    ref: str | None = None
+    """Of that repository, where it is another's workflow that it called: at which branch or tag."""
 
     @property
     def arguments(self) -> list[str]:
@@ -58,6 +68,8 @@ class Trust:
         ]
         if self.repository:
             words.append(f"--certificate-github-workflow-repository={self.repository}")
+        if self.ref:
+            words.append(f"--certificate-github-workflow-ref={self.ref}")
         return words
 
     @property
@@ -65,7 +77,7 @@ class Trust:
         """Whose signature is asked for."""
         if self.key:
             return f"the key {self.key}"
-        where = f" called from {self.repository}" if self.called else ""
+        where = f"{_CALLED_FROM}{self.repository}@{self.ref}" if self.ref else ""
         return f"{self.identity}{where} (by {self.issuer})"
 
 
@@ -74,8 +86,8 @@ def trust_of(key: str | None, identity: str | None, issuer: str | None) -> Trust
 
     Raises:
         InputError: neither a key nor both an identity and its issuer were named, the identity is no
-            regular expression, or one of GitHub without its repository, or the key's file cannot be
-            read.
+            regular expression, or one of GitHub without its repository or without the ref of a
+            caller, or the key's file cannot be read.
     """
     if key and (identity or issuer):
         raise InputError("trust either a key or an identity: leave out --key, or the other two")
@@ -119,10 +131,18 @@ def _identity_trust(identity: str, issuer: str) -> Trust:
     GitHub's identity is the file of the workflow, and a workflow with `workflow_call` can be called
     from anybody's repository, whose code it then runs: the identity alone proves nothing. Source:
     https://docs.github.com/en/actions/concepts/security/openid-connect#using-openid-connect-with-reusable-workflows
-    A workflow of another repository's is trusted as `REGEX called from OWNER/NAME`.
+    A workflow of another repository's is trusted as `REGEX called from OWNER/NAME@REF`: the ref in
+    its identity is the called file's, and any branch of the caller's could call it.
     """
-    called = _CALLED.fullmatch(identity) if _GITHUBS_ISSUER.fullmatch(issuer) else None
-    if called:
+    called = None
+    if _GITHUBS_ISSUER.fullmatch(issuer) and _CALLED_FROM in f"{identity} ":
+        called = _CALLED.fullmatch(identity)
+        if called is None:
+            raise InputError(
+                f"--identity {identity!r}: write whose call counts as 'REGEX called from "
+                "OWNER/NAME@refs/heads/BRANCH' or '...@refs/tags/TAG': one repository, at one ref, "
+                "as else any branch of it could sign"
+            )
         identity = called[1]
     try:
         re.compile(identity)
@@ -137,10 +157,15 @@ def _identity_trust(identity: str, issuer: str) -> Trust:
             r"https://github\.com/OWNER/NAME/: a workflow can be called from anybody's repository, "
             "so write out the one in which it has to run"
         )
-    repository = re.sub(r"[\\\[\]]", "", found[1])
-    # A dot of its name stands for itself, also where it was written as it is.
-    escaped = repository.replace(".", r"\.")
-    exact = f"{identity[: found.start(1)]}{escaped}{identity[found.end(1) :]}"
+    # What stands for itself does so, too, where it was not escaped.
+    repository = _ESCAPES.sub("", found[1])
+    rest = _REF.sub(lambda ref: f"{ref[1]}{_literal(ref[2])}", identity[found.end(1) :])
+    exact = f"{identity[: found.start(1)]}{_literal(repository)}{rest}"
     if called:
-        return Trust(None, exact, issuer, re.sub(r"[\\\[\]]", "", called[2]), called=True)
+        return Trust(None, exact, issuer, _ESCAPES.sub("", called[2]), called[3])
     return Trust(None, exact, issuer, repository)
+
+
+def _literal(name: str) -> str:
+    """The pattern that only this name matches, whether it was escaped or not."""
+    return re.sub(r"[.+]", r"\\\g<0>", _ESCAPES.sub("", name))

@@ -65,6 +65,7 @@ def step(registry: Registry, keys: Keys, tmp_path: Path) -> Step:
         "inputs.server": WORKFLOW[True]["workflow_call"]["inputs"]["server"]["default"],
         "inputs.channel": "preview",
         "github.repository": CALLER,
+        "github.ref": "refs/heads/main",
         "github.workspace": str(workspace),
         registry_of: registry.address,
     }
@@ -168,6 +169,7 @@ def test_whoever_is_to_be_trusted_is_the_one_that_the_workflow_trusts() -> None:
         "inputs.program": "OWNER/rocm-serving-images",
         "inputs.program-ref": "COMMIT",
         "github.repository": "YOU/images",
+        "github.ref": "refs/heads/main",
     }
     identity = evaluated(WORKFLOW["env"]["IDENTITY"], known)
     assert f"--identity {shlex.quote(identity)}" in " ".join(text.split())

@@ -48,6 +48,8 @@ class Signed:
     repository: str = OURS
     """The repository in which the workflow ran."""
     issuer: str = ISSUER
+    ref: str = "refs/heads/main"
+    """Of that repository: the branch or tag at which the workflow ran, or was called."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ class Authority:
             (_extension("1", signed.issuer.encode()), False),
             (_extension("8", _der(signed.issuer)), False),
             (_extension("5", signed.repository.encode()), False),
+            (_extension("6", signed.ref.encode()), False),
             (_extension("9", _der(signed.identity)), False),
             (_extension("12", _der(f"https://github.com/{signed.repository}")), False),
+            (_extension("14", _der(signed.ref)), False),
         ]
         for extension, critical in extensions:
             made = made.add_extension(extension, critical=critical)
@@ -262,28 +266,52 @@ def test_our_workflow_called_from_another_repository_does_not_count(
     assert verified(cosign, authority, called, by_identity.arguments)[0]
 
 
-def test_a_workflow_of_ours_counts_where_the_one_repository_calls_it_that_is_trusted(
-    cosign: str, authority: Authority
-) -> None:
-    commit, caller = "ab" * 20, "an-owner/their.images"
-    file = f"https://github.com/{OURS}/.github/workflows/build.yml@"
+def called_by(caller: str, ref: str, program_ref: str) -> list[str]:
+    """What a run of build.yml trusts that this repository called."""
     text = yaml.safe_load((PROJECT / ".github/workflows/build.yml").read_text())["env"]["IDENTITY"]
     for name, value in (
         ("inputs.program", OURS),
-        ("inputs.program-ref", commit),
+        ("inputs.program-ref", program_ref),
         ("github.repository", caller),
+        ("github.ref", ref),
     ):
         text = text.replace(f"${{{{ {name} }}}}", value)
-    arguments = trust_of(None, text, ISSUER).arguments
-    good = verified(cosign, authority, Signed(f"{file}{commit}", caller), arguments)
+    return trust_of(None, text, ISSUER).arguments
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/v1.0+2"])
+def test_a_workflow_of_ours_counts_where_the_one_repository_calls_it_that_is_trusted(
+    cosign: str, authority: Authority, ref: str
+) -> None:
+    commit, caller = "ab" * 20, "an-owner/their.images"
+    file = f"https://github.com/{OURS}/.github/workflows/build.yml@"
+    arguments = called_by(caller, ref, commit)
+    good = verified(cosign, authority, Signed(f"{file}{commit}", caller, ref=ref), arguments)
     assert good[0], good[1]
-    for identity, repository in (
-        (f"{file}{commit}", "an-owner/other"),
-        (f"{file}{commit}", OURS),
-        (f"{file}{'cd' * 20}", caller),
-        (GOOD, caller),
+    for identity, repository, at in (
+        (f"{file}{commit}", "an-owner/other", ref),
+        (f"{file}{commit}", OURS, ref),
+        (f"{file}{'cd' * 20}", caller, ref),
+        (GOOD, caller, ref),
+        # Whoever may push to any branch of the caller's can call the same file, with any program.
+        (f"{file}{commit}", caller, "refs/heads/attackers-branch"),
+        (f"{file}{commit}", caller, f"{ref}-evil"),
+        (f"{file}{commit}", caller, f"{ref}/evil"),
+        (f"{file}{commit}", caller, "refs/pull/1/merge"),
+        (f"{file}{commit}", caller, ""),
     ):
-        assert not verified(cosign, authority, Signed(identity, repository), arguments)[0]
+        signed = Signed(identity, repository, ref=at)
+        assert not verified(cosign, authority, signed, arguments)[0], signed
+
+
+def test_a_tag_that_a_call_names_is_no_pattern(cosign: str, authority: Authority) -> None:
+    caller = "an-owner/their.images"
+    file = f"https://github.com/{OURS}/.github/workflows/build.yml@refs/tags/"
+    arguments = called_by(caller, "refs/heads/main", "v1.0+2")
+    good = verified(cosign, authority, Signed(f"{file}v1.0+2", caller), arguments)
+    assert good[0], good[1]
+    for tag in ("v1x0+2", "v1.02", "v1.002", "v1.0+22"):
+        assert not verified(cosign, authority, Signed(f"{file}{tag}", caller), arguments)[0], tag
 
 
 def test_a_pattern_without_anchors_is_given_to_cosign_with_them(

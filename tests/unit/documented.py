@@ -156,7 +156,7 @@ COMMANDS: dict[str, How] = {
     "build.py pull ghcr.io/you/sglang-rocm@sha256:... --issuer"
     " https://token.actions.githubusercontent.com --identity"
     r" '^https://github\.com/OWNER/rocm-serving-images/\.github/workflows/build\.yml"
-    "@(refs/tags/)?COMMIT$ called from YOU/images'": not_here(
+    "@(refs/tags/)?COMMIT$ called from YOU/images@refs/heads/main'": not_here(
         "GitHub's issuer: a signature of theirs"
     ),
     "build.py prune --registry ADDRESS --key cosign.pub": ROLLED_BACK,  # after which it prunes

@@ -178,6 +178,48 @@ def test_a_forks_pull_request_reads_and_gets_no_secret() -> None:
             assert job["permissions"] == {"contents": "read"}
 
 
+def evaluated(expression: str, **known: str) -> Any:
+    """What GitHub makes of an expression of our own workflows; `a_b` is the value of `a.b`.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
+    """
+    text = expression.removeprefix("${{").removesuffix("}}").strip()
+    text = text.replace("&&", " and ").replace("||", " or ")
+    text = re.sub(
+        r"\b(inputs|secrets|github)\.([\w-]+)",
+        lambda found: repr(known[f"{found[1]}_{found[2]}".replace("-", "_")]),
+        text,
+    )
+    return eval(text, {"startsWith": lambda one, start: one.lower().startswith(start.lower())})
+
+
+@pytest.mark.parametrize(
+    ("registry", "is_githubs"),
+    [
+        *(("", True), ("ghcr.io", True), ("ghcr.io/team", True)),
+        *(("registry.example.org/team", False), ("ghcr.io.example.org", False)),
+        *(("ghcr.io:5000/team", False), ("ghcr.iox/team", False), ("evil.org/ghcr.io/", False)),
+    ],
+)
+def test_the_jobs_token_goes_to_githubs_own_registry_alone(registry: str, is_githubs: bool) -> None:
+    logins = 0
+    for workflow in WORKFLOWS.values():
+        for step in (one for job in workflow["jobs"].values() for one in steps(job)):
+            if "/login-action@" not in step.get("uses", ""):
+                continue
+            logins += 1
+            given = step["with"]
+            known = {"github_token": "the job's", "inputs_registry": registry}
+            if not given["registry"].startswith("${{"):
+                assert given["registry"] == "ghcr.io"
+                continue
+            for secret in ("", "the site's"):
+                got = evaluated(given["password"], secrets_registry_password=secret, **known)
+                assert got == (secret or ("the job's" if is_githubs else ""))
+            assert evaluated(given["registry"], **known) == (registry or "ghcr.io")
+    assert logins > 3
+
+
 def test_the_unit_tests_run_on_every_python_that_the_documents_promise() -> None:
     versions = WORKFLOWS["ci.yml"]["jobs"]["unit"]["strategy"]["matrix"]["python"]
     first, last = versions[0], versions[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rocm_images.errors import InputError
@@ -59,20 +61,52 @@ def test_an_identity_that_is_no_pattern_is_refused(pattern: str) -> None:
 @pytest.mark.parametrize("start", ["", "^"])
 def test_a_workflow_that_another_repository_calls_is_trusted_with_that_one(start: str) -> None:
     pattern = rf"{start}https://github.com/owner/a.name/\.github/workflows/x\.yml@v1"
-    found = trust_of(None, f"{pattern} called from a-caller/their.images", GITHUB)
-    assert found.arguments[-1] == "--certificate-github-workflow-repository=a-caller/their.images"
+    caller = "a-caller/their.images@refs/heads/main"
+    found = trust_of(None, f"{pattern} called from {caller}", GITHUB)
+    # Anybody who may push to any branch of it could call the workflow: the ref is the caller's.
+    assert found.arguments[-2:] == [
+        "--certificate-github-workflow-repository=a-caller/their.images",
+        "--certificate-github-workflow-ref=refs/heads/main",
+    ]
     assert r"owner/a\.name/" in found.arguments[0]
     assert "called from" not in found.arguments[0]
-    assert "called from a-caller/their.images" in found.words
+    assert f"called from {caller}" in found.words
     # The workflow's own repository is written out all the same.
     with pytest.raises(InputError, match="write out the one in which it has to run"):
-        trust_of(None, ".* called from a-caller/their.images", GITHUB)
+        trust_of(None, f".* called from {caller}", GITHUB)
 
 
-@pytest.mark.parametrize("caller", ["", "owner", ".*/.*", "owner/name/more", "owner/a b"])
-def test_who_calls_a_workflow_is_one_repository(caller: str) -> None:
+@pytest.mark.parametrize(
+    "caller",
+    [
+        *("", "owner", ".*/.*", "owner/name/more", "owner/a b"),
+        # Without a ref, or with what no branch or tag is.
+        *("owner/name", "owner/name@", "owner/name@main", "owner/name@refs/heads/"),
+        *("owner/name@refs/pull/1/merge", "owner/name@refs/heads/a b", "owner/.*@refs/heads/main"),
+    ],
+)
+def test_who_calls_a_workflow_is_one_repository_at_one_branch_or_tag(caller: str) -> None:
     pattern = "https://github.com/owner/name/x@v1"
-    found = trust_of(None, f"{pattern} called from {caller}", GITHUB)
-    # No such identity exists: GitHub's have no space.
-    assert found.repository == "owner/name"
-    assert "called from" in found.arguments[0]
+    with pytest.raises(InputError, match="called from OWNER/NAME@refs/heads/BRANCH"):
+        trust_of(None, f"{pattern} called from {caller}", GITHUB)
+
+
+@pytest.mark.parametrize("start", ["", "(refs/tags/)?", "refs/tags/", "refs/heads/"])
+@pytest.mark.parametrize("end", ["", "$"])
+@pytest.mark.parametrize("caller", ["", " called from an-owner/images@refs/tags/v1"])
+def test_a_ref_that_is_written_as_it_is_is_no_pattern(start: str, end: str, caller: str) -> None:
+    workflow = r"https://github\.com/owner/name/x\.yml@" + start
+    for written in ("release/v1.0+rocm-7", r"release/v1\.0\+rocm-7", "release/v1[.]0[+]rocm-7"):
+        (identity, *_) = trust_of(None, f"{workflow}{written}{end}{caller}", GITHUB).arguments
+        given = re.compile(identity.partition("=")[2])
+        ref = "" if start.startswith("(") else start
+        whole = f"https://github.com/owner/name/x.yml@{ref}release/v1.0+rocm-7"
+        assert given.match(whole), written
+        for other in ("v1x0+rocm-7", "v1.00rocm-7", "v1.0rocm-7", "v1.0+rocm-7x"):
+            assert not given.match(whole.replace("v1.0+rocm-7", other)), written
+
+
+@pytest.mark.parametrize("pattern", ["refs/tags/v.*", "refs/tags/v.+", r"v\d+", "(a|b.c)", "v1.?"])
+def test_a_ref_that_is_a_pattern_stays_one(pattern: str) -> None:
+    identity = f"https://github.com/owner/name/x@{pattern}"
+    assert trust_of(None, identity, GITHUB).identity == identity
