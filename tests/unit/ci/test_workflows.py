@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +40,8 @@ COMMANDS = [
     for step in job.get("steps", [])
     if "run" in step
 ]
+# What a job asks before its checkout; a condition of GitHub's would not tell Main from main.
+REF = '[[ "$GITHUB_REF" =~ ^refs/(heads/main|tags/v[^/]+)$ ]]'
 # One program, its arguments, nothing that a shell would act on but variables.
 PROGRAM = r'(?:\.venv/bin/python build\.py|"\$PROGRAM/\.venv/bin/rocm-images")'
 COMMAND = re.compile(rf'(sudo )?(make (--directory "\$PROGRAM" )?[a-z -]+|{PROGRAM} [^|;&<>`(]+)')
@@ -77,7 +80,9 @@ def test_cosign_is_of_the_versions_that_the_tests_use_and_the_document_names() -
 def test_each_step_is_one_command_that_can_be_run_at_a_desk(name: str, job: dict[str, Any]) -> None:
     for step in steps(job):
         assert ("run" in step) != ("uses" in step)
-        assert COMMAND.fullmatch(step.get("run", "make lint")), step["run"]
+        assert step.get("run") == REF or COMMAND.fullmatch(step.get("run", "make lint")), step[
+            "run"
+        ]
         # Nor is an expression written into a command: its value could be one.
         assert "${{" not in step.get("run", "")
 
@@ -191,6 +196,40 @@ def evaluated(expression: str, **known: str) -> Any:
         text,
     )
     return eval(text, {"startsWith": lambda one, start: one.lower().startswith(start.lower())})
+
+
+@pytest.mark.parametrize(
+    ("ref", "counts"),
+    [
+        *(("refs/heads/main", True), ("refs/tags/v1.0", True)),
+        *(("refs/heads/evil", False), ("refs/heads/main-evil", False), ("refs/tags/evil", False)),
+        *(
+            ("refs/heads/tags/v1", False),
+            ("refs/tags/v1/evil", False),
+            ("refs/pull/1/merge", False),
+        ),
+        # Which an expression of GitHub's would take for main.
+        *(("refs/heads/Main", False), ("refs/tags/V1", False), ("", False)),
+    ],
+)
+def test_no_branch_beside_those_that_count_is_signed_for_by_calling_a_file_of_main(
+    ref: str, counts: bool
+) -> None:
+    # The identity of a called file has the ref that the call names after @, not the caller's,
+    # whose program the file runs. build.yml, for others to call, has the caller's ref in IDENTITY.
+    signs = {
+        (name, key)
+        for name, key in holders("id-token", "write")
+        if "workflow_call" in WORKFLOWS[name][True] and name not in ("build.yml", "pages.yml")
+    }
+    assert signs == {("cell.yml", "build"), ("cell.yml", "test")}
+    for name, key in signs:
+        # Before anything of the caller's is there.
+        guard = WORKFLOWS[name]["jobs"][key]["steps"][0]["run"]
+        done = subprocess.run(["bash", "-e", "-c", guard], env={"GITHUB_REF": ref}, check=False)
+        assert (done.returncode == 0) is counts
+        (pattern,) = re.findall(r"\^(refs/.*\$)", guard)
+        assert WORKFLOWS[name]["env"]["IDENTITY"].endswith(f"@{pattern}")
 
 
 @pytest.mark.parametrize(
