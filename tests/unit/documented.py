@@ -200,7 +200,8 @@ COMMANDS: dict[str, How] = {
     " > sbom.cdx.json": MIRRORED,
     # In an image.
     "docker run --rm IMAGE doctor": DOCTOR,
-    "docker run --rm IMAGE doctor --json": DOCTOR,
+    "docker run --rm $(build.py run-args TAG) doctor": by(*DOCTOR.tests, *DOCKER_RUN.tests),
+    "docker run --rm $(build.py run-args TAG) doctor --json": by(*DOCTOR.tests, *DOCKER_RUN.tests),
     "docker run --rm -e CAPTURE_GUARD=1 IMAGE doctor": GUARDED,
     "docker run ... -e CAPTURE_GUARD=1 IMAGE ...": GUARDED,
     "docker run ... -e CAPTURE_GUARD=1 IMAGE graph-probe run": GUARDED,
