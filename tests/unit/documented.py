@@ -96,6 +96,9 @@ COMMANDS: dict[str, How] = {
     "build.py schema": RUNS,
     "build.py lock": LOCK,
     "build.py lock --check": LOCK,
+    "build.py lock --take": by(
+        "unit/lock/test_what_is_newer.py::test_the_newest_base_is_taken_into_the_matrix_and_locked"
+    ),
     "build.py lock --update 7.2.2": by(
         "unit/lock/test_what_is_newer.py::test_a_lock_alone_asks_for_no_list"
     ),
