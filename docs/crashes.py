@@ -31,6 +31,9 @@ MARK = "<!-- docs/crashes.py -->\n"
 RECORDED = PROJECT / "tests" / "data" / "serve_logs"
 FROM_REPORTS = PROJECT / "tests" / "data" / "serve_logs_from_reports"
 MOST_SHOWN = 160
+SHOWN = {"exception": "attn-cp-moe-dp-prefix"}
+"""By cause, the log to show where the shortest line, "ValueError: q", says nothing."""
+CUT = " …"
 # Said of a signal by its name alone, and in no log of the tests.
 SIGNALS = {"sigill": "Fatal Python error: Illegal instruction"}
 _SAY = re.compile(r'say ([\w-]+) (warn|fail)[ \\\n]+"((?:[^"\\]|\\.)*)"[ \\\n]+"((?:[^"\\]|\\.)*)"')
@@ -54,16 +57,23 @@ def example(path: Path, cause: str) -> Example:
     log = ServerLog(path.read_bytes().decode(errors="replace"))
     verdict = judge_log(log, CORPUS[path.stem].ending)
     line = "".join(char for char in verdict.line if char.isprintable())
-    shown = next((text for text in (line[:MOST_SHOWN], line) if _alone(text) == cause), None)
+    shown = next((text for text in (cut(line), line) if _alone(text) == cause), None)
     return Example(
         path.stem,
         log.said.title,
-        shown or line[:MOST_SHOWN],
+        shown or cut(line),
         verdict.sentence,
         verdict.state,
         shown is not None,
         path.parent == RECORDED,
     )
+
+
+def cut(line: str) -> str:
+    """A line, or its first words with a mark that there are more."""
+    if len(line) <= MOST_SHOWN:
+        return line
+    return line[: MOST_SHOWN - len(CUT)].rpartition(" ")[0].rstrip() + CUT
 
 
 def _alone(line: str) -> str | None:
@@ -79,7 +89,15 @@ def examples() -> dict[str, list[Example]]:
             if cause is not None:
                 found.setdefault(cause, []).append(example(path, cause))
     return {
-        cause: sorted(those, key=lambda one: (not one.recorded, not one.alone, len(one.line)))
+        cause: sorted(
+            those,
+            key=lambda one: (
+                not one.recorded,
+                not one.alone,
+                one.log != SHOWN.get(cause, one.log),
+                len(one.line),
+            ),
+        )
         for cause, those in found.items()
     }
 

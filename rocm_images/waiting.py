@@ -1,7 +1,8 @@
 """Says what this program waits for and for how long already, before somebody takes it to hang.
 
-One clock for all of it. At a terminal one line is redrawn, from the second second on; elsewhere a
-line is written every half minute. -q leaves out both.
+One clock for all of it. At a terminal one line is redrawn: of what is waited for longer than two
+seconds, or of what only began where nothing was said for so long. Elsewhere a line is written every
+half minute. -q leaves out both.
 """
 
 from __future__ import annotations
@@ -74,14 +75,22 @@ class Wait:
             self.said = time.monotonic()
         self.at(far or text)
 
-    def again(self, attempt: int, attempts: int, why: str, pause: float = 0.0) -> None:
-        """The question is asked again, for the `attempt`th time of `attempts`, after a pause."""
-        soon = f" in {pause:.0f} s" if pause >= 1 else ""
-        self._attempt = f"attempt {attempt} of {attempts} ({why})"
-        self.at(f"attempt {attempt} of {attempts}{soon} ({why})")
+    def again(
+        self, attempt: int, attempts: int, why: str, pause: float = 0.0, *, short: str = ""
+    ) -> None:
+        """The question is asked again, for the `attempt`th time of `attempts`, after a pause.
+
+        `short` is the reason for a line that is drawn, of which a narrow terminal has the
+        beginning alone.
+        """
         now = time.monotonic()
+        due, self._attempt = now + pause, f"{short or why}, attempt {attempt} of {attempts}"
+        told = self._attempt
+        self._also(told)
+        self.at(lambda: told + _in(due - time.monotonic()))
         # At a terminal the first moment is nobody's business.
         if not self._patient or now - self.since >= _moment():
+            soon = _in(pause)
             clock.say(f"{self.words}, attempt {attempt} of {attempts}{soon} ({why})", now)
             self.said = now
 
@@ -99,10 +108,12 @@ class Wait:
         if not isinstance(self._far, str):
             with suppress(OSError):
                 far = self._far()
-        age, told = duration(now - self.since), f": {far}" if far else ""
+        seconds, told = now - self.since, f": {far}" if far else ""
+        # What has only begun stands there where nothing was said for so long: it has no age yet.
+        age = duration(seconds) if seconds >= 1 else ""
         if self._whom:
-            return _waits(self._whom, f" {age}") + told
-        return fitted(self.words, f", {age}{told}", width)
+            return _waits(self._whom, age and f" {age}") + told
+        return fitted(self.words, f", {age}{told}" if age else told, width)
 
     @contextmanager
     def counted(self) -> Iterator[Wait]:
@@ -130,6 +141,10 @@ def fitted(words: str, rest: str, width: int | None) -> str:
 def _moment() -> float:
     """What is nobody's business: by the drawing after it, `SECONDS` would be over."""
     return SECONDS - DRAWN_SECONDS
+
+
+def _in(seconds: float) -> str:
+    return f" in {seconds:.0f} s" if seconds >= 1 else ""
 
 
 def _waits(whom: str, age: str = "") -> str:

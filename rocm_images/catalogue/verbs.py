@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=CATALOGUE,
     show_default="build/catalogue.json beside build.py",
-    help="The catalogue.json to render.",
+    metavar="FILE",
+    help="Render this catalogue.json. (`publish --from` takes what `bundle` wrote.)",
 )
 @click.option(
     "--output",

@@ -36,7 +36,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
             "publish --registry registry.example.org/team --sign-key cosign.key --dry-run",
         ),
         "catalogue": (
-            "catalogue --registry registry.example.org/team",
+            "catalogue --registry registry.example.org/team --key cosign.pub",
             "catalogue --schema",
         ),
         "pick": ("pick --auto", "pick --arch 942 --rocm 7.2.0", "pick --auto --server {other}"),

@@ -42,7 +42,7 @@ def drop_all(
     if what.forgets and keeper is None:
         raise InputError(
             f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
-            "name the private key that signs it (--sign-key), or leave out --keep-history"
+            "say who signs it (--sign-key or --keyless), or leave out --keep-history"
         )
     gone: list[Drop] = []
     try:

@@ -18,19 +18,16 @@ from rocm_images.cli.options import (
     server_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.publishing.options import signing_options, where_options
+from rocm_images.publishing.options import (
+    last_published_option,
+    signing_options,
+    where_options,
+)
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
     from rocm_images.registry.place import Who
 
-_not_before_option = click.option(
-    "--not-before",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    metavar="DATE",
-    help="When you last published (UTC): a catalogue from before is an old one that somebody put "
-    "back. --yes asks for it.",
-)
 _origin_option = click.option(
     "--origin",
     callback=lambda context, option, text: RegistryAddress.parse(text) if text else None,
@@ -63,7 +60,7 @@ _origin_option = click.option(
 @click.option(
     "--orphans", is_flag=True, help="Also signatures and statements about images that are gone."
 )
-@_not_before_option
+@last_published_option
 @_origin_option
 @click.option("--yes", is_flag=True, help="Drop it. Without, what would be dropped is listed.")
 @click.option("--json", "as_json", is_flag=True, help="List it as JSON.")

@@ -111,7 +111,8 @@ def _published_options(verb: Verb) -> Verb:
     required=True,
     callback=lambda context, option, text: RegistryAddress.parse(text),
     metavar="ADDRESS",
-    help="The registry to copy to.",
+    help="[http://]HOST[:PORT][/PATH] of the registry to copy to; --registry is where the images "
+    "come from. (`rollback --to` names an image.)",
 )
 @one_at_a_time("publishing")
 def mirror(to: RegistryAddress, **options: Any) -> None:

@@ -119,11 +119,25 @@ def signing_options(verb: Verb) -> Verb:
     return cast(Verb, called)
 
 
-not_before_option = click.option(
-    "--not-before",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    metavar="DATE",
-    help="Refuse an image that got its tag before this date (UTC): it may have been moved back.",
+def _not_before(help_text: str) -> Callable[[Verb], Verb]:
+    return click.option(
+        "--not-before",
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+        metavar="DATE",
+        help=help_text,
+    )
+
+
+_MOVED_BACK = (
+    "an image that got its tag before this date, 2026-11-01 say (UTC): the tag may have been moved "
+    "back."
+)
+not_before_option = _not_before(f"Refuse {_MOVED_BACK}")
+not_before_of_bundle_option = _not_before(f"With --from, refuse {_MOVED_BACK}")
+last_published_option = _not_before(
+    "When you last published, 2026-11-01 say (UTC): a catalogue from before is an old one that "
+    "somebody put back, and then nothing is dropped. --yes asks for it. What is old enough to drop "
+    "is said by --older-than."
 )
 
 

@@ -28,7 +28,7 @@ from rocm_images.cli.options import (
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
-    not_before_option,
+    not_before_of_bundle_option,
     output_option,
     signing_options,
     where_options,
@@ -66,7 +66,9 @@ def _request_options(verb: Verb) -> Verb:
     "--from",
     "bundle",
     type=click.Path(path_type=Path),
-    help="Publish what `bundle` wrote, with its signatures; nothing is signed.",
+    metavar="FILE",
+    help="Publish what `bundle` wrote to this file, with its signatures; nothing is signed. "
+    "(`catalogue --from` takes a catalogue.json.)",
 )
 @click.option(
     "--mend-catalogue",
@@ -74,7 +76,7 @@ def _request_options(verb: Verb) -> Verb:
     help="Go on where the catalogue there is gone, older than the tags, or not ours: with what of "
     "it verifies, else anew.",
 )
-@not_before_option
+@not_before_of_bundle_option
 @output_option
 @one_at_a_time("publishing")
 def publish(
@@ -144,7 +146,8 @@ def _only_with_images() -> None:
     multiple=True,
     required=True,
     metavar="IMMUTABLE_TAG",
-    help="The image that its rolling tags are to go back to; may be repeated.",
+    help="The image in --registry that its rolling tags are to go back to, by the tag that never "
+    "moves; may be repeated. (`mirror --to` names a registry.)",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing.")
 @rehearse_option

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 T = TypeVar("T")
+_SHORT = 48
+"""Characters of an engine's words for a failure that leave a line room for the rest."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Retries:
         def tell(state: RetryCallState) -> None:
             failure = state.outcome and state.outcome.exception()
             if failure:
-                pause = state.upcoming_sleep
-                asked.again(state.attempt_number + 1, self.attempts, reason_of(failure), pause)
+                attempt, pause = state.attempt_number + 1, state.upcoming_sleep
+                why, short = reason_of(failure), short_reason_of(failure)
+                asked.again(attempt, self.attempts, why, pause, short=short)
 
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
         from tenacity import wait_exponential_jitter as wait
@@ -95,14 +98,37 @@ def reason_of(error: BaseException) -> str:
 
     if isinstance(error, HTTPError) and error.response is not None:
         return quoted(f"it answered {error.response.status_code} {error.response.reason}")
-    chain = [error]
-    while led := _led_to(chain[-1]):
-        chain.append(led)
+    chain = _chain_of(error)
     # urllib3 begins with the connection that it was.
     said = re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(chain[-1]))
     if any(isinstance(one, ProxyError) for one in chain):
         said = f"by the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: {said}"
     return quoted(said)
+
+
+def short_reason_of(error: BaseException) -> str:
+    """The same in a word or two, for a line that has to leave room."""
+    from requests.exceptions import HTTPError, RequestException, Timeout
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        return str(error.response.status_code)
+    if isinstance(error, Timeout):
+        return "no answer in time"
+    systems = [one for one in _chain_of(error) if isinstance(one, OSError) and one.strerror]
+    if systems:
+        return quoted(systems[-1].strerror)
+    if isinstance(error, RequestException):
+        return "it broke off"
+    text = reason_of(error)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
+
+
+def _chain_of(error: BaseException) -> list[BaseException]:
+    """It, what led to it, and so on to the first."""
+    chain = [error]
+    while led := _led_to(chain[-1]):
+        chain.append(led)
+    return chain
 
 
 def _led_to(error: BaseException) -> BaseException | None:

@@ -34,7 +34,7 @@ class Told:
     def standing(self, text: str) -> bool:
         if text:
             # The seconds are the machine's.
-            self.drawn.append(re.sub(r"(waiting) \d+ s (for)", r"\1 a moment \2", text))
+            self.drawn.append(re.sub(r"(waiting)(?: \d+ s)? (for)", r"\1 a moment \2", text))
             self.something.set()
             with self.changed:
                 self.changed.notify_all()

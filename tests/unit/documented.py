@@ -42,6 +42,10 @@ EVERY_SERVER = by("pipeline/test_made_up_server.py::test_it_is_rendered_built_an
 SOURCES = by(
     "pipeline/test_up_to_date.py::test_a_changed_source_is_built_and_a_change_taken_back_is_not"
 )
+ANEW = by(
+    "unit/cli/test_names_and_variables.py::test_what_is_asked_for_anew_is_built_though_it_is_there",
+    *SOURCES.tests,
+)
 LACKING = by("pipeline/test_target_registry.py::test_what_the_registry_lacks_is_built")
 SMOKE = by("pipeline/test_emulated.py::test_a_program_of_another_emulator_runs_the_probe")
 PROBED = by("pipeline/test_emulated.py::test_any_image_with_a_hip_runtime_can_be_probed")
@@ -92,9 +96,18 @@ COMMANDS: dict[str, How] = {
     "build.py schema": RUNS,
     "build.py lock": LOCK,
     "build.py lock --check": LOCK,
+    "build.py lock --take": by(
+        "unit/lock/test_what_is_newer.py::test_the_newest_base_is_taken_into_the_matrix_and_locked"
+    ),
+    "build.py lock --update 7.2.2": by(
+        "unit/lock/test_what_is_newer.py::test_a_lock_alone_asks_for_no_list"
+    ),
     # Build and test.
     "build.py --arch 942": SOURCES,
     "build.py --arch 942 --jobs 4": SOURCES,
+    "build.py --arch 942 --base 7.2.2": ANEW,
+    "build.py --arch 942 --base 7.2.2 --pull": ANEW,
+    "build.py --arch 942 --no-cache": ANEW,
     "build.py --server vllm --arch 942": VLLM,
     "build.py --server vllm --arch 942 --base 7.2.0 --base 7.2.2 --rehearse": EVERY_SERVER,
     "build.py --server all": EVERY_SERVER,
@@ -200,7 +213,8 @@ COMMANDS: dict[str, How] = {
     " > sbom.cdx.json": MIRRORED,
     # In an image.
     "docker run --rm IMAGE doctor": DOCTOR,
-    "docker run --rm IMAGE doctor --json": DOCTOR,
+    "docker run --rm $(build.py run-args TAG) doctor": by(*DOCTOR.tests, *DOCKER_RUN.tests),
+    "docker run --rm $(build.py run-args TAG) doctor --json": by(*DOCTOR.tests, *DOCKER_RUN.tests),
     "docker run --rm -e CAPTURE_GUARD=1 IMAGE doctor": GUARDED,
     "docker run ... -e CAPTURE_GUARD=1 IMAGE ...": GUARDED,
     "docker run ... -e CAPTURE_GUARD=1 IMAGE graph-probe run": GUARDED,

@@ -63,7 +63,7 @@ def test_at_a_terminal_its_last_line_stands_with_the_time_so_far(tmp_path: Path)
         "telling.standing = drawn\n"
         f"sys.exit(waited.run('pip', ['sh', '-c', 'echo Collecting a; cat {tmp_path}/end']))\n"
     )
-    assert "waiting 0 s for pip: Collecting a" in on_a_terminal("-c", code, COLUMNS="80")
+    assert "waiting for pip: Collecting a" in on_a_terminal("-c", code, COLUMNS="80")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from requests.exceptions import ConnectionError as Broken
+from requests.exceptions import ReadTimeout as TimedOut
 
 from made_up_engine import made_up_engine
 from made_up_programs import COSIGN_VERSION
@@ -256,16 +258,58 @@ def test_each_step_of_a_wait_is_a_line_without_a_terminal(
         wait.step("RUN one")
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         wait.step("RUN two")
-        assert wait.line(now[0]) == f"{PROGRAM}: waiting 0 s for a: RUN two"
+        assert wait.line(now[0]) == f"{PROGRAM}: waiting for a: RUN two"
     assert told.lines == [f"{PROGRAM}: waiting for a: RUN one"]
 
 
-def test_a_pause_before_the_next_attempt_is_said_until_it_is_over(now: list[float]) -> None:
+def test_a_pause_before_the_next_attempt_is_counted_down_until_it_is_over(
+    now: list[float],
+) -> None:
     wait = Wait("a")
     wait.again(3, 6, "it is busy", 7.6)
-    assert wait.line(now[0]).endswith("waiting 0 s for a: attempt 3 of 6 in 8 s (it is busy)")
+    for passed, soon in ((0.0, " in 8 s"), (4.0, " in 4 s"), (3.0, "")):
+        now[0] += passed
+        assert wait.line(now[0]).endswith(f" for a: it is busy, attempt 3 of 6{soon}")
     wait.asks()
-    assert wait.line(now[0]).endswith("waiting 0 s for a: attempt 3 of 6 (it is busy)")
+    assert wait.line(now[0]).endswith("waiting 7 s for a: it is busy, attempt 3 of 6")
+
+
+def test_a_narrow_terminal_has_the_reason_of_an_attempt_whole(
+    now: list[float], registry: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.answers = says(503)
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        retries,
+        "sleep",
+        lambda _: drawn.extend(waiting.clock.lines(now[0], 79, silent=True)),
+    )
+    with pytest.raises(Exception, match="it answered 503 Service Unavailable"):
+        there(registry, attempts=2).digest_of("t")
+    (line,) = drawn
+    assert re.search(r": 503, attempt 2 of 2 in \d s$", line)
+    assert len(line) < 80
+
+
+@pytest.mark.parametrize(
+    ("failure", "short"),
+    [
+        (TimedOut("read timeout=30"), "no answer in time"),
+        (Broken(OSError(111, "Connection refused")), "Connection refused"),
+        (Broken("Connection aborted."), "it broke off"),
+        (RuntimeError("it is busy"), "it is busy"),
+        (RuntimeError("denied: " + "x" * 60), "denied: " + "x" * 37 + "..."),
+    ],
+)
+def test_a_short_reason_is_a_few_words(failure: Exception, short: str) -> None:
+    assert retries.short_reason_of(failure) == short
+
+
+def test_what_has_only_begun_has_no_age_yet(now: list[float]) -> None:
+    wait = Wait("a")
+    for passed, age in ((0.0, ""), (0.9, ""), (0.2, " 1 s")):
+        now[0] += passed
+        assert wait.line(now[0]) == f"{PROGRAM}: waiting{age} for a"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +345,7 @@ def test_an_engines_slow_answer_is_waited_for_by_its_address(
 
 def without_pauses(lines: list[str]) -> list[str]:
     """They have some chance in them."""
-    return [re.sub(r" in \d+ s ", " ", line) for line in lines]
+    return [re.sub(r" in \d+ s\b", "", line) for line in lines]
 
 
 def test_without_a_terminal_each_further_attempt_is_a_line(
@@ -340,7 +384,7 @@ def test_at_a_terminal_the_attempt_at_work_is_drawn_and_each_after_it_is_a_line(
         there(registry, attempts=3).digest_of("t")
     why = "(it answered 503 Service Unavailable)"
     whom = f"{PROGRAM}: waiting for {registry.address}"
-    drawn = f"{PROGRAM}: waiting a moment for {registry.address}: attempt 2 of 3 {why}"
+    drawn = f"{PROGRAM}: waiting a moment for {registry.address}: 503, attempt 2 of 3"
     assert drawn in without_pauses(told.drawn)
     assert without_pauses(told.lines) == [f"{whom}, attempt 3 of 3 {why}"]
 
@@ -375,7 +419,7 @@ def test_many_questions_at_once_are_one_line(
     whom = f"{PROGRAM}: waiting for {registry.address}"
     assert told.lines == [f"{whom}, attempt 2 of 2 (it is busy)"]
     drawn = f"{PROGRAM}: waiting a moment for {registry.address}"
-    assert set(told.drawn) <= {drawn, f"{drawn}: attempt 2 of 2 (it is busy)"}
+    assert set(told.drawn) <= {drawn, f"{drawn}: it is busy, attempt 2 of 2"}
 
 
 def test_the_same_is_told_again_later(told: Told, now: list[float]) -> None:

@@ -60,6 +60,41 @@ def test_every_example_is_understood(example: str) -> None:
     parse(main, "build.py", shlex.split(example))
 
 
+@pytest.mark.parametrize(
+    ("option", "verbs"),
+    [
+        ("--from", {"catalogue": "FILE this catalogue.json", "publish": "FILE `bundle` wrote"}),
+        ("--to", {"mirror": "ADDRESS the registry to", "rollback": "IMMUTABLE_TAG image in --reg"}),
+        (
+            "--not-before",
+            {
+                "prune": "DATE you last published",
+                "publish": "DATE With --from, refuse",
+                **dict.fromkeys(("pull", "mirror", "bundle"), "DATE Refuse an image"),
+            },
+        ),
+    ],
+)
+def test_an_option_of_two_meanings_says_which_it_has_here(
+    option: str, verbs: dict[str, str]
+) -> None:
+    having = {
+        name: one
+        for name, verb in main.commands.items()
+        for one in verb.params
+        if option in one.opts
+    }
+    assert set(having) == set(verbs)
+    for name, said in verbs.items():
+        metavar, _, words = said.partition(" ")
+        assert having[name].metavar == metavar
+        assert words in str(having[name].help), name
+    helps = {name: str(one.help) for name, one in having.items()}
+    if option != "--not-before":
+        for name, text in helps.items():
+            assert all(f"`{other} {option}`" in text for other in set(helps) - {name})
+
+
 def test_what_is_not_understood_is_found() -> None:
     with pytest.raises(click.UsageError):
         parse(main, "build.py", ["plan", "--arhc", "942"])

@@ -356,7 +356,7 @@ def test_without_a_private_key_the_catalogues_history_stays(site: Site) -> None:
     for number in range(4):
         site.publish(str(number), 500 - number)
     pushed = site.push("old", 100)
-    with pytest.raises(InputError, match="name the private key"):
+    with pytest.raises(InputError, match="say who signs it"):
         drop_all(site.looked(ages(keep_history=1)), None, lambda _: None)
     assert site.deleted == []
     assert drop_all(site.looked(), None, lambda _: None) == 1

@@ -42,7 +42,9 @@ def test_every_cause_has_its_entry_and_those_that_a_log_shows_an_example() -> No
 def test_the_judge_finds_the_cause_in_its_example(name: str) -> None:
     if BY_THE_REST in ENTRIES[name]:
         logs = [log for log, expected in CORPUS.items() if expected.cause == name]
-        (log,) = [log for log in logs if EXAMPLES[name] in read_log(log)][:1]
+        (log,) = [
+            log for log in logs if EXAMPLES[name].removesuffix(MAKER["CUT"]) in read_log(log)
+        ][:1]
         assert judge(read_log(log), CORPUS[log].ending).cause == name
         assert judge(EXAMPLES[name], Ending()).cause != name
     else:
@@ -66,3 +68,24 @@ def test_every_warning_of_the_preflight_is_on_the_page() -> None:
     rows = PAGE.partition("## What the entrypoint says")[2].partition("\n## ")[0]
     assert len(said) == len(re.findall(r"^\| `", rows, re.MULTILINE)) > 10
     assert "$" not in rows
+
+
+def test_an_example_says_something_and_ends_in_a_word_or_in_a_mark() -> None:
+    for name, line in EXAMPLES.items():
+        logs = [log for log, expected in CORPUS.items() if expected.cause == name]
+        whole = [quoted for log in logs for quoted in read_log(log).splitlines()]
+        if line.endswith(MAKER["CUT"]):
+            begins = line.removesuffix(MAKER["CUT"])
+            assert len(line) <= MAKER["MOST_SHOWN"]
+            assert any(begins + " " in one for one in whole), name
+        elif logs:
+            assert any(one.rstrip().endswith(line) for one in whole), name
+    assert "head_dim 576" in EXAMPLES["exception"]
+
+
+def test_no_heading_says_that_its_causes_are_unknown() -> None:
+    (heading,) = re.findall("^## 45: .*$", PAGE, re.MULTILINE)
+    assert "not know" not in heading
+    for word in ("address", "disk", "model", "package", "kernel"):
+        assert word in heading
+    assert "search the issues" in ENTRIES["exception"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from corpus import CORPUS
 
 from raw_logs import FROM_REPORTS, LOGS, PROJECT
 from serve_probe import log_file
+from serve_probe.judge_command import main
 from serve_probe.verdict import EXIT_OF_STATE, State
 
 PROGRAM = PROJECT / "images" / "rootfs" / "usr" / "local" / "bin" / "graph-probe"
@@ -30,11 +32,35 @@ def judge(*arguments: str | Path, given: bytes | None = None) -> subprocess.Comp
 def test_a_log_is_told_in_a_few_lines() -> None:
     run = judge(SEGFAULT)
     assert run.returncode == 49
-    first, sentence, line = run.stdout.splitlines()
+    first, sentence, line, more = run.stdout.splitlines()
     assert first == f"{SEGFAULT}: crashed (sigsegv)"
     assert "SIGSEGV" in sentence
     assert "rank 3" in sentence
     assert line.split(None, 1) == ["line", "Fatal Python error: Segmentation fault"]
+    assert more.split() == ["more", "docs/crashes.md#sigsegv"]
+
+
+@pytest.mark.parametrize("name", ["broken-capture-is-not-the-cause", "0x1016-on-one-gpu"])
+def test_a_terminal_has_lines_of_its_width_and_a_log_whole_ones(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = FROM_REPORTS / f"{name}.log"
+    main([str(log)])
+    whole = capsys.readouterr().out.splitlines()
+    assert len(whole[1]) > 200
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    main([str(log)])
+    _, *wrapped = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in wrapped if " " in line.strip())
+    assert " ".join(" ".join(wrapped).split()) == " ".join(" ".join(whole[1:]).split())
+
+
+def test_every_cause_that_it_can_name_leads_to_the_page() -> None:
+    page = (PROJECT / "docs" / "crashes.md").read_text()
+    for name, expected in CORPUS.items():
+        if expected.cause:
+            assert f"\n### {expected.cause}\n" in page, name
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.SERVER_ABORTED: "The server aborted, in a capture or while decoding.",
     ExitCode.SERVER_KILLED: "The server was killed from outside.",
     ExitCode.SERVER_HUNG: "The server did not go on in time.",
-    ExitCode.SERVER_FAILED: "The server failed in a way that the judge does not know.",
+    ExitCode.SERVER_FAILED: (
+        "Another failure of the server: an address, a disk, a model, a package, a kernel, its code."
+    ),
     ExitCode.SERVE_CHECK_FAILED: "The server decoded, but not as it should have.",
     ExitCode.MISJUDGED: "A provoked failure of the server was not judged as what it is.",
     ExitCode.NO_SERVER: "There is no inference server that could be started.",

@@ -215,8 +215,9 @@ def _exception(log: ServerLog, sign: Sign, place: Place) -> Verdict:
     line = sign.quoted.strip()[:MOST_QUOTED]
     code = f", with exit code {sign.code}" if sign.code else ""
     sentence = (
-        f"{who(log, sign)} failed {place.words}{code}, in a way that this judge does not know. Its "
-        f"first error: {line}"
+        f"{who(log, sign)} failed {place.words}{code}, in a way that this judge does not know. "
+        "What stands above its first error, a stack mostly, names the file and the call: search "
+        f"the issues of whose code that is. Its first error: {line}"
     )
     return verdict_at(log, sign, place, State.UNKNOWN, sentence, (), "exception", line)
 

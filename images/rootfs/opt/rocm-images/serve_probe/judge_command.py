@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -84,12 +86,29 @@ def _one(judged: Judged) -> dict[str, Any]:
 def _as_text(judged: Judged) -> str:
     verdict = judged.verdict
     cause = f" ({verdict.cause})" if verdict.cause else ""
-    lines = [f"{judged.file}: {verdict.state}{cause}", f"  {verdict.sentence}"]
+    lines = [f"{judged.file}: {verdict.state}{cause}", _wrapped("  ", verdict.sentence)]
     if verdict.line:
-        lines.append(f"  line        {verdict.line}")
+        lines.append(_wrapped("  line        ", verdict.line))
     if verdict.advisories:
-        lines.append(f"  advisories  {', '.join(verdict.advisories)} (docs/advisories.md)")
+        named = f"{', '.join(verdict.advisories)} (docs/advisories.md)"
+        lines.append(_wrapped("  advisories  ", named))
+    if verdict.cause:
+        lines.append(f"  more        docs/crashes.md#{verdict.cause}")
     return "\n".join(lines)
+
+
+def _wrapped(before: str, text: str) -> str:
+    """Lines of a terminal's width where this is read at one: a log is searched by line."""
+    if not sys.stdout.isatty():
+        return before + text
+    return textwrap.fill(
+        text,
+        max(shutil.get_terminal_size().columns, 2 * len(before)),
+        initial_indent=before,
+        subsequent_indent=" " * len(before),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _text(name: str) -> str:
