@@ -146,7 +146,7 @@ def test_an_advisory_is_about_the_sources_that_a_cell_is_built_from(
 @pytest.mark.parametrize(
     ("old", "new", "line", "sentence"),
     [
-        (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "did you mean '942'"),
+        (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "known: 942 ("),
         (AITER, aiter("", 'rocm: ">7"'), '        - for: {rocm: ">7"}', "never taken: a variant"),
         (
             "        version: 0.5.21\n",
