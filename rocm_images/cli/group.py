@@ -11,12 +11,14 @@ from click.core import ParameterSource
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
 from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
-from rocm_images.telling import PROGRAM, Volume
+from rocm_images.telling import COMMAND, PROGRAM, Volume
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 DEFAULT_VERB = "build"
+GONE = {"inventory": "sbom"}
+"""Verbs of earlier versions, and which took the place of each."""
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
@@ -38,6 +40,22 @@ class Verbs(click.Group):
             lines = [f"  {line}" for one in examples for line in over_lines(one)]
             command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is called.
+
+        Raises:
+            InputError: it is one of an earlier version; says which took its place.
+            UsageError: there is none.
+        """
+        instead = GONE.get(args[0])
+        if instead and not ctx.resilient_parsing:
+            raise InputError(
+                f"`{args[0]}` is gone, and `{instead}` took its place: `{COMMAND} {instead} --help`"
+            )
+        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""

@@ -88,6 +88,7 @@ def test_plan_names_the_advisory_that_chose_the_all_reduce(project_matrix: Matri
         (["--jobs", "0"], "0 is not in the range"),
         (["--arhc", "942"], "--arch"),
         (["bild"], "No such command"),
+        (["inventory", "image:tag"], "`inventory` is gone, and `sbom` took its place"),
         (["--context", "aiter"], "is not NAME=SOURCE"),
         (["--context", "aiter-source=."], "did you mean 'aiter-src'"),
         (["--context", "aiter-src=/proc/absent"], "is no folder"),

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from rocm_images.cli.group import Verbs
+from rocm_images.cli.group import GONE, Verbs
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError, closest
 from rocm_images.lock import file as lock
@@ -141,6 +141,11 @@ def test_the_names_that_begin_so_are_told_before_one_that_looks_alike() -> None:
     assert closest("10", known) == "did you mean '10.0.0'?"
     assert closest("7.2.3", known).startswith("did you mean '7.2.")
     assert closest("x", known) == "known: 10.0.0, 7.2.0, 7.2.2, 7.2.4"
+
+
+def test_what_took_the_place_of_a_verb_that_is_gone_is_a_verb() -> None:
+    assert not GONE.keys() & main.commands.keys()
+    assert set(GONE.values()) <= main.commands.keys()
 
 
 def test_explain_without_a_cell_says_which_there_are() -> None:
