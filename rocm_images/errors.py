@@ -182,7 +182,9 @@ class FileError(InputError):
         self.problems = tuple(sorted(problems))
         lines = [f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems]
         more += len(lines) - len(lines[:MOST_PROBLEMS])
-        lines[MOST_PROBLEMS:] = [f"{path}: and {more} more problems"] if more else []
+        lines[MOST_PROBLEMS:] = (
+            [f"{path}: and {telling.counted(more, 'more problem')}"] if more else []
+        )
         super().__init__("\n".join(lines))
 
 

@@ -12,6 +12,7 @@ from rocm_images import foreign
 from rocm_images.catalogue.schema import SCHEMA, Catalogue
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
+from rocm_images.telling import counted
 
 SHOWN_PROBLEMS = 5
 
@@ -71,7 +72,8 @@ def parse(content: bytes, name: str) -> Catalogue:
             for problem in problems[:SHOWN_PROBLEMS]
         ]
         if len(problems) > SHOWN_PROBLEMS:
-            lines.append(f"{name}: and {len(problems) - SHOWN_PROBLEMS} more problems")
+            more = counted(len(problems) - SHOWN_PROBLEMS, "more problem")
+            lines.append(f"{name}: and {more}")
         lines.append("docs/catalogue.md describes the schema")
         raise InputError("\n".join(lines)) from None
 

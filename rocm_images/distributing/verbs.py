@@ -158,7 +158,7 @@ def bundle(output: Path, **options: Any) -> None:
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
-    click.echo(f"{output}: {len(images)} images, {bytes_in_words(size)}")
+    click.echo(f"{output}: {telling.counted(len(images), 'image')}, {bytes_in_words(size)}")
 
 
 def _published(
