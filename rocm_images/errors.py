@@ -132,6 +132,10 @@ class RegistryError(RocmImagesError):
     exit_code = ExitCode.REGISTRY_FAILED
 
 
+class RegistryUnanswered(RegistryError):
+    """A registry cannot be reached, or says that it fails: another address helps, or to wait."""
+
+
 class VerificationFailed(RocmImagesError):
     """An image's signature, evidence or digest is not what it must be."""
 

@@ -10,10 +10,12 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
-from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
+from rocm_images.errors import EXIT_CODE_MEANINGS, InputError, RegistryUnanswered
 from rocm_images.telling import COMMAND, PROGRAM, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from click.shell_completion import CompletionItem
 
 DEFAULT_VERB = "build"
@@ -57,6 +59,16 @@ class Verbs(click.Group):
             )
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the verb; of a registry that did not answer, add where it is named."""
+        try:
+            return super().invoke(ctx)
+        except RegistryUnanswered as error:
+            verb = self.commands[str(ctx.invoked_subcommand)]
+            named = " and ".join(_naming_registries(verb)) or "its name"
+            error.args = (f"{error}: look at {named}, or run again when it answers",)
+            raise
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""
         volume = list(takewhile(VOLUME_FLAGS.__contains__, args))
@@ -96,6 +108,12 @@ class Verbs(click.Group):
             formatter.write_dl(
                 [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
             )
+
+
+def _naming_registries(verb: click.Command) -> Iterator[str]:
+    for option in verb.params:
+        if option.metavar in ("ADDRESS", "REGISTRY"):
+            yield option.opts[0] + (f" (or {option.envvar})" if option.envvar else "")
 
 
 def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:
