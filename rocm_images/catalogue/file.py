@@ -15,6 +15,7 @@ from rocm_images.files import write_whole
 from rocm_images.telling import counted
 
 SHOWN_PROBLEMS = 5
+FETCH = "python build.py catalogue --registry ADDRESS --key cosign.pub"
 
 
 def read(path: Path) -> Catalogue:
@@ -36,8 +37,8 @@ def content_of(path: Path) -> bytes:
         return foreign.content_of(path)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot read the catalogue ({error.strerror}): name the catalogue.json that "
-            "was published with the images"
+            f"{path}: cannot read the catalogue ({error.strerror}): fetch it by `{FETCH}`, or name "
+            "the catalogue.json that was published with the images"
         ) from None
     except ValueError as error:
         raise InputError(f"{path}: this is no catalogue: {error}") from None
