@@ -76,11 +76,12 @@ def plan(
         from rocm_images.registry.trust import trust_of
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
-        named = key or identity or issuer
+        # What is typed is looked at before cosign is missed.
+        trust = trust_of(key, identity, issuer) if key or identity or issuer else None
         there = InRegistry(
             repositories_of(registry, trusted, attempts, chosen),
-            Cosign(registry, site.programs(), trusted) if named else None,
-            trust_of(key, identity, issuer) if named else None,
+            Cosign(registry, site.programs(), trusted) if trust else None,
+            trust,
         )
     targets = targets_of(site, matrix_path, matrix, chosen)
     engine = site.found_engine()

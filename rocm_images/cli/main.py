@@ -171,6 +171,8 @@ def build(
             )
         telling.decided(f"registry: {registry} is not asked, as nobody's signatures are trusted")
         registry = None
+    if cache or registry:
+        who.check()
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
     command = BuildCommand(
