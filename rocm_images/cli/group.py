@@ -110,9 +110,13 @@ class Verbs(click.Group):
             )
 
 
+_REGISTRIES = ("registry", "registries", "to", "missing_from")
+"""Parameters that name a registry which is asked."""
+
+
 def _naming_registries(verb: click.Command) -> Iterator[str]:
     for option in verb.params:
-        if option.metavar in ("ADDRESS", "REGISTRY"):
+        if option.name in _REGISTRIES:
             yield option.opts[0] + (f" (or {option.envvar})" if option.envvar else "")
 
 

@@ -346,6 +346,7 @@ def test_of_a_registry_that_answers_it_is_not(failing: MadeUpRegistry) -> None:
         ("publish", OPTION),
         ("mirror", f"{OPTION} and --to"),
         ("rollback", OPTION),
+        ("prune", OPTION),
         ("ci-matrix", "--missing-from"),
         ("pull", "its name"),
     ],
