@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import enum
 import errno
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,10 @@ class RegistryError(RocmImagesError):
     exit_code = ExitCode.REGISTRY_FAILED
 
 
+class RegistryUnanswered(RegistryError):
+    """A registry cannot be reached, or says that it fails: another address helps, or to wait."""
+
+
 class VerificationFailed(RocmImagesError):
     """An image's signature, evidence or digest is not what it must be."""
 
@@ -181,7 +186,9 @@ class FileError(InputError):
         self.problems = tuple(sorted(problems))
         lines = [f"{path}:{p.line}:{p.column}: {p.sentence}" for p in self.problems]
         more += len(lines) - len(lines[:MOST_PROBLEMS])
-        lines[MOST_PROBLEMS:] = [f"{path}: and {more} more problems"] if more else []
+        lines[MOST_PROBLEMS:] = (
+            [f"{path}: and {telling.counted(more, 'more problem')}"] if more else []
+        )
         super().__init__("\n".join(lines))
 
 
@@ -205,13 +212,38 @@ MOST_NAMES = 12
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A hint to end a sentence with: the closest known name, those that begin so, or all."""
+    """A hint to end a sentence with: the closest known name, those that begin so, or all.
+
+    For words: what looks like a version or an arch is another (`known_versions`, `known_archs`).
+    """
     names = sorted(known)
     longer = [one for one in names if name and one.startswith(name)]
     if 1 < len(longer) <= MOST_NAMES:
-        return f"did you mean {', '.join(map(repr, longer[:-1]))} or {longer[-1]!r}?"
+        return _meant(longer)
     match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {match[0]!r}?" if match else f"known: {listed(longer or names)}"
+
+
+def known_versions(name: str, known: Iterable[str]) -> str:
+    """A hint to end a sentence with: the versions of that series, or all; none is guessed."""
+    names = sorted(known, key=lambda one: ([int(part) for part in re.findall(r"\d+", one)], one))
+    series = [one for one in names if one.startswith(f"{name}.")]
+    return _meant(series) if 0 < len(series) <= MOST_NAMES else f"known: {listed(series or names)}"
+
+
+def known_archs(gpus: Mapping[str, Iterable[str]]) -> str:
+    """A hint to end a sentence with: every arch and its GPUs, whose names people know; no guess."""
+    # A GPU is AMD Instinct MI300X, of which the last word is what one types.
+    models = {
+        arch: ", ".join(name.rpartition(" ")[2] for name in names) for arch, names in gpus.items()
+    }
+    names = [f"{arch} ({of_arch})" for arch, of_arch in sorted(models.items())]
+    return f"known: {listed(names)}"
+
+
+def _meant(names: Sequence[str]) -> str:
+    *others, last = map(repr, names)
+    return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
 
 
 def listed(names: Sequence[str]) -> str:

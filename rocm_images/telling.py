@@ -27,6 +27,11 @@ LONGEST_QUOTATION = 200
 """Characters."""
 
 
+def counted(number: int, one: str) -> str:
+    """How many there are of something that is called `one` where there is one."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
 class Shown:
     """A stream of this process on which no text of others acts: all that is printed comes here."""
 

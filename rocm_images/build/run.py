@@ -69,6 +69,8 @@ class BuildCommand:
     pull: bool = False
     registry: RegistryAddress | None = None
     pull_existing: bool = False
+    attempts: int = 1
+    """How often the registry is asked what fails for its sake."""
     cache: str | None = None
     units: bool = True
     """Whether the cache's compiled units are taken and kept, too."""
@@ -170,7 +172,7 @@ def _targets(
             from rocm_images.registry.cosign import Cosign
 
             ca_bundle = command.secrets.get("ca-bundle")
-            there = repositories_of(command.registry, ca_bundle, cells)
+            there = repositories_of(command.registry, ca_bundle, command.attempts, cells)
             cosign = Cosign(command.registry, engine.environment, ca_bundle)
             trust = command.who.trust(cosign, folder)
             targets = with_published(there, cosign, trust, targets)

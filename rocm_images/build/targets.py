@@ -239,13 +239,14 @@ def _to_build(target: Target, older: EngineImage | None) -> Target:
 
 
 def repositories_of(
-    registry: RegistryAddress, ca_bundle: Path | None, cells: Sequence[Cell]
+    registry: RegistryAddress, ca_bundle: Path | None, attempts: int, cells: Sequence[Cell]
 ) -> dict[str, Repository]:
     """Where a registry has the images of these cells, by name: each server has its own."""
     from rocm_images.registry.client import Repository
+    from rocm_images.registry.retries import Retries
 
     names = dict.fromkeys(cell.repository for cell in cells)
-    return {name: Repository(registry, name, ca_bundle) for name in names}
+    return {name: Repository(registry, name, ca_bundle, Retries(attempts)) for name in names}
 
 
 def with_published(

@@ -12,8 +12,10 @@ from rocm_images import foreign
 from rocm_images.catalogue.schema import SCHEMA, Catalogue
 from rocm_images.errors import InputError
 from rocm_images.files import write_whole
+from rocm_images.telling import counted
 
 SHOWN_PROBLEMS = 5
+FETCH = "python build.py catalogue --registry ADDRESS --key cosign.pub"
 
 
 def read(path: Path) -> Catalogue:
@@ -35,8 +37,8 @@ def content_of(path: Path) -> bytes:
         return foreign.content_of(path)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot read the catalogue ({error.strerror}): name the catalogue.json that "
-            "was published with the images"
+            f"{path}: cannot read the catalogue ({error.strerror}): fetch it by `{FETCH}`, or name "
+            "the catalogue.json that was published with the images"
         ) from None
     except ValueError as error:
         raise InputError(f"{path}: this is no catalogue: {error}") from None
@@ -71,7 +73,8 @@ def parse(content: bytes, name: str) -> Catalogue:
             for problem in problems[:SHOWN_PROBLEMS]
         ]
         if len(problems) > SHOWN_PROBLEMS:
-            lines.append(f"{name}: and {len(problems) - SHOWN_PROBLEMS} more problems")
+            more = counted(len(problems) - SHOWN_PROBLEMS, "more problem")
+            lines.append(f"{name}: and {more}")
         lines.append("docs/catalogue.md describes the schema")
         raise InputError("\n".join(lines)) from None
 

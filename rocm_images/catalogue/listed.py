@@ -53,6 +53,10 @@ class Listed:
 
     def verified(self, path: Path) -> tuple[Signed, Catalogue]:
         """What a file and the signature beside it hold; see `read`."""
+        from rocm_images.catalogue.file import content_of
+
+        if not path.exists():
+            content_of(path)
         if not any(self.who):
             raise InputError(
                 f"{path} may be of anybody: say whose catalogue counts, with --key or with "

@@ -95,13 +95,14 @@ def signed_file(path: Path) -> Signed:
     Raises:
         InputError: one of them cannot be read.
     """
+    content = file.content_of(path)
     beside = path.with_name(SIGNATURE)
     if not beside.exists():
         raise InputError(
             f"{path} has no signature beside it: take {SIGNATURE} from where you took it, or take "
             "the file at its word with --unverified"
         )
-    return Signed(file.content_of(path), file.content_of(beside))
+    return Signed(content, file.content_of(beside))
 
 
 def signed_in(repository: Repository) -> Signed | None:

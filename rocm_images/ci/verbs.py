@@ -116,11 +116,13 @@ def ci_matrix(
         before = build_ids_at(changed_since, matrix_path, (*site.words, *layers.words))
         work = working.changed_since(changed_since, before, work)
     elif missing_from:
+        from rocm_images.publishing.gate import channel_named
         from rocm_images.registry.place import place_of
         from rocm_images.registry.trust import trust_of
 
         address = RegistryAddress.parse(missing_from)
         trust = trust_of(key, identity, issuer)
+        channel_named(matrix, channel)
         places = {
             name: place_of(name, address, ca_bundle, attempts, site.programs())
             for name in dict.fromkeys(cell.repository for cell in chosen)

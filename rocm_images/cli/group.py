@@ -10,13 +10,17 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
-from rocm_images.errors import EXIT_CODE_MEANINGS, InputError
-from rocm_images.telling import PROGRAM, Volume
+from rocm_images.errors import EXIT_CODE_MEANINGS, InputError, RegistryUnanswered
+from rocm_images.telling import COMMAND, PROGRAM, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from click.shell_completion import CompletionItem
 
 DEFAULT_VERB = "build"
+GONE = {"inventory": "sbom"}
+"""Verbs of earlier versions, and which took the place of each."""
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
@@ -38,6 +42,32 @@ class Verbs(click.Group):
             lines = [f"  {line}" for one in examples for line in over_lines(one)]
             command.epilog = "\b\n" + "\n".join(("Examples:", *lines))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is called.
+
+        Raises:
+            InputError: it is one of an earlier version; says which took its place.
+            UsageError: there is none.
+        """
+        instead = GONE.get(args[0])
+        if instead and not ctx.resilient_parsing:
+            raise InputError(
+                f"`{args[0]}` is gone, and `{instead}` took its place: `{COMMAND} {instead} --help`"
+            )
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the verb; of a registry that did not answer, add where it is named."""
+        try:
+            return super().invoke(ctx)
+        except RegistryUnanswered as error:
+            verb = self.commands[str(ctx.invoked_subcommand)]
+            named = " and ".join(_naming_registries(verb)) or "its name"
+            error.args = (f"{error}: look at {named}, or run again when it answers",)
+            raise
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the verb `build` before options that stand alone."""
@@ -78,6 +108,16 @@ class Verbs(click.Group):
             formatter.write_dl(
                 [(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()]
             )
+
+
+_REGISTRIES = ("registry", "registries", "to", "missing_from")
+"""Parameters that name a registry which is asked."""
+
+
+def _naming_registries(verb: click.Command) -> Iterator[str]:
+    for option in verb.params:
+        if option.name in _REGISTRIES:
+            yield option.opts[0] + (f" (or {option.envvar})" if option.envvar else "")
 
 
 def _louder_or_quieter(_: click.Context, option: click.Parameter, given: bool, /) -> None:

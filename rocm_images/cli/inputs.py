@@ -21,7 +21,7 @@ from rocm_images.cli.options import (
     rehearse_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.publishing.options import trust_options
+from rocm_images.publishing.options import retries_option, trust_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @layers_options
 @registry_option
 @ca_bundle_option
+@retries_option
 @trust_options
 @rehearse_option
 def plan(
@@ -46,6 +47,7 @@ def plan(
     layers: LayersAsked,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
+    attempts: int,
     key: str | None,
     identity: str | None,
     issuer: str | None,
@@ -74,11 +76,12 @@ def plan(
         from rocm_images.registry.trust import trust_of
 
         trusted = ca_bundle_for(ca_bundle, os.environ)
-        named = key or identity or issuer
+        # What is typed is looked at before cosign is missed.
+        trust = trust_of(key, identity, issuer) if key or identity or issuer else None
         there = InRegistry(
-            repositories_of(registry, trusted, chosen),
-            Cosign(registry, site.programs(), trusted) if named else None,
-            trust_of(key, identity, issuer) if named else None,
+            repositories_of(registry, trusted, attempts, chosen),
+            Cosign(registry, site.programs(), trusted) if trust else None,
+            trust,
         )
     targets = targets_of(site, matrix_path, matrix, chosen)
     engine = site.found_engine()

@@ -40,7 +40,7 @@ from rocm_images.distributing import verbs as distributing
 from rocm_images.distributing.prune_verb import prune
 from rocm_images.errors import InputError
 from rocm_images.publishing import verbs as publishing
-from rocm_images.publishing.options import signing_options
+from rocm_images.publishing.options import retries_option, signing_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import PROGRAM
 
@@ -94,6 +94,7 @@ def main() -> None:
     help="Ask the registry for the base anew, where matrix.lock does not hold it; with --force.",
 )
 @registry_option
+@retries_option
 @click.option(
     "--pull-existing",
     is_flag=True,
@@ -130,6 +131,7 @@ def build(
     no_cache: bool,
     pull: bool,
     registry: RegistryAddress | None,
+    attempts: int,
     pull_existing: bool,
     cache: str | None,
     no_units: bool,
@@ -169,6 +171,8 @@ def build(
             )
         telling.decided(f"registry: {registry} is not asked, as nobody's signatures are trusted")
         registry = None
+    if cache or registry:
+        who.check()
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
     command = BuildCommand(
@@ -185,6 +189,7 @@ def build(
         site=site,
         registry=registry,
         pull_existing=pull_existing,
+        attempts=attempts,
         cache=cache,
         units=not no_units,
         who=who,

@@ -175,7 +175,7 @@ def load(matrix_path: Path) -> tuple[Matrix, tuple[Cell, ...]]:
 
     matrix = loaded(matrix_path)
     cells = cells_of(matrix)
-    telling.decided(f"matrix: {matrix_path}, {len(cells)} cells")
+    telling.decided(f"matrix: {matrix_path}, {telling.counted(len(cells), 'cell')}")
     return matrix, cells
 
 

@@ -10,6 +10,7 @@ from rocm_images.catalogue.support import this_day
 from rocm_images.comparing.difference import Change, Difference, Growth, difference
 from rocm_images.comparing.facts import ImageFacts
 from rocm_images.tables import Column, bytes_in_words, text_table
+from rocm_images.telling import counted
 
 _KINDS = {
     "dpkg": "Debian packages",
@@ -135,8 +136,8 @@ def _sizes(found: Difference) -> str:
     old, new, shared = map(bytes_in_words, (found.old_size, found.new_size, found.shared_size))
     text = (
         f"{old} -> {new} {_kind(compressed=found.compressed)} "
-        f"({_change(found.new_size - found.old_size)}), {shared} in {found.shared_layers} layers "
-        "are the same"
+        f"({_change(found.new_size - found.old_size)}), {shared} are the same "
+        f"({counted(found.shared_layers, 'layer')})"
     )
     # What is pulled is compressed: an engine does not know how much that is.
     pulled = found.new_size - found.shared_size

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.catalogue.support import support_notes, this_day
 from rocm_images.engine.run_flags import AS_DEPLOYED
-from rocm_images.errors import InputError, closest
+from rocm_images.errors import InputError, closest, known_archs, known_versions
 from rocm_images.plan.selection import arch_names
 from rocm_images.servers import server_of
 
@@ -35,10 +35,9 @@ def recommended(
     """
     images = _of_arch(catalogue, arch)
     if not images:
-        raise InputError(
-            f"the catalogue has no image for the arch {arch!r}: "
-            + closest(arch, {image.arch for image in catalogue.images} or {"none"})
-        )
+        gpus = {image.arch: image.gpus for image in catalogue.images}
+        hint = known_archs(gpus) if gpus else "it has no image at all"
+        raise InputError(f"the catalogue has no image for the arch {arch.strip()!r}: {hint}")
     images = _of_server(images, server, arch)
     if channel is None and any(image.channel == DEFAULT_CHANNEL for image in images):
         channel = DEFAULT_CHANNEL
@@ -112,7 +111,7 @@ def _of_arch(catalogue: Catalogue, arch: str) -> list[CatalogueEntry]:
     return [
         image
         for image in catalogue.images
-        if arch.lower() in arch_names(image.arch, image.gfx, *image.gpus)
+        if arch.strip().lower() in arch_names(image.arch, image.gfx, *image.gpus)
     ]
 
 
@@ -148,13 +147,12 @@ def _released(
 def _only(
     images: Iterable[CatalogueEntry], key: str, value: str, arch: str, known: Iterable[str]
 ) -> list[CatalogueEntry]:
+    value = value.strip()
     found = [image for image in images if getattr(image, key) == value]
     if not found:
         names = {"server": "of", "rocm": "on ROCm", "channel": "in channel"}
-        raise InputError(
-            f"the catalogue has no image for {arch} {names[key]} {value}: "
-            + closest(value, {name for name in known if name} or {"none"})
-        )
+        hint = (known_versions if key == "rocm" else closest)(value, {*known} - {""} or {"none"})
+        raise InputError(f"the catalogue has no image for {arch} {names[key]} {value}: {hint}")
     return found
 
 

@@ -190,6 +190,24 @@ def _pack(folder: Path, path: Path) -> None:
             (folder / name).unlink()
 
 
+def check_is_file(path: Path) -> None:
+    """There is a file to be opened; what it holds is another question.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    try:
+        # Whatever else it is may wait for somebody when it is opened.
+        if path.exists() and not path.is_file():
+            raise InputError(f"--from: {path} is no file: name what `build.py bundle` wrote")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--from: cannot read {path} ({error.strerror}): name what `build.py bundle` wrote"
+        ) from None
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
     """Unpack a bundle beside its file, every blob compared with its digest; gone afterwards.

@@ -110,6 +110,7 @@ def prune(
             "--origin: at a mirror the catalogue stays as its origin signed it, and nothing is "
             "signed: name the public key with --key"
         )
+    who.check()
     names = by_repository(Choice(servers).of(matrix, cells), lambda cell: cell)
     where = (registry, ca_bundle, attempts, site.programs())
     places = [place_of(name, *where) for name in names]

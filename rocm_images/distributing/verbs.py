@@ -20,6 +20,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     rehearse_option,
 )
+from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
     not_before_option,
@@ -63,12 +64,14 @@ def pull(
     """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
     from rocm_images.distributing.pull import Asked, Reference, pull_verified, verify
     from rocm_images.engine.connect import connect
+    from rocm_images.engine.network import ca_bundle_for
     from rocm_images.registry.place import place_of
     from rocm_images.registry.trust import trust_of
     from rocm_images.smoke.evidence import Level
 
     reference = Reference.parse(image)
     trust = trust_of(key, identity, issuer)
+    ca_bundle = ca_bundle_for(ca_bundle, os.environ)
     engine = connect()
     where = (reference.name, reference.address, ca_bundle, attempts, engine.environment)
     asked = Asked(Level(evidence), _in_utc(not_before))
@@ -155,11 +158,13 @@ def bundle(output: Path, **options: Any) -> None:
     from rocm_images.distributing.bundle import write_bundle
     from rocm_images.tables import bytes_in_words
 
+    if not output.resolve().parent.is_dir():
+        raise InputError(f"--output: there is no folder {output.parent}: make it, or name another")
     source, wanted, images = _published(**options)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
-    click.echo(f"{output}: {len(images)} images, {bytes_in_words(size)}")
+    click.echo(f"{output}: {telling.counted(len(images), 'image')}, {bytes_in_words(size)}")
 
 
 def _published(
@@ -178,11 +183,13 @@ def _published(
 ) -> tuple[Place, Wanted, list[ChannelImage]]:
     from rocm_images.distributing.channel_images import Wanted, images_of_channel
     from rocm_images.plan.selection import repository_of
+    from rocm_images.publishing.gate import channel_named
     from rocm_images.registry.place import place_of
     from rocm_images.registry.trust import trust_of
 
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
+    channel_named(matrix, channel)
     chosen = choice.of(matrix, cells)
     source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
     wanted = Wanted(trust, matrix, chosen, channel, _in_utc(not_before))
@@ -216,9 +223,8 @@ def publish_bundle(
     from rocm_images.catalogue.owner import check_owner
     from rocm_images.catalogue.signed import TAG, as_in, bring, verified_in, write_files
     from rocm_images.distributing.arrive import Arrival, arrive
-    from rocm_images.distributing.bundle import opened
+    from rocm_images.distributing.bundle import check_is_file, opened
     from rocm_images.distributing.channel_images import Wanted
-    from rocm_images.errors import InputError
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
@@ -227,6 +233,7 @@ def publish_bundle(
 
     matrix, cells = load(matrix_path)
     trust = trust_of(who.key, who.identity, who.issuer)
+    check_is_file(path)
     repository = repository_of(choice.of(matrix, cells))
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with opened(path) as found:

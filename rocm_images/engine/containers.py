@@ -54,6 +54,25 @@ def container(
         yield made
 
 
+def run_to_its_end(engine: Engine, made: Container, seconds: float) -> int:
+    """Start a container; returns the status with which it ended.
+
+    It is waited for and not attached to: an engine sends nothing of one that has ended already, and
+    whoever is attached then waits for ever. What it said is in its logs.
+
+    Raises:
+        TookTooLong: it did not end within `seconds`.
+        EngineError: the engine does not answer any more.
+        DockerException, RequestException: it cannot be started, or the engine failed.
+    """
+    client = made.client
+    assert client is not None
+    made.start()
+    waited = (made.wait(timeout=seconds + client.api.timeout) for _ in (1,))
+    (ended,) = engine.patience.each(waited, seconds)
+    return int(ended["StatusCode"])
+
+
 def remove_all(engine: Engine, run: str) -> None:
     """Remove every container of a run that has ended."""
     client = engine.client()

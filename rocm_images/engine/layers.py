@@ -12,6 +12,7 @@ from rocm_images.engine.buildx import COMMON_WORDS
 from rocm_images.errors import InputError
 from rocm_images.sizes import Sizes
 from rocm_images.tables import Column, bytes_in_words, filled, room, text_table
+from rocm_images.telling import counted
 
 if TYPE_CHECKING:
     import docker
@@ -140,7 +141,7 @@ def size_report(images: Mapping[str, Sequence[Layer]], sizes: Mapping[str, Sizes
             )
             for index, layer in enumerate(layers)
         ]
-        lines.append(f"{name}: {sizes[name]}, {len(layers)} layers")
+        lines.append(f"{name}: {sizes[name]}, {counted(len(layers), 'layer')}")
         header: list[Column | str] = ["STAGE", Column.number("UNPACKED")]
         header += ["SHARED"] if len(images) > 1 else []
         header += ["LAYER", Column.value("STEP")]
@@ -149,7 +150,8 @@ def size_report(images: Mapping[str, Sequence[Layer]], sizes: Mapping[str, Sizes
     if len(images) > 1:
         common = sum(layer.size for layer in next(iter(images.values()))[:shared])
         size = bytes_in_words(common)
-        text = f"{', '.join(images)} share {shared} layers: {size} unpacked are stored once"
+        layers_shared = counted(shared, "layer")
+        text = f"{', '.join(images)} share {layers_shared}: {size} unpacked are stored once"
         lines.append(filled(text, room()))
     return "\n".join(lines)
 

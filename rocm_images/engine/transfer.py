@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rocm_images.tables import bytes_in_words
+from rocm_images.telling import counted
 
 _RATE_SECONDS = 10.0
 """The time that the rate is about."""
@@ -59,7 +60,7 @@ class Transfer:
         """Its layers, bytes and rate, as far as they are known."""
         done = sum(state in (*_ENDED, *_THERE) for state in self._states.values())
         of = f" of {self._layers}" if self._layers is not None and done <= self._layers else ""
-        parts = [f"{done}{of} layers"]
+        parts = [f"{done}{of} layers" if of else counted(done, "layer")]
         (begun, before), (now, whole) = self._marks[0], self._marks[-1]
         if whole:
             parts.append(bytes_in_words(whole))

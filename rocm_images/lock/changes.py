@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rocm_images.errors import InputError, closest
+from rocm_images.errors import InputError, closest, known_versions
 from rocm_images.lock.file import SCHEMA, Lock, is_commit, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
@@ -53,7 +53,10 @@ def chosen(wanted: Sequence[Wanted], names: Iterable[str]) -> tuple[Wanted, ...]
     names = set(names)
     known = {name for one in wanted for name in one.names}
     for name in sorted(names - known):
-        raise InputError(f"the matrix has no base or source {name!r}: {closest(name, known)}")
+        # A base's version: an image begins with a letter, where no registry stands before it.
+        versions = {name for one in wanted if not one.git for name in one.names[:-1]}
+        hint = known_versions(name, versions) if name[:1].isdigit() else closest(name, known)
+        raise InputError(f"the matrix has no base or source {name!r}: {hint}")
     return tuple(one for one in wanted if names & set(one.names))
 
 

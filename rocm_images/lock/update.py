@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.engine.connect import Engine
-from rocm_images.errors import LockDrift, LockIncomplete
+from rocm_images.errors import LockDrift, LockIncomplete, listed
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Change, Wanted, changes, chosen, renewed, unlocked, wanted_of
 from rocm_images.lock.file import Lock
@@ -16,6 +17,10 @@ from rocm_images.lock.report import write_report
 from rocm_images.lock.upstream import Resolution, Upstream, resolve
 from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
+
+_MANY = 3
+_ASKED = re.compile(r"""(unable to access |\b(Head|Get) )?(["'])[a-z]+://[^"']*\3: """)
+"""How git, Docker and buildx begin: with the address that they asked."""
 
 
 def run_lock(
@@ -46,13 +51,18 @@ def run_lock(
     differences = changes(before, after)
     for change in differences:
         print(change)
-    for sentence in _unresolved(before, resolution):
+    for sentence in _unresolved_in_short(before, resolution):
         telling.failure(sentence)
     if report is not None:
-        write_report(report, matrix, differences, _unresolved(before, resolution), news)
+        unresolved = _unresolved(before, resolution.unresolved)
+        write_report(report, matrix, differences, unresolved, news)
     if differences and not check:
         lock.write(path, after, matrix_path.name)
         telling.written(f"wrote {path}")
+    elif check and not path.exists():
+        raise LockDrift(
+            f"there is no {path} yet: run `python build.py lock`, which writes it, and commit it"
+        )
     elif differences:
         raise LockDrift(
             f"{path} is not what upstream has now: run `python build.py lock`, or `lock --update "
@@ -101,13 +111,30 @@ def take_newest(matrix_path: Path, matrix: Matrix, news: News) -> Matrix:
     return after
 
 
-def _unresolved(before: Lock, resolution: Resolution) -> list[str]:
+def _unresolved(before: Lock, given: Mapping[Wanted, str]) -> list[str]:
+    """A sentence for each name."""
     entries = before.entries
     return [
         f"{one.key}: not resolved ({masked(reason)}): "
         + (f"its entry stays {entries[one.key]}" if one.key in entries else "it has no entry yet")
-        for one, reason in resolution.unresolved.items()
+        for one, reason in given.items()
     ]
+
+
+def _unresolved_in_short(before: Lock, resolution: Resolution) -> Iterator[str]:
+    """The same, with one sentence for all that were not for one reason, as without a network."""
+    alike: dict[tuple[str, bool], dict[Wanted, str]] = {}
+    for one, reason in resolution.unresolved.items():
+        # What is asked of whom differs from name to name.
+        why = _ASKED.sub("", reason.replace(one.key, "it"))
+        alike.setdefault((why, one.key in before.entries), {})[one] = reason
+    for (why, known), several in alike.items():
+        if len(several) < _MANY:
+            yield from _unresolved(before, several)
+            continue
+        what = "their entries stay" if known else "they have no entry yet"
+        names = listed([one.key for one in several])
+        yield f"{len(several)} names: not resolved ({masked(why)}): {what}: {names}"
 
 
 def moved_bases(engine: Engine, given: Lock, images: Iterable[str]) -> dict[str, str]:

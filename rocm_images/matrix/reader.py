@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from rocm_images.errors import MatrixError, Problem, closest
+from rocm_images.errors import MatrixError, Problem, closest, known_archs, known_versions
 from rocm_images.matrix.located_model import as_written, read_model
 from rocm_images.matrix.located_yaml import KeyPath
 from rocm_images.matrix.schema import Matrix, Ranges, Server, Variant
@@ -119,7 +119,7 @@ def _check_variants(matrix: Matrix) -> Found:
                     yield (*place, index), "never taken: a variant before it fits every cell"
                 for position, arch in enumerate(variant.fits.archs):
                     if arch not in matrix.archs:
-                        sentence = f"unknown arch {arch!r}: {closest(arch, matrix.archs)}"
+                        sentence = f"unknown arch {arch!r}: {_archs(matrix)}"
                         yield (*place, index, "for", "archs", position), sentence
                 if variant.fits.server and where == ("sources", name):
                     sentence = "never taken: this is what the version of the server is chosen by"
@@ -152,7 +152,12 @@ def _check_names(matrix: Matrix) -> Found:
             for position, name in enumerate(given):
                 if name not in known:
                     where = position if isinstance(given, tuple) else name
-                    yield (*place, key, where), f"unknown {kind} {name!r}: {closest(name, known)}"
+                    hint = _archs(matrix) if kind == "arch" else closest(name, known)
+                    yield (*place, key, where), f"unknown {kind} {name!r}: {hint}"
+
+
+def _archs(matrix: Matrix) -> str:
+    return known_archs({name: arch.gpus for name, arch in matrix.archs.items()})
 
 
 def _check_channels(matrix: Matrix) -> Found:
@@ -185,14 +190,14 @@ def _check_exclusions(matrix: Matrix) -> Found:
     taken: set[tuple[str, str, str]] = set()
     for index, entry in enumerate(matrix.exclude):
         unknown = False
-        for key, name, known in (
-            ("server", entry.server, list(matrix.servers)),
-            ("arch", entry.arch, list(matrix.archs)),
-            ("base", entry.base, list(matrix.bases)),
+        for key, name, known, hint in (
+            ("server", entry.server, matrix.servers, closest),
+            ("arch", entry.arch, matrix.archs, lambda *_: _archs(matrix)),
+            ("base", entry.base, matrix.bases, known_versions),
         ):
             if name is not None and name not in known:
                 unknown = True
-                sentence = f"excludes nothing: unknown {key} {name!r}, {closest(name, known)}"
+                sentence = f"excludes nothing: unknown {key} {name!r}, {hint(name, known)}"
                 yield ("exclude", index, key), sentence
         if entry.server is entry.arch is entry.base is None:
             yield ("exclude", index), "excludes nothing: name a server, an arch or a base"

@@ -9,6 +9,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan import advisories
 from rocm_images.plan.cells import Cell, Unfit, cells_of, unfit_cells
 from rocm_images.servers import SERVERS
+from rocm_images.telling import counted
 
 
 def load(path: Path) -> Matrix:
@@ -26,7 +27,7 @@ def _check(matrix: Matrix) -> Found:
     for one in unfit_cells(matrix):
         unfit.setdefault(one.where, []).append(one)
     for where, here in unfit.items():
-        also = f", and {len(here) - 1} other cells" if len(here) > 1 else ""
+        also = f", and {counted(len(here) - 1, 'other cell')}" if len(here) > 1 else ""
         advice = "add one whose `for` does, or exclude what is not to be built"
         yield where, f"{here[0].sentence}{also}: {advice}"
     cells = cells_of(matrix)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rocm_images.errors import InputError, closest
+from rocm_images.errors import InputError, closest, known_archs, known_versions
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
 
@@ -32,16 +32,22 @@ class Choice:
         Raises:
             InputError: a name is unknown, or no cell has the given names together.
         """
-        servers = self.servers or (matrix.default_server,)
+        servers = _stripped(self.servers) or (matrix.default_server,)
         archs = tuple(arch_of(name, matrix) for name in self.archs)
-        for kind, given, known in (
-            ("inference server", servers, {*matrix.servers, ALL_SERVERS}),
-            ("arch", archs, {cell.arch for cell in cells}),
-            ("base", self.bases, {cell.rocm for cell in cells}),
-        ):
-            for name in given:
-                if name not in known:
-                    raise InputError(f"unknown {kind} {name!r}: {closest(name, known)}")
+        bases = _stripped(self.bases)
+        known_servers = {*matrix.servers, ALL_SERVERS}
+        gpus = {cell.arch: cell.gpus for cell in cells}
+        releases = {cell.rocm for cell in cells}
+        for name in servers:
+            if name not in known_servers:
+                hint = closest(name, known_servers)
+                raise InputError(f"unknown inference server {name!r}: {hint}")
+        for name in archs:
+            if name not in gpus:
+                raise InputError(f"unknown arch {name!r}: {known_archs(gpus)}")
+        for name in bases:
+            if name not in releases:
+                raise InputError(f"unknown base {name!r}: {known_versions(name, releases)}")
         if ALL_SERVERS in servers:
             servers = tuple(matrix.servers)
         chosen = tuple(
@@ -49,12 +55,16 @@ class Choice:
             for cell in cells
             if cell.server.name in servers
             and (not archs or cell.arch in archs)
-            and (not self.bases or cell.rocm in self.bases)
+            and (not bases or cell.rocm in bases)
         )
         if not chosen:
-            named = [" or ".join(names) for names in (servers, archs, self.bases) if names]
+            named = [" or ".join(names) for names in (servers, archs, bases) if names]
             raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
         return chosen
+
+
+def _stripped(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names)
 
 
 def arch_names(*names: str) -> set[str]:
@@ -68,8 +78,9 @@ def arch_names(*names: str) -> set[str]:
 def arch_of(text: str, matrix: Matrix) -> str:
     """The key of an arch that was named by it, its gfx, its tags' family, or one of its GPUs.
 
-    A name that several archs have, or none, is given back as it is.
+    A name that several archs have, or none, is given back as it is, but for spaces around it.
     """
+    text = text.strip()
     found = [
         key
         for key, arch in matrix.archs.items()

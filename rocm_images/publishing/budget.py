@@ -22,6 +22,7 @@ from rocm_images.publishing.entries import entry_for
 from rocm_images.publishing.explaining import explaining
 from rocm_images.registry.published import PublishedImage
 from rocm_images.tables import Column, bytes_in_words, text_table
+from rocm_images.telling import counted
 
 MOST_LAYERS = 8
 """Of one image that a refusal names, the largest first."""
@@ -153,7 +154,7 @@ def _named(one: Spent) -> list[str]:
     ]
     rest = layers[MOST_LAYERS:]
     size = bytes_in_words(sum(layer.size for layer, _ in rest))
-    return [*lines, f"    {size} in {len(rest)} other layers"] if rest else lines
+    return [*lines, f"    {size} in {counted(len(rest), 'other layer')}"] if rest else lines
 
 
 def _same_step(one: Layer, other: Layer) -> bool:

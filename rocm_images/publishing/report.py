@@ -9,6 +9,7 @@ from rocm_images.publishing.compressed import shown
 from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.transaction import Publication
 from rocm_images.tables import Column, text_table
+from rocm_images.telling import counted
 
 _SHORT = 19
 """Characters of a digest that are shown: `sha256:` and 12 digits."""
@@ -22,7 +23,9 @@ def publication_table(publication: Publication) -> str:
             done.candidate.immutable,
             done.image.digest[:_SHORT],
             str(done.evidence.level),
-            "was there" if done.layers_sent is None else f"{done.layers_sent} layers sent",
+            "was there"
+            if done.layers_sent is None
+            else f"{counted(done.layers_sent, 'layer')} sent",
             shown(done),
             "signed" if done.signed else "was there",
         )

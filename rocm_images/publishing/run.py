@@ -265,6 +265,10 @@ def run(request: Request, *, move_tags: bool) -> None:
     if move_tags and channel.scan:
         # What is refused for this is so before anything is sent.
         environment_for(request.channel, channel.scan, signer.key, os.environ)
+    # Who only pushes need not read what others signed.
+    knows = move_tags or bool(who.sign_key or who.key or who.identity)
+    if knows:
+        who.check()
     engine = request.site.found_engine()
     environment = engine.environment if engine else request.site.programs()
 
@@ -275,8 +279,6 @@ def run(request: Request, *, move_tags: bool) -> None:
             for registry in request.registries or (None,)
             for name in by_repository(chosen, lambda one: one)
         ]
-        # Who only pushes need not read what others signed.
-        knows = move_tags or who.sign_key or who.key or who.identity
         return places, who.trust(places[0][1].cosign, folder) if knows else None
 
     with tempfile.TemporaryDirectory() as folder:

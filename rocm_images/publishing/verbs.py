@@ -175,12 +175,15 @@ def rollback(
     from rocm_images.plan.selection import Choice, repository_of
     from rocm_images.publishing import report
     from rocm_images.publishing.catalogued import Keeper, known_in
+    from rocm_images.publishing.gate import channel_named
     from rocm_images.publishing.rollback import images_to_go_back_to, release_anew
     from rocm_images.publishing.rolling_tags import move_all
     from rocm_images.registry.place import place_of
 
     matrix, cells = load(matrix_path)
     signer = who.signer
+    who.check()
+    channel_named(matrix, channel)
     chosen = Choice(servers).of(matrix, cells)
     repository = repository_of(chosen)
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())

@@ -177,8 +177,9 @@ def in_short(found: Mapping[Path, str]) -> str:
     ]
     header = ("FILE", Column.number("NEW LINES"), Column.number("GONE"))
     more = len(found) - len(rows)
+    differ = "1 file differs" if len(found) == 1 else f"{len(found)} files differ"
     return (
-        f"{len(found)} files differ; -v shows the differences\n"
+        f"{differ}; -v shows the differences\n"
         + text_table(header, rows)
         + (f"\nand {more} more" if more else "")
         + "\n"

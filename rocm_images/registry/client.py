@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rocm_images.errors import RegistryError
+from rocm_images.errors import RegistryError, RegistryUnanswered
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
-from rocm_images.registry.retries import Retries, may_pass, reason_of
+from rocm_images.registry.retries import Retries, is_no_name, may_pass, reason_of
 from rocm_images.telling import quoted
 from rocm_images.waiting import waiting_for
 
@@ -187,7 +187,9 @@ class Repository:
                 ) from None
             if status == 403:
                 raise RegistryError(self._no_entry()) from None
-            raise RegistryError(f"{self}: cannot {verb} {name} ({reason_of(error)})") from None
+            silent = may_pass(error) or is_no_name(error)
+            kind = RegistryUnanswered if silent else RegistryError
+            raise kind(f"{self}: cannot {verb} {name} ({reason_of(error)})") from None
         except Refused as error:
             raise RegistryError(f"{self}: cannot {verb} {name} ({quoted(error)})") from None
         except DXFDigestMismatchError:

@@ -76,24 +76,36 @@ class Who:
             )
         return found
 
+    def check(self) -> None:
+        """Say what `trust` would have to refuse, as far as that is seen without cosign.
+
+        Raises:
+            InputError: nobody was named, a key cannot be used or read, or --key is an address that
+                cannot be compared with --sign-key.
+        """
+        signer = self.signer
+        if signer is None or signer.key is None:
+            trust_of(self.key, self.identity, self.issuer)
+        elif self.key and "://" not in self.key:
+            key_text(self.key)
+        elif self.key and self.key != signer.key:
+            # cosign verifies with what it cannot show, as a key that it fetches.
+            raise InputError(
+                f"--key: {self.key} cannot be compared with --sign-key {self.sign_key}, by "
+                "which counts what is signed now: leave it out, or name the public key's file"
+            )
+
     def trust(self, cosign: Cosign, folder: Path) -> Trust:
         """Whose signatures count: with a private key its holder's, and `folder` gets the public.
 
         Raises:
-            InputError: nobody was named, a key cannot be used, or --key is not that of --sign-key,
-                or an address that cannot be compared with it.
+            InputError: see `check`, or --key is not that of --sign-key.
         """
+        self.check()
         signer = self.signer
         if signer and signer.key:
-            has_address = self.key is not None and "://" in self.key
-            if has_address and self.key != signer.key:
-                # cosign verifies with what it cannot show, as a key that it fetches.
-                raise InputError(
-                    f"--key: {self.key} cannot be compared with --sign-key {self.sign_key}, by "
-                    "which counts what is signed now: leave it out, or name the public key's file"
-                )
             own = cosign.public_key(signer, folder)
-            if self.key and not has_address and own.key and not _same(own.key, self.key):
+            if self.key and "://" not in self.key and own.key and not _same(own.key, self.key):
                 raise InputError(
                     f"--key: {self.key} is not the public key of --sign-key {self.sign_key}: what "
                     "is signed now would not count; leave it out, or name the pair"

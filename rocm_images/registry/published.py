@@ -19,7 +19,7 @@ from rocm_images.registry.manifest import (
     parsed,
 )
 from rocm_images.tables import bytes_in_words
-from rocm_images.telling import quoted
+from rocm_images.telling import counted, quoted
 
 _THIS = ("linux", "amd64")
 # https://docs.docker.com/build/metadata/attestations/attestation-storage/
@@ -68,7 +68,8 @@ class PublishedImage:
     def extent(self) -> str:
         """How many layers it has, and how large they are as the registry keeps them."""
         layers = self.manifest["layers"]
-        return f"{len(layers)} layers, {bytes_in_words(sum(x['size'] for x in layers))} compressed"
+        size = bytes_in_words(sum(layer["size"] for layer in layers))
+        return f"{counted(len(layers), 'layer')}, {size} compressed"
 
     @property
     def ids(self) -> frozenset[str]:

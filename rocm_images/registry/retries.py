@@ -74,14 +74,14 @@ def may_pass(error: BaseException) -> bool:
         Timeout,
     )
 
-    if isinstance(error, SSLError) or _is_no_name(error):
+    if isinstance(error, SSLError) or is_no_name(error):
         return False
     if isinstance(error, RequestException) and error.response is not None:
         return error.response.status_code == 429 or error.response.status_code >= 500
     return isinstance(error, (ChunkedEncodingError, ConnectionError, Timeout))
 
 
-def _is_no_name(error: BaseException) -> bool:
+def is_no_name(error: BaseException) -> bool:
     """Whether a name server said that there is no such host, not that it cannot say now."""
     chain = [error]
     while led := _led_to(chain[-1]) or chain[-1].__cause__:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rocm_images import foreign
-from rocm_images.engine.containers import container
+from rocm_images.engine.containers import container, run_to_its_end
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
 from rocm_images.recipe.labels import PREFIX
@@ -106,11 +106,7 @@ def asked(engine: Engine, image: Image, program: Path) -> Any:
             ) as lister,
         ):
             _copy(lister, place, program)
-            lister.start()
-            # Waited for and not attached to: an engine sends nothing of one that has ended already.
-            waited = (lister.wait(timeout=SECONDS + client.api.timeout) for _ in (1,))
-            (ended,) = engine.patience.each(waited, SECONDS)
-            status = int(ended["StatusCode"])
+            status = run_to_its_end(engine, lister, SECONDS)
             if status != 0:
                 why = _complaint(lister) or "no reason"
                 raise EngineError(f"{name}: syft ended with {status} ({why}){_hint(status)}")

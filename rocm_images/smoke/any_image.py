@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from rocm_images import telling
 from rocm_images.engine.connect import Engine
-from rocm_images.engine.containers import container
+from rocm_images.engine.containers import container, run_to_its_end
 from rocm_images.errors import EngineError, ExitCode, InputError
 from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
@@ -18,6 +18,9 @@ from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
 from rocm_images.supervisor import TookTooLong
 from rocm_images.waiting import waiting_for
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
 
 # What needs nothing of an image but its HIP runtime: no decode, and no setting to judge.
 DEFAULT = (("capture",), ("replay",))
@@ -56,9 +59,12 @@ def probe_image(
     return ExitCode.SMOKE_FAILED
 
 
-def _pass_on(content: bytes | None, to: TextIO) -> None:
-    if content:
-        to.write(masked(content.decode(errors="replace")))
+def _pass_on(engine: Engine, probe: Container) -> None:
+    """What the probe said, as far as it came."""
+    for to, other in ((sys.stdout, "stderr"), (sys.stderr, "stdout")):
+        said = probe.logs(stream=True, follow=False, **{other: False})
+        for content in engine.patience.each(said, SECONDS):
+            to.write(masked(content.decode(errors="replace")))
         to.flush()
 
 
@@ -82,16 +88,19 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
                 labels={PREFIX + "smoke": "probe"},
             ) as probe,
         ):
-            probe.start()
-            output = probe.attach(stream=True, logs=True, demux=True)
+            late = None
             # It ends by itself before that, unless something in the image does not.
-            with waiting_for(f"the graph probe in {image}"):
-                for out, err in engine.patience.each(output, SECONDS):
-                    _pass_on(out, sys.stdout)
-                    _pass_on(err, sys.stderr)
-            return int(probe.wait(timeout=SECONDS)["StatusCode"])
+            try:
+                with waiting_for(f"the graph probe in {image}"):
+                    status = run_to_its_end(engine, probe, SECONDS)
+            except TookTooLong as error:
+                status, late = 1, error
+            _pass_on(engine, probe)
+            if late:
+                telling.failure(f"graph-probe {' '.join(arguments)} was stopped: {late}")
+            return status
     except TookTooLong as error:
-        telling.failure(f"graph-probe {' '.join(arguments)} was stopped: {error}")
+        telling.failure(f"graph-probe {' '.join(arguments)}: what it said does not come: {error}")
         return 1
     except ImageNotFound:
         raise InputError(f"the engine has no image {image!r}: build or pull it first") from None

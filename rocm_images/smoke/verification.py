@@ -24,11 +24,11 @@ _CLOCKS_APART = datetime.timedelta(days=1)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON object of a file.
+    """The JSON object of a file that was written as evidence, be it changed since.
 
     Raises:
-        InputError: it cannot be read.
-        EvidenceInvalid: it is no JSON object.
+        InputError: it cannot be read, or never was evidence.
+        EvidenceInvalid: it is no JSON, as of a file that was cut off.
     """
     try:
         document = document_of(path)
@@ -38,8 +38,12 @@ def read_document(path: Path) -> dict[str, Any]:
         raise EvidenceInvalid(f"{path} is no text file") from None
     except ValueError as error:
         raise EvidenceInvalid(f"{path} is no JSON, or was cut off: {error}") from None
-    if not isinstance(document, dict):
-        raise EvidenceInvalid(f"{path} is no JSON object")
+    if not isinstance(document, dict) or SEAL not in document:
+        raise InputError(
+            f"{path} is no evidence: it has no {SEAL!r}, the checksum that every test writes with "
+            "it: name the evidence.json of a self-test, or build/evidence/IMAGE_ID.json of a smoke "
+            "test"
+        )
     return document
 
 
@@ -47,11 +51,11 @@ def verify(path: Path, cells: Sequence[Cell]) -> Selftest | Evidence:
     """The evidence of a self-test, or of a smoke test, when everything about it is in order.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or never was evidence.
         EvidenceInvalid: with every problem that was found, one a line.
     """
     document = read_document(path)
-    if document.get(SEAL) != seal_of(document):
+    if document[SEAL] != seal_of(document):
         raise EvidenceInvalid(
             f"{path}: its content does not have the checksum that was written with it: it was "
             "changed after the test. Ask for the file as the self-test wrote it"

@@ -21,7 +21,8 @@ def test_each_target_is_looked_for_where_its_server_has_its_images(
 ) -> None:
     _, cells = with_second_server(project_matrix)
     targets = [Target(cell, (), immutable=f"{cell.repository}:x-{cell.name}") for cell in cells]
-    there = repositories_of(RegistryAddress.parse("r.example.org/team"), None, cells)
+    there = repositories_of(RegistryAddress.parse("r.example.org/team"), None, 3, cells)
+    assert {one.retries.attempts for one in there.values()} == {3}
     assert sorted(map(str, there.values())) == [
         "r.example.org/team/sglang-rocm",
         "r.example.org/team/vllm-rocm",

@@ -150,3 +150,35 @@ def test_a_list_without_its_signature_is_told_from_one_that_cannot_be_read(
     done = folders.run("--from", folders.named, "--output", folders.site, "--key", folders.key)
     assert isinstance(done.exception, InputError)
     assert "has no signature beside it: take catalogue.sig.json" in str(done.exception)
+
+
+@pytest.mark.parametrize("more", ["none", "named", "named and trusted"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "pick --auto",
+        "pick --arch 942",
+        "run-args v1",
+        "deploy v1 --as docker --model m",
+        "catalogue",
+    ],
+)
+def test_where_there_is_no_catalogue_it_is_said_how_to_fetch_one(
+    folders: Folders, verb: str, more: str
+) -> None:
+    option = "--from" if verb == "catalogue" else "--catalogue"
+    path = folders.state / "catalogue.json" if more == "none" else folders.other / "absent.json"
+    # The default of --from is that of this checkout.
+    named = more != "none" or verb == "catalogue"
+    words = [*verb.split(), *([option, str(path)] if named else [])]
+    words += ["--key", str(folders.key)] if "trusted" in more else []
+    done = CliRunner().invoke(main, words, standalone_mode=False)
+    assert isinstance(done.exception, InputError)
+    said = str(done.exception)
+    assert said.startswith(f"{path}: cannot read the catalogue (No such file or directory): ")
+    command = said.partition("`python build.py ")[2].partition("`")[0]
+    assert command == "catalogue --registry ADDRESS --key cosign.pub"
+    # It is one that there is.
+    words = command.replace("ADDRESS", "registry.example.org").split()
+    fetched = CliRunner().invoke(main, words, standalone_mode=False)
+    assert "--key: cannot read cosign.pub" in str(fetched.exception)

@@ -126,7 +126,7 @@ def test_compressed_and_uncompressed_sizes_are_not_compared() -> None:
 
 def test_of_compressed_layers_it_is_said_what_is_pulled() -> None:
     text = as_text(difference(replace(OLD, compressed=True), replace(NEW, compressed=True)))
-    assert "compressed (+3.0 MB), 1.0 MB in 1 layers are the same, 5.0 MB are pulled" in text
+    assert "compressed (+3.0 MB), 1.0 MB are the same (1 layer), 5.0 MB are pulled" in text
 
 
 def test_a_layer_that_is_there_twice_is_pulled_once_and_unpacked_twice() -> None:
@@ -147,7 +147,7 @@ def test_the_text_shows_every_section_that_has_something() -> None:
     assert text.startswith(
         "sglang-rocm:old -> sglang-rocm:new\n3.0 MB -> 6.0 MB unpacked (+3.0 MB), "
     )
-    assert "1.0 MB in 1 layers are the same" in text
+    assert "1.0 MB are the same (1 layer)" in text
     assert "pulled" not in text
     assert "advisory nchannels now applies" in text
     assert "advisory hip-event-query no longer applies" in text

@@ -48,7 +48,7 @@ def test_the_total_is_what_was_announced_before_the_first_layer_moved(now: list[
         now[0] += 1
         moved.take(one)
         told.append(moved.far)
-    assert told[3] == "1 layers"
+    assert told[3] == "1 layer"
     assert told[4] == "1 of 4 layers, 10.0 MB, 2.0 MB/s"
     assert told[5] == "1 of 4 layers, 15.0 MB, 2.5 MB/s"
     # What is unpacked is not pulled.

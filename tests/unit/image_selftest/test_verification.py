@@ -68,7 +68,7 @@ def test_the_seal_is_the_one_that_the_image_computes() -> None:
         ('"level": "serve"', '"level": "gpu"'),
         ("2026-11-24", "2026-11-25"),
         (IMAGE_ID, "sha256:" + "cd" * 32),
-        ('"seal"', '"sail"'),
+        ('"seal": "sha256:', '"seal": "sha256:00'),
     ],
 )
 def test_a_tampered_file_does_not_verify(
@@ -80,6 +80,21 @@ def test_a_tampered_file_does_not_verify(
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(EvidenceInvalid, match="changed after the test"):
         verify(path, cells)
+
+
+@pytest.mark.parametrize("content", ['{"schema": 2, "images": []}', "{}", "[]", "5", "null"])
+def test_what_never_was_evidence_is_said_to_be_none_and_which_file_is(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "catalogue.json"
+    path.write_text(content)
+    answer = CliRunner().invoke(main, ["evidence", "verify", str(path)], standalone_mode=False)
+    assert isinstance(answer.exception, InputError)
+    assert answer.exception.exit_code == 2
+    said = str(answer.exception)
+    assert said.startswith(f"{path} is no evidence")
+    assert "name the evidence.json of a self-test, or build/evidence/" in said
+    assert "changed" not in said
 
 
 def change_level(document: Any) -> None:
@@ -220,8 +235,8 @@ def test_a_file_that_contradicts_itself_does_not_verify_whatever_its_seal(
         verify(written(level, change), cells)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b'{"seal": 1}', b"null"])
-def test_what_is_no_evidence_is_a_sentence(
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"seal": 1}'])
+def test_what_is_evidence_no_more_is_a_sentence(
     tmp_path: Path, cells: Sequence[Cell], content: bytes
 ) -> None:
     path = tmp_path / "evidence.json"

@@ -11,9 +11,12 @@ from click.testing import CliRunner, Result
 
 from made_up_registry import MadeUpRegistry, Request, says
 from rocm_images.cli.main import main
-from rocm_images.lock import asking, upstream
+from rocm_images.errors import LockDrift, LockIncomplete
+from rocm_images.lock import asking, update, upstream
+from rocm_images.lock import file as lock
 from rocm_images.lock.asking import TooMuch, ask
-from rocm_images.lock.upstream import Unresolved, Upstream, tags_at
+from rocm_images.lock.changes import Wanted
+from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, tags_at
 from rocm_images.supervisor import TookTooLong
 
 NEWER = "rocm7.3_py3.12_torch2.10.0"
@@ -109,6 +112,56 @@ def test_a_git_server_that_does_not_answer_is_one_too(
     assert answer.exit_code == 0
     assert "newer releases are not looked for: \\u001b[2J no" in answer.stderr
     assert "newer base 7.3.0" in answer.stdout
+
+
+def test_a_check_without_a_lock_says_that_there_is_none_yet(matrix: Path) -> None:
+    path = matrix.with_suffix(".lock")
+    path.unlink()
+    with pytest.raises(LockDrift) as found:
+        run(matrix, "--check")
+    assert str(found.value).startswith(f"there is no {path} yet: run `python build.py lock`")
+    assert not path.exists()
+
+
+HOSTS = [f"https://github.com/team/part{number}.git#v1" for number in range(5)]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_one_reason_of_many_names_is_told_once_with_how_many(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    gone = "Could not resolve host: github.com"
+    unresolved = {
+        Wanted(one, (), git=True): f"unable to access '{one.partition('#')[0]}/': {gone}"
+        for one in HOSTS
+    }
+    unresolved |= {
+        Wanted(
+            f"rocm/x:{tag}", (), git=False
+        ): f'Head "https://r/v2/x/manifests/{tag}": no such host'
+        for tag in "abc"
+    }
+    unresolved |= {Wanted(f"rocm/y:{tag}", (), git=False): "not found" for tag in "ab"}
+    monkeypatch.setattr(update, "resolve", lambda *_: Resolution({}, unresolved))
+    entries = {one.key: COMMIT if one.git else DIGEST for one in unresolved} if known else {}
+    bases = {key: value for key, value in entries.items() if "#" not in key}
+    sources = {key: value for key, value in entries.items() if "#" in key}
+    held = lock.EMPTY.model_copy(update={"bases": bases, "sources": sources})
+    monkeypatch.setattr(lock, "read", lambda path: held)
+    page = matrix.parent / "page.md"
+    answer = CliRunner().invoke(
+        main, ["lock", f"--matrix={matrix}", "--update=7.2.2", f"--report={page}"]
+    )
+    assert isinstance(answer.exception, LockIncomplete)
+    stay = "their entries stay" if known else "they have no entry yet"
+    said = [line.removeprefix("build.py: ") for line in answer.stderr.splitlines()]
+    assert said[:2] == [
+        f"5 names: not resolved ({gone}): {stay}: {', '.join(HOSTS)}",
+        f"3 names: not resolved (no such host): {stay}: rocm/x:a, rocm/x:b, rocm/x:c",
+    ]
+    # A few are told each for itself, and the page has all.
+    assert [line.partition(":")[0] for line in said[2:4]] == ["rocm/y", "rocm/y"]
+    assert page.read_text().count("not resolved") == len(unresolved)
 
 
 def test_the_newest_base_is_taken_into_the_matrix_and_locked(matrix: Path) -> None:

@@ -68,7 +68,7 @@ ONE_MISTAKE = {
         'rocm: "<7.2.1"\n      archs: [943]',
         58,
         15,
-        "did you mean '942'",
+        "unknown arch '943': known: 942 (MI300X), 950 (MI350X)",
     ),
     "an unknown server in an advisory": (
         'rocm: "<7.2.1"',

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from rehearsal.bases import is_imitated
 from rocm_images import telling
@@ -149,12 +151,39 @@ def test_cells_are_chosen_by_arch_and_base(project_matrix: Matrix) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["943", "90a", "mi300", "h100", "MI355", ""])
+def test_of_an_unknown_arch_no_other_is_guessed_and_the_gpus_of_each_are_named(
+    project_matrix: Matrix, name: str
+) -> None:
+    known = re.escape("known: 942 (MI300X, MI325X), 950 (MI350X, MI355X)")
+    with pytest.raises(InputError, match=f"unknown arch '{name}': {known}$"):
+        Choice((), (name,)).of(project_matrix, cells_of(project_matrix))
+
+
+@pytest.mark.parametrize("name", ["7.2.3", "7.3", "7", "10", "10.0", "7.2", "1"])
+def test_of_an_unknown_base_only_those_of_its_series_are_told_or_all(
+    project_matrix: Matrix, name: str
+) -> None:
+    cells = cells_of(project_matrix)
+    known = sorted({cell.rocm for cell in cells}, key=Version)
+    series = [one for one in known if one.startswith(f"{name}.")]
+    with pytest.raises(InputError) as refused:
+        Choice((), (), (name,)).of(project_matrix, cells)
+    said = str(refused.value)
+    assert [one for one in known if one in said] == (series or known)
+    assert ("did you mean" in said) is bool(series)
+    if not series:
+        assert said == f"unknown base {name!r}: known: {', '.join(known)}"
+
+
+def test_spaces_around_what_is_typed_mean_nothing(project_matrix: Matrix) -> None:
+    cells = cells_of(project_matrix)
+    (one,) = Choice((" sglang",), (" MI355X ",), ("7.2.0\n",)).of(project_matrix, cells)
+    assert one.name == "sglang-950-rocm7.2.0"
+
+
 def test_an_unknown_name_is_answered_with_the_closest(project_matrix: Matrix) -> None:
     cells = cells_of(project_matrix)
-    with pytest.raises(InputError, match="did you mean '942'"):
-        Choice((), ("943",)).of(project_matrix, cells)
-    with pytest.raises(InputError, match="known: 942, 950"):
-        Choice((), ("mi300",)).of(project_matrix, cells)
     with pytest.raises(InputError, match=r"did you mean 'sglang-942-rocm7\.2\.0'"):
         cell_named(cells, "sglang-942-7.2.0")
 

@@ -91,6 +91,19 @@ def test_a_cell_that_no_variant_fits_is_refused_with_its_place_and_what_it_is(
     assert "add one whose `for` does" in problem.sentence
 
 
+@pytest.mark.parametrize(
+    ("bases", "also"), [("  - {base: 7.2.2, why: x}\n", ""), ("", ", and 1 other cell:")]
+)
+def test_one_other_cell_is_one(matrix_file: MatrixFile, bases: str, also: str) -> None:
+    part = (AITER, aiter("archs: [950]"))
+    excluded = ("date:", f"exclude:\n{bases}date:" if bases else "date:")
+    with pytest.raises(MatrixError) as caught:
+        load(matrix_file(part, excluded))
+    (problem,) = caught.value.problems
+    assert (also or "): add one") in problem.sentence
+    assert "cells" not in problem.sentence
+
+
 def test_every_part_that_fits_nothing_is_said_at_once(matrix_file: MatrixFile) -> None:
     none = 'torch: ">=3"'
     extra = ("      name: srt_hip\n", f"      name: srt_hip\n      for: {{{none}}}\n")
@@ -146,7 +159,7 @@ def test_an_advisory_is_about_the_sources_that_a_cell_is_built_from(
 @pytest.mark.parametrize(
     ("old", "new", "line", "sentence"),
     [
-        (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "did you mean '942'"),
+        (AITER, aiter("archs: [943]", ""), "        - for: {archs: [943]}", "known: 942 ("),
         (AITER, aiter("", 'rocm: ">7"'), '        - for: {rocm: ">7"}', "never taken: a variant"),
         (
             "        version: 0.5.21\n",

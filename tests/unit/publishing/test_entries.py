@@ -100,6 +100,7 @@ def test_nobody_is_asked_between_the_tags_and_the_catalogue(
     monkeypatch.setattr(run, "with_found", lambda engine, found: found)
     monkeypatch.setattr(run, "place_of", lambda *_: Place())
     monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
+    monkeypatch.setattr(Who, "check", lambda _: None)
     monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
     monkeypatch.setattr(Transaction, "check", lambda *_: [])
     monkeypatch.setattr(Keeper, "check", lambda *_, **__: None)

@@ -124,6 +124,7 @@ def site(
     monkeypatch.delenv("ROCM_IMAGES_REGISTRY", raising=False)
     monkeypatch.setattr(run, "place_of", lambda name, address, *_: Place(name, address))
     monkeypatch.setattr(Who, "must_sign", lambda _: Signer("cosign.key"))
+    monkeypatch.setattr(Who, "check", lambda _: None)
     monkeypatch.setattr(Who, "trust", lambda *_: Trust(key="cosign.pub"))
     monkeypatch.setattr(Transaction, "check", lambda self, given: found.check(self, given))
     monkeypatch.setattr(Transaction, "plan", lambda *_: [])
