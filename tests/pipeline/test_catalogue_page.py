@@ -143,6 +143,8 @@ def test_the_keyboard_alone_reaches_the_choice_the_button_and_the_issues(open_pa
     press("Tab")
     expect(page.get_by_role("button", name="Copy both checks")).to_be_focused()
     press("Tab")
+    expect(shown.get_by_text("What it holds")).to_be_focused()
+    press("Tab")
     expect(page.get_by_role("button", name="Copy the command")).to_be_focused()
     press("Tab")
     press("Enter")
@@ -164,7 +166,7 @@ def test_the_checks_are_copied_each_by_its_own_button(open_page: Open) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     gpu(page, "AMD Instinct MI355X")
     shown = page.locator("article:visible")
-    shown.get_by_text("With cosign alone").click()
+    shown.get_by_text("With cosign alone", exact=True).click()
     image = IMAGES["950", "7.2.2"]
     for button, copied in (
         ("Copy the check", pull_command(image)),
