@@ -113,7 +113,7 @@ def test_an_image_over_the_budget_is_pushed_and_signed_and_nothing_names_it(
     # The base's own compressed layers are in the image as they are: to push it sends none of them.
     sent = len(registry.uploads())
     base = client.images.get(base_reference(four_cells.MATRIX, ROCM))
-    push(real_engine, str(base.id), there, "base", lambda text: None)
+    push(real_engine, str(base.id), there, "base", lambda *_: None)
     own = base_layers(f"{registry.address}/sglang-rocm:base")
     assert own
     assert layers >= {layer.digest for layer in own}

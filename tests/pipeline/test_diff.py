@@ -40,7 +40,7 @@ def test_a_newer_base_changes_its_torch_its_default_and_its_advisories(
     ]
     assert found["lost"] == ["hip-event-query", "roctracer", "dispatch-segv"]
     assert found["gained"] == ["graph-roots"]
-    assert set(found["inputs"]) == {"base", "dockerfile"}  # type: ignore[call-overload]
+    assert set(found["inputs"]) == {"annotations", "base", "dockerfile"}  # type: ignore[call-overload]
     assert found["removed_layers"] != []
     # By size; today's recipe made both, so each layer's stage is known.
     growth = {one["name"]: one for one in found["growth"]}  # type: ignore[attr-defined]

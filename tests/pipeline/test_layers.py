@@ -107,7 +107,7 @@ class Images:
     def pushed(self, image_id: str) -> Mapping[str, Any]:
         """The manifest that a registry has after a push, which is by the digest that was built."""
         repository = Repository(RegistryAddress.parse(self.registry.address), "layers")
-        push(self.engine, image_id, repository, "pushed", lambda step: None)
+        push(self.engine, image_id, repository, "pushed", lambda *_: None)
         manifest = repository.manifest("pushed")
         assert manifest is not None
         if keeps_compressed(self.engine):

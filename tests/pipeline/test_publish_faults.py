@@ -35,7 +35,8 @@ def test_a_registry_killed_at_each_phase_leaves_every_rolling_tag_and_the_last_r
     registry: Registry,
     tmp_path: Path,
 ) -> None:
-    for phase in Phase:
+    # This channel has no scanner to ask.
+    for phase in (one for one in Phase if one is not Phase.SCAN):
 
         def kill(begun: Phase, phase: Phase = phase) -> None:
             if begun is phase:

@@ -22,6 +22,7 @@ from rocm_images.engine.images import BUILD_ID, INPUTS
 from rocm_images.places import ROOTFS
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.recipe.build_id import files_of
+from rocm_images.recipe.labels import annotations_of, labels_of
 from rocm_images.recipe.render import render
 
 # A build beside one without a cache may repeat steps, too.
@@ -72,6 +73,7 @@ def built_again(
             references=(AGAIN.format(cell.name),),
             contexts=contexts,
             labels={**stand_ins.LABELS, **{name: labels[name] for name in (BUILD_ID, INPUTS)}},
+            annotations=annotations_of({**labels_of(cell), **stand_ins.LABELS}),
             log=tmp_path / f"{cell.name}.log",
             build_args={"SOURCE_DATE_EPOCH": str(cell.epoch)},
             layers=MATRIX.layers,
