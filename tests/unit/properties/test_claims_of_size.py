@@ -87,6 +87,7 @@ CONTENTS: dict[str, Callable[[Path], Path]] = {
     "a number without end": lambda path: written(path, b'{"schema": ' + b"9" * (16 << 20) + b"}"),
     "an exponent": lambda path: written(path, b'{"schema": 1e999999999}'),
 }
+READ = {"numbers", "strings", "keys"}
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -106,8 +107,10 @@ VERBS: dict[str, tuple[Callable[[str], list[str]], ExitCode]] = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_document(tmp_path: Path, verb: str) -> None:
     words, code = VERBS[verb]
-    files = [make(tmp_path / f"{n}.json") for n, make in enumerate(CONTENTS.values())]
-    all_end([(words(str(path)), code) for path in files])
+    files = {name: make(tmp_path / f"{n}.json") for n, (name, make) in enumerate(CONTENTS.items())}
+    # Whatever can be read, and has no seal, never was evidence; of the rest nobody knows.
+    codes = {name: BAD if verb == "evidence" and name in READ else code for name in files}
+    all_end([(words(str(path)), codes[name]) for name, path in files.items()])
 
 
 @pytest.mark.parametrize("verb", VERBS)
