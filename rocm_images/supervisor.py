@@ -171,8 +171,7 @@ class Supervisor:
                 else:
                     content, complaint = _heard(process, seconds, on_line)
             except subprocess.TimeoutExpired:
-                # Nobody waits for what it would still say: it gets no grace.
-                _signal_group(process, signal.SIGKILL)
+                give_no_grace(process)
                 raise TookTooLong(f"no answer within {seconds:g} s") from None
         if self.stopping:
             # It was stopped, so that what it said is no answer.
@@ -316,6 +315,11 @@ def _close(process: subprocess.Popen[Any]) -> None:
         if pipe:
             with suppress(OSError):
                 pipe.close()
+
+
+def give_no_grace(process: subprocess.Popen[Any]) -> None:
+    """End a child and whatever it started at once: nobody waits for what they would still say."""
+    _signal_group(process, signal.SIGKILL)
 
 
 def _signal_group(process: subprocess.Popen[Any], number: signal.Signals) -> None:
