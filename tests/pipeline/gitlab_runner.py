@@ -44,7 +44,7 @@ class GitLab:
     checkout there: it is made once, by `make test`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public_key: Path) -> None:
         self.folder = folder / "repository"
         self.folder.mkdir(parents=True)
         self._home = folder / "home"
@@ -60,6 +60,8 @@ class GitLab:
         document = (PROJECT / "docs" / "gitlab.md").read_text()
         example = document.partition("```yaml\n")[2].partition("```")[0]
         (self.folder / ".gitlab-ci.yml").write_text(example)
+        # Where the example has it.
+        shutil.copy(public_key, self.folder / "cosign.pub")
         python = self.folder / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
         self._script(python, sys.executable)

@@ -47,8 +47,8 @@ def three_of_four(pushed: Registry, registry: Registry) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def gitlab(tmp_path: Path) -> GitLab:
-    return GitLab(tmp_path / "gitlab")
+def gitlab(tmp_path: Path, keys: Keys) -> GitLab:
+    return GitLab(tmp_path / "gitlab", keys.our_public)
 
 
 def missing(keys: Keys, registry: Registry, *words: str, **environment: str) -> Answer:
@@ -193,7 +193,6 @@ def test_the_gitlab_example_runs_its_child_pipeline(
 ) -> None:
     variables = {
         "ROCM_IMAGES_REGISTRY": registry.address,
-        "ROCM_IMAGES_PUBLIC_KEY": str(keys.our_public),
         "ROCM_IMAGES_SIGNING_KEY": str(keys.ours),
         "MATRIX_OPTIONS": "--rehearse --channel preview",
         "BUILD_OPTIONS": f"--rehearse --cache {registry.address}/cache",
