@@ -82,7 +82,7 @@ def test_an_image_over_the_budget_is_pushed_and_signed_and_nothing_names_it(
     assert done.code == 0, done.stderr
     assert "% of 20 GB" in done.stdout
     assert "the channel's first" in done.stdout
-    assert "layers sent" not in done.stdout
+    assert not re.search("layers? sent", done.stdout)
     # What cosign and the catalogue add; no layer is among it.
     images = listed(keys, registry.address).images
     layers = {layer.digest for image in images for layer in image.layers}

