@@ -20,6 +20,7 @@ from urllib3 import poolmanager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from rocm_images.foreign import parsed
 from rocm_images.loopback import direct
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import LARGEST_BLOB, LARGEST_MANIFEST
@@ -125,6 +126,7 @@ class Transport(Session):
 
         Raises:
             Refused: a password is wanted where none may go.
+            ValueError: what is given out is no token.
         """
         url = request.url or ""
         if "Authorization" in request.headers and not self.is_the_registry(url):
@@ -133,7 +135,11 @@ class Transport(Session):
             else:
                 # dxf sends them to wherever the registry wants an upload.
                 del request.headers["Authorization"]
-        return super().send(request, **direct(url, settings))
+        answer = super().send(request, **direct(url, settings))
+        if self.asks_for_token and answer.status_code == 200:
+            # dxf takes a token for JSON that can be parsed, however deep it is.
+            parsed(answer.content)
+        return answer
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +31,9 @@ PLAIN = r"a\u001b]0;title\u0007\u001b[31m\u009b2J\u000d\u202eb"
         ("[" * 200_000, "levels deep"),
         ("[" * 101 + "]" * 101, "more than 100 levels deep"),
         ('{"a":' * 101 + "1" + "}" * 101, "more than 100 levels deep"),
+        ('[{"a\\\\":' * 51 + "1" + "}]" * 51, "more than 100 levels deep"),
+        ('"' + '\\"' * 1_000_000 + "\\", "Unterminated string"),
+        ('"[' + '\\"' * 1_000_000, "Unterminated string"),
         ("[" + "[]," * 1_000_000 + "[]]", "more than 1000000 values"),
         ("[NaN]", "NaN is no number"),
         ("[-Infinity]", "-Infinity is no number"),
@@ -40,7 +45,7 @@ PLAIN = r"a\u001b]0;title\u0007\u001b[31m\u009b2J\u000d\u202eb"
         (b'"\xff"', "utf-8"),
         (b"\0", "Expecting value"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_json_that_nobody_can_work_with_is_none(content: str | bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
@@ -48,9 +53,44 @@ def test_json_that_nobody_can_work_with_is_none(content: str | bytes, sentence: 
 
 
 def test_json_that_somebody_writes_is_read() -> None:
-    deep = "[" * 100 + "]" * 100
+    deep, wide = "[" * 100 + "]" * 100, "[" + "[]," * 1_000 + "[]]"
+    brackets = json.dumps({"[" * 200: '"[\\' * 200})
     for content in ('{"a": [1, 2.5, null, true, "\\ud83d\\ude00"]}', b"\xef\xbb\xbf[]", deep):
         assert parsed(content) is not None
+    for content in (wide, brackets, f"{brackets[:-1]},{brackets[1:]}"):
+        assert parsed(content) == json.loads(content)
+
+
+def test_what_is_finalized_while_it_is_read_has_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Held:
+        """Held by itself alone: the garbage collector finalizes it, wherever that runs."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            def down(levels: int) -> None:
+                if levels:
+                    down(levels - 1)
+
+            down(400)
+            ended.append(self)
+
+    ended: list[Held] = []
+    failed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", failed.append)
+    before = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(600)
+    try:
+        held = Held()
+        del held
+        with pytest.raises(ValueError, match="levels deep"):
+            parsed("[" * 100_000)
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert (len(ended), failed) == (1, [])
 
 
 def test_a_file_is_read_up_to_a_limit_whatever_it_is(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ something before every line. Progress bars end in carriage returns, or in anothe
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
 
+from image_facts import foreign
 from image_servers import LogLines
 
 MOST_CHARACTERS = 65536
@@ -71,8 +71,8 @@ def _from_json(line: str) -> str:
     if not line.startswith('{"log":'):
         return line
     try:
-        return str(json.loads(line)["log"]).rstrip("\n")
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return str(foreign.parsed(line)["log"]).rstrip("\n")
+    except (ValueError, KeyError, TypeError):
         return line
 
 
