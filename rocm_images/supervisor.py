@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from rocm_images import telling
 from rocm_images.loopback import beside_proxies
 from rocm_images.masking import LONGEST_LINE, masked
 from rocm_images.threads import aside
@@ -80,6 +81,7 @@ class Supervisor:
         for event in (self._stopping, self._hurry, self._stopped):
             event.clear()
         clock.hushed = False
+        telling.begin()
 
     @property
     def stopping(self) -> bool:

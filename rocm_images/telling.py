@@ -144,6 +144,11 @@ def spoken() -> float:
     return _spoken
 
 
+def begin() -> None:
+    """Count silence from now on: before a command line nobody waits for a word of it."""
+    _speaks()
+
+
 def _speaks() -> None:
     global _spoken
     _spoken = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, configuration, settings
 from surroundings import settle
 
-from rocm_images import turns
+from rocm_images import telling, turns
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
 
@@ -38,6 +38,12 @@ def turns_of_its_own(
 ) -> None:
     """No test waits for what other tests build or publish in this folder at the same time."""
     monkeypatch.setattr(turns, "FOLDER", tmp_path_factory.getbasetemp() / "turns")
+
+
+@pytest.fixture(autouse=True)
+def silence_of_its_own() -> None:
+    """What a test waits for is not said because other tests told nothing before it."""
+    telling.begin()
 
 
 SMALL = """\

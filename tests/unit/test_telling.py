@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rocm_images import telling
+from rocm_images.supervisor import supervisor
 from terminals import on_a_terminal
 
 
@@ -28,6 +31,13 @@ def test_control_characters_are_shown_and_not_obeyed(
     for tell in (telling.failure, telling.step, telling.written):
         tell(text)
     assert "".join(capsys.readouterr()).count(f"{shown}\n") == 3
+
+
+def test_silence_before_a_command_line_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(telling, "_spoken", now - 3600)
+    supervisor.begin()
+    assert telling.spoken() >= now
 
 
 _AT_A_TERMINAL = """
