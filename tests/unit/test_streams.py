@@ -106,8 +106,12 @@ def test_who_is_given_up_is_not_asked_to_end_and_those_it_started_are_gone(
         assert starter.living == 0
 
 
-ESCAPES = "setsid tail -f /dev/null & echo $! > {}\n"
-"""Starts one in a session of its own, which no signal to the child's reaches; it holds both."""
+# It goes on when the other is in its own session, where no signal to the first one's arrives.
+ESCAPES = """
+mkfifo {0}.ready
+setsid sh -c 'echo $$ > {0}; echo > {0}.ready; exec tail -f /dev/null' &
+read ready < {0}.ready
+"""
 
 
 @pytest.fixture
