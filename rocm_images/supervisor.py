@@ -69,6 +69,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[Any]] = set()
+        self._asked: set[subprocess.Popen[Any]] = set()
         self._undo: dict[threading.Event, Callable[[], object]] = {}
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -135,6 +136,7 @@ class Supervisor:
             closing.join(KILL_SECONDS)
             with self._lock:
                 self._running.discard(process)
+                self._asked.discard(process)
 
     def run(
         self,
@@ -264,7 +266,11 @@ class Supervisor:
     def _end(self, running: Sequence[subprocess.Popen[Any]]) -> None:
         # What ignores SIGINT from its start on, as in a shell's background, starts its children so.
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        for process in running:
+        with self._lock:
+            # By whoever is first, `stop` or the owner's block: many take a second Ctrl-C for haste.
+            asked = [process for process in running if process not in self._asked]
+            self._asked.update(asked)
+        for process in asked:
             _signal_group(process, signal.SIGTERM if ignored else signal.SIGINT)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(process.poll() is None for process in running):
