@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rocm_images import telling
+from rocm_images import streams, telling
 from rocm_images.loopback import beside_proxies
-from rocm_images.masking import LONGEST_LINE, masked
+from rocm_images.streams import TookTooLong as TookTooLong
+from rocm_images.streams import TooMuch as TooMuch
 from rocm_images.threads import aside
 from rocm_images.waiting import clock, waiting_for
 
@@ -38,17 +39,14 @@ class Stopped(Exception):
     """The run is being stopped: nothing more may begin."""
 
 
-class TookTooLong(Exception):
-    """A child had not ended in its time, and was killed with all that it had started."""
-
-
 @dataclass(frozen=True)
 class Answer:
-    """What a child that ended by itself left: its exit status and all that it wrote."""
+    """What a child that ended by itself left: its exit status and what it wrote."""
 
     status: int
     content: bytes
     complaint: bytes
+    """The end of it (streams.COMPLAINT_BYTES)."""
 
     @property
     def output(self) -> str:
@@ -71,6 +69,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[Any]] = set()
+        self._asked: set[subprocess.Popen[Any]] = set()
         self._undo: dict[threading.Event, Callable[[], object]] = {}
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -137,6 +136,7 @@ class Supervisor:
             closing.join(KILL_SECONDS)
             with self._lock:
                 self._running.discard(process)
+                self._asked.discard(process)
 
     def run(
         self,
@@ -144,17 +144,27 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         *,
         seconds: float,
+        most: int | None = None,
         given: bytes | None = None,
         folder: Path | None = None,
         on_line: Callable[[str], object] | None = None,
     ) -> Answer:
         """Run a child to its end, with `given` on its standard input.
 
-        `on_line` is told of each line that it writes to either stream, from threads of their own;
-        it is for children whose standard input is empty.
+        One that is given up is killed at once with all that it started, and they are gone then.
+
+        Args:
+            command: what is run.
+            environment: its own; None: this process's.
+            seconds: until it has ended and nobody holds its output.
+            most: bytes of its output; None: any number. Of its complaint the end is kept.
+            given: its standard input; None: it has none.
+            folder: where it runs.
+            on_line: is told of each line that it writes to either stream.
 
         Raises:
             TookTooLong: it had not ended after `seconds`.
+            TooMuch: it wrote more than `most`.
             Stopped: the run is being stopped.
             OSError: the command cannot be started.
         """
@@ -167,14 +177,19 @@ class Supervisor:
             waiting_for(whom, otherwise=True),
             self.child(command, environment, **options) as process,
         ):
+
+            def over() -> bool:
+                # Whoever outlived it in a session of its own may hold its output for ever.
+                return self.stopping and process.poll() is not None
+
             try:
-                if on_line is None:
-                    content, complaint = process.communicate(given, timeout=seconds)
-                else:
-                    content, complaint = _heard(process, seconds, on_line)
-            except subprocess.TimeoutExpired:
+                content, complaint = streams.read(
+                    process, seconds, over, given=given or b"", most=most, on_line=on_line
+                )
+            except (TookTooLong, TooMuch):
                 give_no_grace(process)
-                raise TookTooLong(f"no answer within {seconds:g} s") from None
+                streams.wait_for_nobody(process, over)
+                raise
         if self.stopping:
             # It was stopped, so that what it said is no answer.
             raise Stopped
@@ -251,7 +266,11 @@ class Supervisor:
     def _end(self, running: Sequence[subprocess.Popen[Any]]) -> None:
         # What ignores SIGINT from its start on, as in a shell's background, starts its children so.
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        for process in running:
+        with self._lock:
+            # By whoever is first, `stop` or the owner's block: many take a second Ctrl-C for haste.
+            asked = [process for process in running if process not in self._asked]
+            self._asked.update(asked)
+        for process in asked:
             _signal_group(process, signal.SIGTERM if ignored else signal.SIGINT)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(process.poll() is None for process in running):
@@ -269,41 +288,6 @@ class Supervisor:
 
 supervisor = Supervisor()
 """The only one of this process."""
-
-
-def _heard(
-    process: subprocess.Popen[bytes], seconds: float, on_line: Callable[[str], object]
-) -> tuple[bytes, bytes]:
-    """What a child writes to its two streams until its end, each line told at once."""
-    import subprocess
-
-    deadline = time.monotonic() + seconds
-
-    def read(stream: IO[bytes], kept: list[bytes]) -> None:
-        # What is closed meanwhile is nobody's any more.
-        with suppress(OSError, ValueError):
-            while line := stream.readline(LONGEST_LINE):
-                kept.append(line)
-                # What a terminal shows of a line that begins again: a progress bar.
-                text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
-                if text:
-                    on_line(masked(text))
-
-    streams = [stream for stream in (process.stdout, process.stderr) if stream]
-    kept: list[list[bytes]] = [[] for _ in streams]
-    readers = [
-        threading.Thread(target=read, args=pair, daemon=True)
-        for pair in zip(streams, kept, strict=True)
-    ]
-    for reader in readers:
-        reader.start()
-    process.wait(timeout=seconds)
-    for reader in readers:
-        reader.join(max(0.0, deadline - time.monotonic()))
-        if reader.is_alive():
-            raise subprocess.TimeoutExpired(process.args, seconds)
-    content, complaint = (b"".join(lines) for lines in kept)
-    return content, complaint
 
 
 def _try(undo: Callable[[], object]) -> None:

@@ -19,14 +19,15 @@ from rocm_images.engine.logins import kept_from
 from rocm_images.errors import EngineError, RegistryError
 from rocm_images.foreign import parsed
 from rocm_images.lock import file as lock
-from rocm_images.lock.asking import TooMuch, ask
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
 from rocm_images.references import registry_of
-from rocm_images.supervisor import TookTooLong
+from rocm_images.supervisor import TookTooLong, TooMuch, supervisor
 from rocm_images.waiting import waiting_for
 
 TIMEOUT_SECONDS = 30.0
+MOST_BYTES = 16 * 1024 * 1024
+"""Of an answer: a server has no more to say."""
 QUESTIONS_AT_ONCE = 8
 _TAGS = "refs/tags/"
 _REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)")
@@ -195,7 +196,7 @@ def _ask(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> s
     # Nobody is there to type a password: git is to fail and say so.
     environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        answer = ask(words, environment, TIMEOUT_SECONDS)
+        answer = supervisor.run(words, environment, seconds=TIMEOUT_SECONDS, most=MOST_BYTES)
     except OSError as error:
         raise Unresolved(f"{words[0]} cannot be started ({error.strerror}): install it") from None
     except (TookTooLong, TooMuch) as error:

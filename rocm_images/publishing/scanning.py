@@ -9,13 +9,10 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import selectors
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
 from rocm_images.errors import PublishRefused
@@ -25,7 +22,7 @@ from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.registry.manifest import digest_of
-from rocm_images.supervisor import Stopped, supervisor
+from rocm_images.supervisor import TookTooLong, TooMuch, supervisor
 from rocm_images.tables import Column, text_table
 
 SECONDS = 600.0
@@ -100,21 +97,22 @@ class Scanning:
         environment = environment_for(self.channel, self.scan, self.key, os.environ)
         name = shown_line(words[0])
         try:
-            with supervisor.child(
-                words, environment, stderr=PIPE, text=False, cwd=self.folder
-            ) as process:
-                answer, complaint = _both(process, self.seconds)
+            answer = supervisor.run(
+                words, environment, seconds=self.seconds, most=MOST_BYTES, folder=self.folder
+            )
         except OSError as error:
             raise _ScanFailed(f"{name} cannot be started ({error.strerror})") from None
-        if supervisor.stopping:
-            raise Stopped
-        if process.returncode != 0:
-            lines = complaint.decode(errors="replace").split("\n")
+        except TookTooLong:
+            raise _ScanFailed(f"it has not ended after {self.seconds:g} s") from None
+        except TooMuch as error:
+            raise _ScanFailed(str(error)) from None
+        if answer.status != 0:
+            lines = answer.complaint[-_COMPLAINT:].decode(errors="replace").split("\n")
             said = next((line for line in reversed(lines) if line.strip()), "no reason")
             raise _ScanFailed(
-                f"{name} ended with status {process.returncode} ({shown_line(said.strip())})"
+                f"{name} ended with status {answer.status} ({shown_line(said.strip())})"
             )
-        return answer
+        return answer.content
 
 
 def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
@@ -210,36 +208,3 @@ def _row(image: Scanned, one: Finding, scan: Scan) -> tuple[str, ...]:
     until = next((by.until for by in scan.allow if by.id == one.id), None)
     allowed = f"ended {until}" if until else "-"
     return image.cell, one.id, one.severity, one.place, allowed
-
-
-def _both(process: Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
-    """All that a child writes to its standard output, and the end of what it complains.
-
-    Raises:
-        _ScanFailed: it takes too long, or writes too much; the child is then ended.
-    """
-    assert process.stdout is not None
-    assert process.stderr is not None
-    end = time.monotonic() + seconds
-    answer, complaint = bytearray(), bytearray()
-    late = _ScanFailed(f"it has not ended after {seconds:g} s")
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ, answer)
-        selector.register(process.stderr, selectors.EVENT_READ, complaint)
-        while selector.get_map():
-            left = end - time.monotonic()
-            if left <= 0:
-                raise late
-            for key, _ in selector.select(left):
-                piece = os.read(key.fd, 1 << 16)
-                if not piece:
-                    selector.unregister(key.fileobj)
-                key.data.extend(piece)
-            if len(answer) > MOST_BYTES:
-                raise _ScanFailed(f"its answer is larger than {MOST_BYTES >> 20} MiB")
-            del complaint[:-_COMPLAINT]
-    try:
-        process.wait(max(0.0, end - time.monotonic()))
-    except TimeoutExpired:
-        raise late from None
-    return bytes(answer), bytes(complaint)

@@ -8,7 +8,13 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import time
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rocm_images import streams
 
 PATIENCE = 60.0
 """Seconds that a test waits for what happens at once, unless the machine is loaded."""
@@ -59,3 +65,40 @@ class Silent:
 
     def close(self) -> None:
         os.close(self._reader)
+
+
+class Starter:
+    """The lines of a shell's script that starts others, and which of these live."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pids, self._begun, self._asked = (
+            folder / name for name in ("pids", "begun", "asked")
+        )
+        self.script = (
+            f"trap 'echo asked > {self._asked}' INT TERM\n"
+            f"for each in 1 2; do sleep 600 & echo $! >> {self._pids}; done\n"
+            f": > {self._begun}\n"
+        )
+
+    def over_once_begun(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have its deadline be over as soon as it has started them, on a loaded machine too.
+
+        It is of PATIENCE seconds, and begins when the clock is first looked at.
+        """
+        first = iter([0.0])
+
+        def now() -> float:
+            return time.monotonic() + next(first, PATIENCE if self._begun.exists() else 0.0)
+
+        monkeypatch.setattr(streams, "time", SimpleNamespace(monotonic=now))
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked to end by a signal that it can hear."""
+        return self._asked.exists()
+
+    @property
+    def living(self) -> int:
+        """How many of them live; one that is killed has no command before it lets go of pipes."""
+        places = [Path("/proc", pid, "cmdline") for pid in self._pids.read_text().split()]
+        return sum(bool(place.exists() and place.read_bytes()) for place in places)

@@ -11,6 +11,7 @@ from rocm_images import supervisor, waiting
 from rocm_images.ci import at_commit
 from rocm_images.engine import client, images, logins, machine, patience
 from rocm_images.lock import upstream
+from rocm_images.publishing import scanning
 from rocm_images.registry import cosign, cosign_version
 from rocm_images.sbom import syft
 from rocm_images.smoke import any_image, engine_image, run
@@ -36,6 +37,7 @@ def row(of: str) -> str:
         ("syft, for what one image holds", [syft.SECONDS, syft.CONVERT_SECONDS]),
         ("`build.py probe`", [any_image.SECONDS]),
         ("`evidence verify --image`", [engine_image.WAIT_SECONDS]),
+        ("the scanner of a channel", [scanning.SECONDS]),
         ("the version of cosign", [cosign_version.SECONDS]),
         ("cosign", [cosign.SECONDS, cosign.MOVING_SECONDS]),
         ("a helper for Docker's passwords", [logins.HELPER_SECONDS]),

@@ -24,6 +24,7 @@ ORDER = (
         "references",
         "reference_types",
         "sizes",
+        "streams",
         "tables",
         "telling",
         "turns",

@@ -78,6 +78,27 @@ def test_a_child_that_was_stopped_gave_no_answer(silent: Silent) -> None:
     assert silent.says() == ""
 
 
+def test_a_child_is_asked_to_end_once_though_both_its_owner_and_the_run_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rocm_images.supervisor.GRACE_SECONDS", 0.5)
+    child, supervisor = Silent(tmp_path, "child", "echo asked >&3"), Supervisor()
+    stopping = threading.Thread(target=supervisor.stop)
+
+    def own() -> None:
+        with supervisor.child([child.path]):
+            assert child.says() == "begun\n"
+            stopping.start()
+            assert child.says() == "asked\n"
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        own()
+    stopping.join()
+    assert child.says() == ""
+    child.close()
+
+
 @pytest.mark.parametrize("fails", [True, False])
 def test_what_was_done_is_undone_with_its_block(fails: bool) -> None:
     there: list[str] = []

@@ -61,6 +61,8 @@ def test_a_signal_while_it_works_ends_it_and_its_child(git: Silent, number: sign
         assert git.says() == "begun\n"
         run.process.send_signal(number)
         _, told = run.process.communicate(timeout=PATIENCE)
+        # What was killed still has to be given a core to end on.
+        assert git.says() == ""
         assert run.processes == []
     assert (run.process.returncode, told.strip()) == (128 + number, "build.py: interrupted")
 
@@ -88,6 +90,8 @@ def test_no_cosign_goes_on_alone(tmp_path: Path, number: signal.Signals, at_inte
         assert "begun\n" in cosign.says()
         run.process.send_signal(number)
         _, told = run.process.communicate(timeout=PATIENCE)
+        while cosign.says():
+            pass
         assert run.processes == []
     assert run.process.returncode == 128 + number
     assert told.strip().endswith("interrupted")
@@ -113,7 +117,8 @@ def test_a_registry_that_says_nothing_keeps_nobody(words: str, tmp_path: Path) -
 
 PATIENT = """
 import rocm_images.cli.signals, rocm_images.supervisor as supervising
-supervising.GRACE_SECONDS = rocm_images.cli.signals.END_SECONDS = 3600
+supervising.GRACE_SECONDS = 3600
+supervising.END_SECONDS = rocm_images.cli.signals.END_SECONDS = 3600
 from rocm_images.start import run
 def program():
     supervising.supervisor.run(["git"], seconds=3600)
@@ -166,6 +171,8 @@ def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
         assert run.process.poll() is None
         run.process.send_signal(INT)
         _, told = run.process.communicate(timeout=PATIENCE)
+        # What was killed still has to be given a core to end on.
+        assert git.says() == ""
         assert run.processes == []
     assert (run.process.returncode, told.strip()) == (130, "build.py: interrupted")
     git.close()
@@ -216,6 +223,7 @@ def test_in_the_background_its_child_is_asked_to_end_by_a_signal_that_it_hears(
         run.process.send_signal(TERM)
         assert git.says() == "told\n"
         run.process.communicate(timeout=PATIENCE)
+        assert git.says() == ""
         assert run.processes == []
     git.close()
     assert run.process.returncode == 143

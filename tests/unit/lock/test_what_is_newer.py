@@ -12,12 +12,10 @@ from click.testing import CliRunner, Result
 from made_up_registry import MadeUpRegistry, Request, says
 from rocm_images.cli.main import main
 from rocm_images.errors import LockDrift, LockIncomplete
-from rocm_images.lock import asking, update, upstream
 from rocm_images.lock import file as lock
-from rocm_images.lock.asking import TooMuch, ask
+from rocm_images.lock import update, upstream
 from rocm_images.lock.changes import Wanted
 from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, tags_at
-from rocm_images.supervisor import TookTooLong
 
 NEWER = "rocm7.3_py3.12_torch2.10.0"
 DIGEST, COMMIT = f"sha256:{'1' * 64}", "2" * 40
@@ -195,27 +193,6 @@ def test_an_answer_without_an_end_is_left(tmp_path: Path, monkeypatch: pytest.Mo
     program.write_text("#!/bin/sh\nexec yes\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(asking, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(upstream, "MOST_BYTES", 1 << 20)
     with pytest.raises(Unresolved, match="its answer is larger than 1 MiB"):
         tags_at("https://example.org/s.git")
-
-
-@pytest.mark.parametrize("stream", [1, 2])
-def test_neither_output_nor_complaint_is_read_without_a_bound(
-    monkeypatch: pytest.MonkeyPatch, stream: int
-) -> None:
-    monkeypatch.setattr(asking, "MOST_BYTES", 1 << 20)
-    words = ["sh", "-c", f"exec yes >&{stream}"]
-    with pytest.raises(TooMuch):
-        ask(words, {"PATH": "/usr/bin:/bin"}, 30.0)
-
-
-@pytest.mark.parametrize("script", ["exec sleep 60", "exec >&- 2>&-; exec sleep 60"])
-def test_a_program_that_does_not_end_is_left(script: str) -> None:
-    with pytest.raises(TookTooLong, match=r"no answer within 0\.1 s"):
-        ask(["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, 0.1)
-
-
-def test_an_answer_comes_with_status_output_and_complaint() -> None:
-    answer = ask(["sh", "-c", "echo a; echo b >&2; exit 3"], {"PATH": "/usr/bin:/bin"}, 30.0)
-    assert (answer.status, answer.output, answer.errors) == (3, "a\n", "b\n")

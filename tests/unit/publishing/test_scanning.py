@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from click.testing import CliRunner
 from test_findings import SBOM, TODAY, answer, rated
 
+from made_up_programs import PATIENCE, Starter
+from rocm_images import supervisor as supervising
 from rocm_images.cli.main import main
 from rocm_images.errors import PublishRefused
 from rocm_images.matrix.schema import Scan
@@ -102,6 +105,34 @@ def test_a_scanner_that_writes_without_end_refuses(
     monkeypatch.setattr(scanning, "MOST_BYTES", 1 << 20)
     with pytest.raises(PublishRefused, match="larger than 1 MiB"):
         scanned(asked(tmp_path, "exec yes '{\"vulnerabilities\": []}'"))
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "said"),
+    [("wait", "it has not ended after 60 s"), ("yes", "larger than 1 MiB")],
+    ids=["hangs", "floods"],
+)
+def test_of_a_scanner_that_is_given_up_nothing_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes_on: str, said: str
+) -> None:
+    monkeypatch.setattr(scanning, "MOST_BYTES", 1 << 20)
+    starter = Starter(tmp_path)
+    if goes_on != "yes":
+        starter.over_once_begun(monkeypatch)
+    give_no_grace = supervising.give_no_grace
+    lived: list[int] = []
+
+    def give_up(process: subprocess.Popen[bytes]) -> None:
+        lived.append(starter.living)
+        give_no_grace(process)
+
+    monkeypatch.setattr(supervising, "give_no_grace", give_up)
+    with pytest.raises(PublishRefused, match=said):
+        scanned(asked(tmp_path, starter.script + goes_on, seconds=PATIENCE))
+    assert lived == [2]
+    assert starter.living == 0
+    # It was not given the time to end as it would.
+    assert not starter.asked
 
 
 def test_a_scanner_that_complains_without_end_is_read_to_its_end(tmp_path: Path) -> None:

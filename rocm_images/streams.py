@@ -1,0 +1,143 @@
+"""Reads what a child writes to its two streams, no more of it and no longer than is sensible."""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from rocm_images.masking import LONGEST_LINE, masked
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+COMPLAINT_BYTES = 1024 * 1024
+"""Of what a child complains so much is kept, the end."""
+GONE_SECONDS = 5.0
+"""For what was killed to be gone."""
+_LOOK_SECONDS = 0.5
+_PIECE = 64 * 1024
+
+
+class TookTooLong(Exception):
+    """A child had not ended in its time, and was killed with all that it had started."""
+
+
+class TooMuch(Exception):
+    """A child wrote more than can be an answer, and was killed with all that it had started."""
+
+
+def read(
+    process: Popen[bytes],
+    seconds: float,
+    over: Callable[[], bool],
+    *,
+    given: bytes = b"",
+    most: int | None = None,
+    on_line: Callable[[str], object] | None = None,
+) -> tuple[bytes, bytes]:
+    """What a child writes to its standard output until its end, and the end of its complaint.
+
+    Args:
+        process: its standard input is a pipe where something is `given`.
+        seconds: until it has ended and nobody holds its streams.
+        over: whether nobody wants to know any more, before that.
+        given: what its standard input is.
+        most: bytes that its standard output may have; None: any number.
+        on_line: is told of each line of either stream at once, masked.
+
+    Raises:
+        TookTooLong: it had not ended after `seconds`.
+        TooMuch: it wrote more than `most`.
+    """
+    import subprocess
+
+    end = time.monotonic() + seconds
+    kept = {pipe: bytearray() for pipe in _outputs(process)}
+    begun = dict.fromkeys(kept, b"")
+    try:
+        for pipe, piece in _pieces(process, end, over, given):
+            kept[pipe] += piece
+            if on_line:
+                begun[pipe] = _told(begun[pipe], piece, on_line)
+            if pipe is process.stderr:
+                del kept[pipe][:-COMPLAINT_BYTES]
+            elif most is not None and len(kept[pipe]) > most:
+                raise TooMuch(f"its answer is larger than {most >> 20} MiB")
+        process.wait(timeout=max(0.0, end - time.monotonic()))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        raise TookTooLong(f"no answer within {seconds:g} s") from None
+    content, complaint = map(bytes, kept.values())
+    return content, complaint
+
+
+def wait_for_nobody(process: Popen[bytes], over: Callable[[], bool]) -> None:
+    """Wait until a child that was killed is gone, and those whom it started itself.
+
+    They hold its streams until then. Whoever was not killed with it is waited for GONE_SECONDS.
+    """
+    with suppress(TimeoutError):
+        for _ in _pieces(process, time.monotonic() + GONE_SECONDS, over):
+            pass
+
+
+def _outputs(process: Popen[bytes]) -> tuple[IO[bytes], ...]:
+    return tuple(pipe for pipe in (process.stdout, process.stderr) if pipe)
+
+
+def _pieces(
+    process: Popen[bytes], end: float, over: Callable[[], bool], given: bytes = b""
+) -> Iterator[tuple[IO[bytes], bytes]]:
+    """What comes out of which pipe, an empty piece at its end, until nobody holds any.
+
+    Raises:
+        TimeoutError: somebody still does at the `end`.
+    """
+    with selectors.DefaultSelector() as waiting:
+        for pipe in _outputs(process):
+            waiting.register(pipe, selectors.EVENT_READ, pipe)
+        stdin, left_to_give = process.stdin, memoryview(given)
+        if stdin and not stdin.closed:
+            waiting.register(stdin, selectors.EVENT_WRITE, stdin)
+        while waiting.get_map() and not over():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            for key, _ in waiting.select(min(left, _LOOK_SECONDS)):
+                if key.events == selectors.EVENT_WRITE:
+                    left_to_give = _left_of(left_to_give, key.fd)
+                    if not left_to_give:
+                        waiting.unregister(key.fileobj)
+                        key.data.close()
+                    continue
+                piece = os.read(key.fd, _PIECE)
+                if not piece:
+                    waiting.unregister(key.fileobj)
+                yield key.data, piece
+
+
+def _left_of(given: memoryview, pipe: int) -> memoryview:
+    """What a child has not been given yet, once it has been given some."""
+    try:
+        # So much a pipe that can be written to takes at once.
+        return given[os.write(pipe, given[: select.PIPE_BUF]) :]
+    except BrokenPipeError:
+        # It wants no more.
+        return given[:0]
+
+
+def _told(begun: bytes, piece: bytes, on_line: Callable[[str], object]) -> bytes:
+    """Tell of the lines that a piece ends, an empty one the last; returns what has only begun."""
+    *lines, rest = (begun + piece).split(b"\n")
+    if not piece or len(rest) >= LONGEST_LINE:
+        lines, rest = [*lines, rest], b""
+    for line in lines:
+        # What a terminal shows of a line that begins again: a progress bar.
+        text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+        if text:
+            on_line(masked(text))
+    return rest
