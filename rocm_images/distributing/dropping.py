@@ -15,7 +15,6 @@ from rocm_images.distributing.prune import AT_ONCE, Pruning
 from rocm_images.errors import InputError, RegistryError, RocmImagesError
 from rocm_images.pool import Threads
 from rocm_images.publishing.catalogued import Keeper
-from rocm_images.registry.tags import tags_of
 from rocm_images.registry.verified import is_immutable
 
 
@@ -128,7 +127,7 @@ def _check_unused(what: Pruning, image: str, going: Collection[str]) -> None:
     digests = {image, *(known[tag].digest for tag in going)}
     asked = [
         tag
-        for tag in tags_of(what.repository) or ()
+        for tag in what.repository.list_tags() or ()
         if tag not in known
         or subject_of(tag) == image
         or not (is_immutable(tag) or subject_of(tag))

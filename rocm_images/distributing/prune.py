@@ -32,7 +32,6 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import image_at
-from rocm_images.registry.tags import tags_of
 from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import check_immutable_tag, verified
 
@@ -114,7 +113,7 @@ def looked(
             f"{name} is of {catalogue.updated}, before {not_before.isoformat()}: somebody put an "
             "older one back, which does not know what has to stay; nothing was dropped"
         )
-    names = tags_of(repository) or ()
+    names = repository.list_tags() or ()
     say(f"{repository}: looking at {len(names)} tags")
     tags = _tags(repository, catalogue, names)
     stay = named(catalogue, tags, ages)

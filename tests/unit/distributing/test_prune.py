@@ -21,7 +21,6 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
 from rocm_images.cli.main import main
-from rocm_images.distributing import dropping, prune
 from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
 from rocm_images.distributing.prune import Pruning, looked
@@ -115,6 +114,9 @@ class Site:
 
     def digest_of(self, tag: str) -> str | None:
         return self.tags.get(tag)
+
+    def list_tags(self) -> tuple[str, ...]:
+        return tuple(self.tags)
 
     def blob(self, name: str) -> bytes:
         return self.blobs[name]
@@ -252,9 +254,7 @@ class Site:
 
 
 @pytest.fixture
-def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
-    for module in (prune, dropping):
-        monkeypatch.setattr(module, "tags_of", lambda repository: tuple(repository.tags))
+def site(project_matrix: Matrix) -> Site:
     return Site(cells_of(project_matrix)[0])
 
 
