@@ -172,9 +172,10 @@ class Run:
                     names = [self.name(each) for each in checked]
                     there, missing = ", ".join(names[:done]), ", ".join(names[done:])
                     verb = "published" if self.move_tags else "pushed"
+                    # That it goes on when run again, or what to do, the error says itself, or the
+                    # command line of a registry that did not answer.
                     error.args = (
-                        f"{error}; {verb}: {there}; not {verb} to the end: {missing}; once that "
-                        "is mended, run this again: what is there stays, and the rest follows",
+                        f"{error}; {verb} and left so: {there}; not {verb} to the end: {missing}",
                     )
                     self._leave_what_is_there(listed, one)
                 raise

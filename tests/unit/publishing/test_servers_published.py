@@ -21,7 +21,7 @@ from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
 from rocm_images.cli.group import Verbs
 from rocm_images.cli.main import main
 from rocm_images.cli.options import registry_option
-from rocm_images.errors import InputError, PublishRefused, RegistryError
+from rocm_images.errors import InputError, PublishRefused, RegistryError, RegistryUnanswered
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run
 from rocm_images.publishing.candidates import Candidate
@@ -210,8 +210,8 @@ def test_what_was_published_before_another_failed_is_said_and_listed_here(
     done = invoke("publish", "--server", "all", "--output", str(tmp_path))
     assert isinstance(done.exception, RegistryError)
     assert str(done.exception) == (
-        f"the registry is gone; published: sglang-rocm; not published to the end: {SECOND}-rocm; "
-        "once that is mended, run this again: what is there stays, and the rest follows"
+        "the registry is gone; published and left so: sglang-rocm; not published to the end: "
+        f"{SECOND}-rocm"
     )
     assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
     assert (tmp_path / SIGNATURE).read_text() == "its own"
@@ -229,14 +229,16 @@ def test_a_list_that_cannot_be_written_hides_nothing(site: Site, tmp_path: Path)
     (tmp_path / "catalogue.json" / "in the way").mkdir(parents=True)
     done = invoke("publish", "--server", "all", "--output", str(tmp_path))
     assert isinstance(done.exception, RegistryError)
-    assert "published: sglang-rocm" in str(done.exception)
+    assert "published and left so: sglang-rocm" in str(done.exception)
     assert "note: the list of what was published is not written" in done.stderr
 
 
 def test_pushes_say_that_they_are(site: Site) -> None:
     site.fails = ("push", f"{SECOND}-rocm")
     done = invoke("push", "--server", "all")
-    assert f"; pushed: sglang-rocm; not pushed to the end: {SECOND}-rocm" in str(done.exception)
+    assert f"; pushed and left so: sglang-rocm; not pushed to the end: {SECOND}-rocm" in str(
+        done.exception
+    )
 
 
 def test_a_list_of_all_that_is_not_signed_is_said_to_be_all_that_is_missing(
@@ -310,11 +312,27 @@ def test_a_registry_that_fails_says_which_have_it_and_what_to_do(
     site.fails = ("publish", f"{OTHER}/sglang-rocm")
     done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
     assert isinstance(done.exception, RegistryError)
-    assert (
-        f"; published: {FIRST}/sglang-rocm; not published to the end: {OTHER}/sglang-rocm; once "
-        "that is mended, run this again" in str(done.exception)
+    assert str(done.exception).endswith(
+        f"; published and left so: {FIRST}/sglang-rocm; not published to the end: "
+        f"{OTHER}/sglang-rocm"
     )
     assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
+
+
+def test_of_one_that_does_not_answer_it_is_said_once_to_run_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(what: str, name: str) -> None:
+        if (what, name) == ("publish", f"{OTHER}/sglang-rocm"):
+            raise RegistryUnanswered("cannot read the tag x (no answer)")
+
+    monkeypatch.setattr(site, "do", silent)
+    done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
+    assert str(done.exception) == (
+        f"cannot read the tag x (no answer); published and left so: {FIRST}/sglang-rocm; not "
+        f"published to the end: {OTHER}/sglang-rocm: look at --registry (or "
+        "ROCM_IMAGES_REGISTRY), or run again when it answers"
+    )
 
 
 def test_the_variable_names_several_for_publish_and_the_first_for_others(
