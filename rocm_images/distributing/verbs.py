@@ -140,7 +140,8 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     done = arrive(place, wanted, arrivals, telling.step, tags_were_read=True)
     if catalogue is not None:
         bring(place.repository, catalogue[0], place.cosign, wanted.trust)
-    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
+    of = telling.counted(len(arrivals), "image")
+    click.echo(f"new in {to}: {len(done.new)} of {of}\n")
     click.echo(moves_table(done.planned))
 
 
@@ -260,8 +261,8 @@ def publish_bundle(
             name = f"{path}'s {TAG}"
             check_owner(repository, catalogue.verified(place.cosign, trust, name), name)
         done = arrive(place, wanted, arrivals, telling.step, tags_were_read=False, dry_run=dry_run)
-    are = "are" if dry_run else "were"
-    click.echo(f"{len(done.new)} of {len(arrivals)} images {are} new in {place.address}\n")
+    of = telling.counted(len(arrivals), "image")
+    click.echo(f"new in {place.address}: {len(done.new)} of {of}\n")
     click.echo(moves_table(done.planned))
     if catalogue is None or dry_run:
         return
