@@ -13,7 +13,6 @@ import click
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    ca_bundle_option,
     choice_options,
     load,
     matrix_option,
@@ -24,7 +23,7 @@ from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
     not_before_option,
-    retries_option,
+    of_reference_options,
     trust_options,
     where_options,
 )
@@ -40,9 +39,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 @click.command()
 @click.argument("image")
-@trust_options
-@ca_bundle_option
-@retries_option
+@of_reference_options
 @click.option(
     "--evidence",
     type=click.Choice(["static", "stand-in", "emulated", "gpu", "serve"]),
