@@ -37,7 +37,7 @@ from rocm_images.publishing.compressed import other_than_asked
 from rocm_images.publishing.entries import asked_of_others, entries_of
 from rocm_images.publishing.gate import channel_named
 from rocm_images.publishing.scanner_environment import environment_for
-from rocm_images.publishing.scanning import scan_notes, scan_table
+from rocm_images.publishing.scanning import Scanned, scan_notes, scan_table
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Place, Who, place_of
@@ -144,11 +144,18 @@ class Run:
         return str(repository) if several else repository.name
 
     def tell(self, one: Checked) -> None:
-        """What publishing would do."""
+        """What publishing would do; with what the channel's scanner says, which it would ask.
+
+        Raises:
+            PublishRefused: as publishing would, for what was found, or for the budget.
+            VerificationFailed, RegistryError, EngineError: see Transaction.scan.
+        """
         self.head(one)
         transaction, found = one.transaction, one.candidates
         planned = transaction.plan(found) if self.move_tags else []
         click.echo(report.dry_run(found, planned))
+        if self.move_tags:
+            self._tell_scanned(transaction, transaction.scan(found))
         there = [(each, each.published) for each in found if each.published]
         if self.move_tags and there:
             candidates, images = zip(*there, strict=True)
@@ -229,8 +236,7 @@ class Run:
         told = asked_of_others(self.engine, one.targets, ca_bundle) if keeper else None
         publication = transaction.run(one.candidates, move_tags=self.move_tags)
         click.echo(report.publication_table(publication))
-        if publication.scanned:
-            click.echo(f"\n{scan_table(publication.scanned)}")
+        self._tell_scanned(transaction, publication.scanned)
         listed = None
         if keeper and told:
             click.echo(f"\n{budget_table(publication.spent, self.channel.budget)}")
@@ -239,16 +245,17 @@ class Run:
             listed = keeper.record(entries)
             for sentence in notes_of(entries, transaction.today()):
                 telling.step(f"{telling.PROGRAM}: note: {sentence}")
-        for sentence in scan_notes(
-            transaction.rules.channel.scan,
-            publication.scanned,
-            self.request.channel,
-            transaction.today(),
-        ):
-            telling.step(f"{telling.PROGRAM}: note: {sentence}")
         for sentence in other_than_asked(publication, keeps=keeps):
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
         return listed
+
+    def _tell_scanned(self, transaction: Transaction, scanned: Sequence[Scanned]) -> None:
+        if not scanned:
+            return
+        click.echo(f"\n{scan_table(scanned)}")
+        scan, today = self.channel.scan, transaction.today()
+        for sentence in scan_notes(scan, scanned, self.request.channel, today):
+            telling.step(f"{telling.PROGRAM}: note: {sentence}")
 
 
 def run(request: Request, *, move_tags: bool) -> None:

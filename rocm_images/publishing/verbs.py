@@ -46,7 +46,11 @@ def _request_options(verb: Verb) -> Verb:
     """Adds the options of Request."""
     for option in (
         rehearse_option,
-        click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing."),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Print what would happen, and send, sign and move nothing.",
+        ),
         layers_options,
         build_arg_option,
         context_option,

@@ -79,17 +79,22 @@ class Site:
         candidate: Candidate | None = None,
         *,
         move_tags: bool = True,
-        today: datetime.date = TODAY,
-        script: str = "",
-        **scan: Any,
+        **more: Any,
     ) -> Publication:
+        work = self.work(said, **more)
+        return work.run([candidate or self.candidate], move_tags=move_tags)
+
+    def work(
+        self, said: bytes, *, today: datetime.date = TODAY, script: str = "", **scan: Any
+    ) -> Transaction:
+        """What publishes to a channel with a scanner that answers so."""
         (self.folder / "answer.json").write_bytes(said)
         program = scanner(self.folder, f'cp "$1" given.json; {script}\ncat answer.json')
         command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
         asked = Scan.model_validate({**command, **scan})
         channel = self.rules.channel.model_copy(update={"scan": asked})
         rules = replace(self.rules, channel=channel)
-        work = Transaction(
+        return Transaction(
             rules,
             None,
             Signer("key"),
@@ -98,7 +103,6 @@ class Site:
             folder=self.folder,
             today=lambda: today,
         )
-        return work.run([candidate or self.candidate], move_tags=move_tags)
 
 
 @pytest.fixture
@@ -155,6 +159,39 @@ def test_a_push_and_a_channel_without_a_scanner_ask_nobody(site: Site) -> None:
     site.publish(BAD, move_tags=False)
     assert site.asked_about is None
     assert site.cosign.signed
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+@pytest.mark.parametrize("said", [BAD, b"fine"])
+def test_a_dry_run_refuses_as_the_publication_would(site: Site, said: bytes, pushed: bool) -> None:
+    candidate = site.candidate if pushed else replace(site.candidate, published=None)
+    with pytest.raises(PublishRefused, match="nothing was signed and no tag moved") as dry:
+        site.work(said).scan([candidate])
+    assert site.asked_about == bill_of(site.image.digest)
+    with pytest.raises(PublishRefused) as real:
+        site.publish(said)
+    assert str(dry.value) == str(real.value)
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_dry_run_says_what_was_found_and_signs_nothing(site: Site, pushed: bool) -> None:
+    candidate = site.candidate if pushed else replace(site.candidate, published=None)
+    (found,) = site.work(answer(rated("CVE-2099-0001", "low"))).scan([candidate])
+    assert (found.digest, found.judged.worst) == (site.image.digest, "low")
+    assert kept(site)["passed"] is True
+    assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], {}, [])
+    assert site.phases == [Phase.SBOM, Phase.SCAN]
+
+
+def test_a_dry_run_asks_about_the_sbom_that_the_publication_would(site: Site) -> None:
+    signed = {**bill_of(site.image.digest), "version": 7}
+    site.cosign.attached[site.reference, SBOM] = signed
+    for candidate in (site.candidate, site.elsewhere):
+        site.work(NONE).scan([candidate])
+        assert site.asked_about == signed
+    del site.cosign.attached[site.reference, SBOM]
+    with pytest.raises(PublishRefused, match="has no bill of materials"):
+        site.work(NONE).scan([site.elsewhere])
 
 
 def test_where_only_the_registry_has_an_image_the_sbom_that_is_signed_for_it_is_scanned(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import pytest
@@ -26,6 +26,8 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.publishing.findings import Finding, Judged
+from rocm_images.publishing.scanning import Scanned
 from rocm_images.publishing.transaction import Publication, Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
@@ -297,6 +299,30 @@ def test_a_dry_run_says_of_each_registry_what_would_happen_and_writes_nothing(si
     for name in ("sglang-rocm", f"{SECOND}-rocm"):
         for registry in (FIRST, OTHER):
             assert f"\n{registry}/{name}\n" in done.stdout
+
+
+def test_a_dry_run_refuses_what_the_scanner_refuses_and_a_push_does_not_ask_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> NoReturn:
+        raise PublishRefused("known vulnerabilities: nothing was signed and no tag moved")
+
+    monkeypatch.setattr(Transaction, "scan", refuses)
+    done = invoke("publish", "--dry-run")
+    assert isinstance(done.exception, PublishRefused)
+    # What would be pushed is said all the same.
+    assert "IMMUTABLE TAG" in done.stdout
+    assert site.done == [("check", "sglang-rocm")]
+    assert invoke("push", "--dry-run").exit_code == 0
+
+
+def test_a_dry_run_shows_what_the_scanner_found(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = Judged((), (), (Finding("CVE-2099-0001", "low", ()),), (), frozenset())
+    found = Scanned("sglang-942-rocm7.2.2", f"sha256:{'d' * 64}", "", judged)
+    monkeypatch.setattr(Transaction, "scan", lambda *_: (found,))
+    assert "sglang-942-rocm7.2.2  sha256:dddddddddddd  low" in invoke("publish", "--dry-run").stdout
 
 
 def test_one_registry_that_refuses_leaves_all_as_they_are(site: Site, tmp_path: Path) -> None:
