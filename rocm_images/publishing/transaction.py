@@ -30,7 +30,7 @@ from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.sboms import attested_of, sbom_for
 from rocm_images.publishing.scanning import Scanned, Scanning, check, keep
-from rocm_images.publishing.signing import Signing
+from rocm_images.publishing.signing import Sealed, Signing
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
@@ -65,6 +65,8 @@ class Done:
     """None: the registry had the image."""
     signed: bool
     """Whether a signature or a statement had to be added."""
+    statements: tuple[str, ...]
+    """The types of what is attested of it now."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,15 @@ class Transaction:
         for one in found:
             self.progress.done(one.cell.name, "published" if move_tags else "pushed")
         done = [
-            Done(one, image, evidence, pushed.layers if pushed else None, added)
-            for one, image, pushed, (added, evidence) in zip(
-                found, images, sent, signed, strict=True
+            Done(
+                one,
+                image,
+                now.evidence,
+                pushed.layers if pushed else None,
+                now.added,
+                now.statements,
             )
+            for one, image, pushed, now in zip(found, images, sent, signed, strict=True)
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent, scanned)
 
@@ -235,8 +242,8 @@ class Transaction:
         images: Sequence[PublishedImage],
         sboms: Sequence[Mapping[str, Any]],
         moving: AbstractSet[str] | None,
-    ) -> list[tuple[bool, Evidence]]:
-        """Of each whether anything had to be added, and its evidence; see Signing."""
+    ) -> list[Sealed]:
+        """What each carries then; see Signing."""
         self.on_phase(Phase.SIGN)
         for one in found:
             self.progress.step(one.cell.name, "sign")

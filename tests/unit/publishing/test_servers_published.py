@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -323,6 +324,43 @@ def test_a_dry_run_shows_what_the_scanner_found(
     found = Scanned("sglang-942-rocm7.2.2", f"sha256:{'d' * 64}", "", judged)
     monkeypatch.setattr(Transaction, "scan", lambda *_: (found,))
     assert "sglang-942-rocm7.2.2  sha256:dddddddddddd  low" in invoke("publish", "--dry-run").stdout
+
+
+def test_machines_get_one_object_of_every_repository_and_nothing_else(
+    site: Site, tmp_path: Path
+) -> None:
+    words = ("--server", "all", "--json", "--output", str(tmp_path), "--registry", OTHER)
+    for more, dry_run in (((), False), (("--dry-run",), True)):
+        done = invoke("publish", *words, *more)
+        assert done.exit_code == 0, done.exception
+        told = json.loads(done.stdout)
+        assert (told["schema"], told["channel"], told["dry_run"]) == (1, "preview", dry_run)
+        assert [(one["registry"], one["repository"]) for one in told["repositories"]] == [
+            (registry, f"{registry}/{name}")
+            for registry in (FIRST, OTHER)
+            for name in ("sglang-rocm", f"{SECOND}-rocm")
+        ]
+    assert (tmp_path / "catalogue.json").exists()
+
+
+def test_machines_are_told_what_is_published_where_another_one_fails(
+    site: Site, tmp_path: Path
+) -> None:
+    words = ("publish", "--server", "all", "--json", "--output", str(tmp_path))
+    site.fails = ("record", f"{SECOND}-rocm")
+    done = invoke(*words)
+    assert isinstance(done.exception, RegistryError)
+    (only,) = json.loads(done.stdout)["repositories"]
+    assert only["repository"] == f"{FIRST}/sglang-rocm"
+    site.fails = ("publish", "sglang-rocm")
+    assert invoke(*words).stdout == ""
+
+
+def test_a_bundle_has_no_object_for_machines(tmp_path: Path) -> None:
+    words = ("--from", str(tmp_path / "a.tar"), "--registry", FIRST, "--json")
+    done = CliRunner().invoke(main, ["publish", *words])
+    assert isinstance(done.exception, InputError)
+    assert "--json means nothing to a bundle" in str(done.exception)
 
 
 def test_one_registry_that_refuses_leaves_all_as_they_are(site: Site, tmp_path: Path) -> None:
