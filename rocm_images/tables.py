@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from rocm_images.foreign import shown_line
+from rocm_images.telling import counted
 
 _GAP = 2
 _LEGIBLE, _LEAST = 24, 8
@@ -216,4 +217,4 @@ def bytes_in_words(size: int | None) -> str:
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte")

@@ -17,6 +17,7 @@ from rocm_images.sizes import NOT_KNOWN, Sizes
 from rocm_images.smoke.evidence import Evidence
 from rocm_images.smoke.junit import junit_path
 from rocm_images.tables import Column, text_table
+from rocm_images.telling import counted
 
 
 class Result(str, enum.Enum):
@@ -98,7 +99,8 @@ class CellReport:
         if self.evidence is None:
             return "not run"
         total = self.evidence.tests_passed + self.evidence.tests_failed
-        return f"{self.evidence.tests_passed} of {total} tests passed ({self.evidence.level})"
+        passed = f"{self.evidence.tests_passed} of {counted(total, 'test')} passed"
+        return f"{passed} ({self.evidence.level})"
 
     def tested(self, evidence: Evidence) -> CellReport:
         """The same report with what the smoke test found."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rocm_images.catalogue.schema import CatalogueEntry
+from rocm_images.telling import counted
 
 SAID_BEFORE = datetime.timedelta(days=90)
 """An end is told of so long before."""
@@ -36,7 +37,7 @@ class End:
         days = (self.day - today).days
         if days < 0:
             return self.after
-        when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+        when = {0: "today", 1: "tomorrow"}.get(days, f"in {counted(days, 'day')}")
         return f"{self.before} ({when})"
 
 

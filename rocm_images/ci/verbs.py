@@ -14,7 +14,6 @@ from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
-    ca_bundle_option,
     choice_options,
     load,
     matrix_option,
@@ -23,7 +22,7 @@ from rocm_images.cli.options import (
 from rocm_images.errors import InputError
 from rocm_images.files import write_json
 from rocm_images.places import STATE
-from rocm_images.publishing.options import channel_option, retries_option, trust_options
+from rocm_images.publishing.options import channel_option, of_reference_options
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
@@ -53,9 +52,7 @@ if TYPE_CHECKING:
 )
 @layers_options
 @channel_option
-@trust_options
-@retries_option
-@ca_bundle_option
+@of_reference_options
 @click.option(
     "--gitlab", is_flag=True, help="Print a child pipeline of GitLab CI instead of GitHub's matrix."
 )

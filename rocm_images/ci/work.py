@@ -9,6 +9,7 @@ from typing import Any
 from rocm_images.build.targets import Target
 from rocm_images.plan.cells import Cell
 from rocm_images.pool import Threads
+from rocm_images.telling import counted
 
 REQUESTS_AT_ONCE = 4
 
@@ -97,7 +98,7 @@ def at_most(limit: int, work: Sequence[CellWork]) -> list[CellWork]:
     kept = []
     for one in work:
         if one.needed and left == 0:
-            why = f"left to the next run: this one takes {limit} cells"
+            why = f"left to the next run: this one takes {counted(limit, 'cell')}"
             one = replace(one, needed=False, why=why)
         left -= one.needed
         kept.append(one)

@@ -12,16 +12,14 @@ from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
-    ca_bundle_option,
     choice_options,
     load,
     matrix_option,
     one_at_a_time,
-    registry_option,
     rehearse_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.publishing.options import retries_option, trust_options
+from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND
 
@@ -35,9 +33,7 @@ if TYPE_CHECKING:
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
 @layers_options
-@registry_option
-@ca_bundle_option
-@retries_option
+@where_options
 @trust_options
 @rehearse_option
 def plan(

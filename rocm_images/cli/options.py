@@ -91,7 +91,7 @@ wait_option = click.option(
 def one_at_a_time(name: str) -> Callable[[Verb], Verb]:
     """Has runs in one folder of all verbs with this `name` follow each other, and adds --wait.
 
-    A run that writes nothing (--check, --dry-run) waits for none.
+    A run that changes nothing (--check, --dry-run) waits for none.
     """
 
     def decorated(verb: Verb) -> Verb:

@@ -13,9 +13,9 @@ import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
-from rocm_images.cli.options import ca_bundle_option, rehearse_option
+from rocm_images.cli.options import rehearse_option
 from rocm_images.places import STATE
-from rocm_images.publishing.options import retries_option, trust_options
+from rocm_images.publishing.options import of_reference_options
 
 if TYPE_CHECKING:
     from rocm_images.registry.trust import Trust
@@ -25,9 +25,7 @@ _OWN = "cyclonedx-json"
 
 @click.command()
 @click.argument("image")
-@trust_options
-@ca_bundle_option
-@retries_option
+@of_reference_options
 @click.option(
     "--as",
     "form",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from rocm_images.errors import InputError
 from rocm_images.servers import Arguments, Server
+from rocm_images.telling import counted
 
 # argparse divides an option of one letter from its value, and no longer one with one dash.
 _JOINED = re.compile(r"(-[a-z]{2,})(\d+)")
@@ -88,8 +89,9 @@ def _check_gpus(arguments: Sequence[str], gpus: int, known: Arguments) -> None:
             if others <= gpus
             else f"say --gpus {others} before --, and {tensor} 1 after it"
         )
+    has = counted(gpus, "GPU")
     raise InputError(
-        f"{' times '.join(words)}{total} is more than the {gpus} GPUs that the server gets: {mend}"
+        f"{' times '.join(words)}{total} is more than the {has} that the server gets: {mend}"
     )
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from rocm_images.catalogue.signed import signed_in
 from rocm_images.distributing.prunable import Drop, may_go, parts_of, subject_of
 from rocm_images.distributing.prune import AT_ONCE, Pruning
-from rocm_images.errors import InputError, RegistryError, RocmImagesError
+from rocm_images.errors import InputError, RegistryError, RegistryUnanswered, RocmImagesError
 from rocm_images.pool import Threads
 from rocm_images.publishing.catalogued import Keeper
-from rocm_images.registry.tags import tags_of
 from rocm_images.registry.verified import is_immutable
+from rocm_images.telling import counted
 
 
 def drop_all(
@@ -41,8 +41,9 @@ def drop_all(
     """
     if what.forgets and keeper is None:
         raise InputError(
-            f"the catalogue of {what.repository} has to lose {len(what.forgets)} replaced images: "
-            "say who signs it (--sign-key or --keyless), or leave out --keep-history"
+            f"the catalogue of {what.repository} has to lose "
+            f"{counted(len(what.forgets), 'replaced image')}: say who signs it (--sign-key or "
+            "--keyless), or leave out --keep-history"
         )
     gone: list[Drop] = []
     try:
@@ -53,7 +54,10 @@ def drop_all(
         about = [tag for digest in what.lost for tag in what.tags.attached_to(digest)]
         _drop_orphans(what, [*about, *(what.orphans if with_orphans else ())], say)
     except RocmImagesError as error:
-        done = f"{len(gone)} of {len(what.drop)} images were dropped; run it again to go on"
+        done = f"dropped: {len(gone)} of {counted(len(what.drop), 'image')}"
+        # Of a registry that does not answer the command line says so.
+        if not isinstance(error, RegistryUnanswered):
+            done += "; run it again to go on"
         try:
             _forget(what, keeper, gone)
         except RocmImagesError as other:
@@ -128,7 +132,7 @@ def _check_unused(what: Pruning, image: str, going: Collection[str]) -> None:
     digests = {image, *(known[tag].digest for tag in going)}
     asked = [
         tag
-        for tag in tags_of(what.repository) or ()
+        for tag in what.repository.list_tags() or ()
         if tag not in known
         or subject_of(tag) == image
         or not (is_immutable(tag) or subject_of(tag))

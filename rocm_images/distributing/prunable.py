@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
 from rocm_images.registry.manifest import Manifest
 from rocm_images.registry.verified import is_immutable
+from rocm_images.telling import counted
 
 # cosign's signatures and attestations of an image by its digest, and, without an end, what version
 # 3 lists of them: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
@@ -172,7 +173,7 @@ def decided(
                 Kept(
                     digest,
                     names,
-                    f"not older than {ages.older_than.days} days, but {ages.days(date)}",
+                    f"not older than {counted(ages.older_than.days, 'day')}, but {ages.days(date)}",
                 )
             )
             continue

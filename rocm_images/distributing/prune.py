@@ -32,9 +32,9 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.published import image_at
-from rocm_images.registry.tags import tags_of
 from rocm_images.registry.trust import Trust
 from rocm_images.registry.verified import check_immutable_tag, verified
+from rocm_images.telling import counted
 
 AT_ONCE = 8
 _VERIFYING = 4
@@ -114,13 +114,14 @@ def looked(
             f"{name} is of {catalogue.updated}, before {not_before.isoformat()}: somebody put an "
             "older one back, which does not know what has to stay; nothing was dropped"
         )
-    names = tags_of(repository) or ()
-    say(f"{repository}: looking at {len(names)} tags")
+    names = repository.list_tags() or ()
+    say(f"{repository}: looking at {counted(len(names), 'tag')}")
     tags = _tags(repository, catalogue, names)
     stay = named(catalogue, tags, ages)
     candidates = unnamed(tags, stay)
     if candidates:
-        say(f"{repository}: verifying {len(candidates)} images that nothing names")
+        images = counted(len(candidates), "image")
+        say(f"{repository}: verifying {images} that nothing names")
     with Threads(_VERIFYING) as pool:
         answers = pool.map(lambda one: _known(repository, cosign, trust, *one), candidates.items())
         known = dict(zip(candidates, answers, strict=True))

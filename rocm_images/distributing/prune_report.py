@@ -9,6 +9,7 @@ from rocm_images.distributing.prunable import Ages
 from rocm_images.distributing.prune import Pruning
 from rocm_images.foreign import shown_line
 from rocm_images.tables import Column, bytes_in_words, text_table
+from rocm_images.telling import counted
 
 SCHEMA = 1
 _SHORT = 19
@@ -34,7 +35,7 @@ def report(what: Pruning, ages: Ages) -> str:
         size = bytes_in_words(what.freed)
         attached = sum(len(one.attached) for one in what.drop)
         lines.append(
-            f"{_many(len(rows), 'image')}, {_many(attached, 'tag')} of their signatures and "
+            f"{counted(len(rows), 'image')}, {counted(attached, 'tag')} of their signatures and "
             f"statements; {size} compressed, once the registry collects its garbage"
         )
     else:
@@ -45,8 +46,8 @@ def report(what: Pruning, ages: Ages) -> str:
     ]
     if what.orphans:
         lines.append(
-            f"{_many(len(what.orphans), 'tag')} of signatures and statements about images that are "
-            "not there: --orphans drops them, too"
+            f"{counted(len(what.orphans), 'tag')} of signatures and statements about images that "
+            "are not there: --orphans drops them, too"
         )
     return "\n".join(lines)
 
@@ -81,10 +82,6 @@ def document(every: Sequence[Pruning], ages: Ages) -> dict[str, Any]:
             for one in every
         ],
     }
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _cut(text: str) -> str:

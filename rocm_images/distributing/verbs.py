@@ -13,7 +13,6 @@ import click
 from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.options import (
-    ca_bundle_option,
     choice_options,
     load,
     matrix_option,
@@ -24,7 +23,7 @@ from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
     not_before_option,
-    retries_option,
+    of_reference_options,
     trust_options,
     where_options,
 )
@@ -40,9 +39,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 @click.command()
 @click.argument("image")
-@trust_options
-@ca_bundle_option
-@retries_option
+@of_reference_options
 @click.option(
     "--evidence",
     type=click.Choice(["static", "stand-in", "emulated", "gpu", "serve"]),
@@ -140,7 +137,8 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     done = arrive(place, wanted, arrivals, telling.step, tags_were_read=True)
     if catalogue is not None:
         bring(place.repository, catalogue[0], place.cosign, wanted.trust)
-    click.echo(f"{len(done.new)} of {len(arrivals)} images were new in {to}\n")
+    of = telling.counted(len(arrivals), "image")
+    click.echo(f"new in {to}: {len(done.new)} of {of}\n")
     click.echo(moves_table(done.planned))
 
 
@@ -260,8 +258,8 @@ def publish_bundle(
             name = f"{path}'s {TAG}"
             check_owner(repository, catalogue.verified(place.cosign, trust, name), name)
         done = arrive(place, wanted, arrivals, telling.step, tags_were_read=False, dry_run=dry_run)
-    are = "are" if dry_run else "were"
-    click.echo(f"{len(done.new)} of {len(arrivals)} images {are} new in {place.address}\n")
+    of = telling.counted(len(arrivals), "image")
+    click.echo(f"new in {place.address}: {len(done.new)} of {of}\n")
     click.echo(moves_table(done.planned))
     if catalogue is None or dry_run:
         return

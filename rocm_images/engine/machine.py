@@ -13,6 +13,7 @@ from pathlib import Path
 from rocm_images.errors import NoImageFits
 from rocm_images.places import ROOTFS
 from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.telling import counted
 
 PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"
 SECONDS = 10.0
@@ -77,4 +78,6 @@ def devices_in_words(found: Sequence[Device]) -> str:
     names = ", ".join(sorted({device.name for device in found if device.name}))
     text = f"{gpus} x {found[0].gfx}" + (f" ({names})" if names else "")
     split = partitions_of(found)
-    return text if split == 1 else f"{text} in {split} partitions each: {len(found)} devices"
+    if split == 1:
+        return text
+    return f"{text} in {split} partitions each: {counted(len(found), 'device')}"

@@ -59,8 +59,9 @@ class Transfer:
     def far(self) -> str:
         """Its layers, bytes and rate, as far as they are known."""
         done = sum(state in (*_ENDED, *_THERE) for state in self._states.values())
-        of = f" of {self._layers}" if self._layers is not None and done <= self._layers else ""
-        parts = [f"{done}{of} layers" if of else counted(done, "layer")]
+        of = self._layers if self._layers is not None and done <= self._layers else None
+        layers = counted(done if of is None else of, "layer")
+        parts = [layers if of is None else f"{done} of {layers}"]
         (begun, before), (now, whole) = self._marks[0], self._marks[-1]
         if whole:
             parts.append(bytes_in_words(whole))

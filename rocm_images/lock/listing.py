@@ -64,11 +64,10 @@ def news_of(matrix: Matrix) -> News:
 def _registry_tags(repository: str) -> tuple[str, ...]:
     # What speaks with registries takes as long to import as everything else.
     from rocm_images.registry.base_layers import vendors_repository
-    from rocm_images.registry.tags import tags_of
 
     name = ImageName.parse(repository)
     assert name is not None
-    found = tags_of(vendors_repository(name))
+    found = vendors_repository(name).list_tags()
     if found is None:
         raise Unresolved("its registry has no list of them")
     return found

@@ -70,8 +70,8 @@ def run_lock(
         )
     if resolution.unresolved:
         raise LockIncomplete(
-            f"{len(resolution.unresolved)} of {len(asked)} names could not be resolved: run this "
-            "again where their registries and git servers answer"
+            f"{len(resolution.unresolved)} of {telling.counted(len(asked), 'name')} could not be "
+            "resolved: run this again where their registries and git servers answer"
         )
     if not differences:
         print(f"{path} is up to date")

@@ -15,6 +15,7 @@ from rocm_images.matrix.located_yaml import KeyPath
 from rocm_images.matrix.schema import Matrix, Ranges, Server, Variant
 from rocm_images.servers import SERVERS
 from rocm_images.servers import Server as KnownServer
+from rocm_images.telling import counted
 
 MOST_CELLS = 10_000
 Found = Iterator[tuple[KeyPath, str]]
@@ -53,7 +54,8 @@ def _check(matrix: Matrix, check_cells: Callable[[Matrix], Found]) -> Found:
     yield from _check_hip_builds(matrix)
     cells = len(matrix.servers) * len(matrix.archs) * len(matrix.bases)
     if cells > MOST_CELLS:
-        sentence = f"with its bases and servers this makes {cells} cells, more than {MOST_CELLS}"
+        more = f"{counted(cells, 'cell')}, more than {MOST_CELLS}"
+        sentence = f"with its bases and servers this makes {more}"
         yield ("archs",), f"{sentence}: keep a matrix for each group of them"
         return
     exclusions = list(_check_exclusions(matrix))

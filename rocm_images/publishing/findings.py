@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from rocm_images import foreign
 from rocm_images.matrix.schema import Allowed, Scan
 from rocm_images.registry.manifest import Checked, parsed
+from rocm_images.telling import counted
 
 SAID_BEFORE = datetime.timedelta(days=30)
 """An allowance that ends is told of so long before."""
@@ -192,7 +193,7 @@ def notes(scan: Scan, every: Sequence[Judged], channel: str, today: datetime.dat
 
 
 def _in_days(days: int) -> str:
-    return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+    return {0: "today", 1: "tomorrow"}.get(days, f"in {counted(days, 'day')}")
 
 
 def _day(allowance: Allowed) -> datetime.date:

@@ -162,6 +162,13 @@ def where_options(verb: Verb) -> Verb:
     return verb
 
 
+def of_reference_options(verb: Verb) -> Verb:
+    """Adds whose signatures count, and how the registry is asked that something else names."""
+    for option in (retries_option, ca_bundle_option, trust_options):
+        verb = option(verb)
+    return verb
+
+
 def wherever_options(verb: Verb) -> Verb:
     """Adds the same for verbs that work on several registries."""
     for option in (retries_option, ca_bundle_option, registries_option):

@@ -5,11 +5,13 @@ With several registries a repository is one of each.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,7 +31,7 @@ from rocm_images.places import STATE
 from rocm_images.plan.cells import Cell
 from rocm_images.plan.selection import Choice, by_repository
 from rocm_images.pool import Threads
-from rocm_images.publishing import report
+from rocm_images.publishing import document, report
 from rocm_images.publishing.budget import budget_table, spend
 from rocm_images.publishing.candidates import Candidate, Rules
 from rocm_images.publishing.catalogued import Keeper
@@ -37,7 +39,7 @@ from rocm_images.publishing.compressed import other_than_asked
 from rocm_images.publishing.entries import asked_of_others, entries_of
 from rocm_images.publishing.gate import channel_named
 from rocm_images.publishing.scanner_environment import environment_for
-from rocm_images.publishing.scanning import scan_notes, scan_table
+from rocm_images.publishing.scanning import Scanned, scan_notes, scan_table
 from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Place, Who, place_of
@@ -64,6 +66,7 @@ class Request:
     site: Site
     output: Path = STATE
     mend_catalogue: bool = False
+    as_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,13 @@ class Run:
     signer: Signer
     trust: Trust | None
     move_tags: bool
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    """What is said of each repository that is done, for machines."""
+
+    def say(self, text: str) -> None:
+        """A part of the answer for people, which machines get as one object at the end."""
+        if not self.request.as_json:
+            click.echo(text)
 
     def checked(self, place: Place, targets: Sequence[Target]) -> Checked:
         """What would be published to a repository.
@@ -135,7 +145,7 @@ class Run:
     def head(self, one: Checked) -> None:
         """Above what is said of a repository, where there are several registries: which it is."""
         if len(self.request.registries) > 1:
-            click.echo(f"\n{self.name(one)}")
+            self.say(f"\n{self.name(one)}")
 
     def name(self, one: Checked) -> str:
         """What a repository is called, with its registry where there are several."""
@@ -144,17 +154,26 @@ class Run:
         return str(repository) if several else repository.name
 
     def tell(self, one: Checked) -> None:
-        """What publishing would do."""
+        """What publishing would do; with what the channel's scanner says, which it would ask.
+
+        Raises:
+            PublishRefused: as publishing would, for what was found, or for the budget.
+            VerificationFailed, RegistryError, EngineError: see Transaction.scan.
+        """
         self.head(one)
         transaction, found = one.transaction, one.candidates
         planned = transaction.plan(found) if self.move_tags else []
-        click.echo(report.dry_run(found, planned))
+        self.say(report.dry_run(found, planned))
+        scanned = transaction.scan(found) if self.move_tags else ()
+        self._tell_scanned(transaction, scanned)
         there = [(each, each.published) for each in found if each.published]
         if self.move_tags and there:
             candidates, images = zip(*there, strict=True)
             listed = transaction.listed
             spent = spend(transaction.rules, self.engine, listed, candidates, images)
-            click.echo(f"\n{budget_table(spent, self.channel.budget)}")
+            self.say(f"\n{budget_table(spent, self.channel.budget)}")
+        repository = transaction.rules.repository
+        self.documents.append(document.planned(repository, found, planned, scanned))
 
     def publish_each(self, checked: Sequence[Checked]) -> None:
         """Publish to one repository after the other, and leave here the list of what was recorded.
@@ -172,9 +191,10 @@ class Run:
                     names = [self.name(each) for each in checked]
                     there, missing = ", ".join(names[:done]), ", ".join(names[done:])
                     verb = "published" if self.move_tags else "pushed"
+                    # That it goes on when run again, or what to do, the error says itself, or the
+                    # command line of a registry that did not answer.
                     error.args = (
-                        f"{error}; {verb}: {there}; not {verb} to the end: {missing}; once that "
-                        "is mended, run this again: what is there stays, and the rest follows",
+                        f"{error}; {verb} and left so: {there}; not {verb} to the end: {missing}",
                     )
                     self._leave_what_is_there(listed, one)
                 raise
@@ -213,7 +233,8 @@ class Run:
         cosign = one.transaction.rules.cosign
         signed = signed_together(listed, cosign, self.signer)
         page = write_files(self.request.output, signed, trust=self.trust)
-        telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
+        if not self.request.as_json:
+            telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
 
     def publish(self, one: Checked) -> Signed | None:
         """Publish to one repository; returns its catalogue, None where no tag moves.
@@ -227,27 +248,28 @@ class Run:
         ca_bundle = transaction.rules.repository.ca_bundle
         told = asked_of_others(self.engine, one.targets, ca_bundle) if keeper else None
         publication = transaction.run(one.candidates, move_tags=self.move_tags)
-        click.echo(report.publication_table(publication))
-        if publication.scanned:
-            click.echo(f"\n{scan_table(publication.scanned)}")
+        self.say(report.publication_table(publication))
+        self._tell_scanned(transaction, publication.scanned)
         listed = None
         if keeper and told:
-            click.echo(f"\n{budget_table(publication.spent, self.channel.budget)}")
-            click.echo(f"\n{report.moves_table(publication.planned)}")
+            self.say(f"\n{budget_table(publication.spent, self.channel.budget)}")
+            self.say(f"\n{report.moves_table(publication.planned)}")
             entries = entries_of(transaction.rules, publication.cells, told)
             listed = keeper.record(entries)
             for sentence in notes_of(entries, transaction.today()):
                 telling.step(f"{telling.PROGRAM}: note: {sentence}")
-        for sentence in scan_notes(
-            transaction.rules.channel.scan,
-            publication.scanned,
-            self.request.channel,
-            transaction.today(),
-        ):
-            telling.step(f"{telling.PROGRAM}: note: {sentence}")
         for sentence in other_than_asked(publication, keeps=keeps):
             telling.step(f"{telling.PROGRAM}: warning: {sentence}")
+        self.documents.append(document.published(transaction.rules.repository, publication))
         return listed
+
+    def _tell_scanned(self, transaction: Transaction, scanned: Sequence[Scanned]) -> None:
+        if not scanned:
+            return
+        self.say(f"\n{scan_table(scanned)}")
+        scan, today = self.channel.scan, transaction.today()
+        for sentence in scan_notes(scan, scanned, self.request.channel, today):
+            telling.step(f"{telling.PROGRAM}: note: {sentence}")
 
 
 def run(request: Request, *, move_tags: bool) -> None:
@@ -299,8 +321,14 @@ def run(request: Request, *, move_tags: bool) -> None:
         this = Run(request, channel, tuple(cells), engine, signer, trust, move_tags)
         groups = by_repository(targets, lambda target: target.cell)
         checked = [this.checked(place, groups[name]) for name, place in places]
-        if request.dry_run:
-            for one in checked:
-                this.tell(one)
-            return
-        this.publish_each(checked)
+        try:
+            if request.dry_run:
+                for one in checked:
+                    this.tell(one)
+            else:
+                this.publish_each(checked)
+        finally:
+            # Also what is there when another one fails.
+            if request.as_json and this.documents:
+                told = document.document(request.channel, this.documents, dry_run=request.dry_run)
+                click.echo(json.dumps(told, indent=2))

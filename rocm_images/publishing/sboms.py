@@ -39,8 +39,10 @@ class Sbom:
     """A file here that says the image holds something else, which nobody is asked about."""
 
 
-def attested_of(rules: Rules, images: Sequence[PublishedImage]) -> list[Attested | None]:
+def attested_of(rules: Rules, images: Sequence[PublishedImage | None]) -> list[Attested | None]:
     """The bill of each image that those who are trusted attested; None where there is none.
+
+    An image that the registry does not have, which is None, has none.
 
     Raises:
         VerificationFailed: what is attested of one as its bill is of another image.
@@ -50,15 +52,17 @@ def attested_of(rules: Rules, images: Sequence[PublishedImage]) -> list[Attested
     if trust is None:
         return [None] * len(images)
 
-    def has(image: PublishedImage) -> bool:
-        return may_have(rules.repository, rules.cosign, image.digest, Attachment.STATEMENTS)
+    def has(image: PublishedImage | None) -> bool:
+        return image is not None and may_have(
+            rules.repository, rules.cosign, image.digest, Attachment.STATEMENTS
+        )
 
     with Threads(AT_ONCE) as pool:
         having = list(pool.map(has, images))
-    asked = [image.reference for image, may in zip(images, having, strict=True) if may]
+    asked = [image.reference for image, may in zip(images, having, strict=True) if image and may]
     said = stated(rules.cosign, trust, asked, (KIND,))
     return [
-        sbom_among(said[image.reference][KIND], image) if may else None
+        sbom_among(said[image.reference][KIND], image) if image and may else None
         for image, may in zip(images, having, strict=True)
     ]
 
@@ -67,10 +71,10 @@ def sbom_for(
     rules: Rules,
     engine: Engine | None,
     one: Candidate,
-    image: PublishedImage,
+    image: PublishedImage | None,
     attested: Attested | None,
 ) -> Sbom:
-    """The bill of an image that the registry has by now.
+    """The bill of an image that is to be published.
 
     What is attested counts, and stays; where nothing is, a file that lies here does, and where
     there is none either, one is made.
@@ -79,7 +83,7 @@ def sbom_for(
         rules: where files lie.
         engine: makes it.
         one: which image.
-        image: the same as the registry has it.
+        image: the same as the registry has it; None where it is still to be pushed.
         attested: see `attested_of`.
 
     Raises:
@@ -87,17 +91,19 @@ def sbom_for(
         EngineError: it cannot be made.
         InputError: the file cannot be written.
     """
-    if attested is not None:
+    if image is not None and attested is not None:
         return _beside(rules.evidence_folder, image, attested)
     if one.on_engine is not None:
         image_id = one.on_engine.image_id
-        if image_id not in image.ids:
+        if image is not None and image_id not in image.ids:
             raise PublishRefused(
                 f"{one.cell.name}: {image.reference} is not the engine's {image_id}, of which a "
                 "bill of materials (SBOM) can be made: nothing was signed; remove the engine's "
                 "image, get that one with --registry and --pull-existing, then publish again"
             )
         return Sbom(sbom_of(engine, image_id, rules.evidence_folder))
+    # What neither has is no candidate.
+    assert image is not None
     raise PublishRefused(
         f"{one.cell.name}: {image.reference} has no bill of materials (SBOM), and the engine "
         f"has no such image that one could be made of: run `python build.py {one.cell.words} "

@@ -33,6 +33,17 @@ _KINDS = (EVIDENCE, PROVENANCE, SBOM, RELEASE)
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """What an image carries now."""
+
+    evidence: Evidence
+    statements: tuple[str, ...]
+    """The types of what is attested of it."""
+    added: bool
+    """Whether a signature or a statement had to be added."""
+
+
+@dataclass(frozen=True)
 class Signing:
     """Who signs, and where to."""
 
@@ -45,12 +56,11 @@ class Signing:
         images: Sequence[PublishedImage],
         sboms: Sequence[Mapping[str, Any]],
         moving: AbstractSet[str] | None,
-    ) -> list[tuple[bool, Evidence]]:
+    ) -> list[Sealed]:
         """Adds the signatures and the statements that are missing.
 
-        Returns of each whether any was, and the evidence that the image has now. `sboms` say
-        what each holds. `moving` are the rolling tags that will move; None: the images are not
-        published yet.
+        `sboms` say what each holds. `moving` are the rolling tags that will move; None: the images
+        are not published yet.
 
         Raises:
             PublishRefused: what an image holds is more than can be signed without a key.
@@ -71,19 +81,20 @@ class Signing:
             known = [image.reference for image, may in zip(images, holding, strict=True) if may]
             there = stated(rules.cosign, rules.trust, known, _KINDS)
             none: Statements = dict.fromkeys(_KINDS, ())
-            wanted, evidences = {}, []
+            wanted, evidences, kinds = {}, [], []
             for one, image, document in zip(found, images, sboms, strict=True):
                 said = there.get(image.reference, none)
                 evidence = _evidence(one, image, said[EVIDENCE])
                 evidences.append(evidence)
                 statements = self._statements(one, image, evidence, document, moving, said)
                 wanted[image.reference] = dict(statements)
+                kinds.append([one for one in _KINDS if said[one] or one in wanted[image.reference]])
             attached = Attesting(rules.cosign, rules.trust, self.signer).attest(wanted, there)
             for each in signing:
                 each.result()
         return [
-            (signed or image.reference in attached, evidence)
-            for signed, image, evidence in zip(new, images, evidences, strict=True)
+            Sealed(evidence, tuple(of_it), signed or image.reference in attached)
+            for signed, image, evidence, of_it in zip(new, images, evidences, kinds, strict=True)
         ]
 
     def _statements(

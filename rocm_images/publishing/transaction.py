@@ -30,7 +30,7 @@ from rocm_images.publishing.push import Pushed, push
 from rocm_images.publishing.rolling_tags import Move, move_all, moves
 from rocm_images.publishing.sboms import attested_of, sbom_for
 from rocm_images.publishing.scanning import Scanned, Scanning, check, keep
-from rocm_images.publishing.signing import Signing
+from rocm_images.publishing.signing import Sealed, Signing
 from rocm_images.registry.published import PublishedImage, image_at
 from rocm_images.registry.trust import Signer
 from rocm_images.registry.verified import check_built_as
@@ -65,6 +65,8 @@ class Done:
     """None: the registry had the image."""
     signed: bool
     """Whether a signature or a statement had to be added."""
+    statements: tuple[str, ...]
+    """The types of what is attested of it now."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,25 @@ class Transaction:
             {tag: one.published.top for one in found if one.published for tag in one.rolling},
         )
 
+    def scan(self, found: Sequence[Candidate]) -> tuple[Scanned, ...]:
+        """What the channel's scanner finds in them now, pushed or not; nothing is signed.
+
+        Their bills and what was found lie beside the evidence afterwards, as after a publication.
+
+        Raises:
+            PublishRefused: as `run` would.
+            VerificationFailed, RegistryError, EngineError: there is no bill of one.
+        """
+        if self.rules.channel.scan is None:
+            return ()
+        self.on_phase(Phase.SBOM)
+        sboms = self._sboms(found, [one.published for one in found])
+        # Before it is pushed, an image is known by what was tested.
+        digests = [
+            one.published.digest if one.published else one.evidence.image_id for one in found
+        ]
+        return self._scanned(found, digests, sboms)
+
     def run(self, found: Sequence[Candidate], *, move_tags: bool) -> Publication:
         """Publish them.
 
@@ -135,7 +156,7 @@ class Transaction:
         spent: tuple[Spent, ...] = ()
         scanned: tuple[Scanned, ...] = ()
         if move_tags:
-            scanned = self._scanned(found, images, sboms)
+            scanned = self._scanned(found, [image.digest for image in images], sboms)
             self.on_phase(Phase.BUDGET)
             try:
                 spent = spend(self.rules, self.engine, self.listed, found, images)
@@ -157,15 +178,20 @@ class Transaction:
         for one in found:
             self.progress.done(one.cell.name, "published" if move_tags else "pushed")
         done = [
-            Done(one, image, evidence, pushed.layers if pushed else None, added)
-            for one, image, pushed, (added, evidence) in zip(
-                found, images, sent, signed, strict=True
+            Done(
+                one,
+                image,
+                now.evidence,
+                pushed.layers if pushed else None,
+                now.added,
+                now.statements,
             )
+            for one, image, pushed, now in zip(found, images, sent, signed, strict=True)
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent, scanned)
 
     def _sboms(
-        self, found: Sequence[Candidate], images: Sequence[PublishedImage]
+        self, found: Sequence[Candidate], images: Sequence[PublishedImage | None]
     ) -> list[Mapping[str, Any]]:
         """What each image holds; made one after the other, as each takes all CPUs."""
         made = []
@@ -185,7 +211,7 @@ class Transaction:
     def _scanned(
         self,
         found: Sequence[Candidate],
-        images: Sequence[PublishedImage],
+        digests: Sequence[str],
         sboms: Sequence[Mapping[str, Any]],
     ) -> tuple[Scanned, ...]:
         """What the channel's scanner found in each image, which is kept beside the evidence.
@@ -199,14 +225,14 @@ class Transaction:
         self.on_phase(Phase.SCAN)
         asked = Scanning(name, scan, self.folder, self.today(), key=self.signer.key)
 
-        def scanned(one: Candidate, image: PublishedImage, sbom: Mapping[str, Any]) -> Scanned:
+        def scanned(one: Candidate, digest: str, sbom: Mapping[str, Any]) -> Scanned:
             self.progress.step(one.cell.name, "ask for known vulnerabilities")
-            result = asked.scanned(one.cell.name, image.digest, sbom)
+            result = asked.scanned(one.cell.name, digest, sbom)
             keep(self.rules.evidence_folder, asked, result)
             return result
 
         with Threads(AT_ONCE) as pool:
-            every = tuple(pool.map(scanned, found, images, sboms))
+            every = tuple(pool.map(scanned, found, digests, sboms))
         check(name, scan, every)
         return every
 
@@ -216,8 +242,8 @@ class Transaction:
         images: Sequence[PublishedImage],
         sboms: Sequence[Mapping[str, Any]],
         moving: AbstractSet[str] | None,
-    ) -> list[tuple[bool, Evidence]]:
-        """Of each whether anything had to be added, and its evidence; see Signing."""
+    ) -> list[Sealed]:
+        """What each carries then; see Signing."""
         self.on_phase(Phase.SIGN)
         for one in found:
             self.progress.step(one.cell.name, "sign")

@@ -46,7 +46,11 @@ def _request_options(verb: Verb) -> Verb:
     """Adds the options of Request."""
     for option in (
         rehearse_option,
-        click.option("--dry-run", is_flag=True, help="Print what would happen, and do nothing."),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Print what would happen, and send, sign and move nothing.",
+        ),
         layers_options,
         build_arg_option,
         context_option,
@@ -77,6 +81,7 @@ def _request_options(verb: Verb) -> Verb:
     "it verifies, else anew.",
 )
 @not_before_of_bundle_option
+@click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
 @output_option
 @one_at_a_time("publishing")
 def publish(
@@ -129,6 +134,7 @@ def _only_with_images() -> None:
     """
     for option in typed(
         *("compression", "recompress_base", "contexts", "build_args", "mend_catalogue"),
+        "as_json",
         *("sign_key", "keyless"),
     ):
         raise InputError(f"{option} means nothing to a bundle: leave it out with --from")

@@ -7,7 +7,7 @@ and helpers. Images themselves are pushed and pulled by the engine.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,12 +16,12 @@ from rocm_images.errors import RegistryError, RegistryUnanswered
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.manifest import Manifest, digest_of
 from rocm_images.registry.retries import Retries, is_no_name, may_pass, reason_of
+from rocm_images.registry.tags import Page, every_tag
 from rocm_images.telling import quoted
 from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
-    from dxf import DXF
-
+    from rocm_images.registry.connection import Connection
     from rocm_images.registry.transport import Deadlines
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Repository:
     def manifest(self, tag_or_digest: str) -> Manifest | None:
         """A manifest or index, or None where there is none."""
         what = f"the manifest of {tag_or_digest}"
-        answer = self._ask(lambda dxf: dxf.get_manifest_and_response(tag_or_digest)[1], what)
+        answer = self._ask(lambda there: there.get_manifest_and_response(tag_or_digest)[1], what)
         if answer is None:
             return None
         name = self.reference(tag_or_digest)
@@ -91,8 +91,8 @@ class Repository:
         """A small blob, whose content has that digest."""
         from dxf.exceptions import DXFDigestMismatchError
 
-        def read(dxf: DXF) -> bytes:
-            return b"".join(dxf.pull_blob(digest))  # type: ignore[arg-type]
+        def read(there: Connection) -> bytes:
+            return b"".join(there.pull_blob(digest))  # type: ignore[arg-type]
 
         try:
             found = self._ask(read, f"the blob {digest}")
@@ -108,12 +108,14 @@ class Repository:
     def put_tag(self, tag: str, manifest: Manifest) -> None:
         """Make a tag stand for a manifest whose parts the repository has."""
         text = manifest.content.decode("utf-8")
-        self._ask(lambda dxf: dxf.set_manifest(tag, text) or True, f"the tag {tag}", write=True)
+        self._ask(lambda there: there.set_manifest(tag, text) or True, f"the tag {tag}", write=True)
 
     def put_blob(self, digest: str, content: bytes) -> None:
         """Put a small blob there, unless the repository has it."""
         name = f"the blob {digest}"
-        self._ask(lambda dxf: dxf.push_blob(data=iter([content]), digest=digest), name, write=True)
+        self._ask(
+            lambda there: there.push_blob(data=iter([content]), digest=digest), name, write=True
+        )
 
     def delete(self, digest: str) -> bool:
         """Delete a manifest, and every tag that stands for it; False where there was none.
@@ -123,8 +125,8 @@ class Repository:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-manifests
         """
 
-        def ask(dxf: DXF) -> bool:
-            dxf._request("delete", f"manifests/{digest}")  # type: ignore[no-untyped-call]
+        def ask(there: Connection) -> bool:
+            there.delete_manifest(digest)
             return True
 
         name = f"the manifest {digest}"
@@ -139,9 +141,23 @@ class Repository:
             )
         return bool(found)
 
+    def list_tags(self) -> tuple[str, ...] | None:
+        """Every tag, in the registry's order; None where it has no such list.
+
+        https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
+
+        Raises:
+            RegistryError: also where the list does not come to an end.
+        """
+
+        def page_for(asked: Mapping[str, str]) -> Page | None:
+            return self._ask(lambda there: Page.of(there.page_of_tags(asked)), "its list of tags")
+
+        return every_tag(page_for, str(self))
+
     def _ask(
         self,
-        what: Callable[[DXF], T],
+        what: Callable[[Connection], T],
         name: str,
         *,
         write: bool = False,
@@ -162,7 +178,7 @@ class Repository:
         verb = "delete" if deletes else "write" if write else "read"
         try:
             with waiting_for(self.address.host) as wait:
-                return self.retries.call(lambda: what(self._dxf()), may_pass, wait)
+                return self.retries.call(lambda: what(self._connection()), may_pass, wait)
         except DXFAuthInsecureError:
             raise RegistryError(
                 f"{self.address} asks for a password over plain HTTP: give it TLS; passwords are "
@@ -207,24 +223,13 @@ class Repository:
             "may use this repository"
         )
 
-    def _dxf(self) -> DXF:
-        """This thread's connection."""
-        found: DXF | None = getattr(self._local, "dxf", None)
+    def _connection(self) -> Connection:
+        """This thread's."""
+        found: Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            from dxf import DXF
+            # It takes long to import.
+            from rocm_images.registry.connection import Connection
 
-            from rocm_images.registry import transport
-            from rocm_images.registry.authentication import authenticate
-
-            session = transport.Transport(self.address, self.deadlines or transport.DEADLINES)
-            found = DXF(
-                self.address.api_host,
-                self.address.repository(self.name),
-                auth=lambda dxf, response: authenticate(self.address, dxf, session, response),
-                insecure=self.address.plain_http,
-                tlsverify=str(self.ca_bundle) if self.ca_bundle else True,
-            )
-            # What dxf's own context manager does with a plain session: it stays open.
-            found._sessions.insert(0, session)
-            self._local.dxf = found
+            found = Connection(self.address, self.name, self.ca_bundle, self.deadlines)
+            self._local.connection = found
         return found

@@ -37,7 +37,9 @@ def read_outcome(results: Path, status: int | str, log: Path) -> tuple[int, tupl
     if isinstance(status, str):
         failed.insert(0, f"pytest {status}: see {log}")
     if not failed and (status != 0 or passed == 0):
-        failed.append(f"pytest ended with status {status} after {passed} tests: see {log}")
+        failed.append(
+            f"pytest ended with status {status} after {telling.counted(passed, 'test')}: see {log}"
+        )
     return passed, tuple(failed)
 
 

@@ -18,6 +18,7 @@ from rocm_images.foreign import document_of
 from rocm_images.plan.cells import Cell
 from rocm_images.smoke.evidence import SEAL, Evidence, Level, has_served, level_of, seal_of
 from rocm_images.smoke.selftest import TIERS, Selftest, Tier
+from rocm_images.telling import counted
 
 _NO_DEVICE = 20  # graph-probe's exit code
 _CLOCKS_APART = datetime.timedelta(days=1)
@@ -140,7 +141,7 @@ def _of_machine(probe: Mapping[str, Any], tier: Tier) -> Iterator[str]:
     for size in [*(found.get("sizes") or []), *(found.get("races") or [])]:
         number = size.get("tensor_parallel")
         if not isinstance(number, int) or not 1 <= number <= len(devices):
-            yield f"a server of tier {tier.name} ran on {number} GPUs, of {len(devices)}"
+            yield f"a server of tier {tier.name} ran on {counted(number, 'GPU')}, of {len(devices)}"
         checks = size.get("checks") or []
         all_passed = bool(checks) and all(check.get("passed") is True for check in checks)
         if size.get("passed") is not all_passed:

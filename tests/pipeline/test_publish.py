@@ -174,6 +174,9 @@ def test_rolling_back_brings_the_first_versions_digests_back(
     answer.write_text(json.dumps({"bomFormat": "CycloneDX", "vulnerabilities": [finding]}))
     text, tight = (one.replace("    suffix: -preview\n", scan, 1) for one in (text, tight))
     matrix.write_text(tight)
+    dry = publish(keys, registry.address, *cell, *version, "--dry-run")
+    assert (dry.code, "CVE-2099-0001" in dry.stderr) == (8, True), dry.stderr
+    (tmp_path / "given.json").unlink()
     before = registry.requests()
     found = publish(keys, registry.address, *cell, *version)
     assert (found.code, "CVE-2099-0001" in found.stderr) == (8, True), found.stderr

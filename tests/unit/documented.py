@@ -156,6 +156,10 @@ COMMANDS: dict[str, How] = {
     "build.py publish --registry ADDRESS --sign-key cosign.key --server all": by(
         "unit/publishing/test_servers_published.py::test_the_list_that_is_left_is_of_all_and_signed"
     ),
+    "build.py publish --registry ADDRESS --sign-key cosign.key --json": by(
+        "unit/publishing/test_servers_published.py"
+        "::test_machines_get_one_object_of_every_repository_and_nothing_else"
+    ),
     "build.py publish --registry ADDRESS --registry OTHER --sign-key cosign.key": by(
         "pipeline/test_several_registries.py"
         "::test_every_registry_is_published_to_or_left_alone_and_running_again_goes_on"

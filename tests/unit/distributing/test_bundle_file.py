@@ -138,23 +138,28 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
         assert found.manifest(f"sha256:{'7' * 64}") is None
 
 
+def published(folder: Path, matrix: Path, **asked: Any) -> None:
+    """As `publish --from` of a good bundle, with what else is asked."""
+    publish_bundle(
+        bundle(folder / "site.tar"),
+        matrix_path=matrix,
+        choice=Choice(),
+        registry=None,
+        ca_bundle=None,
+        attempts=1,
+        who=Who(identity="somebody", issuer="https://issuer.example.org"),
+        site=RealSite(),
+        output=folder,
+        **asked,
+    )
+
+
 def test_a_bundle_of_another_channel_than_was_asked_for_is_refused(
     tmp_path: Path, matrix_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, "place_of", lambda *_: None)
     with pytest.raises(InputError, match="is of the channel preview, and --channel stable"):
-        publish_bundle(
-            bundle(tmp_path / "site.tar"),
-            matrix_path=matrix_file(),
-            choice=Choice(),
-            registry=None,
-            ca_bundle=None,
-            attempts=1,
-            who=Who(identity="somebody", issuer="https://issuer.example.org"),
-            site=RealSite(),
-            output=tmp_path,
-            channel="stable",
-        )
+        published(tmp_path, matrix_file(), channel="stable")
 
 
 @pytest.mark.parametrize(("cell", "fits"), [("sglang-942", True), ("vllm-942", False)])
@@ -182,18 +187,7 @@ def test_a_bundle_with_the_list_of_another_repository_is_refused_before_anything
     monkeypatch.setattr(arrive, "arrive", arrives)
     expected = nullcontext() if fits else pytest.raises(VerificationFailed, match="somebody put")
     with expected:
-        publish_bundle(
-            bundle(tmp_path / "site.tar"),
-            matrix_path=matrix_file(),
-            choice=Choice(),
-            registry=None,
-            ca_bundle=None,
-            attempts=1,
-            who=Who(identity="somebody", issuer="https://issuer.example.org"),
-            site=RealSite(),
-            output=tmp_path,
-            dry_run=True,
-        )
+        published(tmp_path, matrix_file(), dry_run=True)
     assert len(came) == fits
 
 

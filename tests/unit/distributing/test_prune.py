@@ -21,12 +21,11 @@ from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import SCHEMA, Catalogue, CatalogueEntry
 from rocm_images.catalogue.signed import KIND, SIGNATURE_KIND, TAG
 from rocm_images.cli.main import main
-from rocm_images.distributing import dropping, prune
 from rocm_images.distributing.dropping import drop_all
 from rocm_images.distributing.prunable import Ages
 from rocm_images.distributing.prune import Pruning, looked
 from rocm_images.distributing.prune_report import document, report
-from rocm_images.errors import InputError, RegistryError, VerificationFailed
+from rocm_images.errors import InputError, RegistryError, RegistryUnanswered, VerificationFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.selection import by_repository
@@ -115,6 +114,9 @@ class Site:
 
     def digest_of(self, tag: str) -> str | None:
         return self.tags.get(tag)
+
+    def list_tags(self) -> tuple[str, ...]:
+        return tuple(self.tags)
 
     def blob(self, name: str) -> bytes:
         return self.blobs[name]
@@ -252,9 +254,7 @@ class Site:
 
 
 @pytest.fixture
-def site(project_matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> Site:
-    for module in (prune, dropping):
-        monkeypatch.setattr(module, "tags_of", lambda repository: tuple(repository.tags))
+def site(project_matrix: Matrix) -> Site:
     return Site(cells_of(project_matrix)[0])
 
 
@@ -285,6 +285,20 @@ def test_what_was_pushed_and_never_published_goes_when_it_is_old(site: Site) -> 
         (young, "not older than 90 days, but 89")
     ]
     assert site.prune() == [old]
+
+
+def test_of_a_registry_that_does_not_answer_only_the_command_line_says_to_run_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish("current", 10)
+    site.push("old", 91)
+
+    def silent(_: str) -> bool:
+        raise RegistryUnanswered("no answer")
+
+    monkeypatch.setattr(site, "delete", silent)
+    with pytest.raises(RegistryUnanswered, match=r"^no answer; dropped: 0 of 1 image$"):
+        site.prune()
 
 
 def test_what_the_catalogue_lists_or_a_tag_names_stays_however_old_it_is(site: Site) -> None:
@@ -331,7 +345,7 @@ def test_a_registry_that_fails_half_way_is_gone_on_with(site: Site) -> None:
     images = [site.publish(str(number), 500 - number) for number in range(4)]
     asked = ages(keep_history=1)
     site.fails_at = site.tags[f"{images[1].replace(':', '-')}.att"]
-    with pytest.raises(RegistryError, match="1 of 2 images were dropped; run it again to go on"):
+    with pytest.raises(RegistryError, match="dropped: 1 of 2 images; run it again to go on"):
         site.prune(asked)
     # The catalogue does not recommend what is gone; what went without its statements is not lost.
     site.fails_at = None
@@ -347,7 +361,7 @@ def test_where_no_deletion_is_allowed_nothing_changes(site: Site) -> None:
     asked = ages(keep_history=1)
     before = dict(site.tags)
     site.fails_at = images[0]
-    with pytest.raises(RegistryError, match="0 of 2 images were dropped"):
+    with pytest.raises(RegistryError, match="dropped: 0 of 2 images"):
         site.prune(asked)
     assert site.tags == before
 
@@ -620,7 +634,7 @@ def test_what_somebody_is_about_to_publish_meanwhile_stays(site: Site, how: str)
     found = site.looked()
     assert dropped(found) == [other, old]
     site.meanwhile = meanwhile
-    with pytest.raises(RegistryError, match=r"somebody else publishes.*1 of 2 images were dropped"):
+    with pytest.raises(RegistryError, match=r"somebody else publishes.*dropped: 1 of 2 images"):
         drop_all(found, site.keeper, lambda _: None)
     assert old in site.manifests
     assert other not in site.manifests
@@ -731,7 +745,7 @@ def test_one_that_fails_ends_it_and_the_same_command_goes_on(sites: list[Site]) 
     sites[0].fails_at = sites[0].tags[sites[0].immutable("1")]
     stopped = run("--yes")
     assert isinstance(stopped.exception, RegistryError)
-    assert "1 of 2 images were dropped" in str(stopped.exception)
+    assert "dropped: 1 of 2 images" in str(stopped.exception)
     assert gone(sites)[1:] == [set() for _ in sites[1:]]
     sites[0].fails_at = None
     assert run("--yes").exit_code == 0

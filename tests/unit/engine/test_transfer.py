@@ -80,14 +80,14 @@ def test_the_rate_is_about_the_last_seconds(now: list[float]) -> None:
         now[0] += 1
         # Ten seconds of 10 MB/s, then 1 MB/s.
         moved.take(event("a", "Pushing", 10 * min(second, 10) + max(second - 10, 0)))
-    assert moved.far == "0 of 1 layers, 120.0 MB, 1.0 MB/s"
+    assert moved.far == "0 of 1 layer, 120.0 MB, 1.0 MB/s"
 
 
 @pytest.mark.parametrize("detail", [None, [], {}, {"current": "1"}, {"current": -1}])
 def test_a_size_that_is_none_counts_as_nothing(detail: object) -> None:
     moved = Transfer(1)
     moved.take({"id": "a", "status": "Pushing", "progressDetail": detail})
-    assert moved.far == "0 of 1 layers"
+    assert moved.far == "0 of 1 layer"
 
 
 def test_what_is_about_no_layer_says_nothing_of_how_far_it_is() -> None:
@@ -129,8 +129,8 @@ def test_a_pull_tells_its_step_and_how_far_it_is(tmp_path: Path) -> None:
     assert told == [
         (step, ""),
         (step, "0 layers"),
-        (step, "0 of 1 layers, 3.0 MB"),
-        (step, "1 of 1 layers, 3.0 MB"),
+        (step, "0 of 1 layer, 3.0 MB"),
+        (step, "1 of 1 layer, 3.0 MB"),
     ]
 
 

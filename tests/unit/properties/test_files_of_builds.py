@@ -90,7 +90,6 @@ LINKS = st.none() | st.text() | st.from_regex(r"</v2/x\?last=[a-z%&=]*>; rel=nex
 def test_a_list_of_tags(content: bytes, link: str | None) -> None:
     from rocm_images.errors import RegistryError
     from rocm_images.references import TAG
-    from rocm_images.registry import tags
     from rocm_images.registry.address import RegistryAddress
     from rocm_images.registry.client import Repository
 
@@ -98,13 +97,13 @@ def test_a_list_of_tags(content: bytes, link: str | None) -> None:
     answer._content = content
     answer.headers.update({"Link": link} if link else {})
     repository = Repository(RegistryAddress.parse("127.0.0.1:1"), "x", retries=Retries(attempts=1))
-    asked = mock.Mock(_request=mock.Mock(return_value=answer))
-    with mock.patch.object(Repository, "_dxf", return_value=asked):
+    asked = mock.Mock(page_of_tags=mock.Mock(return_value=answer))
+    with mock.patch.object(Repository, "_connection", return_value=asked):
         found: tuple[str, ...] | None = None
         with contextlib.suppress(RegistryError):
-            found = tags.tags_of(repository)
+            found = repository.list_tags()
         assert all(re.fullmatch(TAG, one, re.ASCII) for one in found or ())
-    assert asked._request.call_count <= 3
+    assert asked.page_of_tags.call_count <= 3
 
 
 A_TAG = st.text() | st.from_regex(r"rocm\d*\.\d*_ubuntu22\.04_py\d\.\d+_pytorch_release_.*")

@@ -40,7 +40,8 @@ def done(matrix: Matrix, folder: Path, kinds: Sequence[str], layers: Layers | No
     evidence = passed(cell.name)
     manifest: dict[str, Any] = {"layers": [{"mediaType": kind} for kind in kinds]}
     image = PublishedImage("r/i@sha256:0", cast(Manifest, None), manifest, "sha256:0", {})
-    return Done(Candidate(target, "i", (), evidence, None), image, evidence, None, signed=True)
+    candidate = Candidate(target, "i", (), evidence, None)
+    return Done(candidate, image, evidence, None, signed=True, statements=())
 
 
 def said(one: Done, *, keeps: bool = True) -> list[str]:

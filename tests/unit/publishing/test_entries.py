@@ -87,7 +87,7 @@ def test_nobody_is_asked_between_the_tags_and_the_catalogue(
     class Place:
         class repository:
             ca_bundle = None
-            name = ""
+            name = address = ""
 
         cosign = None
 

@@ -26,10 +26,12 @@ from rocm_images.errors import PublishRefused, VerificationFailed
 from rocm_images.matrix.schema import Matrix, Scan
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate, candidates
+from rocm_images.publishing.document import planned, published
+from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.scanning import Scanning, scan_path
 from rocm_images.publishing.transaction import Phase, Publication, Transaction
 from rocm_images.registry.manifest import digest_of
-from rocm_images.registry.statements import RELEASE
+from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE
 from rocm_images.registry.trust import Signer, Trust
 from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.sbom.made import keep_sbom, sbom_path
@@ -79,17 +81,22 @@ class Site:
         candidate: Candidate | None = None,
         *,
         move_tags: bool = True,
-        today: datetime.date = TODAY,
-        script: str = "",
-        **scan: Any,
+        **more: Any,
     ) -> Publication:
+        work = self.work(said, **more)
+        return work.run([candidate or self.candidate], move_tags=move_tags)
+
+    def work(
+        self, said: bytes, *, today: datetime.date = TODAY, script: str = "", **scan: Any
+    ) -> Transaction:
+        """What publishes to a channel with a scanner that answers so."""
         (self.folder / "answer.json").write_bytes(said)
         program = scanner(self.folder, f'cp "$1" given.json; {script}\ncat answer.json')
         command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
         asked = Scan.model_validate({**command, **scan})
         channel = self.rules.channel.model_copy(update={"scan": asked})
         rules = replace(self.rules, channel=channel)
-        work = Transaction(
+        return Transaction(
             rules,
             None,
             Signer("key"),
@@ -98,7 +105,6 @@ class Site:
             folder=self.folder,
             today=lambda: today,
         )
-        return work.run([candidate or self.candidate], move_tags=move_tags)
 
 
 @pytest.fixture
@@ -155,6 +161,39 @@ def test_a_push_and_a_channel_without_a_scanner_ask_nobody(site: Site) -> None:
     site.publish(BAD, move_tags=False)
     assert site.asked_about is None
     assert site.cosign.signed
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+@pytest.mark.parametrize("said", [BAD, b"fine"])
+def test_a_dry_run_refuses_as_the_publication_would(site: Site, said: bytes, pushed: bool) -> None:
+    candidate = site.candidate if pushed else replace(site.candidate, published=None)
+    with pytest.raises(PublishRefused, match="nothing was signed and no tag moved") as dry:
+        site.work(said).scan([candidate])
+    assert site.asked_about == bill_of(site.image.digest)
+    with pytest.raises(PublishRefused) as real:
+        site.publish(said)
+    assert str(dry.value) == str(real.value)
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_dry_run_says_what_was_found_and_signs_nothing(site: Site, pushed: bool) -> None:
+    candidate = site.candidate if pushed else replace(site.candidate, published=None)
+    (found,) = site.work(answer(rated("CVE-2099-0001", "low"))).scan([candidate])
+    assert (found.digest, found.judged.worst) == (site.image.digest, "low")
+    assert kept(site)["passed"] is True
+    assert (site.cosign.signed, site.cosign.attached, site.moved) == ([], {}, [])
+    assert site.phases == [Phase.SBOM, Phase.SCAN]
+
+
+def test_a_dry_run_asks_about_the_sbom_that_the_publication_would(site: Site) -> None:
+    signed = {**bill_of(site.image.digest), "version": 7}
+    site.cosign.attached[site.reference, SBOM] = signed
+    for candidate in (site.candidate, site.elsewhere):
+        site.work(NONE).scan([candidate])
+        assert site.asked_about == signed
+    del site.cosign.attached[site.reference, SBOM]
+    with pytest.raises(PublishRefused, match="has no bill of materials"):
+        site.work(NONE).scan([site.elsewhere])
 
 
 def test_where_only_the_registry_has_an_image_the_sbom_that_is_signed_for_it_is_scanned(
@@ -281,6 +320,58 @@ def test_an_image_that_only_the_registry_has_without_an_sbom_is_to_be_pulled_fir
     site.publish(NONE, found_of(site, site.given))
     one_sbom(site, bill_of(site.image.digest))
     site.publish(NONE, found_of(site, nowhere))
+
+
+def test_what_was_published_is_one_object_for_machines(site: Site) -> None:
+    allow = [{"id": "CVE-2099-0001", "why": "not reachable", "until": "2026-11-26"}]
+    low = rated("CVE-2099-0002", "low")
+    found = site.publish(answer(rated("CVE-2099-0001", "critical"), low), allow=allow)
+    (told,) = published(site.there, found)["images"]  # type: ignore[arg-type]
+    asked = json.dumps(bill_of(site.image.digest)).encode()
+    assert told == {
+        "cell": site.candidate.cell.name,
+        "digest": site.image.digest,
+        "immutable_tag": site.candidate.immutable,
+        "tags": [f"{tag}-preview" for tag in site.candidate.cell.tags],
+        "scan": {
+            "sbom": digest_of(asked),
+            "worst": "critical",
+            "within_bound": ["CVE-2099-0002"],
+            "allowed": [{"id": "CVE-2099-0001", "severity": "critical", "until": "2026-11-26"}],
+        },
+        "evidence": str(site.candidate.evidence.level),
+        "layers_sent": None,
+        "signed": True,
+        "attestations": [EVIDENCE, PROVENANCE, SBOM, RELEASE],
+    }
+    # Again nothing is added, and all of it is there.
+    (again,) = published(site.there, site.publish(NONE))["images"]  # type: ignore[arg-type]
+    assert (again["signed"], again["attestations"]) == (False, told["attestations"])
+    # A push releases nothing.
+    site.cosign.attached.clear()
+    pushed = published(site.there, site.publish(NONE, move_tags=False))  # type: ignore[arg-type]
+    assert pushed["images"][0]["attestations"] == [EVIDENCE, PROVENANCE, SBOM]
+    assert pushed["images"][0]["scan"] is None
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_what_would_be_published_has_a_digest_where_the_registry_has_it(
+    site: Site, pushed: bool
+) -> None:
+    candidate = site.candidate if pushed else replace(site.candidate, published=None)
+    (scanned,) = site.work(NONE).scan([candidate])
+    (told,) = planned(site.there, [candidate], [], [scanned])["images"]  # type: ignore[arg-type]
+    assert told["digest"] == (site.image.digest if pushed else None)
+    assert told["scan"]["worst"] == "none"
+    assert "signed" not in told
+
+
+def test_where_a_tag_moves_is_told_by_digests(site: Site) -> None:
+    moving = [Move("a", None, site.image), Move("b", site.image, site.image)]
+    assert planned(site.there, [], moving, [])["tags"] == [  # type: ignore[arg-type]
+        {"tag": "a", "before": None, "after": site.image.digest},
+        {"tag": "b", "before": site.image.digest, "after": site.image.digest},
+    ]
 
 
 @pytest.mark.parametrize("until", [None, "2027-01-31"])

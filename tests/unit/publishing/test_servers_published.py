@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import pytest
@@ -21,11 +22,13 @@ from rocm_images.catalogue.signed import SIGNATURE, Signed, write_verified
 from rocm_images.cli.group import Verbs
 from rocm_images.cli.main import main
 from rocm_images.cli.options import registry_option
-from rocm_images.errors import InputError, PublishRefused, RegistryError
+from rocm_images.errors import InputError, PublishRefused, RegistryError, RegistryUnanswered
 from rocm_images.matrix.schema import Matrix
 from rocm_images.publishing import run
 from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.catalogued import Keeper
+from rocm_images.publishing.findings import Finding, Judged
+from rocm_images.publishing.scanning import Scanned
 from rocm_images.publishing.transaction import Publication, Transaction
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
@@ -210,8 +213,8 @@ def test_what_was_published_before_another_failed_is_said_and_listed_here(
     done = invoke("publish", "--server", "all", "--output", str(tmp_path))
     assert isinstance(done.exception, RegistryError)
     assert str(done.exception) == (
-        f"the registry is gone; published: sglang-rocm; not published to the end: {SECOND}-rocm; "
-        "once that is mended, run this again: what is there stays, and the rest follows"
+        "the registry is gone; published and left so: sglang-rocm; not published to the end: "
+        f"{SECOND}-rocm"
     )
     assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
     assert (tmp_path / SIGNATURE).read_text() == "its own"
@@ -229,14 +232,16 @@ def test_a_list_that_cannot_be_written_hides_nothing(site: Site, tmp_path: Path)
     (tmp_path / "catalogue.json" / "in the way").mkdir(parents=True)
     done = invoke("publish", "--server", "all", "--output", str(tmp_path))
     assert isinstance(done.exception, RegistryError)
-    assert "published: sglang-rocm" in str(done.exception)
+    assert "published and left so: sglang-rocm" in str(done.exception)
     assert "note: the list of what was published is not written" in done.stderr
 
 
 def test_pushes_say_that_they_are(site: Site) -> None:
     site.fails = ("push", f"{SECOND}-rocm")
     done = invoke("push", "--server", "all")
-    assert f"; pushed: sglang-rocm; not pushed to the end: {SECOND}-rocm" in str(done.exception)
+    assert f"; pushed and left so: sglang-rocm; not pushed to the end: {SECOND}-rocm" in str(
+        done.exception
+    )
 
 
 def test_a_list_of_all_that_is_not_signed_is_said_to_be_all_that_is_missing(
@@ -297,6 +302,67 @@ def test_a_dry_run_says_of_each_registry_what_would_happen_and_writes_nothing(si
             assert f"\n{registry}/{name}\n" in done.stdout
 
 
+def test_a_dry_run_refuses_what_the_scanner_refuses_and_a_push_does_not_ask_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> NoReturn:
+        raise PublishRefused("known vulnerabilities: nothing was signed and no tag moved")
+
+    monkeypatch.setattr(Transaction, "scan", refuses)
+    done = invoke("publish", "--dry-run")
+    assert isinstance(done.exception, PublishRefused)
+    # What would be pushed is said all the same.
+    assert "IMMUTABLE TAG" in done.stdout
+    assert site.done == [("check", "sglang-rocm")]
+    assert invoke("push", "--dry-run").exit_code == 0
+
+
+def test_a_dry_run_shows_what_the_scanner_found(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = Judged((), (), (Finding("CVE-2099-0001", "low", ()),), (), frozenset())
+    found = Scanned("sglang-942-rocm7.2.2", f"sha256:{'d' * 64}", "", judged)
+    monkeypatch.setattr(Transaction, "scan", lambda *_: (found,))
+    assert "sglang-942-rocm7.2.2  sha256:dddddddddddd  low" in invoke("publish", "--dry-run").stdout
+
+
+def test_machines_get_one_object_of_every_repository_and_nothing_else(
+    site: Site, tmp_path: Path
+) -> None:
+    words = ("--server", "all", "--json", "--output", str(tmp_path), "--registry", OTHER)
+    for more, dry_run in (((), False), (("--dry-run",), True)):
+        done = invoke("publish", *words, *more)
+        assert done.exit_code == 0, done.exception
+        told = json.loads(done.stdout)
+        assert (told["schema"], told["channel"], told["dry_run"]) == (1, "preview", dry_run)
+        assert [(one["registry"], one["repository"]) for one in told["repositories"]] == [
+            (registry, f"{registry}/{name}")
+            for registry in (FIRST, OTHER)
+            for name in ("sglang-rocm", f"{SECOND}-rocm")
+        ]
+    assert (tmp_path / "catalogue.json").exists()
+
+
+def test_machines_are_told_what_is_published_where_another_one_fails(
+    site: Site, tmp_path: Path
+) -> None:
+    words = ("publish", "--server", "all", "--json", "--output", str(tmp_path))
+    site.fails = ("record", f"{SECOND}-rocm")
+    done = invoke(*words)
+    assert isinstance(done.exception, RegistryError)
+    (only,) = json.loads(done.stdout)["repositories"]
+    assert only["repository"] == f"{FIRST}/sglang-rocm"
+    site.fails = ("publish", "sglang-rocm")
+    assert invoke(*words).stdout == ""
+
+
+def test_a_bundle_has_no_object_for_machines(tmp_path: Path) -> None:
+    words = ("--from", str(tmp_path / "a.tar"), "--registry", FIRST, "--json")
+    done = CliRunner().invoke(main, ["publish", *words])
+    assert isinstance(done.exception, InputError)
+    assert "--json means nothing to a bundle" in str(done.exception)
+
+
 def test_one_registry_that_refuses_leaves_all_as_they_are(site: Site, tmp_path: Path) -> None:
     site.refuses = f"{OTHER}/sglang-rocm"
     done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
@@ -310,11 +376,27 @@ def test_a_registry_that_fails_says_which_have_it_and_what_to_do(
     site.fails = ("publish", f"{OTHER}/sglang-rocm")
     done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
     assert isinstance(done.exception, RegistryError)
-    assert (
-        f"; published: {FIRST}/sglang-rocm; not published to the end: {OTHER}/sglang-rocm; once "
-        "that is mended, run this again" in str(done.exception)
+    assert str(done.exception).endswith(
+        f"; published and left so: {FIRST}/sglang-rocm; not published to the end: "
+        f"{OTHER}/sglang-rocm"
     )
     assert file.read(tmp_path / "catalogue.json") == lists["sglang-rocm"]
+
+
+def test_of_one_that_does_not_answer_it_is_said_once_to_run_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(what: str, name: str) -> None:
+        if (what, name) == ("publish", f"{OTHER}/sglang-rocm"):
+            raise RegistryUnanswered("cannot read the tag x (no answer)")
+
+    monkeypatch.setattr(site, "do", silent)
+    done = invoke("publish", "--output", str(tmp_path), "--registry", OTHER)
+    assert str(done.exception) == (
+        f"cannot read the tag x (no answer); published and left so: {FIRST}/sglang-rocm; not "
+        f"published to the end: {OTHER}/sglang-rocm: look at --registry (or "
+        "ROCM_IMAGES_REGISTRY), or run again when it answers"
+    )
 
 
 def test_the_variable_names_several_for_publish_and_the_first_for_others(

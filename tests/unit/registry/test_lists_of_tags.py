@@ -14,7 +14,7 @@ from rocm_images.registry import tags
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
 from rocm_images.registry.retries import Retries
-from rocm_images.registry.tags import MOST_TAGS, tags_of
+from rocm_images.registry.tags import MOST_TAGS
 from rocm_images.registry.transport import Deadlines
 
 QUICK = Deadlines(connect=5, between=0.25, whole=0.5)
@@ -34,7 +34,7 @@ def registry(server: MadeUpRegistry) -> MadeUpRegistry:
 
 def listed(registry: MadeUpRegistry) -> tuple[str, ...] | None:
     address = RegistryAddress.parse(registry.address)
-    return tags_of(Repository(address, "rocm/pytorch", None, Retries(attempts=1), QUICK))
+    return Repository(address, "rocm/pytorch", None, Retries(attempts=1), QUICK).list_tags()
 
 
 def page(*names: object) -> bytes:
@@ -119,7 +119,7 @@ def test_pages_without_an_end_are_left(
 ) -> None:
     monkeypatch.setattr(tags, "MOST_PAGES", 5)
     registry.answers = endless
-    with pytest.raises(RegistryError, match=r"its list of tags does not end: .* after 1 tags"):
+    with pytest.raises(RegistryError, match=r"its list of tags does not end: .* after 1 tag$"):
         listed(registry)
     assert len(registry.asked) == 5
 
