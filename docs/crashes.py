@@ -13,10 +13,16 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROOTFS = PROJECT / "images" / "rootfs"
-for folder in (ROOTFS / "opt" / "rocm-images", PROJECT / "tests" / "unit" / "serve_probe"):
+for folder in (
+    ROOTFS / "opt" / "rocm-images",
+    PROJECT / "tests" / "unit" / "serve_probe",
+    PROJECT / "docs",
+):
     sys.path.insert(0, str(folder))
 
 from corpus import CORPUS
+from crash_statuses import statuses
+from crash_words import phrases_of, words_of
 
 from graph_probe.exit_codes import MEANING, ExitCode
 from image_servers import SERVERS
@@ -36,6 +42,7 @@ SHOWN = {"exception": "attn-cp-moe-dp-prefix"}
 CUT = " …"
 # Said of a signal by its name alone, and in no log of the tests.
 SIGNALS = {"sigill": "Fatal Python error: Illegal instruction"}
+NO_LINE = "(?!)"
 _SAY = re.compile(r'say ([\w-]+) (warn|fail)[ \\\n]+"((?:[^"\\]|\\.)*)"[ \\\n]+"((?:[^"\\]|\\.)*)"')
 
 
@@ -129,9 +136,44 @@ def _named(advisories: Iterable[str]) -> str:
     return ", ".join(f"[{name}](advisories.md#{name})" for name in advisories)
 
 
+def patterns() -> dict[str, list[str]]:
+    """By cause, the patterns by which the judge knows it: some have one for exceptions and one for
+    the runtime's own lines."""
+    found: dict[str, list[str]] = {}
+    own = [one for server in SERVERS.values() for one in causes_of(server.log)]
+    for cause in (*own, *(one for one in vars(faults).values() if isinstance(one, Cause))):
+        if cause.pattern.pattern not in (NO_LINE, *found.get(cause.name, ())):
+            found.setdefault(cause.name, []).append(cause.pattern.pattern)
+    return found
+
+
+def _shown(name: str, logs: list[Example]) -> str:
+    return logs[0].line if logs else SIGNALS.get(name, "")
+
+
+def index() -> Iterator[str]:
+    """An item for each phrase, in the order of the alphabet."""
+    logs = examples()
+    items = {
+        phrase: name
+        for name in sorted({*logs, *causes(), *SIGNALS})
+        for phrase in phrases_of(name, patterns().get(name, ()), _shown(name, logs.get(name, [])))
+    }
+    for phrase in sorted(items, key=in_the_index):
+        yield f"- `{phrase}`: [{items[phrase]}](#{items[phrase]})"
+
+
+def in_the_index(phrase: str) -> str:
+    """What a phrase is sorted by: from its first letter on, numbers by their size."""
+    letters = re.sub(r"^\W+", "", phrase).casefold()
+    return re.sub(r"\d+", lambda number: number[0].zfill(8), letters)
+
+
 def entry(name: str, cause: Cause | None, server: str, logs: list[Example]) -> Iterator[str]:
     """The part of the page about one cause."""
     yield f"### {name}\n"
+    shown = _shown(name, logs)
+    words = [one for one in words_of(name, patterns().get(name, ()), shown) if one not in shown]
     first = logs[0] if logs else None
     if first:
         yield f"    {first.line}\n"
@@ -148,6 +190,8 @@ def entry(name: str, cause: Cause | None, server: str, logs: list[Example]) -> I
         yield "Python's words, by its sources; no log in the tests has them.\n"
     else:
         yield f"{server or 'Any server'}'s, known from sources; no log in the tests has it.\n"
+    if words:
+        yield f"Also: {', '.join(f'`{one}`' for one in words)}.\n"
     if cause is None:
         text = first.sentence if first else judge_log(ServerLog(SIGNALS[name]), Ending()).sentence
         yield f"What the judge says of that one: {text}\n"
@@ -202,6 +246,16 @@ def page(head: str) -> str:
     """The whole page: what is written by hand, to the mark, and what is made."""
     logs, known = examples(), causes()
     parts = [head.partition(MARK)[0] + MARK]
+    parts.append("## Exit status of a container\n")
+    parts.append("\n".join(statuses({*logs, *SIGNALS})) + "\n")
+    parts.append("## Index of messages\n")
+    parts.append(
+        "What a line of the log says, and the entry that it leads to. Most words with HIP lead "
+        'there with CUDA as well, and stand so in the entry. What follows "Also" there are '
+        "words that the judge looks for, from sources and reports: lines of no run.\n"
+    )
+    parts.append("\n".join(index()) + "\n")
+    parts.append("What follows is in the order of the exit codes of `graph-probe judge`.\n")
     for code, names in sorted(by_exit_code().items()):
         parts.append(f"## {_heading(code)}\n")
         for name in names:

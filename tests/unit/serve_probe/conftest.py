@@ -8,6 +8,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[3]
 for folder in (
     PROJECT / "images" / "rootfs" / "opt" / "rocm-images",
+    PROJECT / "docs",
     PROJECT / "tests" / "data",
     Path(__file__).parent,
 ):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import subprocess
 
 import pytest
 from corpus import CORPUS
+from crash_words import LINES
+from pattern_words import alternatives
 
 from image_servers import SERVERS
 from raw_logs import PACKAGES, PROJECT, read_log
 from serve_probe import faults
-from serve_probe.causes import Cause, causes_of
+from serve_probe.causes import Cause, cause_of, causes_of
 from serve_probe.judge import judge
+from serve_probe.log_lines import parsed
 from serve_probe.verdict import Ending
 
 MAKER = runpy.run_path(str(PROJECT / "docs" / "crashes.py"))
@@ -23,6 +28,12 @@ EXAMPLES = {
     for name, text in ENTRIES.items()
     if text.startswith("    ")
 }
+ALSO = {
+    name: re.findall("`([^`]+)`", "".join(re.findall("^Also: .*$", text, re.MULTILINE)))
+    for name, text in ENTRIES.items()
+}
+PATTERNS = MAKER["patterns"]()
+INDEX = re.findall(r"^- `([^`]+)`: \[(\S+)\]\(#(\S+)\)$", PAGE, re.MULTILINE)
 BY_THE_REST = "The rest of the log decides, not this line alone."
 
 
@@ -89,3 +100,142 @@ def test_no_heading_says_that_its_causes_are_unknown() -> None:
     for word in ("address", "disk", "model", "package", "kernel"):
         assert word in heading
     assert "search the issues" in ENTRIES["exception"]
+
+
+def example_of(name: str) -> list[str]:
+    """Its example, whole and as the judge reads it: without what says who wrote it."""
+    lines = [EXAMPLES[name]] if name in EXAMPLES else []
+    return [*lines, *(parsed(line, one.log).message for line in lines for one in SERVERS.values())]
+
+
+def unanswered(name: str, lines: list[str]) -> list[str]:
+    """The alternatives of a cause's patterns that are in none of some lines."""
+    every = [one for pattern in PATTERNS[name] for one in alternatives(pattern)]
+    return [one for one in every if not any(re.search(one, line) for line in lines)]
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNS))
+def test_every_alternative_of_its_patterns_is_in_a_line_of_its_entry(name: str) -> None:
+    assert not unanswered(name, [*example_of(name), *ALSO[name]])
+    assert unanswered(name, [""])
+    if ALSO[name]:
+        assert unanswered(name, example_of(name)) or set(ALSO[name]) <= set(LINES[name])
+
+
+def test_without_those_words_most_alternatives_are_not_on_the_page() -> None:
+    every = [one for name in PATTERNS for one in unanswered(name, [])]
+    missing = [one for name in PATTERNS for one in unanswered(name, example_of(name))]
+    assert len(every) > len(missing) > 0.7 * len(every) > 100
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNS))
+def test_its_alternatives_find_what_its_pattern_finds(name: str) -> None:
+    lines = [*EXAMPLES.values(), *(word for words in ALSO.values() for word in words)]
+    for pattern in PATTERNS[name]:
+        found = {line for line in lines if re.search(pattern, line)}
+        assert found
+        assert found == {
+            line for line in lines if any(re.search(one, line) for one in alternatives(pattern))
+        }
+
+
+def meant(line: str) -> set[str | None]:
+    """What the judge takes a line for: as the runtime's own, as an exception's, as a whole log."""
+    told = [cause for cause in faults.RUNTIME if cause.pattern.search(line)][:1]
+    told += [c for c in (cause_of(line, causes_of(one.log)) for one in SERVERS.values()) if c]
+    if told:
+        return {cause.name for cause in told}
+    return {
+        judge(before + line, Ending(), one.log).cause
+        for before in ("", "[host:1:0:1] ")
+        for one in SERVERS.values()
+    }
+
+
+WHOLE = {(word, name) for name, words in ALSO.items() for word in words}
+WHOLE |= {(phrase, name) for phrase, name, _ in INDEX}
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_the_judge_takes_its_words_for_its_cause(name: str) -> None:
+    for word in (word for word, of in WHOLE if of == name):
+        assert name in meant(word) or (name not in PATTERNS and word in EXAMPLES[name]), word
+
+
+def test_every_line_of_the_table_of_words_is_on_the_page() -> None:
+    for name, lines in LINES.items():
+        for line in lines:
+            assert line in ALSO[name] or line in EXAMPLES[name], line
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("HIP out of memory", "out-of-memory"),
+        ("No space left on device", "disk-full"),
+        ("an illegal memory access was encountered", "illegal-address"),
+        ("device-side assert", "device-assertion"),
+        ("hipErrorStreamCaptureInvalidated", "capture-invalidated"),
+        ("No HIP GPUs are available", "no-gpu"),
+        ("Fatal Python error: Illegal instruction", "sigill"),
+    ],
+)
+def test_who_searches_the_page_for_these_words_finds_them(words: str, name: str) -> None:
+    assert words in ENTRIES[name]
+    assert [name] == [entry for phrase, entry, _ in INDEX if words in phrase]
+
+
+def test_the_index_is_alphabetical_and_leads_to_entries_that_have_its_words() -> None:
+    before, _, after = PAGE.partition("## Index of messages\n")
+    assert "](#index-of-messages)" in before
+    assert "\n### " not in before
+    assert len(INDEX) == len(re.findall("^- ", after.partition("\n## ")[0], re.MULTILINE)) > 150
+    keys = [MAKER["in_the_index"](phrase) for phrase, _, _ in INDEX]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+    for phrase, name, anchor in INDEX:
+        assert name == anchor
+        assert phrase in ENTRIES[name]
+    assert {name for _, name, _ in INDEX} == set(ENTRIES) - {"exception"}
+
+
+def test_the_index_leaves_out_cudas_words_only_where_it_has_hips() -> None:
+    phrases = {phrase for phrase, _, _ in INDEX}
+    left = {word for word, _ in WHOLE} - phrases
+    assert len(left) > 30
+    assert {word.replace("CUDA", "HIP").replace("cuda", "hip") for word in left} <= phrases
+
+
+STATUSES = dict(re.findall(r"^\| (\d+(?:, -\d+)?) \| (.+) \|$", PAGE, re.MULTILINE))
+
+
+def test_an_exit_status_above_128_leads_to_what_the_judge_says_of_that_signal() -> None:
+    told = {}
+    for status, said in STATUSES.items():
+        if "-" in status:
+            above, below = status.split(", ")
+            assert int(above) == 128 - int(below)
+            (told[int(below)],) = re.findall(r"\(#([\w-]+)\)", said)
+    assert told == {
+        number: cause
+        for number in range(-64, 0)
+        if (cause := judge("", Ending(number)).cause) in ENTRIES
+    }
+    assert {told[-4], told[-8]} == {"sigill", "sigfpe"}
+
+
+@pytest.mark.parametrize(("command", "status"), [("/", "126"), ("no-such-command", "127")])
+def test_the_entrypoints_own_statuses_are_in_the_table(command: str, status: str) -> None:
+    entrypoint = PACKAGES.parents[1] / "usr" / "local" / "bin" / "rocm-entrypoint"
+    done = subprocess.run(
+        [entrypoint, command],
+        env={"PATH": os.defpath, "ROCM_IMAGES_SKIP_PREFLIGHT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert str(done.returncode) == status
+    assert "exec:" in done.stderr
+    assert "`exec:`" in STATUSES[status]
+    assert "125" in STATUSES
