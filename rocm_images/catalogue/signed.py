@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rocm_images import telling
 from rocm_images.catalogue import file
+from rocm_images.catalogue.bills import beside
 from rocm_images.catalogue.merge import together
 from rocm_images.catalogue.owner import check_owner
 from rocm_images.catalogue.schema import Catalogue, CatalogueEntry
@@ -274,5 +275,6 @@ def _write_page(folder: Path, catalogue: Catalogue, trust: Trust | None) -> Path
     from rocm_images.catalogue.page import page
 
     path = folder / "catalogue.html"
-    write_whole(path, page(catalogue, trust))
+    bills = beside(folder, (image.digest for image in catalogue.images))
+    write_whole(path, page(catalogue, trust, bills=bills))
     return path

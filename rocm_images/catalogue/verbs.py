@@ -96,6 +96,7 @@ def _render(listed: Listed, folder: Path) -> Path:
     Raises:
         InputError: nobody verified it, and the folder is that of what somebody did.
     """
+    from rocm_images.catalogue.bills import beside
     from rocm_images.catalogue.file import content_of, parse
     from rocm_images.catalogue.page import page
     from rocm_images.catalogue.signed import FILE, SIGNATURE
@@ -119,7 +120,8 @@ def _render(listed: Listed, folder: Path) -> Path:
     path = folder / "catalogue.html"
     # Named to verify a file, or for the page of the list that this folder has.
     trust = trust_of(*listed.who) if any(listed.who) else None
-    write_whole(path, page(said, trust))
+    bills = beside(folder, (image.digest for image in said.images))
+    write_whole(path, page(said, trust, bills=bills))
     if folder.resolve() != source.parent.resolve():
         # Who reads the page can take the list that it shows, and verify it.
         write_whole(folder / FILE, content.decode())

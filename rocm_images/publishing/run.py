@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rocm_images import telling
 from rocm_images.build.progress import PlainLines
 from rocm_images.build.site import Site
 from rocm_images.build.targets import Target, targets_of, with_found
+from rocm_images.catalogue import bills
 from rocm_images.catalogue.signed import Signed, signed_together, write_files
 from rocm_images.catalogue.support import notes_of
 from rocm_images.cli.layers_asked import LayersAsked
@@ -94,6 +95,8 @@ class Run:
     move_tags: bool
     documents: list[dict[str, Any]] = field(default_factory=list)
     """What is said of each repository that is done, for machines."""
+    bills: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What each published image holds, by its digest."""
 
     def say(self, text: str) -> None:
         """A part of the answer for people, which machines get as one object at the end."""
@@ -225,13 +228,15 @@ class Run:
             telling.step(f"note: the list of what was published is not written: {error}")
 
     def _write(self, listed: Sequence[Signed], one: Checked) -> None:
-        """Write one signed list of what was recorded, and its page.
+        """Write one signed list of what was recorded, its page, and the bills that this links.
 
         Raises:
             InputError: the key cannot be used, or a file cannot be written.
         """
         cosign = one.transaction.rules.cosign
         signed = signed_together(listed, cosign, self.signer)
+        for digest, sbom in self.bills.items():
+            bills.keep(self.request.output, digest, sbom)
         page = write_files(self.request.output, signed, trust=self.trust)
         if not self.request.as_json:
             telling.written(f"\nthe catalogue: {os.path.relpath(page)}")
@@ -256,6 +261,7 @@ class Run:
             self.say(f"\n{report.moves_table(publication.planned)}")
             entries = entries_of(transaction.rules, publication.cells, told)
             listed = keeper.record(entries)
+            self.bills.update((each.image.digest, each.sbom) for each in publication.cells)
             for sentence in notes_of(entries, transaction.today()):
                 telling.step(f"{telling.PROGRAM}: note: {sentence}")
         for sentence in other_than_asked(publication, keeps=keeps):

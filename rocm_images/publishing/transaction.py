@@ -67,6 +67,8 @@ class Done:
     """Whether a signature or a statement had to be added."""
     statements: tuple[str, ...]
     """The types of what is attested of it now."""
+    sbom: Mapping[str, Any]
+    """What it holds, as that is attested."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,11 @@ class Transaction:
                 pushed.layers if pushed else None,
                 now.added,
                 now.statements,
+                sbom,
             )
-            for one, image, pushed, now in zip(found, images, sent, signed, strict=True)
+            for one, image, pushed, now, sbom in zip(
+                found, images, sent, signed, sboms, strict=True
+            )
         ]
         return Publication(tuple(done), tuple(planned), tuple(moved), spent, scanned)
 

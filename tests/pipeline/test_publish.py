@@ -14,11 +14,13 @@ import four_cells
 from conftest import PROJECT, Answer, Keys, run_build_py
 from publishing_site import CHANNEL, listed, publish, tags
 from registry import Registry
+from rocm_images.catalogue import bills
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
 from rocm_images.recipe.labels import BASE_DIGEST, REVISION, annotations_of
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
+from rocm_images.sbom.document import Bill
 from rocm_images.smoke.evidence import Evidence, evidence_path
 
 
@@ -57,6 +59,10 @@ def test_publishing_sends_each_layer_once_and_again_nothing(
     # What a person reads, and a machine that knows nothing but the registry.
     page = (PROJECT / "build" / "catalogue.html").read_text()
     assert all(image in page for image in images)
+    linked = set(re.findall(r'href="(sboms/[0-9a-f]{64}\.cdx\.json)" download', page))
+    assert linked == {bills.name_of(image) for image in images}
+    for link in linked:
+        Bill.of_document(json.loads((PROJECT / "build" / link).read_text()))
     catalogue = listed(keys, registry.address)
     assert {image.digest for image in catalogue.images} == images
     assert {image.stand_in for image in catalogue.images} == {True}

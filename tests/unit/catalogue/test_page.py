@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from made_up_catalogue import FIRST, catalogue, entry, of_both_servers
+from rocm_images.catalogue import bills
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.page import address_of, level_in_words, page
@@ -279,7 +280,25 @@ def test_the_verb_writes_the_page(project_matrix: Matrix, tmp_path: Path) -> Non
         str(tmp_path / "site"),
         "--unverified",
     ]
+    listed = catalogue(project_matrix)
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    written = (tmp_path / "site" / "catalogue.html").read_text()
-    assert written == page(catalogue(project_matrix))
+    written = tmp_path / "site" / "catalogue.html"
+    assert written.read_text() == page(listed)
+    # With the bill of one image beside it, and that of an image which it does not show.
+    mine = listed.images[0].digest
+    for digest in (mine, f"sha256:{'0' * 64}"):
+        bills.keep(tmp_path / "site", digest, {"components": []})
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert written.read_text() == page(listed, bills=[mine])
+
+
+def test_a_bill_beside_the_page_is_linked_for_its_own_image_alone(project_matrix: Matrix) -> None:
+    listed = catalogue(project_matrix)
+    mine = listed.images[1]
+    assert "cdx.json" not in page(listed).replace("sbom.cdx.json", "")
+    articles = page(listed, bills=[mine.digest]).split("<article ")[1:]
+    link = f'href="sboms/{mine.digest.removeprefix("sha256:")}.cdx.json" download'
+    assert [link in article for article in articles] == [
+        image.digest == mine.digest for image in listed.images
+    ]

@@ -41,7 +41,7 @@ def done(matrix: Matrix, folder: Path, kinds: Sequence[str], layers: Layers | No
     manifest: dict[str, Any] = {"layers": [{"mediaType": kind} for kind in kinds]}
     image = PublishedImage("r/i@sha256:0", cast(Manifest, None), manifest, "sha256:0", {})
     candidate = Candidate(target, "i", (), evidence, None)
-    return Done(candidate, image, evidence, None, signed=True, statements=())
+    return Done(candidate, image, evidence, None, signed=True, statements=(), sbom={})
 
 
 def said(one: Done, *, keeps: bool = True) -> list[str]:
