@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
     if not given.command:
         parser.error("name a command, such as images/rootfs/usr/local/bin/graph-probe run")
     try:
-        with laboratory(stand_ins.Rehearsal().engine()) as there:
+        with laboratory(stand_ins.Rehearsal().with_emulator()) as there:
             runtime = there.runtime(given.release)
             ours = passed_on(os.environ)
             return there.show(*given.command, env={**runtime.environment, **ours})

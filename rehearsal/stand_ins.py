@@ -16,9 +16,11 @@ from rehearsal.ccache import NAME as CCACHE
 from rehearsal.ccache import ccache_reference, make_ccache
 from rehearsal.engine import PrivateEngine
 from rehearsal.root import DEBIAN_IMAGE, root_image, say
+from rocm_images import telling
 from rocm_images.build.site import NO_ENGINE
 from rocm_images.engine.connect import Engine, connect, connect_if_any
 from rocm_images.errors import BuildFailed, EngineError
+from rocm_images.places import INSTALLED
 from rocm_images.recipe.labels import PREFIX, STAND_IN
 from rocm_images.smoke import emulator
 
@@ -30,6 +32,8 @@ FOLDER = Path(__file__).resolve().parent
 SOURCES = FOLDER / "sources"
 TAG_SUFFIX = "-rehearsal"
 PRIVATE = "the private engine of the rehearsal"
+_FIRST = f"{telling.COMMAND} --rehearse" if INSTALLED else "make rehearse"
+_NOT_REHEARSED = f"no engine answers, and nothing was rehearsed here: first run `{_FIRST}`"
 
 # What every rehearsed image says of itself, beside what its base's label makes it inherit.
 LABELS = {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
@@ -49,7 +53,7 @@ class Rehearsal:
             EngineError: no engine answers and none can be started.
             BuildFailed: a stand-in base or ccache's image does not build.
         """
-        found = self.engine() if tests else self._started()
+        found = self.with_emulator() if tests else self._started()
         client = found.client()
         try:
             with PrivateEngine().only_one():
@@ -62,28 +66,45 @@ class Rehearsal:
         return found
 
     def engine(self) -> Engine:
-        """An engine that answers, else a private one, which is started; with the emulator."""
-        found = self._started()
-        client = found.client()
-        try:
-            with PrivateEngine().only_one():
-                if not emulator.is_there(client):
-                    say("building the emulator")
-                    root = {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"}
-                    emulator.build(found, root)
-        except (BuildFailed, EngineError) as error:
-            say(f"no emulated GPUs: {error}")
-        finally:
-            client.close()
-        return found
+        """An engine that answers, else the private one, which is started where its images are.
+
+        Raises:
+            EngineError: nothing was rehearsed here, or it does not start.
+        """
+        if found := self.found_engine():
+            return found
+        if not PrivateEngine().data.is_dir():
+            raise EngineError(_NOT_REHEARSED)
+        return self._private()
 
     def engine_of_typed(self) -> Engine:
         """The same."""
         return self.engine()
 
+    def prepare_emulator(self, engine: Engine) -> None:
+        """Have the emulator on it, built on a root that takes no Docker Hub; else say why not."""
+        client = engine.client()
+        try:
+            with PrivateEngine().only_one():
+                if not emulator.is_there(client):
+                    say("building the emulator")
+                    root = {DEBIAN_IMAGE: f"docker-image://{root_image(client)}"}
+                    emulator.build(engine, root)
+        except (BuildFailed, EngineError) as error:
+            say(f"no emulated GPUs: {error}")
+        finally:
+            client.close()
+
+    def with_emulator(self) -> Engine:
+        """An engine that answers, else a private one, which is started; with the emulator."""
+        found = self._started()
+        self.prepare_emulator(found)
+        return found
+
     def _started(self) -> Engine:
-        if found := self.found_engine():
-            return found
+        return self.found_engine() or self._private()
+
+    def _private(self) -> Engine:
         say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
         private = PrivateEngine()
         private.start()

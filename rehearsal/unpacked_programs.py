@@ -1,8 +1,8 @@
 """The programs that only the tests need, unpacked from the distribution's packages as the engine's.
 
-A browser without a window for the catalogue's page, docker compose for the compose file, and rsync
-for what stands in for GitLab. What a package needs and this host has not is unpacked beside it, so
-that a bare system is enough.
+A browser without a window for the catalogue's page, docker compose for the compose file, rsync for
+what stands in for GitLab, and debsecan as a channel's scanner. What a package needs and this host
+has not is unpacked beside it, so that a bare system is enough.
 """
 
 from __future__ import annotations
@@ -95,6 +95,24 @@ def rsync() -> UnpackedProgram:
     root = unpacked("rsync", packages, with_dependencies=True)
     libraries = [str(path) for path in root.glob("usr/lib/*-linux-gnu")]
     return UnpackedProgram(root / "usr/bin/rsync", {"LD_LIBRARY_PATH": os.pathsep.join(libraries)})
+
+
+def debsecan() -> tuple[str, ...]:
+    """The words that run debsecan, which is written for the distribution's own Python.
+
+    Raises:
+        EngineError: it cannot be unpacked.
+    """
+    packages = Distribution(distribution().codename, {"": ("debsecan",)})
+    programs = (root := unpacked("debsecan", packages, with_dependencies=True)) / "usr/bin"
+    own = programs / "python3"
+    return (
+        "env",
+        f"PYTHONPATH={root / 'usr/lib/python3/dist-packages'}",
+        f"LD_LIBRARY_PATH={os.pathsep.join(map(str, root.glob('usr/lib/*-linux-gnu')))}",
+        str(own if own.exists() else "/usr/bin/python3"),
+        str(programs / "debsecan"),
+    )
 
 
 def unpacked(name: str, packages: Distribution, *, with_dependencies: bool = False) -> Path:

@@ -268,7 +268,6 @@ def _moved(sentence: str | None) -> BuildFailed | None:
 
 def test_images(
     matrix_path: Path,
-    matrix: Matrix,
     cells: Sequence[Cell],
     chosen: Sequence[Cell],
     site: Site,
@@ -287,7 +286,7 @@ def test_images(
     Raises:
         RocmImagesError: before anything is tested: bad input, no engine, no such image.
     """
-    engine = site.engine_of_typed() if image else site.prepared(matrix, ())
+    engine = site.engine_of_typed() if image else site.engine()
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
     references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
@@ -295,6 +294,8 @@ def test_images(
     for reference in [image] if image else references:
         cell, found = image_under_test(engine, cells, reference)
         targets.append(Target(cell, (reference,), found=found))
+    if program is None:
+        site.prepare_emulator(engine)
     options = BuildOptions(
         matrix=matrix_path, state=STATE, jobs=jobs, force=True, serve=serve, program=program
     )

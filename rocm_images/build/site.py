@@ -49,7 +49,7 @@ class Site(Protocol):
         """
 
     def engine(self) -> Engine:
-        """An engine that answers.
+        """An engine that answers, for what reads images: nothing is prepared on it.
 
         Raises:
             EngineError: there is none.
@@ -61,6 +61,9 @@ class Site(Protocol):
         Raises:
             EngineError: there is none.
         """
+
+    def prepare_emulator(self, engine: Engine) -> None:
+        """What testing an image on it takes that the test could not have by itself."""
 
     def found_engine(self) -> Engine | None:
         """An engine, if one answers; looking takes no time where none can be expected."""
@@ -111,6 +114,11 @@ class RealSite:
                 raise
             return site_of(rehearse=True).engine()
 
+    def prepare_emulator(self, engine: Engine) -> None:
+        """Nothing, but on the rehearsal's engine: the tests build it from Docker Hub's Debian."""
+        if not INSTALLED and _is_of_a_rehearsal(engine):
+            site_of(rehearse=True).prepare_emulator(engine)
+
     def found_engine(self) -> Engine | None:
         """The engine, where one can be expected: asking takes 0.1 s, mostly to import the SDK."""
         return connect_if_any()
@@ -138,6 +146,12 @@ def _only_a_rehearsal_runs() -> bool:
     from rehearsal.engine import PrivateEngine
 
     return PrivateEngine().pid() is not None
+
+
+def _is_of_a_rehearsal(engine: Engine) -> bool:
+    from rehearsal.engine import PrivateEngine
+
+    return engine.address == PrivateEngine().environment()["DOCKER_HOST"]
 
 
 def site_of(*, rehearse: bool) -> Site:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,6 @@ def smoke(
     chosen = () if image else choice.of(matrix, cells)
     code = test_images(
         matrix_path,
-        matrix,
         cells,
         chosen,
         site,
@@ -115,6 +115,7 @@ def probe(
 
     ARGUMENTS are graph-probe's.  [default: capture, then replay]
     """
+    from rocm_images.engine.layers import found_image
     from rocm_images.plan.selection import arch_of
     from rocm_images.smoke.any_image import probe_image
 
@@ -122,7 +123,11 @@ def probe(
     matrix = matrix_at_hand(matrix_path)
     found = matrix.archs.get(arch_of(arch, matrix))
     gfx = found.gfx if found else arch
-    sys.exit(probe_image(site.engine_of_typed(), image, arguments, matrix, gfx=gfx, gpus=gpus))
+    engine = site.engine_of_typed()
+    with closing(engine.client()) as client:
+        found_image(client, image)
+    site.prepare_emulator(engine)
+    sys.exit(probe_image(engine, image, arguments, matrix, gfx=gfx, gpus=gpus))
 
 
 @click.command()

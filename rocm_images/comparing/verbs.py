@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -31,9 +32,14 @@ def diff(old: str, new: str, as_json: bool, matrix_path: Path, site: Site) -> No
     from rocm_images.comparing.difference import difference
     from rocm_images.comparing.inside import facts_of
     from rocm_images.comparing.text import as_text
+    from rocm_images.engine.layers import found_image
 
     recipes = _recipes(matrix_path)
     engine, kept = site.engine_of_typed(), STATE / "evidence"
+    with closing(engine.client()) as client:
+        # Before a bill is made of the one that is there.
+        for image in (old, new):
+            found_image(client, image)
     found = difference(*(facts_of(engine, image, kept, recipes) for image in (old, new)))
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else as_text(found))
 

@@ -24,5 +24,5 @@ def laboratory() -> Iterator[Laboratory]:
     if Rehearsal().found_engine() is None:
         # In a process of its own, which the engine outlives.
         subprocess.run([sys.executable, ENGINE, "start"], check=True)
-    with started(Rehearsal().engine()) as there:
+    with started(Rehearsal().with_emulator()) as there:
         yield there

@@ -3,8 +3,9 @@
     python debsecan_as_cyclonedx.py {sbom} debsecan --suite bookworm
 
 debsecan reads the status file of dpkg and writes lines, so it is given the packages of the SBOM as
-such a file, and its lines become CycloneDX. Any line that is not understood is a failure: what
-cannot be read is no "no findings".
+such a file, and its lines become CycloneDX. Its own whitelist is not read: the channel has `allow`,
+whose entries end. Any line that is not understood is a failure: what cannot be read is no "no
+findings".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 _LINE = re.compile(r"(?P<id>\S+) (?P<package>\S+)(?: \((?P<notes>.*)\))?")
 _URGENCY = re.compile(r"(low|medium|high) urgency")
@@ -30,9 +31,12 @@ def status_of(sbom: Any) -> str:
         purl = urlsplit(one.get("purl", ""))
         if not f"{purl.scheme}:{purl.path}".startswith("pkg:deb/"):
             continue
-        source = parse_qs(purl.query).get("upstream", [one["name"]])[0].partition("@")[0]
+        pairs = dict(pair.partition("=")[::2] for pair in purl.query.split("&"))
+        source, _, version = unquote(pairs.get("upstream", one["name"])).partition("@")
+        # Where it is another one than the package's: what is fixed is said of the source's.
+        of = f"{source} ({version})" if version else source
         parts.append(
-            f"Package: {one['name']}\nStatus: install ok installed\nSource: {unquote(source)}\n"
+            f"Package: {one['name']}\nStatus: install ok installed\nSource: {of}\n"
             f"Version: {one['version']}\n"
         )
     if not parts:
@@ -65,7 +69,7 @@ def main(path: str, *command: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".status") as status:
         status.write(status_of(sbom))
         status.flush()
-        words = [*command, f"--status={status.name}", "--format=summary"]
+        words = [*command, f"--status={status.name}", "--format=summary", "--whitelist="]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)

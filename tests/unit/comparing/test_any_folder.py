@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from made_up_engine import made_up_engine
 from rocm_images.build.site import RealSite
 from rocm_images.cli.main import main
 from rocm_images.comparing import inside
@@ -17,7 +18,9 @@ from rocm_images.comparing.facts import ImageFacts
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
+def asked(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Mapping[str, str]]]:
     """The recipes that each image is looked at with; the engine has any image."""
     found: list[Mapping[str, str]] = []
 
@@ -26,9 +29,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
         nothing: dict[str, Any] = {"packages": {}, "labels": {}, "env": {}}
         return ImageFacts(reference, "", "sha256:0", False, **nothing, advisories=(), layers=())
 
-    monkeypatch.setattr(RealSite, "engine", lambda _: object())
     monkeypatch.setattr(inside, "facts_of", facts_of)
-    return found
+    with made_up_engine(tmp_path_factory.mktemp("engine") / "docker.sock") as engine:
+        engine.answers["GET /images/"] = lambda _: (200, {"Id": "sha256:0"})
+        monkeypatch.setattr(RealSite, "engine", lambda _: engine.engine)
+        yield found
 
 
 def diff(*words: str, matrix: Path | None = None, monkeypatch: pytest.MonkeyPatch) -> Any:

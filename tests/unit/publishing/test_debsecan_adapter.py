@@ -1,4 +1,7 @@
-"""The adapter of docs/scan.md, with a made-up program in debsecan's place."""
+"""The adapter of docs/scan.md, with a made-up program that says what debsecan may say.
+
+tests/pipeline/test_debsecan.py has debsecan itself.
+"""
 
 from __future__ import annotations
 
