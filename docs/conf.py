@@ -6,11 +6,12 @@ addresses here.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from docutils.nodes import document
@@ -34,6 +35,9 @@ html_theme_options = {
     "source_directory": "docs/",
 }
 html_copy_source = False
+html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 # _check_places says it with where to add the page.
 suppress_warnings = ["toc.not_included"]
 
@@ -86,6 +90,42 @@ def _lead_out(app: Sphinx, doctree: document) -> None:
             node.replace_self(nodes.reference("", "", *node.children, refuri=found))
 
 
+def for_narrow_screens(body: str) -> str:
+    """A page's HTML as site.css wants it: options in one piece, and cells that know their column.
+
+    The latter where a table has three columns or more; a cell that says nothing has no label.
+    """
+    body = re.sub(r"<(pre|code)\b.*?</\1>", _whole_options, body, flags=re.DOTALL)
+    return re.sub(r"<table\b.*?</table>", _labelled, body, flags=re.DOTALL)
+
+
+def _whole_options(code: re.Match[str]) -> str:
+    return re.sub(r"(?<=[\s>])--?\w[\w-]*", r'<span class="option">\g<0></span>', code[0])
+
+
+def _labelled(table: re.Match[str]) -> str:
+    headings = re.findall(r"<th[ >].*?</th>", table[0], flags=re.DOTALL)
+    if len(headings) < 3:
+        return table[0]
+    names = itertools.cycle(_text(one).replace('"', "&quot;") for one in headings)
+
+    def cell(found: re.Match[str]) -> str:
+        name = next(names)
+        return f'<td data-label="{name}"{found[0][3:]}' if _text(found[0]) else found[0]
+
+    labelled = re.sub(r"<td[ >].*?</td>", cell, table[0], flags=re.DOTALL)
+    return labelled.replace('<table class="', '<table class="labelled ', 1)
+
+
+def _text(element: str) -> str:
+    return re.sub(r"<.*?>", "", element, flags=re.DOTALL).strip()
+
+
+def _fit(_: Sphinx, __: str, ___: str, context: dict[str, Any], ____: document | None) -> None:
+    if "body" in context:
+        context["body"] = for_narrow_screens(context["body"])
+
+
 def _check_places(_: Sphinx, env: BuildEnvironment) -> None:
     from sphinx.util import logging
 
@@ -101,4 +141,5 @@ def setup(app: Sphinx) -> None:
             '<a href="published/catalogue.html">The published images</a>'
         )
     app.connect("doctree-read", _lead_out)
+    app.connect("html-page-context", _fit)
     app.connect("env-check-consistency", _check_places)

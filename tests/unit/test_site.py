@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -73,3 +74,26 @@ def test_the_site_is_deployed_with_the_page_that_was_published_and_leads_to_it()
     assert pages["deploy"]["environment"]["url"].endswith(f"page_url }}}}{there}")
     assert f'href="{there}"' in (DOCS / "conf.py").read_text()
     assert f"docs {site}" in (DOCS.parent / "Makefile").read_text()
+
+
+def test_a_cell_of_a_wide_table_knows_its_column_and_a_narrow_table_stays() -> None:
+    wide = (
+        '<table class="a"><thead><tr><th>A</th><th class="b"><p>B</p></th><th></th></tr></thead>'
+        '<tbody><tr><td>1</td><td><p></p></td><td class="c">3</td></tr></tbody></table>'
+    )
+    assert re.findall(r"<t[ad].*?>", SITE["for_narrow_screens"](wide)) == [
+        '<table class="labelled a">',
+        '<td data-label="A">',
+        "<td>",
+        '<td data-label="" class="c">',
+    ]
+    narrow = wide.replace("<th></th>", "").replace('<td class="c">3</td>', "")
+    assert SITE["for_narrow_screens"](narrow) == narrow
+
+
+def test_an_option_stays_in_one_piece_in_commands_and_nowhere_else() -> None:
+    option = '<span class="option">--sign-key</span>'
+    page = "<pre>a-b --sign-key</pre><p>--sign-key</p><code><i>--sign-key</i></code>"
+    assert SITE["for_narrow_screens"](page) == (
+        f"<pre>a-b {option}</pre><p>--sign-key</p><code><i>{option}</i></code>"
+    )
