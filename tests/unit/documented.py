@@ -232,7 +232,7 @@ COMMANDS: dict[str, How] = {
     " ROCM_IMAGES_IMAGE_ID=\"$(docker image inspect --format '{{.Id}}' IMAGE)\" IMAGE selftest"
     " --output - > evidence.json": SELFTEST,
     "grep libcapture_guard /proc/PID/maps": not_here("a server with the guard"),
-    "image-doctor variable --source DIR [--server NAME]": by(
+    "image-doctor variable --source DIR": by(
         "pipeline/test_real_sglang.py::test_the_real_tree_is_installed_mended_and_obeys_its_variable"
     ),
     "docker logs NAME 2>&1 | docker run --rm -i IMAGE graph-probe judge -": RUNS,
@@ -275,7 +275,7 @@ COMMANDS: dict[str, How] = {
     " kill-decoding out-of-memory out-of-memory-in-capture hang-in-capture": GPU,
     "graph-probe serve --server sglang --backend cuda --tp 1": GPU,
     # The rehearsal and the laboratory.
-    "rehearsal/engine.py start | stop | status": PRIVATE_ENGINE,
+    "rehearsal/engine.py start": PRIVATE_ENGINE,
     'eval "$(rehearsal/engine.py env)"': PRIVATE_ENGINE,
     "docker-buildx bake --print 942": by(
         "pipeline/test_rehearsal.py::test_buildx_alone_understands_the_bake_file"
