@@ -91,16 +91,21 @@ def _lead_out(app: Sphinx, doctree: document) -> None:
 
 
 def for_narrow_screens(body: str) -> str:
-    """A page's HTML as site.css wants it: options in one piece, and cells that know their column.
+    """A page's HTML as site.css wants it: lines and options of code, cells that know their column.
 
-    The latter where a table has three columns or more; a cell that says nothing has no label.
+    These where a table has three columns or more; a cell that says nothing has no label.
     """
     body = re.sub(r"<(pre|code)\b.*?</\1>", _whole_options, body, flags=re.DOTALL)
+    body = re.sub(r"(?<=<pre>).*?(?=</pre>)", _hanging_lines, body, flags=re.DOTALL)
     return re.sub(r"<table\b.*?</table>", _labelled, body, flags=re.DOTALL)
 
 
 def _whole_options(code: re.Match[str]) -> str:
     return re.sub(r"(?<=[\s>])--?\w[\w-]*", r'<span class="option">\g<0></span>', code[0])
+
+
+def _hanging_lines(code: re.Match[str]) -> str:
+    return "".join(f'<span class="line">{one}</span>' for one in code[0].splitlines(keepends=True))
 
 
 def _labelled(table: re.Match[str]) -> str:

@@ -91,9 +91,10 @@ def test_a_cell_of_a_wide_table_knows_its_column_and_a_narrow_table_stays() -> N
     assert SITE["for_narrow_screens"](narrow) == narrow
 
 
-def test_an_option_stays_in_one_piece_in_commands_and_nowhere_else() -> None:
+def test_lines_and_options_of_code_are_marked_and_no_others() -> None:
     option = '<span class="option">--sign-key</span>'
-    page = "<pre>a-b --sign-key</pre><p>--sign-key</p><code><i>--sign-key</i></code>"
+    page = "<pre>a-b --sign-key\nc\n</pre><p>--sign-key</p><code><i>--sign-key</i></code>"
     assert SITE["for_narrow_screens"](page) == (
-        f"<pre>a-b {option}</pre><p>--sign-key</p><code><i>{option}</i></code>"
+        f'<pre><span class="line">a-b {option}\n</span><span class="line">c\n</span></pre>'
+        f"<p>--sign-key</p><code><i>{option}</i></code>"
     )
