@@ -101,7 +101,9 @@ def for_narrow_screens(body: str) -> str:
 
 
 def _whole_options(code: re.Match[str]) -> str:
-    return re.sub(r"(?<=[\s>])--?\w[\w-]*", r'<span class="option">\g<0></span>', code[0])
+    # And a comment does not begin at a line's end.
+    one = r"(?<=[\s>])(?:--?\w[\w-]*|# [^\s<]+)"
+    return re.sub(one, r'<span class="option">\g<0></span>', code[0])
 
 
 def _hanging_lines(code: re.Match[str]) -> str:

@@ -184,23 +184,24 @@ def entry(name: str, cause: Cause | None, server: str, logs: list[Example]) -> I
         kinds += [f"{made} made up after public reports and sources"] * (made > 0)
         told = "" if first.alone else " The rest of the log decides, not this line alone."
         states = ", ".join(f"`{state}`" for state in sorted({one.state for one in logs}))
-        yield f"State {states}. Logs in the tests, of {titles}: {', '.join(kinds)}.{told}\n"
+        known = f"State {states}. Logs in the tests, of {titles}: {', '.join(kinds)}.{told}\n"
     elif name in SIGNALS:
         yield f"    {SIGNALS[name]}\n"
-        yield "Python's words, by its sources; no log in the tests has them.\n"
+        known = "Python's words, by its sources; no log in the tests has them.\n"
     else:
-        yield f"{server or 'Any server'}'s, known from sources; no log in the tests has it.\n"
+        known = f"{server or 'Any server'}'s, known from sources; no log in the tests has it.\n"
     if words:
         yield f"Also: {', '.join(f'`{one}`' for one in words)}.\n"
     if cause is None:
         text = first.sentence if first else judge_log(ServerLog(SIGNALS[name]), Ending()).sentence
         yield f"What the judge says of that one: {text}\n"
-        return
-    yield f"{cause.said}. **Next:** {advice_of(cause, server)}\n"
-    if first and not first.sentence.endswith(advice_of(cause, first.server)):
-        yield f"What the judge says of that one: {first.sentence}\n"
-    if cause.advisories:
-        yield f"Where the signs are its own: {_named(cause.advisories)}.\n"
+    else:
+        yield f"{cause.said}. **Next:** {advice_of(cause, server)}\n"
+        if first and not first.sentence.endswith(advice_of(cause, first.server)):
+            yield f"What the judge says of that one: {first.sentence}\n"
+        if cause.advisories:
+            yield f"Where the signs are its own: {_named(cause.advisories)}.\n"
+    yield known
 
 
 def by_exit_code() -> dict[ExitCode, list[str]]:

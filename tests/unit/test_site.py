@@ -93,8 +93,9 @@ def test_a_cell_of_a_wide_table_knows_its_column_and_a_narrow_table_stays() -> N
 
 def test_lines_and_options_of_code_are_marked_and_no_others() -> None:
     option = '<span class="option">--sign-key</span>'
-    page = "<pre>a-b --sign-key\nc\n</pre><p>--sign-key</p><code><i>--sign-key</i></code>"
+    page = "<pre>a-b --sign-key # why not\nc\n</pre><p>--sign-key</p><code><i>--sign-key</i></code>"
     assert SITE["for_narrow_screens"](page) == (
-        f'<pre><span class="line">a-b {option}\n</span><span class="line">c\n</span></pre>'
+        f'<pre><span class="line">a-b {option} <span class="option"># why</span> not\n</span>'
+        '<span class="line">c\n</span></pre>'
         f"<p>--sign-key</p><code><i>{option}</i></code>"
     )
