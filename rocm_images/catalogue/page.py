@@ -6,7 +6,6 @@ import base64
 import datetime
 import hashlib
 import json
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ from rocm_images.engine.run_flags import (
     run_flags,
     serving_command,
 )
+from rocm_images.matrix.references import address_of
 from rocm_images.recipe import templates
 from rocm_images.registry.trust import Trust
 from rocm_images.servers import SERVERS, server_of
@@ -41,8 +41,6 @@ GPUS = 8
 """A machine with these GPUs usually has eight of them."""
 MAKER = "AMD Instinct "
 """What every GPU's name begins with: left out where there is little room."""
-_ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)", re.ASCII)
-_ADDRESS = re.compile(r"https://[\w./#?=&%~+-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -209,14 +207,6 @@ def page(
 
 def _title(name: str) -> str:
     return SERVERS[name].title if name in SERVERS else name
-
-
-def address_of(reference: str) -> str | None:
-    """Where a reference leads; None where it names no place that can be linked to."""
-    if issue := _ISSUE.fullmatch(reference):
-        # GitHub leads from here to the pull request where it is one.
-        return f"https://github.com/{issue[1]}/issues/{issue[2]}"
-    return reference if _ADDRESS.fullmatch(reference) else None
 
 
 def day_of(time: str) -> str:

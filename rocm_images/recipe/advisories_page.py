@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rocm_images import markdown
+from rocm_images.matrix.references import address_of
 from rocm_images.matrix.schema import Advisory, Matrix
 from rocm_images.plan.advisories import owner_of
 from rocm_images.plan.cells import Cell
@@ -27,6 +28,7 @@ def advisories_page(matrix: Matrix, cells: Iterable[Cell]) -> str:
     table = markdown.table(("advisory", "affects", "sets", "applies to"), rows)
     environment = templates.environment()
     environment.filters |= {"text": markdown.text, "affected": _affected, "sets": _sets}
+    environment.filters["linked"] = _linked
     values = {"table": table, "advisories": matrix.advisories}
     return templates.rendered(environment, "advisories.md.j2", **values)
 
@@ -43,6 +45,12 @@ def _reader(variable: str) -> str:
     if owner is None or owner.all_reduce.name != variable:
         return ""
     return f" ({owner.title} from {owner.all_reduce.since} on)"
+
+
+def _linked(reference: str) -> str:
+    # An address has no character that ends a link: the matrix takes none that has.
+    address = address_of(reference)
+    return f"[{markdown.text(reference)}]({address})" if address else markdown.text(reference)
 
 
 def _affected(advisory: Advisory) -> str:

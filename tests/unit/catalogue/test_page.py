@@ -15,11 +15,12 @@ from made_up_catalogue import FIRST, catalogue, entry, of_both_servers
 from rocm_images.catalogue import bills
 from rocm_images.catalogue.file import write
 from rocm_images.catalogue.merge import merged
-from rocm_images.catalogue.page import address_of, level_in_words, page
+from rocm_images.catalogue.page import level_in_words, page
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.catalogue.verifying import cosign_commands, pull_command, sbom_commands
 from rocm_images.cli.main import main
 from rocm_images.engine.run_flags import AS_DEPLOYED
+from rocm_images.matrix.references import address_of
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.selection import cell_named

@@ -111,3 +111,13 @@ def test_no_component_repeats_the_server_that_its_ranges_name(project_matrix: Ma
 def test_no_sentence_of_an_advisory_can_write_the_page(matrix_file: MatrixFile) -> None:
     matrix = load(matrix_file(("symptom: a crash", 'symptom: "<b>a</b> [crash](x)"')))
     assert r"- Symptom: &lt;b>a&lt;/b> \[crash](x)." in advisories_page(matrix, cells_of(matrix))
+
+
+def test_references_lead_to_what_they_name_where_they_name_a_place(project_matrix: Matrix) -> None:
+    named = ("ROCm/aiter#1", "https://example.org/a", "aiter#2")
+    advisory = one().model_copy(update={"references": named})
+    matrix = project_matrix.model_copy(update={"advisories": (advisory,)})
+    page = advisories_page(matrix, cells_of(matrix))
+    told = "[ROCm/aiter#1](https://github.com/ROCm/aiter/issues/1), "
+    told += "[https://example.org/a](https://example.org/a), aiter#2."
+    assert page.rstrip().endswith(f"- Remedy: w.\n- References: {told}")
