@@ -1,4 +1,4 @@
-"""A target, a repository in memory, and rolling tags of which only that they moved is seen."""
+"""What is published, and where: in memory, and seen by what was done to it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from made_up_publication import There, all_already_there
+from made_up_repositories import Repositories, two_lists
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
+from rocm_images.catalogue.schema import Catalogue
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.publishing.candidates import Candidate
@@ -51,3 +53,18 @@ def all_four(
     cells = cells_of(project_matrix)[:4]
     targets = targets_of(RealSite(), MATRIX, project_matrix, cells)
     return all_already_there(targets, tmp_path, there)
+
+
+@pytest.fixture
+def lists(project_matrix: Matrix) -> dict[str, Catalogue]:
+    """The catalogues of two repositories."""
+    return two_lists(project_matrix)
+
+
+@pytest.fixture
+def repositories(
+    project_matrix: Matrix, lists: dict[str, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> Repositories:
+    found = Repositories(lists)
+    found.take_the_place_of_real_ones(project_matrix, monkeypatch)
+    return found
