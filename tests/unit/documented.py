@@ -43,7 +43,7 @@ SOURCES = by(
     "pipeline/test_up_to_date.py::test_a_changed_source_is_built_and_a_change_taken_back_is_not"
 )
 ANEW = by(
-    "unit/cli/test_names_and_variables.py::test_what_is_asked_for_anew_is_built_though_it_is_there",
+    "unit/cli/test_asked_anew.py::test_what_is_asked_for_anew_is_built_though_it_is_there",
     *SOURCES.tests,
 )
 LACKING = by("pipeline/test_target_registry.py::test_what_the_registry_lacks_is_built")
