@@ -11,16 +11,14 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from rocm_images.registry.trust import Trust, trust_of
+from workflow_files import WORKFLOWS
 
-PROJECT = Path(__file__).resolve().parents[2]
-WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/images.yml").read_text())
 OURS = "some-owner/serving.images"
 ISSUER = "https://token.actions.githubusercontent.com"
 OF = f"https://github.com/{OURS}/.github/workflows"
@@ -124,8 +122,9 @@ def _der(text: str) -> bytes:
 
 def trusted() -> Trust:
     """What `publish` in the workflow of the repository OURS trusts."""
-    publish = WORKFLOW["jobs"]["publish"]
-    variables = {**WORKFLOW["env"], **publish.get("env", {})}
+    workflow = WORKFLOWS["images.yml"]
+    publish = workflow["jobs"]["publish"]
+    variables = {**workflow["env"], **publish.get("env", {})}
     (command,) = (step["run"] for step in publish["steps"] if step.get("name") == "Publish")
     words = shlex.split(command)
     given = [words[words.index(option) + 1] for option in ("--identity", "--issuer")]

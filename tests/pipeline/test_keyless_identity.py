@@ -15,12 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from made_up_fulcio import GOOD, ISSUER, OF, OURS, Fulcio, Signed, trusted
 from rocm_images.registry.trust import trust_of
-
-PROJECT = Path(__file__).resolve().parents[2]
+from workflow_files import WORKFLOWS
 
 
 def verified(
@@ -133,7 +131,7 @@ def test_our_workflow_called_from_another_repository_does_not_count(
 
 def called_by(caller: str, ref: str, program_ref: str) -> list[str]:
     """What a run of build.yml trusts that this repository called."""
-    text = yaml.safe_load((PROJECT / ".github/workflows/build.yml").read_text())["env"]["IDENTITY"]
+    text = WORKFLOWS["build.yml"]["env"]["IDENTITY"]
     for name, value in (
         ("inputs.program", OURS),
         ("inputs.program-ref", program_ref),
