@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
 
 from graph_probe import model
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
@@ -188,7 +188,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _number(low: int, high: int) -> Any:
+def _number(low: int, high: int) -> Callable[[str], int]:
     def parse_number(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{text} is not a number from {low} to {high}")
