@@ -187,10 +187,8 @@ def fulcio(tmp_path_factory: pytest.TempPathFactory) -> Fulcio:
 @pytest.fixture
 def registry(registry_program: Path, tmp_path: Path) -> Iterator[Registry]:
     """A real registry on loopback, empty."""
-    started = Registry(registry_program, tmp_path / "registry")
-    started.start()
-    yield started
-    started.stop()
+    with Registry(registry_program, tmp_path / "registry") as started:
+        yield started
 
 
 @dataclass(frozen=True)
