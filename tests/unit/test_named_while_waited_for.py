@@ -161,8 +161,15 @@ def test_at_a_terminal_the_attempt_at_work_is_drawn_and_each_after_it_is_a_line(
     told: Told, terminal: None, registry: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.answers = says(503)
-    # The moment ends between the first attempt and the second.
-    monkeypatch.setattr(retries, "sleep", told.wait)
+    moment = clock.SECONDS
+    monkeypatch.setattr(clock, "SECONDS", DEADLINE)
+
+    def pause(_: float) -> None:
+        # The moment ends between the first attempt and the second, however long that one took.
+        monkeypatch.setattr(clock, "SECONDS", moment)
+        told.wait()
+
+    monkeypatch.setattr(retries, "sleep", pause)
     with pytest.raises(Exception, match="it answered 503"):
         there(registry, attempts=3).digest_of("t")
     why = "(it answered 503 Service Unavailable)"
