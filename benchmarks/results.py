@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -175,7 +175,7 @@ def _memory(runs: Sequence[Measurement]) -> str:
     return f"{median(run.peak_bytes for run in runs) / 1e6:.0f} MB"
 
 
-def table(header: Sequence[str], rows: Any) -> list[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table of Markdown."""
     return [
         f"| {' | '.join(header)} |",

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -57,7 +56,7 @@ def found_in(log: str) -> list[Found]:
     raise ValueError("Renovate's log says nothing of what it found")
 
 
-def _named(dependency: dict[str, Any]) -> Found:
+def _named(dependency: dict[str, object]) -> Found:
     value = dependency.get("currentValue") or dependency["currentDigest"]
     prefix = "v" if dependency["depType"] == "matrix-source" else ""
     return str(dependency["packageName"]), f"{prefix}{value}"

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from rocm_images.errors import REFUSALS, InputError, WriteRefused
 from rocm_images.masking import masked_document
@@ -90,6 +89,6 @@ def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
     return kind(f"{told}: {hint}" if hint else told)
 
 
-def write_json(path: Path, document: Any) -> None:
+def write_json(path: Path, document: object) -> None:
     """Write a JSON document, indented, as `write_whole`; credentials in its texts are masked."""
     write_whole(path, json.dumps(masked_document(document), indent=2) + "\n")

@@ -40,7 +40,7 @@ def masked(text: str) -> str:
     return _HEADER.sub(rf"\1{_MASK}", text) if "uthorization" in text.lower() else text
 
 
-def masked_document(value: Any) -> Any:
+def masked_document(value: object) -> Any:
     """The same for every text of a JSON document."""
     if isinstance(value, str):
         return masked(value)

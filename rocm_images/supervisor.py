@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocm_images import streams, telling
+from rocm_images.clock import clock
 from rocm_images.loopback import beside_proxies
 from rocm_images.streams import TookTooLong as TookTooLong
 from rocm_images.streams import TooMuch as TooMuch
 from rocm_images.threads import aside
-from rocm_images.waiting import clock, waiting_for
+from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from rocm_images.foreign import shown as shown
 from rocm_images.foreign import shown_line
@@ -38,7 +38,7 @@ class Shown:
     # click would go around a stream that says ASCII; what that has no character for is written out.
     encoding = "utf-8"
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self._terminal = stream.isatty()
 
@@ -64,7 +64,8 @@ class _Standing:
     text = ""
     within = False
     """Whether a line of what is written has not ended yet."""
-    stream: Any = None
+    stream: TextIO
+    """That on which it stands."""
 
     @classmethod
     def wipe(cls) -> None:
@@ -108,7 +109,7 @@ def columns() -> int:
     return max((found or 80) - 1, 1)
 
 
-def for_colours(stream: Any) -> Any:
+def for_colours(stream: TextIO) -> TextIO:
     """The stream itself, for a table of ours that is redrawn: its texts are to be shown first."""
     return stream.stream if isinstance(stream, Shown) else stream
 

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from rocm_images import telling
+from rocm_images.clock import clock
 from rocm_images.foreign import shown_line
 from rocm_images.masking import masked
-from rocm_images.waiting import Wait, clock, duration, fitted
+from rocm_images.waiting import Wait, duration, fitted
 
 if TYPE_CHECKING:
     from rich.console import Group

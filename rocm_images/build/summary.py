@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rocm_images import references
 from rocm_images.errors import ExitCode
@@ -197,6 +197,32 @@ def failures(reports: Sequence[CellReport]) -> str:
     return masked("\n\n".join(chunks))
 
 
+class Tested(TypedDict):
+    """On what an image passed its tests, or did not."""
+
+    level: str
+    passed: bool
+
+
+class CellSummary(TypedDict):
+    """What machines read of one cell's report in build/summary.json."""
+
+    cell: str
+    result: str
+    reference: str
+    image_id: str
+    seconds: float
+    evidence: Tested | None
+    detail: str
+    tail: Sequence[str]
+    log: str
+    compressed: int | None
+    unpacked: int | None
+    smoke: str
+    junit: str | None
+    """A path from the folder of the file, which a CI puts elsewhere."""
+
+
 def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
     """Write the reports as JSON, whole or not at all."""
     document = {
@@ -207,15 +233,21 @@ def write_summary(path: Path, reports: Sequence[CellReport]) -> None:
     write_json(path, document)
 
 
-def _as_json(report: CellReport, folder: Path) -> dict[str, Any]:
-    found, said = report.evidence, asdict(replace(report, evidence=None))
+def _as_json(report: CellReport, folder: Path) -> CellSummary:
+    found = report.evidence
     junit = junit_path(folder / "evidence", report.image_id) if found else None
     return {
-        **{name: value for name, value in said.items() if name != "sizes"},
-        **asdict(report.sizes),
+        "cell": report.cell,
         "result": str(report.result),
+        "reference": report.reference,
+        "image_id": report.image_id,
+        "seconds": report.seconds,
+        "evidence": {"level": str(found.level), "passed": found.passed} if found else None,
+        "detail": report.detail,
+        "tail": report.tail,
+        "log": report.log,
+        "compressed": report.sizes.compressed,
+        "unpacked": report.sizes.unpacked,
         "smoke": report.smoke,
-        "evidence": found and {"level": str(found.level), "passed": found.passed},
-        # From the folder of this file, which a CI puts elsewhere.
         "junit": str(junit.relative_to(folder)) if junit and junit.exists() else None,
     }

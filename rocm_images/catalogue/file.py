@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -79,9 +78,9 @@ def parse(content: bytes, name: str) -> Catalogue:
         raise InputError("\n".join(lines)) from None
 
 
-def _of_schema_2(document: dict[str, Any]) -> dict[str, Any]:
+def _of_schema_2(document: dict[str, object]) -> dict[str, object]:
     """A catalogue of schema 1, which was about SGLang alone, as schema 2 has it."""
-    changed: dict[str, Any] = {**document, "schema": 2}
+    changed: dict[str, object] = {**document, "schema": 2}
     for key in ("images", "history"):
         entries = document.get(key)
         if isinstance(entries, list):
@@ -92,7 +91,11 @@ def _of_schema_2(document: dict[str, Any]) -> dict[str, Any]:
 def _entry_of_schema_2(entry: object) -> object:
     if not isinstance(entry, dict):
         return entry
-    changed: dict[str, Any] = {**entry, "server": "sglang", "cell": f"sglang-{entry.get('cell')}"}
+    changed: dict[str, object] = {
+        **entry,
+        "server": "sglang",
+        "cell": f"sglang-{entry.get('cell')}",
+    }
     changed["version"] = changed.pop("sglang", None)
     changed["components"] = {"aiter": changed.pop("aiter", None)}
     return changed

@@ -8,7 +8,7 @@ can hold more than a name does.
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -292,7 +292,7 @@ class Catalogue(_Model):
     """Images that were replaced, the latest first; their immutable tags still stand."""
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The schema as JSON Schema (2020-12)."""
     document = Catalogue.model_json_schema(mode="validation")
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rocm_images.ci.work import CellWork
 from rocm_images.files import cannot_write
@@ -17,7 +16,7 @@ BUILDER = "image-builder"
 _LABELS = ("self-hosted", "linux", "x64")
 
 
-def matrix(work: Sequence[CellWork]) -> dict[str, Any]:
+def matrix(work: Sequence[CellWork]) -> dict[str, list[dict[str, object]]]:
     """The `matrix` of a job: one entry for each cell that needs work.
 
     `builder` and `runner` are the labels for `runs-on`: of a machine that builds, and of one with
@@ -54,7 +53,7 @@ def write_step_summary(environment: Mapping[str, str], markdown: str) -> None:
     _append(environment, "GITHUB_STEP_SUMMARY", markdown.rstrip("\n") + "\n")
 
 
-def compact(document: Any) -> str:
+def compact(document: object) -> str:
     """JSON on one line: an output's value ends at the end of its line."""
     return json.dumps(document, separators=(",", ":"))
 

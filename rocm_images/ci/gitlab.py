@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from rocm_images.ci.work import CellWork
 
@@ -22,7 +21,7 @@ def child_pipeline(
     push: str | None = None,
     *,
     pulls: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The pipeline as a document; JSON of it is YAML.
 
     Args:
@@ -38,7 +37,7 @@ def child_pipeline(
     return {"stages": ["cells"], **jobs}
 
 
-def _job(one: CellWork, options: str, push: str | None) -> dict[str, Any]:
+def _job(one: CellWork, options: str, push: str | None) -> dict[str, object]:
     script = ["make environment", f"{_BUILD} {one.cell.words} {options}".rstrip()]
     if push is not None:
         script.append(f"{_BUILD} push {one.cell.words} {push}".rstrip())

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rocm_images import markdown
-from rocm_images.build.summary import GOOD_RESULTS, SCHEMA
+from rocm_images.build.summary import GOOD_RESULTS, SCHEMA, CellSummary
 from rocm_images.errors import InputError
 from rocm_images.foreign import document_of
 from rocm_images.sizes import Sizes
@@ -29,9 +28,9 @@ _SCHEMA_OF_PLANNED = 1
 class Run:
     """What the jobs of a run left, as the documents say it."""
 
-    cells: tuple[dict[str, Any], ...]
+    cells: tuple[CellSummary, ...]
     """The cells of every summary, the newest last where a cell is in several."""
-    skipped: tuple[dict[str, Any], ...]
+    skipped: tuple[dict[str, str], ...]
     """Cells that got no job."""
 
 
@@ -41,8 +40,8 @@ def read(folders: Sequence[Path]) -> Run:
     Raises:
         InputError: a path does not exist, or a file is not one of build.py's.
     """
-    cells: list[dict[str, Any]] = []
-    skipped: list[dict[str, Any]] = []
+    cells: list[CellSummary] = []
+    skipped: list[dict[str, str]] = []
     for path in _files(folders):
         try:
             document = document_of(path)
@@ -97,7 +96,7 @@ def _headline(cells: int, bad: int, skipped: int) -> str:
     return ", ".join(words)
 
 
-def _row(cell: dict[str, Any]) -> list[str]:
+def _row(cell: CellSummary) -> list[str]:
     sizes, result = _sizes(cell), markdown.text(cell["result"])
     return [
         markdown.text(cell["cell"]),
@@ -109,12 +108,12 @@ def _row(cell: dict[str, Any]) -> list[str]:
     ]
 
 
-def _sizes(cell: dict[str, Any]) -> Sizes:
+def _sizes(cell: CellSummary) -> Sizes:
     found = (cell["compressed"], cell["unpacked"])
     return Sizes(*(None if size is None else int(size) for size in found))
 
 
-def _failure(cell: dict[str, Any]) -> str:
+def _failure(cell: CellSummary) -> str:
     lines = [str(line) for line in cell["tail"]]
     title = f"### {markdown.text(cell['cell'])}: {markdown.text(cell['detail'])}"
     return "\n".join([title, "", *([markdown.block(lines)] if lines else [])])

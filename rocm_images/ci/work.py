@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rocm_images.build.targets import Target
 from rocm_images.plan.cells import Cell
@@ -31,7 +30,7 @@ class CellWork:
         assert target.inputs is not None
         return cls(target.cell, target.inputs.build_id, target.immutable_tag)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, str]:
         """What machines read of it."""
         return {
             "cell": self.cell.name,

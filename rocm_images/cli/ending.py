@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from rocm_images import __version__
 from rocm_images.cli.signals import Signals
@@ -185,7 +185,7 @@ def _show(error: click.ClickException) -> None:
         _let_go(sys.stderr)
 
 
-def _let_go(stream: Any) -> None:
+def _let_go(stream: TextIO) -> None:
     """Nothing that is still held back for a stream can fail."""
     try:
         stream.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -14,7 +14,7 @@ from rocm_images.errors import InputError
 if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
 
-Verb = TypeVar("Verb", bound=Callable[..., Any])
+Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ def layers_options(verb: Verb) -> Verb:
         verb = option(verb)
 
     @functools.wraps(verb)
-    def called(*, compression: str | None, recompress_base: bool | None, **options: Any) -> Any:
+    def called(
+        *, compression: str | None, recompress_base: bool | None, **options: object
+    ) -> object:
         return verb(layers=LayersAsked(compression, recompress_base), **options)
 
     return cast(Verb, called)

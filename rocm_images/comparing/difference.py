@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from rocm_images.comparing.facts import ADVISORIES, ImageFacts, LayerFact, bytes_of
 from rocm_images.engine.images import BUILD_ID, INPUTS
@@ -74,7 +73,7 @@ class Difference:
         lists = (self.env, self.labels, self.gained, self.lost, self.removed_layers)
         return not any((*lists, self.added_layers, self.growth, *self.packages.values()))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For machines."""
         return asdict(self)
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -75,7 +75,7 @@ def sbom(
     telling.written(f"wrote {os.path.relpath(output)}")
 
 
-def _of_engine(image: str, site: Site) -> Mapping[str, Any]:
+def _of_engine(image: str, site: Site) -> Mapping[str, object]:
     from contextlib import closing
 
     from rocm_images.engine.layers import found_image
@@ -89,7 +89,7 @@ def _of_engine(image: str, site: Site) -> Mapping[str, Any]:
 
 def _attested(
     image: str, trust: Trust, ca_bundle: Path | None, attempts: int, site: Site
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     from rocm_images.distributing.pull import Asked, Reference, verify
     from rocm_images.errors import VerificationFailed
     from rocm_images.registry.place import place_of
@@ -111,7 +111,7 @@ def _attested(
     return found.document
 
 
-def _text(document: Mapping[str, Any], form: str) -> str:
+def _text(document: Mapping[str, object], form: str) -> str:
     if form == _OWN:
         return json.dumps(document, indent=2, sort_keys=True) + "\n"
     from rocm_images.sbom.syft import converted

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rocm_images import references
 from rocm_images.deploying.arguments import check_arguments
@@ -110,7 +109,7 @@ def in_yaml(value: object) -> str:
 
 
 def from_template(
-    name: str, deployment: Deployment, quoted: Callable[[Any], str], **others: Any
+    name: str, deployment: Deployment, quoted: Callable[[object], str], **others: object
 ) -> str:
     """A template of templates/deploying/ for a deployment; each text in it goes through `quoted`.
 

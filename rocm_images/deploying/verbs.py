@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rocm_images.catalogue.schema import CatalogueEntry
     from rocm_images.servers import Server
 
-Verb = TypeVar("Verb", bound=Callable[..., Any])
+Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 def catalogue_options(verb: Verb) -> Verb:
@@ -34,8 +34,8 @@ def catalogue_options(verb: Verb) -> Verb:
         identity: str | None,
         issuer: str | None,
         unverified: bool,
-        **options: Any,
-    ) -> Any:
+        **options: object,
+    ) -> object:
         who = (key, identity, issuer)
         return verb(listed=Listed(catalogue_path, who, unverified), **options)
 

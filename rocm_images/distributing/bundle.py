@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rocm_images.catalogue.signed import FILE, SIGNATURE, Signed, write_files
 from rocm_images.distributing.channel_images import ChannelImage
@@ -42,7 +41,7 @@ class BundledImage:
     """One image of a bundle. `entries` are its own entries of the layout's index."""
 
     digest: str
-    entries: tuple[dict[str, Any], ...]
+    entries: tuple[dict[str, object], ...]
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _save(folder: Path, one: ChannelImage, cosign: Cosign) -> BundledImage:
     return BundledImage(one.image.digest, tuple(entries))
 
 
-def _index(entries: Sequence[dict[str, Any]]) -> str:
+def _index(entries: Sequence[dict[str, object]]) -> str:
     document = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",

@@ -6,7 +6,7 @@ import datetime
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
@@ -30,11 +30,13 @@ from rocm_images.publishing.options import (
 from rocm_images.registry.address import RegistryAddress
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from rocm_images.distributing.channel_images import ChannelImage, Wanted
     from rocm_images.plan.selection import Choice
     from rocm_images.registry.place import Place, Who
 
-Verb = TypeVar("Verb", bound=Callable[..., Any])
+Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 @click.command()
@@ -88,8 +90,24 @@ def pull(
     click.echo(verified.image.reference)
 
 
+class _Asked(TypedDict):
+    """Which published images are meant, and how they are verified."""
+
+    matrix_path: Path
+    choice: Choice
+    registry: RegistryAddress | None
+    ca_bundle: Path | None
+    attempts: int
+    channel: str
+    key: str | None
+    identity: str | None
+    issuer: str | None
+    not_before: datetime.datetime | None
+    site: Site
+
+
 def _published_options(verb: Verb) -> Verb:
-    """Adds which published images are meant, and how they are verified."""
+    """Adds what `_Asked` holds."""
     for option in (
         rehearse_option,
         not_before_option,
@@ -115,15 +133,15 @@ def _published_options(verb: Verb) -> Verb:
     "come from. (`rollback --to` names an image.)",
 )
 @one_at_a_time("publishing")
-def mirror(to: RegistryAddress, **options: Any) -> None:
+def mirror(to: RegistryAddress, **asked: Unpack[_Asked]) -> None:
     """Copy a channel's images to another registry, with signatures, evidence and the catalogue."""
     from rocm_images.catalogue.signed import bring, verified_in
     from rocm_images.distributing.arrive import Arrival, arrive
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
 
-    source, wanted, images = _published(**options)
-    trusted, attempts = options["ca_bundle"], options["attempts"]
+    source, wanted, images = _published(asked)
+    trusted, attempts = asked["ca_bundle"], asked["attempts"]
     programs = source.cosign.environment
     place = place_of(source.repository.name, to, trusted, attempts, programs)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
@@ -150,7 +168,7 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     required=True,
     help="The file to write.",
 )
-def bundle(output: Path, **options: Any) -> None:
+def bundle(output: Path, **asked: Unpack[_Asked]) -> None:
     """Write a channel's images, signatures and catalogue to one file: no network needed there."""
     from rocm_images.catalogue.signed import verified_in
     from rocm_images.distributing.bundle import write_bundle
@@ -158,39 +176,28 @@ def bundle(output: Path, **options: Any) -> None:
 
     if not output.resolve().parent.is_dir():
         raise InputError(f"--output: there is no folder {output.parent}: make it, or name another")
-    source, wanted, images = _published(**options)
+    source, wanted, images = _published(asked)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
     click.echo(f"{output}: {telling.counted(len(images), 'image')}, {bytes_in_words(size)}")
 
 
-def _published(
-    *,
-    matrix_path: Path,
-    choice: Choice,
-    registry: RegistryAddress | None,
-    ca_bundle: Path | None,
-    attempts: int,
-    channel: str,
-    key: str | None,
-    identity: str | None,
-    issuer: str | None,
-    not_before: datetime.datetime | None,
-    site: Site,
-) -> tuple[Place, Wanted, list[ChannelImage]]:
+def _published(asked: _Asked) -> tuple[Place, Wanted, list[ChannelImage]]:
     from rocm_images.distributing.channel_images import Wanted, images_of_channel
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.gate import channel_named
     from rocm_images.registry.place import place_of
     from rocm_images.registry.trust import trust_of
 
-    matrix, cells = load(matrix_path)
-    trust = trust_of(key, identity, issuer)
+    matrix, cells = load(asked["matrix_path"])
+    trust = trust_of(asked["key"], asked["identity"], asked["issuer"])
+    channel, site = asked["channel"], asked["site"]
     channel_named(matrix, channel)
-    chosen = choice.of(matrix, cells)
-    source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
-    wanted = Wanted(trust, matrix, chosen, channel, _in_utc(not_before))
+    chosen = asked["choice"].of(matrix, cells)
+    where = (asked["registry"], asked["ca_bundle"], asked["attempts"], site.programs())
+    source = place_of(repository_of(chosen), *where)
+    wanted = Wanted(trust, matrix, chosen, channel, _in_utc(asked["not_before"]))
     return source, wanted, images_of_channel(source, wanted, tag_suffix=site.tag_suffix)
 
 

@@ -29,7 +29,7 @@ CALL_SECONDS = 600
 """What one call may take of an engine that answers others meanwhile."""
 
 
-def _of_dockers_configuration(config_path: object = None) -> dict[str, Any]:  # noqa: ARG001
+def _of_dockers_configuration(config_path: object = None) -> dict[str, object]:  # noqa: ARG001
     return {"proxies": proxies_of_containers()}
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
@@ -109,7 +109,7 @@ def connect_if_any() -> Engine | None:
         return None
 
 
-def _version(endpoint: Endpoint) -> Mapping[str, Any]:
+def _version(endpoint: Endpoint) -> Mapping[str, object]:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -129,13 +129,13 @@ def _version(endpoint: Endpoint) -> Mapping[str, Any]:
         raise unreachable.failure(endpoint, error) from None
     finally:
         client.close()
-    found: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+    found: Mapping[str, object] = answer if isinstance(answer, dict) else {}
     if not (found.get("Version") and re.fullmatch(r"\d+\.\d+", str(found.get("ApiVersion")))):
         raise unreachable.no_answer(endpoint, "what answers is none", "name one by DOCKER_HOST")
     return found
 
 
-def _is_podman(answer: Mapping[str, Any]) -> bool:
+def _is_podman(answer: Mapping[str, object]) -> bool:
     components = answer.get("Components")
     named = components if isinstance(components, list) else []
     return any(isinstance(one, dict) and one.get("Name") == "Podman Engine" for one in named)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rocm_images import telling
@@ -19,6 +19,9 @@ from rocm_images.engine.contexts import (
     is_there,
 )
 from rocm_images.errors import EngineError
+
+if TYPE_CHECKING:
+    from docker.tls import TLSConfig
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 # Where docker looks with TLS and no host.
@@ -45,7 +48,7 @@ class Tls:
         path = self.folder / "ca.pem"
         return path if is_there(path) else None
 
-    def settings(self) -> Any:
+    def settings(self) -> TLSConfig:
         """The same as the SDK takes it."""
         from docker.tls import TLSConfig
 

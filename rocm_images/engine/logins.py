@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rocm_images.engine.contexts import configuration_folder
 from rocm_images.errors import RegistryError
@@ -84,7 +83,7 @@ def kept_from(said: str, host: str) -> str | None:
     return f"{said}: see credsStore and credHelpers in {_path()}"
 
 
-def proxies_of_containers() -> dict[str, Any]:
+def proxies_of_containers() -> dict[str, object]:
     """What of Docker's configuration the SDK itself needs: the proxies that containers are told."""
     with suppress(RegistryError):
         found = _document(_path(), "").get("proxies")
@@ -101,7 +100,7 @@ def _path() -> Path:
     return configuration_folder(os.environ) / "config.json"
 
 
-def _document(path: Path, host: str) -> dict[str, Any]:
+def _document(path: Path, host: str) -> dict[str, object]:
     try:
         content = content_of(path)
         document = parsed(content) if content.strip() else {}
@@ -121,7 +120,7 @@ def _document(path: Path, host: str) -> dict[str, Any]:
     )
 
 
-def _table(path: Path, document: dict[str, Any], name: str, host: str) -> dict[str, Any]:
+def _table(path: Path, document: dict[str, object], name: str, host: str) -> dict[str, object]:
     found = document.get(name)
     if found is None:
         return {}
@@ -135,7 +134,7 @@ def _bare(name: str) -> str:
     return DOCKER_HUB if host == "index.docker.io" else host
 
 
-def _entry(table: dict[str, Any], host: str) -> tuple[str, Any] | None:
+def _entry(table: dict[str, object], host: str) -> tuple[str, object] | None:
     """A registry's, by its own name first, and then by https://HOST/v1/ or what else has HOST."""
 
     def keys() -> Iterator[str]:
@@ -145,7 +144,7 @@ def _entry(table: dict[str, Any], host: str) -> tuple[str, Any] | None:
     return next(((key, table[key]) for key in keys() if key in table), None)
 
 
-def _written(kept: Any, host: str, entry: str) -> Credentials | None:
+def _written(kept: object, host: str, entry: str) -> Credentials | None:
     """Those that are in the file itself."""
     if not isinstance(kept, dict):
         raise _wrong(entry, "is no JSON object", host)
@@ -173,7 +172,7 @@ def _decoded(word: str) -> tuple[str, str]:
     return username, password.strip("\0")
 
 
-def _kept_by(helper: Any, host: str, entry: str) -> Credentials | None:
+def _kept_by(helper: object, host: str, entry: str) -> Credentials | None:
     """Those that a program keeps; None where it has none."""
     if not isinstance(helper, str) or "\0" in helper:
         raise _wrong(entry, "does not name a helper", host)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
 from rocm_images.tables import bytes_in_words
 from rocm_images.telling import counted
@@ -34,7 +33,7 @@ class Transfer:
         self._moved: dict[str, int] = {}
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
-    def take(self, event: Mapping[str, Any]) -> bool:
+    def take(self, event: Mapping[str, object]) -> bool:
         """Take one event; returns whether it says anything of how far it is."""
         status, layer = str(event.get("status") or ""), str(event.get("id") or "")
         if not layer or status not in (*_ANNOUNCED, *_ENDED, *_THERE, *_MOVING):
@@ -70,7 +69,7 @@ class Transfer:
         return ", ".join(parts)
 
 
-def _bytes_of(event: Mapping[str, Any]) -> int:
+def _bytes_of(event: Mapping[str, object]) -> int:
     detail = event.get("progressDetail")
     current = detail.get("current") if isinstance(detail, dict) else None
     # The engine is another program, and so is what it says.

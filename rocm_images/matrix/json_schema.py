@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
 from rocm_images.matrix.schema import Matrix
@@ -27,7 +27,9 @@ _BOOLEAN_WORDS += r"|[fF][aA][lL][sS][eE]"
 class _AsWritten(GenerateJsonSchema):
     """Lets a scalar be of every type that its text can have in YAML."""
 
-    def generate(self, schema: core_schema.CoreSchema, mode: Any = "validation") -> JsonSchemaValue:
+    def generate(
+        self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
+    ) -> JsonSchemaValue:
         found: JsonSchemaValue = _widened(super().generate(schema, mode))
         return found
 

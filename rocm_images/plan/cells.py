@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from packaging.version import Version
 
@@ -140,7 +139,7 @@ class Cell:
         """The image reference of one of the cell's tags."""
         return f"{self.repository}:{tag}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """What `plan --json` prints of the cell."""
         return {
             "cell": self.name,

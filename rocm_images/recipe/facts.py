@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell
@@ -36,7 +35,7 @@ def image_json(matrix: Matrix, cell: Cell) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
-def hip_facts(matrix: Matrix, cell: Cell | None) -> dict[str, Any]:
+def hip_facts(matrix: Matrix, cell: Cell | None) -> dict[str, object]:
     """Those of HIP: the releases by build, and the capture bug. Without a cell, of any image."""
     here = [a for a in cell.advisories if a.capture_guard] if cell else []
     bugs = here or [advisory for advisory in matrix.advisories if advisory.capture_guard]

@@ -53,7 +53,7 @@ def environment(below: str = "", *, autoescape: bool = False, kept: bool = False
     )
 
 
-def rendered(environment: Environment, name: str, **values: Any) -> str:
+def rendered(environment: Environment, name: str, **values: object) -> str:
     """The text of one template, with one line break at its end.
 
     Raises:

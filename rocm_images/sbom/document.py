@@ -147,12 +147,12 @@ class Bill:
         return dict(sorted(found.items()))
 
 
-def is_bill(document: Any) -> bool:
+def is_bill(document: object) -> bool:
     """Whether a document says that it is one, whatever it is."""
     return isinstance(document, dict) and document.get("bomFormat") == "CycloneDX"
 
 
-def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str, object]:
     """What syft said of an image, as the same bytes whenever it says the same.
 
     Without the time, the number that it drew, the names that vulnerabilities may be found by (a
@@ -189,23 +189,23 @@ def normalised(said: Any, image_id: str, labels: Mapping[str, str]) -> dict[str,
     content = json.dumps(document, sort_keys=True)
     number = uuid.UUID(bytes=hashlib.sha256(content.encode()).digest()[:16], version=4)
     # In the order in which cosign writes it.
-    whole: dict[str, Any] = json.loads(content)
+    whole: dict[str, object] = json.loads(content)
     return dict(sorted({**whole, "serialNumber": number.urn}.items()))
 
 
-def size_of(document: Mapping[str, Any]) -> int:
+def size_of(document: Mapping[str, object]) -> int:
     """Bytes of a document as it is attested."""
     return len(json.dumps(document).encode())
 
 
-def _plain(component: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(component: Mapping[str, Any]) -> dict[str, object]:
     """A component without what tells a vulnerability's database how it may call it."""
     properties = [one for one in component.get("properties", ()) if one["name"] != _CPE]
     kept = {name: value for name, value in component.items() if name not in ("cpe", "properties")}
     return {**kept, **({"properties": properties} if properties else {})}
 
 
-def _order(component: Mapping[str, Any]) -> tuple[str, ...]:
+def _order(component: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(str(component.get(one, "")) for one in ("type", "name", "version", "bom-ref"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rocm_images.engine.images import CELL
 from rocm_images.engine.layers import found_image
@@ -30,7 +30,7 @@ def sbom_path(folder: Path, image_id: str) -> Path:
     return folder / f"{image_id.removeprefix('sha256:')}{SUFFIX}"
 
 
-def read_sbom(path: Path, ids: Collection[str]) -> Mapping[str, Any] | None:
+def read_sbom(path: Path, ids: Collection[str]) -> Mapping[str, object] | None:
     """The bill of an image that is known by these ids, or None where the file has none of it."""
     try:
         document = document_of(path)
@@ -40,7 +40,7 @@ def read_sbom(path: Path, ids: Collection[str]) -> Mapping[str, Any] | None:
     return dict(document) if found.image_id in ids else None
 
 
-def keep_sbom(folder: Path, image_id: str, document: Mapping[str, Any]) -> Path:
+def keep_sbom(folder: Path, image_id: str, document: Mapping[str, object]) -> Path:
     """Write the bill of an image to where it lies.
 
     Raises:
@@ -53,7 +53,7 @@ def keep_sbom(folder: Path, image_id: str, document: Mapping[str, Any]) -> Path:
 
 def sbom_of(
     engine: Engine | None, image_id: str, folder: Path, program: Path | None = None
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     """The bill of an image, made and kept where there is none that can be read.
 
     Args:
@@ -76,7 +76,7 @@ def sbom_of(
     return made
 
 
-def listed(engine: Engine, reference: str, program: Path | None = None) -> dict[str, Any]:
+def listed(engine: Engine, reference: str, program: Path | None = None) -> dict[str, object]:
     """The bill of an image by any reference, made now; see `sbom_of`."""
     with closing(engine.client()) as client:
         image = found_image(client, reference)

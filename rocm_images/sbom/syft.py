@@ -120,7 +120,7 @@ def asked(engine: Engine, image: Image, program: Path) -> Any:
         raise EngineError(f"{name}: syft does not run in it ({reason})") from None
 
 
-def converted(document: Mapping[str, Any], form: str) -> str:
+def converted(document: Mapping[str, object], form: str) -> str:
     """A bill in another of syft's formats.
 
     Raises:

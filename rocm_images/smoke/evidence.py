@@ -103,7 +103,7 @@ class Evidence:
             return None
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The evidence as a JSON document."""
         document = {
             "schema": SCHEMA,
@@ -283,7 +283,7 @@ def serve_in_words(serve: Mapping[str, Any] | None) -> str:
     return f"{server} {version}: {', '.join(parts)}"
 
 
-def seal_of(document: Mapping[str, Any]) -> str:
+def seal_of(document: Mapping[str, object]) -> str:
     """A checksum over a document without its seal: it shows a change, and proves no author.
 
     The same as image_selftest.document.seal_of, which is in the images.
@@ -293,7 +293,7 @@ def seal_of(document: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The same with 1 for 1.0: other programs that pass the document on write it so."""
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}

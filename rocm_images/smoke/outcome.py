@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rocm_images import telling
 from rocm_images.errors import EvidenceInvalid
@@ -43,7 +43,7 @@ def read_outcome(results: Path, status: int | str, log: Path) -> tuple[int, tupl
     return passed, tuple(failed)
 
 
-def read_serve(path: Path, image_id: str, device: Level) -> dict[str, Any]:
+def read_serve(path: Path, image_id: str, device: Level) -> dict[str, object]:
     """What the serve tier printed in the image, or why it did not run."""
     if not device.reaches(Level.GPU):
         return {"not_run": "no GPU"}
@@ -52,7 +52,7 @@ def read_serve(path: Path, image_id: str, device: Level) -> dict[str, Any]:
 
 def read_findings(
     path: Path, image_id: str, shape: type[BaseModel] = Probe
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """What a program printed in the image; None where it did not run, or printed something else.
 
     The tests leave it with the image that the engine says their container is of.
@@ -62,7 +62,7 @@ def read_findings(
     """
     try:
         document = document_of(path)
-        found: dict[str, Any] | None = document["found"]
+        found: dict[str, object] | None = document["found"]
         ran_in = document["image_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

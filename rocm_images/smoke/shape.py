@@ -8,7 +8,7 @@ read are not named here, and may hold anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -134,7 +134,7 @@ class Document(BaseModel):
     ran_as: Text | None = None
 
 
-def fits(model: type[BaseModel], document: Any) -> bool:
+def fits(model: type[BaseModel], document: object) -> bool:
     """Whether a document is of a shape."""
     try:
         model.model_validate(document)

@@ -15,6 +15,7 @@ from typing import Any
 from packaging.version import Version
 
 from rocm_images.engine.connect import Engine
+from serving import serving
 
 VERSION = {"Version": "26.1", "ApiVersion": "1.45"}
 Answer = Callable[["Request"], "tuple[int, Any] | None"]
@@ -104,13 +105,9 @@ class MadeUpEngine:
 @contextmanager
 def made_up_engine(path: Path) -> Iterator[MadeUpEngine]:
     """An engine of which only its version is known, until a test gives it answers."""
-    with _Server(path) as server:
+    with serving(_Server(path)) as server:
         found = MadeUpEngine(path, server)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
         try:
             yield found
         finally:
             found.end.set()
-            server.shutdown()
-            thread.join()

@@ -6,7 +6,6 @@ import datetime
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from made_up_engine import VERSION, Answer, Request
+from serving import serving
 
 _HANDSHAKE = b"\x16"
 # What Go's server says, and so dockerd.
@@ -66,14 +66,8 @@ class TcpEngine(ThreadingHTTPServer):
 @contextmanager
 def tcp_engine(tls: ssl.SSLContext | None = None, *, says_so: bool = True) -> Iterator[TcpEngine]:
     """An engine that answers; with `tls` it says, or not, that it is no HTTP that it waits for."""
-    with TcpEngine(tls, says_so) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(TcpEngine(tls, says_so)) as server:
+        yield server
 
 
 class Certificates:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from serving import serving
+
 
 class Tunnel(ThreadingHTTPServer):
     """Knows for which HOST:PORT it was asked."""
@@ -56,11 +58,5 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def tunnel_to(port: int) -> Iterator[Tunnel]:
     """A proxy that leads to a port of loopback."""
-    with Tunnel(port) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with serving(Tunnel(port)) as proxy:
+        yield proxy

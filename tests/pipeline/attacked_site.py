@@ -82,13 +82,12 @@ def repository_of(registry: Registry) -> Repository:
 @contextmanager
 def published(registry: Registry, keys: Keys) -> Iterator[Site]:
     """Two images, published to it while it runs."""
-    registry.start()
-    assert run_build_py("--arch", "942", "--rehearse", "--no-smoke").code == 0
-    done = publish(keys, registry.address, "--arch", "942")
-    assert done.code == 0, done.stderr
-    tags = {image.rocm: image.immutable_tag for image in listed(keys, registry.address).images}
-    yield Site(registry, repository_of(registry), tags["7.2.0"], tags["7.2.2"], keys)
-    registry.stop()
+    with registry:
+        assert run_build_py("--arch", "942", "--rehearse", "--no-smoke").code == 0
+        done = publish(keys, registry.address, "--arch", "942")
+        assert done.code == 0, done.stderr
+        tags = {image.rocm: image.immutable_tag for image in listed(keys, registry.address).images}
+        yield Site(registry, repository_of(registry), tags["7.2.0"], tags["7.2.2"], keys)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from checkouts import Answer as Answer
 from checkouts import Checkout, beside
 from surroundings import settle
 
+from made_up_fulcio import Fulcio
 from registry import PROGRAM, Registry
 from rehearsal import debian_packages
 from rehearsal.engine import PrivateEngine
@@ -173,13 +174,21 @@ def cosigns(registry_program: Path) -> dict[str, Path]:
     return {"today's": Path(found), "the next": next_cosign()}
 
 
+@pytest.fixture(scope="module", params=["today's", "the next"])
+def each_cosign(request: pytest.FixtureRequest, cosigns: dict[str, Path]) -> Path:
+    return cosigns[request.param]
+
+
+@pytest.fixture(scope="module")
+def fulcio(tmp_path_factory: pytest.TempPathFactory) -> Fulcio:
+    return Fulcio(tmp_path_factory.mktemp("fulcio"))
+
+
 @pytest.fixture
 def registry(registry_program: Path, tmp_path: Path) -> Iterator[Registry]:
     """A real registry on loopback, empty."""
-    started = Registry(registry_program, tmp_path / "registry")
-    started.start()
-    yield started
-    started.stop()
+    with Registry(registry_program, tmp_path / "registry") as started:
+        yield started
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.server
 import re
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import trustme
+
+from serving import serving
 
 
 class _Index(http.server.SimpleHTTPRequestHandler):
@@ -44,13 +45,8 @@ def package_index(folder: Path, authority: trustme.CA) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     handler = partial(_Index, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            # By name: with an address pip 25.1's trust store fails, "requires server_hostname".
-            yield f"https://localhost:{server.server_port}/simple"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with serving(server):
+        # By name: with an address pip 25.1's trust store fails, "requires server_hostname".
+        yield f"https://localhost:{server.server_port}/simple"

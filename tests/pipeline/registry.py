@@ -144,6 +144,14 @@ class Registry:
                 if not link.stat().st_size:
                     link.unlink()
 
+    def __enter__(self) -> Registry:
+        """It runs until the end of the block."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def link(self, repository: str, digest: str) -> Path:
         """The file by which a repository has a blob."""
         hexadecimal = digest.removeprefix("sha256:")

@@ -24,9 +24,10 @@ from checkouts import copied
 from conftest import Keys
 from registry import Registry
 from rocm_images.errors import ExitCode
+from workflow_files import WORKFLOWS
 
 PROJECT = Path(__file__).resolve().parents[2]
-WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/build.yml").read_text())
+WORKFLOW = WORKFLOWS["build.yml"]
 # What one `make` tells another, and what the tests' own environment says of this checkout.
 _NOT_PASSED_ON = ("GITHUB_", "MAKE", "MFLAGS", "PYTHON", "ROCM_IMAGES_", "VIRTUAL_ENV")
 CALLER, PROGRAM, COMMIT = "an-owner/their.images", "some-owner/program", "0123456789" * 4

@@ -30,11 +30,9 @@ def pushed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Registry:
     """A registry with every rehearsed image but one, as `push` puts it there; it has stopped."""
-    there = Registry(registry_program, tmp_path_factory.mktemp("pushed") / "registry")
-    there.start()
-    for words in (("--arch", "942"), ("--arch", "950", "--base", "7.2.2")):
-        assert publish(keys, there.address, *words, verb="push").code == 0
-    there.stop()
+    with Registry(registry_program, tmp_path_factory.mktemp("pushed") / "registry") as there:
+        for words in (("--arch", "942"), ("--arch", "950", "--base", "7.2.2")):
+            assert publish(keys, there.address, *words, verb="push").code == 0
     return there
 
 

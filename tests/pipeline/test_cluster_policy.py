@@ -92,17 +92,15 @@ class Site:
 @pytest.fixture(scope="module")
 def site(registry_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("cluster")
-    registry = Registry(registry_program, folder / "registry")
-    registry.start()
     # cosign of the packages that the registry comes from, or, on Ubuntu, the installed one.
     environment = {**os.environ, **PrivateEngine().environment(), "COSIGN_PASSWORD": "of tests"}
     for name in ("ours", "others"):
         (folder / name).mkdir()
         words = ["cosign", "generate-key-pair"]
         subprocess.run(words, cwd=folder / name, env=environment, check=True, capture_output=True)
-    address = RegistryAddress.parse(f"http://{registry.address}")
-    yield Site(registry, Cosign(address, environment), folder)
-    registry.stop()
+    with Registry(registry_program, folder / "registry") as registry:
+        address = RegistryAddress.parse(f"http://{registry.address}")
+        yield Site(registry, Cosign(address, environment), folder)
 
 
 @pytest.mark.parametrize("level", [Level.GPU, Level.SERVE])

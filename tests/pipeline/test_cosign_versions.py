@@ -80,14 +80,12 @@ def site(
     registry_program: Path, cosigns: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("versions")
-    registry = Registry(registry_program, folder / "registry")
-    registry.start()
-    found = Site(registry, cosigns, folder)
-    for version in BOTH:
-        (folder / version).mkdir()
-        assert found.run(version, "generate-key-pair").returncode == 0
-    yield found
-    registry.stop()
+    with Registry(registry_program, folder / "registry") as registry:
+        found = Site(registry, cosigns, folder)
+        for version in BOTH:
+            (folder / version).mkdir()
+            assert found.run(version, "generate-key-pair").returncode == 0
+        yield found
 
 
 @pytest.fixture(scope="module")

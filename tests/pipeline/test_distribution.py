@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from conftest import PROJECT, Answer, Keys, run_build_py
-from publishing_site import listed
+from publishing_site import CHANNEL, listed, publish
 from registry import PASSWORD, Registry, credentials
 from rocm_images.catalogue.verifying import sbom_commands
 from rocm_images.registry.address import RegistryAddress
@@ -24,7 +24,6 @@ from rocm_images.registry.client import Repository
 from rocm_images.sbom.made import sbom_path
 
 CELL = ("--arch", "950", "--base", "7.2.2")
-CHANNEL = ("--channel", "preview", "--rehearse")
 TAGS = ["v0.5.21-rocm722-mi35x-rehearsal-preview", "v0.5.21-mi35x-rehearsal-preview"]
 
 
@@ -36,15 +35,10 @@ def source(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Registry]:
     """A registry to which one cell was published."""
-    registry = Registry(registry_program, tmp_path_factory.mktemp("source") / "registry")
-    registry.start()
-    done = run_build_py(
-        *("publish", *CHANNEL, *CELL, "--registry", registry.address, "--sign-key", str(keys.ours)),
-        environment=keys.environment,
-    )
-    assert done.code == 0, done.stderr
-    yield registry
-    registry.stop()
+    with Registry(registry_program, tmp_path_factory.mktemp("source") / "registry") as registry:
+        done = publish(keys, registry.address, *CELL)
+        assert done.code == 0, done.stderr
+        yield registry
 
 
 class Guarded:

@@ -18,6 +18,7 @@ from docker_contexts import make_context
 from rocm_images.engine.buildx import find_buildx
 from rocm_images.engine.connect import Engine, connect
 from rocm_images.engine.endpoint import CHOOSES
+from serving import serving
 from tcp_engine import Certificates
 
 NAME = "rocm-images-test-of-tls:1"
@@ -55,12 +56,8 @@ def address(running_engine: Engine, certificates: Certificates) -> Iterator[str]
         daemon_threads = True
         block_on_close = False
 
-    with Server(("127.0.0.1", 0), Connection) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+    with serving(Server(("127.0.0.1", 0), Connection)) as server:
         yield f"tcp://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("way", ["DOCKER_HOST", "DOCKER_CONTEXT"])

@@ -18,9 +18,9 @@ from rocm_images.registry.cosign import Cosign
 from rocm_images.registry.trust import Signer, Trust
 
 
-@pytest.fixture(params=["today's", "the next"])
-def cosign(request: pytest.FixtureRequest, keys: Keys, cosigns: dict[str, Path]) -> Cosign:
-    path = f"{cosigns[request.param].parent}:{keys.environment['PATH']}"
+@pytest.fixture
+def cosign(keys: Keys, each_cosign: Path) -> Cosign:
+    path = f"{each_cosign.parent}:{keys.environment['PATH']}"
     return Cosign(None, {**keys.environment, "PATH": path})
 
 

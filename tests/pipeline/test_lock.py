@@ -133,9 +133,7 @@ def test_a_tag_that_the_registry_does_not_have_gets_no_entry(anywhere: Site) -> 
 def test_a_registry_that_wants_a_password_gets_the_users(
     registry_program: Path, anywhere: Site, tmp_path: Path
 ) -> None:
-    closed = Registry(registry_program, tmp_path / "closed", password=True)
-    closed.start()
-    try:
+    with Registry(registry_program, tmp_path / "closed", password=True) as closed:
         digest = closed.push("team/base", "one", {"a": "b"})
         image = f"{closed.address}/team/base:one"
         anywhere.write_matrix((anywhere.newer, image))
@@ -147,8 +145,6 @@ def test_a_registry_that_wants_a_password_gets_the_users(
         assert image in without.stderr
         assert anywhere.run("--update", image, DOCKER_CONFIG=str(tmp_path)).code == 0
         assert anywhere.entries() == {image: digest}
-    finally:
-        closed.stop()
 
 
 @pytest.mark.parametrize("name", ["7.2.2", "image", "sglang", "source"])

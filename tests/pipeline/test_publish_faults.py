@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import http.server
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from registry import Registry
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import RegistryError
 from rocm_images.publishing.transaction import Phase
+from serving import serving
 
 
 @pytest.fixture
@@ -117,14 +117,8 @@ def failing_network(registry: Registry, fails: Callable[[str], bool]) -> Iterato
 
         def log_message(self, *_: object) -> None: ...
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield f"127.0.0.1:{server.server_port}"
 
 
 def test_a_tag_that_cannot_be_moved_moves_the_others_back(

@@ -13,6 +13,7 @@ import docker
 import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
+from publishing_site import publish
 from registry import Registry
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.client import Repository
@@ -44,19 +45,13 @@ def published(
     registry_program: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Published]:
-    registry = Registry(registry_program, tmp_path_factory.mktemp("shared") / "registry")
-    registry.start()
-    done = run_build_py(
-        *("publish", "--channel", "preview", "--rehearse", "--arch", "942", "--base", "7.2.0"),
-        *("--registry", registry.address, "--sign-key", str(keys.ours)),
-        environment=keys.environment,
-    )
-    assert done.code == 0, done.stderr
-    repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
-    digest = repository.digest_of(TAG)
-    assert digest is not None
-    yield Published(registry, repository, digest)
-    registry.stop()
+    with Registry(registry_program, tmp_path_factory.mktemp("shared") / "registry") as registry:
+        done = publish(keys, registry.address, "--arch", "942", "--base", "7.2.0")
+        assert done.code == 0, done.stderr
+        repository = Repository(RegistryAddress.parse(registry.address), "sglang-rocm")
+        digest = repository.digest_of(TAG)
+        assert digest is not None
+        yield Published(registry, repository, digest)
 
 
 def pull(reference: str, keys: Keys, *words: str, key: Path | None = None) -> Answer:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 
 from conftest import PROJECT, Answer
 from rocm_images.engine.connect import Engine
 from rocm_images.plan.load import load
+from workflow_files import WORKFLOWS
 
 # This test is a part of what one of them runs, and `make test` has run the others on this commit.
 # `make test` runs these in its other lane.
@@ -49,8 +49,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def commands() -> list[str]:
     """Every command of ci.yml, in the order of the file."""
-    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text())
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    steps = [step for job in WORKFLOWS["ci.yml"]["jobs"].values() for step in job["steps"]]
     return [step["run"] for step in steps if "run" in step]
 
 

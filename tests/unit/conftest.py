@@ -13,6 +13,7 @@ from surroundings import settle
 from rocm_images import telling, turns
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.load import load
+from told import Told, hasty_terminal, heard, time_that_tests_change
 
 settle()
 
@@ -154,6 +155,23 @@ def with_bases(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What a person would be told of waits, by a clock of the test's own."""
+    return heard(monkeypatch)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty_terminal(monkeypatch)
+
+
+@pytest.fixture
+def now(told: Told, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which only the test changes."""
+    return time_that_tests_change(monkeypatch)
 
 
 @pytest.fixture

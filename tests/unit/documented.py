@@ -43,7 +43,7 @@ SOURCES = by(
     "pipeline/test_up_to_date.py::test_a_changed_source_is_built_and_a_change_taken_back_is_not"
 )
 ANEW = by(
-    "unit/cli/test_names_and_variables.py::test_what_is_asked_for_anew_is_built_though_it_is_there",
+    "unit/cli/test_asked_anew.py::test_what_is_asked_for_anew_is_built_though_it_is_there",
     *SOURCES.tests,
 )
 LACKING = by("pipeline/test_target_registry.py::test_what_the_registry_lacks_is_built")
@@ -154,10 +154,10 @@ COMMANDS: dict[str, How] = {
     # Publish, and deploy what was published.
     "build.py publish --registry ADDRESS --sign-key cosign.key": PUBLISHED,
     "build.py publish --registry ADDRESS --sign-key cosign.key --server all": by(
-        "unit/publishing/test_servers_published.py::test_the_list_that_is_left_is_of_all_and_signed"
+        "unit/publishing/test_list_published.py::test_the_list_that_is_left_is_of_all_and_signed"
     ),
     "build.py publish --registry ADDRESS --sign-key cosign.key --json": by(
-        "unit/publishing/test_servers_published.py"
+        "unit/publishing/test_publication_told.py"
         "::test_machines_get_one_object_of_every_repository_and_nothing_else"
     ),
     "build.py publish --registry ADDRESS --registry OTHER --sign-key cosign.key": by(
@@ -188,7 +188,7 @@ COMMANDS: dict[str, How] = {
     "build.py catalogue --registry ADDRESS --key cosign.pub": PUBLISHED,
     "build.py catalogue --registry ADDRESS --key cosign.pub --server all": by(
         *PUBLISHED.tests,
-        "unit/publishing/test_servers_published.py"
+        "unit/publishing/test_list_published.py"
         "::test_lists_that_were_fetched_are_one_page_without_a_signature",
     ),
     "build.py pick --arch 942": RUNS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images import supervisor, waiting
+from rocm_images import clock, supervisor
 from rocm_images.ci import at_commit
 from rocm_images.engine import client, images, logins, machine, patience
 from rocm_images.lock import upstream
@@ -52,7 +52,7 @@ def test_what_does_not_answer_is_given_up_when_the_page_says(of: str, seconds: l
 
 
 def test_who_is_waited_for_is_named_when_the_page_says() -> None:
-    assert re.findall(r"has not answered after (\d+) s", TEXT) == [f"{waiting.SECONDS:g}"]
+    assert re.findall(r"has not answered after (\d+) s", TEXT) == [f"{clock.SECONDS:g}"]
 
 
 def test_a_signal_ends_a_run_step_by_step_as_the_page_says() -> None:

@@ -14,6 +14,7 @@ PROGRAM = PROJECT / "rocm_images"
 # What stands in one row is a step's neighbour: neither is before the other.
 ORDER = (
     (
+        "clock",
         "errors",
         "files",
         "foreign",

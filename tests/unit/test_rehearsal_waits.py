@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,49 +17,18 @@ from rehearsal.engine import PrivateEngine
 from rocm_images.engine import buildx
 from rocm_images.errors import EngineError
 from rocm_images.telling import PROGRAM
-from told import DEADLINE, Told, hasty_terminal, heard
+from told import Slow, Told
 
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    found = heard(monkeypatch)
-    hasty_terminal(monkeypatch)
-    return found
-
-
-class Slow:
-    """A program that says one line, and ends when the test has been told of it."""
-
-    def __init__(self, path: Path, says: str, *, fails: str = "") -> None:
-        self.path, self._end = path, path.with_suffix(".end")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.mkfifo(self._end)
-        failure = f"echo '{fails}' >&2; exit 9" if fails else "exit 0"
-        path.write_text(f"#!/bin/sh\necho '{says}' >&2\nread end < '{self._end}'\n{failure}\n")
-        path.chmod(0o755)
-
-    def during(self, work: Callable[[], object], told: Told, words: str) -> None:
-        """Work with it, which ends once the words are drawn."""
-
-        def end() -> None:
-            with told.changed:
-                told.changed.wait_for(lambda: any(words in line for line in told.drawn), DEADLINE)
-            self._end.write_text("now\n")
-
-        ending = threading.Thread(target=end)
-        ending.start()
-        try:
-            work()
-        finally:
-            ending.join()
-        assert any(words in line for line in told.drawn), told.drawn
+pytestmark = pytest.mark.usefixtures("terminal")
 
 
 @pytest.mark.parametrize("fails", ["", "E: no such suite"])
 def test_mmdebstrap_is_waited_for_with_its_step(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    slow = Slow(tmp_path / "usr/bin/mmdebstrap", "I: extracting archives...", fails=fails)
+    slow = Slow(
+        tmp_path / "usr/bin/mmdebstrap", "echo 'I: extracting archives...' >&2", fails=fails
+    )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(debian_packages, "distribution", lambda: Distribution("trixie", {}))
     monkeypatch.setattr(debian_packages, "unpack", lambda *_: tmp_path)
@@ -90,7 +58,7 @@ def test_a_slow_mirror_is_waited_for_with_what_it_sends(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = "Get:3 https://mirror.example.org trixie/main amd64 docker.io [30 MB]"
-    slow = Slow(tmp_path / "apt-get", line)
+    slow = Slow(tmp_path / "apt-get", f"echo '{line}' >&2")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     monkeypatch.setenv("PATH", environment["PATH"])
     slow.during(
@@ -103,7 +71,7 @@ def test_a_slow_mirror_is_waited_for_with_what_it_sends(
 def test_a_slow_index_of_wheels_is_waited_for(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Slow(tmp_path / "python", "Downloading triton-3.4.0.whl (155 MB)")
+    slow = Slow(tmp_path / "python", "echo 'Downloading triton-3.4.0.whl (155 MB)' >&2")
     monkeypatch.setattr(sys, "executable", str(slow.path))
     slow.during(
         lambda: wheelhouse.fetch(tmp_path / "wheels", "triton==3.4.0"),

@@ -52,8 +52,8 @@ def test_at_a_terminal_its_last_line_stands_with_the_time_so_far(tmp_path: Path)
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from rocm_images import telling, waited, waiting\n"
-        "waiting.SECONDS = waiting.DRAWN_SECONDS = 0.05\n"
+        "from rocm_images import clock, telling, waited\n"
+        "clock.SECONDS = clock.DRAWN_SECONDS = 0.05\n"
         "draw = telling.standing\n"
         "def drawn(text):\n"
         "    found = draw(text)\n"

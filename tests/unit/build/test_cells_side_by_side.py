@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from rocm_images.engine.images import EngineImage
 from rocm_images.errors import BuildFailed
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from serving import serving
 
 
 class _HangUp(socketserver.BaseRequestHandler):
@@ -30,14 +30,8 @@ class _HangUp(socketserver.BaseRequestHandler):
 
 @contextmanager
 def hanging_up(path: Path) -> Iterator[Engine]:
-    with socketserver.ThreadingUnixStreamServer(str(path), _HangUp) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Engine(f"unix://{path}", Version("26.1"), "1.45", {})
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(socketserver.ThreadingUnixStreamServer(str(path), _HangUp)):
+        yield Engine(f"unix://{path}", Version("26.1"), "1.45", {})
 
 
 def test_an_engine_that_went_away_fails_its_cells_and_nothing_else(

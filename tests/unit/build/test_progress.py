@@ -9,23 +9,15 @@ import pytest
 from rocm_images import telling, waiting
 from rocm_images.build import progress
 from rocm_images.build.progress import LiveTable, PlainLines
-from rocm_images.waiting import Clock, waiting_for
-from told import Told, heard
+from rocm_images.waiting import waiting_for
+from told import Told, passes
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    return heard(monkeypatch)
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch, told: Told) -> list[float]:
-    """The time, which only the test changes."""
-    found = [1000.0]
-    monkeypatch.setattr("rocm_images.waiting.time.monotonic", lambda: found[0])
-    monkeypatch.setattr(Clock, "_run", lambda self: None)
+def now(now: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which only the test changes; the table shows the clock of the test, too."""
     monkeypatch.setattr(progress, "clock", waiting.clock)
-    return found
+    return now
 
 
 @pytest.fixture
@@ -101,20 +93,16 @@ def test_no_line_of_it_is_wider_than_the_terminal(
 def test_a_step_that_goes_on_is_said_again_with_its_age_and_how_far_it_is(
     now: list[float], told: Told
 ) -> None:
-    def pass_(seconds: float) -> None:
-        now[0] += seconds
-        waiting.clock.look(now[0])
-
     with PlainLines() as lines:
         lines.step("a", "push v1")
         lines.step("b", "sign")
-        pass_(20)
+        passes(now, 20)
         lines.step("a", "push v1", "3 of 12 layers")
         lines.step("b", "read back")
-        pass_(10)
-        pass_(20)
+        passes(now, 10)
+        passes(now, 20)
         lines.done("a", "pushed")
-        pass_(100)
+        passes(now, 100)
     assert told.lines == [
         "a  push v1",
         "b  sign",
@@ -124,5 +112,5 @@ def test_a_step_that_goes_on_is_said_again_with_its_age_and_how_far_it_is(
         "a  => pushed",
         "b  read back, 2 min 10 s",
     ]
-    pass_(100)
+    passes(now, 100)
     assert len(told.lines) == 7

@@ -127,9 +127,8 @@ run(lambda: program)
 
 
 WAITS = """
-import rocm_images.waiting as waiting
-waiting.SECONDS = waiting.DRAWN_SECONDS = 0.05
-from rocm_images import telling
+from rocm_images import clock, telling, waiting
+clock.SECONDS = clock.DRAWN_SECONDS = 0.05
 from rocm_images.start import run
 from rocm_images.supervisor import supervisor
 def program():

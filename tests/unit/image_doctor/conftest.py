@@ -28,6 +28,15 @@ def made(tmp_path: Path) -> MadeUpImage:
 
 
 @pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A tree of SGLang's source in which nothing is yet."""
+    package = tmp_path / "python" / "sglang"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    return tmp_path
+
+
+@pytest.fixture
 def preflight(made: MadeUpImage, programs: Path) -> Preflight:
     return Preflight(made, programs)
 

@@ -5,22 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from rocm_images.build.site import RealSite
-from rocm_images.build.targets import Target, targets_of
-from rocm_images.matrix.schema import Matrix
-from rocm_images.plan.cells import cells_of
+from rocm_images.build.targets import Target
 from rocm_images.publishing.provenance import provenance_of
 from rocm_images.recipe.compression import identity
-
-PROJECT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def target(project_matrix: Matrix) -> Target:
-    cells = cells_of(project_matrix)[:1]
-    return targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, cells)[0]
 
 
 def materials(target: Target) -> dict[str, dict[str, object]]:

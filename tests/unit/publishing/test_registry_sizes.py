@@ -13,12 +13,11 @@ from click.testing import CliRunner
 from made_up_catalogue import FIRST, REPOSITORY, digest, entry
 from rocm_images.build import run
 from rocm_images.build.site import RealSite
-from rocm_images.build.targets import Target, targets_of
+from rocm_images.build.targets import Target
 from rocm_images.catalogue.merge import merged
 from rocm_images.catalogue.schema import Catalogue
 from rocm_images.cli.main import main
 from rocm_images.matrix.schema import Matrix
-from rocm_images.plan.cells import cells_of
 from rocm_images.publishing import registry_sizes as module
 from rocm_images.publishing.registry_sizes import ImageSizes, Sizing, as_json_text, as_text
 from rocm_images.registry import trust
@@ -48,12 +47,6 @@ class Place:
 
     repository = There()
     cosign = None
-
-
-@pytest.fixture
-def target(project_matrix: Matrix) -> Target:
-    cells = cells_of(project_matrix)[:1]
-    return targets_of(RealSite(), PROJECT / "matrix.yaml", project_matrix, cells)[0]
 
 
 @pytest.fixture

@@ -14,17 +14,15 @@ from typing import Any
 
 import pytest
 from made_up_sbom import bill_of
-from test_attesting import Cosign, There, configuration, on_engine
 from test_findings import answer, rated
 from test_scanning import scanner
 
+from made_up_publication import There, already_there
 from rocm_images.build.progress import PlainLines
-from rocm_images.build.site import RealSite
-from rocm_images.build.targets import Target, targets_of, with_published
+from rocm_images.build.targets import Target, with_published
 from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
-from rocm_images.matrix.schema import Matrix, Scan
-from rocm_images.plan.cells import cells_of
+from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.candidates import Candidate, candidates
 from rocm_images.publishing.document import planned, published
 from rocm_images.publishing.rolling_tags import Move
@@ -36,7 +34,6 @@ from rocm_images.registry.trust import Signer, Trust
 from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.sbom.made import keep_sbom, sbom_path
 
-PROJECT = Path(__file__).resolve().parents[3]
 TODAY = datetime.date(2026, 11, 26)
 NONE = answer()
 BAD = answer(rated("CVE-2099-0001", "critical"))
@@ -45,20 +42,13 @@ BAD = answer(rated("CVE-2099-0001", "critical"))
 class Site:
     """One image that a registry and an engine have, and a channel with a scanner."""
 
-    def __init__(self, matrix: Matrix, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        (one,) = targets_of(RealSite(), PROJECT / "matrix.yaml", matrix, cells_of(matrix)[:1])
-        self.there, self.cosign = There(), Cosign()
-        self.image = self.there.image(one.immutable_tag, configuration(one), "a")
-        self.rules, self.given = on_engine(one, folder, self.image.digest, self.there, self.cosign)
-        (self.candidate,) = candidates(self.rules, [self.given])
+    def __init__(self, target: Target, folder: Path, there: There, moved: list[str]) -> None:
+        self.folder, self.there, self.moved = folder, there, moved
+        self.cosign = there.cosign
+        transaction, self.candidate = already_there(target, folder, there)
+        self.rules, self.given = transaction.rules, self.candidate.target
+        self.image = there.tags[target.immutable_tag]
         self.phases: list[Phase] = []
-        self.moved: list[str] = []
-        for name, instead in (
-            ("moves", lambda *_: []),
-            ("move_all", lambda *_: self.moved.append("all") or []),
-        ):
-            monkeypatch.setattr(f"rocm_images.publishing.transaction.{name}", instead)
 
     @property
     def reference(self) -> str:
@@ -108,8 +98,8 @@ class Site:
 
 
 @pytest.fixture
-def site(project_matrix: Matrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return Site(project_matrix, tmp_path, monkeypatch)
+def site(target: Target, tmp_path: Path, there: There, moved: list[str]) -> Site:
+    return Site(target, tmp_path, there, moved)
 
 
 def kept(site: Site) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from graph_probe.cases import CASES, Case, Kind, Observation, Outcome
 from graph_probe.channel import Message
 from graph_probe.exit_codes import ExitCode, ProbeError
 from graph_probe.library import Libraries
+from graph_probe.roles import CaptureCase
 from graph_probe.supervisor import Child, Ended, Supervisor
 
 _VISIBLE = {
@@ -104,16 +105,15 @@ class CaptureJobs:
         limit = _CUDA_PROCESSES if self._libraries.backend == "cuda" else parallel_cases()
         while self._waiting and len(self._running) < limit:
             job = self._waiting.pop(0)
-            child = self._supervisor.start(
-                f"the {job.what.name}",
-                {
-                    "role": "case",
-                    "case": job.case,
-                    "guarded": job.guarded,
-                    "libraries": self._libraries,
-                },
-                **first_device_only(self._libraries.backend, self._environment),
-            )
+            specification: CaptureCase = {
+                "role": "case",
+                "case": job.case,
+                "guarded": job.guarded,
+                "libraries": self._libraries,
+            }
+            only_first = first_device_only(self._libraries.backend, self._environment)
+            name = f"the {job.what.name}"
+            child = self._supervisor.start(name, specification, **only_first)
             self._running[child] = job
             if self._code is not None:
                 child.tell(path=self._code)

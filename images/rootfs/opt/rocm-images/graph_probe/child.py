@@ -13,11 +13,17 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graph_probe.channel import Channel
 from graph_probe.exit_codes import ExitCode, ProbeError
+
+if TYPE_CHECKING:
+    from graph_probe.device import Device
+    from graph_probe.roles import CaptureCase, Decoding, Lead, Reference, ReplayCases
+    from graph_probe.runtime import Runtime
 
 _PR_SET_PDEATHSIG = 1
 
@@ -44,7 +50,7 @@ def _die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _lead(channel: Channel, specification: dict[str, Any]) -> None:
+def _lead(channel: Channel, specification: Lead) -> None:
     """Loads, describes and compiles for all others; then decodes, where that is asked for."""
     from graph_probe import compiler, device, guard, library
     from graph_probe.runtime import CALLS, Runtime
@@ -72,12 +78,12 @@ def _lead(channel: Channel, specification: dict[str, Any]) -> None:
     path.write_bytes(images[used[0].target])
     compiled = time.perf_counter()
     channel.send("code", path=str(path), load=loaded - started, compile=compiled - loaded)
-    if not specification["decode"]:
-        return
-    _decode(channel, specification, runtime, [images[entry.target] for entry in used])
+    if specification["decode"]:
+        targets = [images[entry.target] for entry in used]
+        _decode(channel, specification["decode"], runtime, targets)
 
 
-def _used_devices(devices: list[Any], wanted: int | None) -> list[Any]:
+def _used_devices(devices: list[Device], wanted: int | None) -> list[Device]:
     from graph_probe import model
 
     count = len(devices) if wanted is None else wanted
@@ -95,30 +101,28 @@ def _used_devices(devices: list[Any], wanted: int | None) -> list[Any]:
     return devices[:count]
 
 
-def _decode(
-    channel: Channel, specification: dict[str, Any], runtime: Any, images: list[bytes]
-) -> None:
+def _decode(channel: Channel, asked: Decoding, runtime: Runtime, images: list[bytes]) -> None:
     from graph_probe.decode import Decode
     from graph_probe.sabotage import Sabotage
 
     started = time.perf_counter()
-    sabotage = Sabotage(specification["sabotage"]) if specification["sabotage"] else None
+    sabotage = Sabotage(asked["sabotage"]) if asked["sabotage"] else None
     codes = {image: ctypes.create_string_buffer(image, len(image)) for image in images}
     decode = Decode(
         runtime,
         [codes[image] for image in images],
-        specification["batches"],
-        specification["steps"],
+        asked["batches"],
+        asked["steps"],
         sabotage,
         channel.phase,
-        specification["graph_steps"],
+        asked["graph_steps"],
     )
     channel.send("ready", seconds=time.perf_counter() - started)
     watchdog = channel.instruction()["watchdog"]
     channel.send("decoded", run=decode.run(watchdog))
 
 
-def _case(channel: Channel, specification: dict[str, Any]) -> None:
+def _case(channel: Channel, specification: CaptureCase) -> None:
     from graph_probe.capture import observe
     from graph_probe.cases import CASES
     from graph_probe.library import Libraries, loaded_runtime
@@ -137,7 +141,7 @@ def _case(channel: Channel, specification: dict[str, Any]) -> None:
         case = channel.instruction()["case"]
 
 
-def _replay(channel: Channel, specification: dict[str, Any]) -> None:
+def _replay(channel: Channel, specification: ReplayCases) -> None:
     from graph_probe import replay
     from graph_probe.library import Libraries, loaded_runtime
     from graph_probe.replay_cases import CASES
@@ -163,7 +167,7 @@ def _replay(channel: Channel, specification: dict[str, Any]) -> None:
         channel.send("replayed", seen=seen)
 
 
-def _refer(channel: Channel, specification: dict[str, Any]) -> None:
+def _refer(channel: Channel, specification: Reference) -> None:
     from graph_probe import reference
 
     channel.phase("computing the float64 reference")
@@ -173,7 +177,12 @@ def _refer(channel: Channel, specification: dict[str, Any]) -> None:
     channel.send("reference", rows=rows)
 
 
-_ROLES = {"lead": _lead, "case": _case, "replay": _replay, "reference": _refer}
+_ROLES: dict[str, Callable[[Channel, Any], None]] = {
+    "lead": _lead,
+    "case": _case,
+    "replay": _replay,
+    "reference": _refer,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -50,7 +50,7 @@ class RuntimeFacts(NamedTuple):
         emulator = Emulator(*facts.emulator) if facts.emulator else None
         return facts._replace(emulator=emulator)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         emulator = self.emulator._asdict() if self.emulator else None
         return {**self._asdict(), "emulator": emulator}
 

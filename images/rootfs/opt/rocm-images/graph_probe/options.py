@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from graph_probe import model
+from graph_probe.argument_types import number, seconds
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.sabotage import Sabotage
 
@@ -107,7 +108,7 @@ def _parser() -> _Parser:
     common.add_argument("--gfx", help="the gfx that must be found; default: what the image says")
     common.add_argument("--json", action="store_true", help="one JSON object on standard output")
     common.add_argument(
-        "--timeout", type=_seconds, default=120.0, help="seconds for all of it (default: 120)"
+        "--timeout", type=seconds, default=120.0, help="seconds for all of it (default: 120)"
     )
     breaking = _Parser(add_help=False)
     breaking.add_argument(
@@ -118,12 +119,12 @@ def _parser() -> _Parser:
     )
     decoding = _Parser(add_help=False)
     decoding.add_argument(
-        "--devices", type=_number(1, model.MAXIMUM_RANKS), help="how many (default: all visible)"
+        "--devices", type=number(1, model.MAXIMUM_RANKS), help="how many (default: all visible)"
     )
     decoding.add_argument(
         "--batch",
         dest="batches",
-        type=_number(1, model.MAXIMUM_BATCH),
+        type=number(1, model.MAXIMUM_BATCH),
         nargs="+",
         default=[1, 2, 4, 8],
         metavar="SIZE",
@@ -131,13 +132,13 @@ def _parser() -> _Parser:
     )
     decoding.add_argument(
         "--steps",
-        type=_number(1, model.MAXIMUM_STEPS),
+        type=number(1, model.MAXIMUM_STEPS),
         default=64,
         help="tokens a row (default: 64)",
     )
     decoding.add_argument(
         "--graph-steps",
-        type=_number(1, model.MAXIMUM_STEPS),
+        type=number(1, model.MAXIMUM_STEPS),
         help=f"decode steps in each graph (default: 1; with --fresh {_STEPS_OF_FRESH})",
     )
     add = commands.add_parser
@@ -149,7 +150,7 @@ def _parser() -> _Parser:
     )
     decode.add_argument(
         "--fresh",
-        type=_number(1, 100),
+        type=number(1, 100),
         default=1,
         metavar="N",
         help="decode in that many processes, one after the other: some runtimes replay graphs "
@@ -179,22 +180,6 @@ def _parser() -> _Parser:
         help="what became of a server, by its log: graph-probe judge FILE",
     )
     return parser
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
-    return value
-
-
-def _number(low: int, high: int) -> Any:
-    def parse_number(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not a number from {low} to {high}")
-        return int(text)
-
-    return parse_number
 
 
 def _sabotage(text: str) -> Sabotage:

@@ -24,6 +24,7 @@ from graph_probe.replay_cases import (
     results_of,
     switches_set,
 )
+from graph_probe.roles import ReplayCases
 from graph_probe.supervisor import Child, Ended, Supervisor
 
 # The driver of CUDA makes contexts one after the other.
@@ -80,17 +81,16 @@ class ReplayJobs:
         limit = _CUDA_PROCESSES if self._libraries.backend == "cuda" else parallel_cases()
         while self._waiting and len(self._running) + beside < limit:
             job = self._waiting.pop(0)
-            child = self._supervisor.start(
-                f"replays with {OTHER_STREAMS[job.number]} other streams",
-                {
-                    "role": "replay",
-                    "cases": job.cases,
-                    "other_streams": OTHER_STREAMS[job.number],
-                    "libraries": self._libraries,
-                    "sabotaged": self._sabotaged,
-                },
-                **self._variables(job),
-            )
+            streams = OTHER_STREAMS[job.number]
+            specification: ReplayCases = {
+                "role": "replay",
+                "cases": job.cases,
+                "other_streams": streams,
+                "libraries": self._libraries,
+                "sabotaged": self._sabotaged,
+            }
+            name = f"replays with {streams} other streams"
+            child = self._supervisor.start(name, specification, **self._variables(job))
             self._running[child] = job
             if self._code is not None:
                 child.tell(path=self._code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from graph_probe.replay_cases import (
     CASES,
     OTHER_STREAMS,
@@ -64,7 +62,7 @@ def _cure_text(verdict: ReplayVerdict, cure: Cure) -> str:
     return f"no cure  {cure.switch.text}: {cured}{', '.join(left)}"
 
 
-def as_json(verdict: ReplayVerdict) -> dict[str, Any]:
+def as_json(verdict: ReplayVerdict) -> dict[str, object]:
     """The key `replay`."""
     return {
         "verdict": RIGHT if verdict.right else WRONG,
@@ -95,7 +93,7 @@ def as_json(verdict: ReplayVerdict) -> dict[str, Any]:
     }
 
 
-def _result_json(result: CaseResult) -> dict[str, Any]:
+def _result_json(result: CaseResult) -> dict[str, object]:
     return {
         "name": result.case.name,
         "replays": result.replays,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from graph_probe import guard, replay_report
 from graph_probe.cases import SAME_THREAD, Kind, Outcome, Verdict, bug_of
@@ -95,7 +94,7 @@ def judgement_text(judgement: Judgement) -> str:
 
 def as_json(
     command: str | None, findings: Findings, code: ExitCode, sentence: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The whole result; keys are always there, null or empty where nothing was found."""
     runtime, decode, judgement = findings.runtime, findings.decode, findings.judgement
     return {
@@ -127,7 +126,7 @@ def as_json(
     }
 
 
-def _capture_json(verdict: Verdict) -> dict[str, Any]:
+def _capture_json(verdict: Verdict) -> dict[str, object]:
     return {
         "verdict": "safe" if verdict.safe else "unsafe",
         "bugs": verdict.bugs,
@@ -146,7 +145,7 @@ def _capture_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _guard_json(findings: Findings) -> dict[str, Any]:
+def _guard_json(findings: Findings) -> dict[str, object]:
     verdict = findings.guarded
     return {
         "available": Path(guard.PATH).is_file(),
@@ -160,7 +159,7 @@ def _guard_json(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+def _outcome_json(outcome: Outcome) -> dict[str, object]:
     mode = outcome.case.thread_mode
     return {
         "capture_mode": MODE_NAME[outcome.case.capture_mode],
@@ -172,7 +171,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _decode_json(decode: DecodeResult) -> dict[str, Any]:
+def _decode_json(decode: DecodeResult) -> dict[str, object]:
     return {
         "devices": decode.devices,
         "steps": decode.steps,

@@ -21,6 +21,7 @@ from graph_probe.findings import BatchResult, DecodeResult, Findings
 from graph_probe.library import Libraries
 from graph_probe.options import Options
 from graph_probe.replay_jobs import ReplayJobs
+from graph_probe.roles import Decoding, Lead, Reference
 from graph_probe.sabotage import Sabotage
 from graph_probe.supervisor import Child, Ended, Supervisor
 from graph_probe.tokens import check_batch
@@ -55,23 +56,25 @@ class Session:
     def run(self, folder: str, torch: str | None, gfx: str | None) -> None:
         """Fills in the findings. Raises ProbeError where a phase could not be completed."""
         options = self._options
-        lead = {
+        decoding: Decoding = {
+            "batches": options.batches,
+            "steps": options.steps,
+            "graph_steps": options.graph_steps,
+            "sabotage": options.sabotage.value if options.sabotage else None,
+        }
+        lead: Lead = {
             "role": "lead",
             "backend": options.backend,
             "torch": torch,
             "gfx": gfx,
             "folder": folder,
             "devices": options.devices,
-            "decode": options.decodes,
-            "batches": options.batches,
-            "steps": options.steps,
-            "graph_steps": options.graph_steps,
-            "sabotage": options.sabotage.value if options.sabotage else None,
+            "decode": decoding if options.decodes else None,
         }
         self._lead = self._supervisor.start("the runtime and the decode", lead)
         if options.decodes:
             rows = min(max(options.batches), _REFERENCE_ROWS)
-            reference = {
+            reference: Reference = {
                 "role": "reference",
                 "starts": model.prompt(rows),
                 "steps": min(options.steps, _REFERENCE_STEPS),

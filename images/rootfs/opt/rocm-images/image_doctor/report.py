@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from image_doctor.check import Check, Status
 
@@ -26,7 +25,7 @@ def as_text(cell: str | None, checks: Sequence[Check]) -> str:
     return "\n".join([*lines, f"result   {counts}"])
 
 
-def as_json(cell: str | None, checks: Sequence[Check]) -> dict[str, Any]:
+def as_json(cell: str | None, checks: Sequence[Check]) -> dict[str, object]:
     """Keys are always there; `cell` is null where image.json names none."""
     return {
         "schema_version": SCHEMA_VERSION,

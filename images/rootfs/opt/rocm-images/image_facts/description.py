@@ -73,7 +73,7 @@ class Facts:
     """The last day on which whoever makes its base mends that, where its publisher named one."""
     warnings: Mapping[str, str] = field(default_factory=dict)
     """Advisory -> what to say of it when the image starts."""
-    whole: Mapping[str, Any] = field(default_factory=dict)
+    whole: Mapping[str, object] = field(default_factory=dict)
     """All of it, with the keys that have no name here."""
 
     @property
@@ -136,25 +136,25 @@ def of_object(whole: object) -> Facts:
     )
 
 
-def _server(whole: Mapping[str, Any]) -> str | None:
+def _server(whole: Mapping[str, object]) -> str | None:
     name = _text(whole, "server")
     if name is not None and name not in SERVERS:
         raise WrongFact(f'"server" is {json.dumps(name)[:80]}, not one of {", ".join(SERVERS)}')
     return name
 
 
-def _value(whole: Mapping[str, Any], key: str, kind: type, meant: str) -> Any:
+def _value(whole: Mapping[str, object], key: str, kind: type, meant: str) -> Any:
     value = whole.get(key)
     if value is not None and not isinstance(value, kind):
         raise WrongFact(f'"{key}" is {json.dumps(value)[:80]}, not {meant}')
     return value
 
 
-def _text(whole: Mapping[str, Any], key: str) -> str | None:
+def _text(whole: Mapping[str, object], key: str) -> str | None:
     return _value(whole, key, str, "a text") or None
 
 
-def _release(whole: Mapping[str, Any], key: str) -> str | None:
+def _release(whole: Mapping[str, object], key: str) -> str | None:
     text = _text(whole, key)
     try:
         if text is not None:
@@ -164,7 +164,7 @@ def _release(whole: Mapping[str, Any], key: str) -> str | None:
     return text
 
 
-def _day(whole: Mapping[str, Any], key: str) -> datetime.date | None:
+def _day(whole: Mapping[str, object], key: str) -> datetime.date | None:
     text = _text(whole, key)
     try:
         return None if text is None else datetime.date.fromisoformat(text)
@@ -172,19 +172,19 @@ def _day(whole: Mapping[str, Any], key: str) -> datetime.date | None:
         raise WrongFact(f'"{key}" is {json.dumps(text)[:80]}, not a day like 2026-11-24') from None
 
 
-def _texts(whole: Mapping[str, Any], key: str) -> dict[str, str]:
+def _texts(whole: Mapping[str, object], key: str) -> dict[str, str]:
     values = _value(whole, key, dict, "an object") or {}
     return {name: _text(values, name) or "" for name in values}
 
 
-def _objects(whole: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+def _objects(whole: Mapping[str, object], key: str) -> Iterator[dict[str, object]]:
     for entry in _value(whole, key, list, "a list") or ():
         if not isinstance(entry, dict):
             raise WrongFact(f'"{key}" holds {json.dumps(entry)[:80]}, not an object')
         yield entry
 
 
-def _hip_builds(whole: Mapping[str, Any]) -> Iterator[HipBuild]:
+def _hip_builds(whole: Mapping[str, object]) -> Iterator[HipBuild]:
     for entry in _objects(whole, "hip_builds"):
         try:
             yield HipBuild.of(*(_text(entry, key) or "" for key in ("hip", "first", "last")))

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from image_facts.description import PLACE, read_or_empty
 from image_facts.foreign import shown
@@ -97,18 +97,18 @@ def _check(serve_arguments: Sequence[str]) -> None:
             )
 
 
-def _image(root: Path, image_id: str | None) -> dict[str, Any]:
+def _image(root: Path, image_id: str | None) -> dict[str, object]:
     """What is known about the image from inside it, and its id where somebody told it."""
     description = dict(read_or_empty(root / PLACE).whole) or None
     return {"id": image_id, "contents": contents_digest(root), "description": description}
 
 
-def _test(output: str, image: dict[str, Any], serve_arguments: Sequence[str]) -> int:
+def _test(output: str, image: dict[str, object], serve_arguments: Sequence[str]) -> int:
     begun = time.monotonic()
     tiers: list[Tier] = []
     programs: list[subprocess.Popen[bytes]] = []
 
-    def document() -> dict[str, Any]:
+    def document() -> dict[str, object]:
         date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         return document_of(image, tiers, date, time.monotonic() - begun)
 
@@ -142,7 +142,7 @@ def _test(output: str, image: dict[str, Any], serve_arguments: Sequence[str]) ->
     return PASSED if passed else FAILED
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _write(path: Path, document: dict[str, object]) -> None:
     write_whole(path, json.dumps(document, indent=2) + "\n")
 
 

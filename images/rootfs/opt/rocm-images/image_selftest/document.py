@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from image_selftest.tiers import FAILED, PASSED, Tier
 
@@ -15,8 +14,8 @@ SEAL = "seal"
 
 
 def document_of(
-    image: Mapping[str, Any], tiers: Sequence[Tier], date: str, seconds: float
-) -> dict[str, Any]:
+    image: Mapping[str, object], tiers: Sequence[Tier], date: str, seconds: float
+) -> dict[str, object]:
     """The whole document, sealed. `date` is in UTC; `image` says which image it is about."""
     return sealed(
         {
@@ -55,12 +54,12 @@ def has_passed(tiers: Sequence[Tier]) -> bool:
     return PASSED in statuses and FAILED not in statuses
 
 
-def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(document: Mapping[str, object]) -> dict[str, object]:
     """The document with its seal: a checksum, which shows a change and proves no author."""
     return {**document, SEAL: seal_of(document)}
 
 
-def seal_of(document: Mapping[str, Any]) -> str:
+def seal_of(document: Mapping[str, object]) -> str:
     """sha256 over the document without its seal, as JSON with sorted keys and no spaces.
 
     A whole number has no fraction in it, whatever its type.
@@ -70,7 +69,7 @@ def seal_of(document: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The same with 1 for 1.0: other programs that pass the document on write it so."""
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from image_facts.foreign import parsed
 
@@ -30,7 +29,7 @@ class Tier:
     sentence: str
     seconds: float = 0.0
     exit_code: int | None = None
-    found: dict[str, Any] | None = None
+    found: dict[str, object] | None = None
 
 
 Running = Callable[[subprocess.Popen[bytes]], None]

@@ -41,7 +41,7 @@ class Api:
     """Its own interface for one request with several prompts."""
 
     path: str
-    body: Callable[[Question], dict[str, Any]]
+    body: Callable[[Question], dict[str, object]]
     """What is posted there, as JSON."""
     generations: Callable[[Any, bool], list[Generation]]
     """Of the JSON that came, and whether log-probabilities were asked for: in the prompts' order.

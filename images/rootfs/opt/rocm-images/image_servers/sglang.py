@@ -32,7 +32,7 @@ def _probe_arguments(backend: str, gpus: int, graphs: Graphs, limited: bool) -> 
     ]
 
 
-def _body(question: Question) -> dict[str, Any]:
+def _body(question: Question) -> dict[str, object]:
     return {
         "input_ids": [list(prompt) for prompt in question.prompts],
         "sampling_params": {

@@ -60,7 +60,7 @@ def _probe_environment(folder: str) -> dict[str, str]:
     }
 
 
-def _body(question: Question) -> dict[str, Any]:
+def _body(question: Question) -> dict[str, object]:
     body = {
         "model": question.model,
         "prompt": [list(prompt) for prompt in question.prompts],

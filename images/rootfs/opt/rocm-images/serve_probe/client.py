@@ -50,7 +50,7 @@ class Client:
             raise RequestFailed(f"{len(prompts)} prompts got {len(found)} answers")
         return found
 
-    def _ask(self, body: dict[str, Any]) -> Any:
+    def _ask(self, body: dict[str, object]) -> Any:
         request = urllib.request.Request(
             self._address, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )

@@ -12,7 +12,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from graph_probe.exit_codes import MEANING, ExitCode, ProbeError
 from graph_probe.telling import say
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _document(
     found: list[Judged], first: Judged | None, code: ExitCode, sentence: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The keys of the first failure's verdict, and `files` with those of each."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -79,7 +79,7 @@ def _document(
     }
 
 
-def _one(judged: Judged) -> dict[str, Any]:
+def _one(judged: Judged) -> dict[str, object]:
     return {"file": judged.file, "server": judged.server, **verdict_json(judged.verdict)}
 
 

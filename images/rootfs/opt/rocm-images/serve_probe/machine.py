@@ -16,6 +16,7 @@ from pathlib import Path
 from graph_probe import library
 from graph_probe.device import Device, RuntimeFacts, check_gfx
 from graph_probe.exit_codes import ExitCode, ProbeError
+from graph_probe.roles import Lead
 from graph_probe.supervisor import Ended, Supervisor
 from image_servers import Server
 
@@ -70,14 +71,14 @@ def _ask(backend: str) -> tuple[RuntimeFacts, tuple[Device, ...]]:
         tempfile.TemporaryDirectory(prefix="serve-probe-") as folder,
         Supervisor(Path(folder), _SECONDS, os.environ) as supervisor,
     ):
-        specification = {
+        specification: Lead = {
             "role": "lead",
             "backend": backend,
             "torch": library.torch_folder(),
             "gfx": None,
             "folder": folder,
             "devices": None,
-            "decode": False,
+            "decode": None,
         }
         supervisor.start("the runtime", specification)
         for child, message in supervisor.messages():

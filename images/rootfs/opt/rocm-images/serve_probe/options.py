@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from graph_probe.argument_types import number, seconds
 from graph_probe.exit_codes import ExitCode, ProbeError
 from image_servers import DEFAULT, SERVERS
 from serve_probe.provocation import PROVOCATIONS, Kind
@@ -116,7 +117,7 @@ def _parser() -> _Parser:
     add("--roots", action="store_true", help="count the roots of each graph that is captured")
     add(
         "--fresh",
-        type=_count,
+        type=number(1, 100),
         default=1,
         metavar="N",
         help="that many servers with graphs at each size, one after the other: some runtimes "
@@ -130,7 +131,7 @@ def _parser() -> _Parser:
         help="make servers fail on purpose, to test the judge: all, "
         + ", ".join(kind.value for kind in Kind),
     )
-    add("--jobs", type=_jobs, help="provoked servers at once (default: one for each GPU)")
+    add("--jobs", type=number(1, 64), help="provoked servers at once (default: one for each GPU)")
     add(
         "--server",
         choices=sorted(SERVERS),
@@ -144,33 +145,14 @@ def _parser() -> _Parser:
     add("--logs", type=Path, metavar="DIR", help="keep the servers' logs in this folder")
     add(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=5400.0,
         help="seconds for all of it (default: 5400)",
     )
     add(
         "--ready-timeout",
-        type=_seconds,
+        type=seconds,
         default=900.0,
         help="seconds for one server to become ready; kernels may be compiled (default: 900)",
     )
     return parser
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 100")
-    return int(text)
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 64")
-    return int(text)

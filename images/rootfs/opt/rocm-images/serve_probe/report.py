@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from graph_probe.exit_codes import ExitCode
 from serve_probe.checks import Check, Run
@@ -55,7 +54,7 @@ def _check_text(check: Check) -> str:
     return f"{mark:8s} {server}{check.name}: {check.found}"
 
 
-def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> dict[str, Any]:
+def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> dict[str, object]:
     """The whole result; keys are always there. `code` None: it is not finished."""
     machine = findings.machine
     return {
@@ -78,7 +77,7 @@ def as_json(findings: ServeFindings, code: ExitCode | None, sentence: str) -> di
     }
 
 
-def _size_json(result: SizeResult) -> dict[str, Any]:
+def _size_json(result: SizeResult) -> dict[str, object]:
     return {
         "tensor_parallel": result.tensor_parallel,
         "passed": all(check.passed for check in result.checks),
@@ -91,11 +90,11 @@ def _size_json(result: SizeResult) -> dict[str, Any]:
     }
 
 
-def _checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
+def _checks_json(checks: Sequence[Check]) -> list[dict[str, object]]:
     return [asdict(check) for check in checks]
 
 
-def _run_json(run: Run) -> dict[str, Any]:
+def _run_json(run: Run) -> dict[str, object]:
     verdict = run.verdict
     loads: Sequence[Load] = run.answers.loads if run.answers else ()
     return {
@@ -128,7 +127,7 @@ def _run_json(run: Run) -> dict[str, Any]:
     }
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
+def verdict_json(verdict: Verdict) -> dict[str, object]:
     """A verdict, as every key of it is called."""
     return {
         "state": str(verdict.state),
@@ -144,7 +143,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _race_json(result: RaceResult) -> dict[str, Any]:
+def _race_json(result: RaceResult) -> dict[str, object]:
     return {
         "tensor_parallel": result.tensor_parallel,
         "passed": all(check.passed for check in result.checks),
@@ -157,7 +156,7 @@ def _race_json(result: RaceResult) -> dict[str, Any]:
     }
 
 
-def _provoked_json(result: ProvocationResult) -> dict[str, Any]:
+def _provoked_json(result: ProvocationResult) -> dict[str, object]:
     expected = result.provocation
     return {
         "kind": str(expected.kind),
