@@ -27,6 +27,7 @@ def run_lock(
     matrix_path: Path,
     matrix: Matrix,
     names: Sequence[str],
+    upstream: Upstream,
     *,
     check: bool,
     report: Path | None = None,
@@ -46,7 +47,7 @@ def run_lock(
     before = lock.read(path)
     wanted = wanted_of(matrix)
     asked = chosen(wanted, names) if names else wanted
-    resolution = resolve(asked, Upstream.here())
+    resolution = resolve(asked, upstream)
     after = renewed(before, resolution.found, None if names else wanted)
     differences = changes(before, after)
     for change in differences:
@@ -77,7 +78,7 @@ def run_lock(
         print(f"{path} is up to date")
 
 
-def tell_news(matrix: Matrix) -> News:
+def tell_news(matrix: Matrix, upstream: Upstream) -> News:
     """Ask for newer bases and releases, and print them; what cannot be asked is no failure.
 
     Raises:
@@ -87,7 +88,7 @@ def tell_news(matrix: Matrix) -> News:
     from rocm_images.lock.listing import news_of
     from rocm_images.lock.news import lines_of
 
-    news = news_of(matrix)
+    news = news_of(matrix, upstream)
     for line in lines_of(news):
         print(line)
     for sentence in news.unasked:
