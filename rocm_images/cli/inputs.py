@@ -222,6 +222,9 @@ def schema() -> None:
 @click.option(
     "--take", is_flag=True, help="First add the newest base that upstream has to the matrix."
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="With --check: print one object for machines."
+)
 @ca_bundle_option
 @retries_option
 @one_at_a_time("project-files")
@@ -231,6 +234,7 @@ def lock(
     names: tuple[str, ...],
     report: Path | None,
     take: bool,
+    as_json: bool,
     ca_bundle: Path | None,
     attempts: int,
 ) -> None:
@@ -247,10 +251,13 @@ def lock(
         )
     if names and take:
         raise InputError("--take adds a base and locks everything: leave out --update")
+    if as_json and not check:
+        raise InputError("--json is what --check finds: add --check")
     matrix, _ = load(matrix_path)
     upstream = Upstream.here(ca_bundle, attempts)
     wants_news = check or take or (report and not names)
-    news = tell_news(matrix, upstream) if wants_news else None
+    news = tell_news(matrix, upstream, as_json=as_json) if wants_news else None
     if take and news:
         matrix = take_newest(matrix_path, matrix, news)
-    run_lock(matrix_path, matrix, names, upstream, check=check, report=report, news=news)
+    given = (matrix_path, matrix, names, upstream)
+    run_lock(*given, check=check, report=report, news=news, as_json=as_json)
