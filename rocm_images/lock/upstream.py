@@ -21,7 +21,7 @@ from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
 from rocm_images.engine.logins import kept_from
 from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import EngineError, RegistryError
-from rocm_images.foreign import parsed
+from rocm_images.foreign import parsed, shown_line
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
@@ -34,6 +34,8 @@ TIMEOUT_SECONDS = 30.0
 MOST_BYTES = 16 * 1024 * 1024
 """Of an answer: a server has no more to say."""
 QUESTIONS_AT_ONCE = 8
+_LONGEST_REASON = 1000
+"""Characters."""
 GIT_CA_BUNDLE = "GIT_SSL_CAINFO"
 _TAGS = "refs/tags/"
 _REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)")
@@ -55,8 +57,9 @@ class Unresolved(Exception):
     """A name that could not be resolved, with the reason in words, and what helps."""
 
     def __init__(self, reason: str, advice: str = "") -> None:
-        super().__init__(f"{reason}: {advice}" if advice else reason)
-        self.reason = reason
+        # It may be a server's: on one line, which has an end, as behind long addresses reasons are.
+        self.reason = shown_line(reason[:_LONGEST_REASON])
+        super().__init__(f"{self.reason}: {advice}" if advice else self.reason)
         self.advice = advice
 
 

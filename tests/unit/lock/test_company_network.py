@@ -228,6 +228,13 @@ def test_an_engine_that_does_not_trust_it_is_to_be_told_itself() -> None:
     assert "--" not in reason
 
 
+def test_what_a_server_says_is_one_line_with_an_end() -> None:
+    error = Unresolved(f"no\nbuild.py: all is well\x1b[2J{'x' * 10_000_000}", ADVICE)
+    assert str(error).startswith("no\\nbuild.py: all is well\\u001b[2Jxxx")
+    assert str(error).endswith(f"x: {ADVICE}")
+    assert len(str(error)) < 1100
+
+
 @pytest.mark.parametrize(
     ("reason", "passes"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rocm_images.lock import file as lock
 from rocm_images.lock import update, upstream
 from rocm_images.lock.changes import Wanted
 from rocm_images.lock.upstream import Resolution, Unresolved, tags_at
+from rocm_images.places import PROJECT
 
 NEWER = "rocm7.3_py3.12_torch2.10.0"
 DIGEST, COMMIT = f"sha256:{'1' * 64}", "2" * 40
@@ -82,7 +84,8 @@ def test_what_is_newer_is_said_and_is_no_difference_of_the_lock(matrix: Path) ->
 def test_for_machines_it_is_one_object_with_the_same_exit_codes(matrix: Path) -> None:
     answer = run(matrix, "--check", "--json")
     found = json.loads(answer.stdout)
-    assert list(found) == ["moved", "unresolved", "newer_bases", "newer_releases", "not_asked"]
+    page = (PROJECT / "docs" / "lock.md").read_text().partition("## For machines")[2]
+    assert list(found) == re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert (found["moved"], found["unresolved"], found["not_asked"]) == ([], [], [])
     (base,) = found["newer_bases"]
     assert (base["rocm"], base["python"], base["torch"]) == ("7.3.0", "3.12", "2.10.0")
