@@ -210,6 +210,13 @@ def filled(text: str, width: int | None, *, first: str = "", others: str = "") -
     )
 
 
+def headed(name: str, words: str, width: int | None) -> str:
+    """A name with what is said of it: below it on a terminal, where a long name fills the line."""
+    if width is None:
+        return f"{name}: {words}"
+    return "\n".join([f"{name}:", filled(words, width, first="  ", others="  ")])
+
+
 def bytes_in_words(size: int | None) -> str:
     """A size in the unit in which it is readable, decimal as registries have it; "-" for none."""
     if size is None:

@@ -63,8 +63,8 @@ def parse_build_args(texts: Sequence[str], dockerfiles: Sequence[str]) -> dict[s
         if masked(value) != value:
             raise InputError(
                 f"--build-arg {name}: its value holds credentials, which would end in the image's "
-                "history, in logs and in process lists: give them by --pip-config, or as a proxy "
-                "by its variable"
+                "history, in logs and in process lists: give them by `build --pip-config`, or as a "
+                "proxy by its variable"
             )
         parsed[name] = value
     return parsed

@@ -12,6 +12,7 @@ from rocm_images import telling
 from rocm_images.build.site import Site
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
+    ca_bundle_option,
     choice_options,
     load,
     matrix_option,
@@ -19,7 +20,7 @@ from rocm_images.cli.options import (
     rehearse_option,
 )
 from rocm_images.errors import InputError
-from rocm_images.publishing.options import trust_options, where_options
+from rocm_images.publishing.options import retries_option, trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND
 
@@ -221,15 +222,28 @@ def schema() -> None:
 @click.option(
     "--take", is_flag=True, help="First add the newest base that upstream has to the matrix."
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="With --check: print one object for machines."
+)
+@ca_bundle_option
+@retries_option
 @one_at_a_time("project-files")
 def lock(
-    matrix_path: Path, check: bool, names: tuple[str, ...], report: Path | None, take: bool
+    matrix_path: Path,
+    check: bool,
+    names: tuple[str, ...],
+    report: Path | None,
+    take: bool,
+    as_json: bool,
+    ca_bundle: Path | None,
+    attempts: int,
 ) -> None:
     """Write matrix.lock: the digest of every base image, the commit of every git source.
 
     --check, --report and --take also look for newer bases and releases of the servers.
     """
     from rocm_images.lock.update import run_lock, take_newest, tell_news
+    from rocm_images.lock.upstream import Upstream
 
     if check and (names or take):
         raise InputError(
@@ -237,8 +251,13 @@ def lock(
         )
     if names and take:
         raise InputError("--take adds a base and locks everything: leave out --update")
+    if as_json and not check:
+        raise InputError("--json is what --check finds: add --check")
     matrix, _ = load(matrix_path)
-    news = tell_news(matrix) if check or take or (report and not names) else None
+    upstream = Upstream.here(ca_bundle, attempts)
+    wants_news = check or take or (report and not names)
+    news = tell_news(matrix, upstream, as_json=as_json) if wants_news else None
     if take and news:
         matrix = take_newest(matrix_path, matrix, news)
-    run_lock(matrix_path, matrix, names, check=check, report=report, news=news)
+    given = (matrix_path, matrix, names, upstream)
+    run_lock(*given, check=check, report=report, news=news, as_json=as_json)

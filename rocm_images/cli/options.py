@@ -152,7 +152,7 @@ build_arg_option = click.option(
 ca_bundle_option = click.option(
     "--ca-bundle",
     type=click.Path(path_type=Path),
-    help="Certificates to trust, in builds and for the registry.  "
+    help="Certificates to trust, in builds, of registries and of git servers.  "
     "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set]",
 )
 

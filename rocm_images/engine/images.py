@@ -172,6 +172,6 @@ def pull(
     if found.labels.get(BUILD_ID) != build_id:
         raise VerificationFailed(
             f"{reference} is labelled with build id {found.labels.get(BUILD_ID)}, not {build_id}, "
-            "which its tag promises: someone moved an immutable tag; build it with --force"
+            "which its tag promises: someone moved an immutable tag; `build --force` makes another"
         )
     return found

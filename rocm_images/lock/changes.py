@@ -9,6 +9,8 @@ from rocm_images.errors import InputError, closest, known_versions
 from rocm_images.lock.file import SCHEMA, Lock, is_commit, source_key
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
+from rocm_images.references import short
+from rocm_images.tables import headed
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,22 @@ class Change:
     old: str | None
     new: str | None
 
-    def __str__(self) -> str:
-        if self.old is None:
-            return f"{self.key}: no entry before, now {self.new}"
-        if self.new is None:
-            return f"{self.key}: dropped, since the matrix no longer names it; was {self.old}"
-        return f"{self.key}: moved from {self.old} to {self.new}"
+    def told(self, width: int | None) -> str:
+        """It for a terminal, with digests and commits as people compare them; whole in a log."""
+        name, old, new = self.key, self.old, self.new
+        if width is not None:
+            address, _, ref = name.rpartition("#")
+            name = f"{address}#{short(ref)}" if is_commit(ref) else name
+            briefly = [value and short(value) for value in (old, new)]
+            # They are alike where one digit of a lock was changed by hand, say.
+            old, new = briefly if briefly[0] != briefly[1] else (old, new)
+        if old is None:
+            words = f"no entry before, now {new}"
+        elif new is None:
+            words = f"dropped, since the matrix no longer names it; was {old}"
+        else:
+            words = f"moved from {old} to {new}"
+        return headed(name, words, width)
 
 
 def changes(before: Lock, after: Lock) -> tuple[Change, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rocm_images.errors import InputError, RegistryError
+from rocm_images.foreign import shown_line
 from rocm_images.lock.newer import (
     NewerBase,
     NewerRelease,
@@ -14,19 +16,18 @@ from rocm_images.lock.newer import (
     tried_bases,
     tried_release,
 )
-from rocm_images.lock.upstream import QUESTIONS_AT_ONCE, Unresolved, tags_at
+from rocm_images.lock.upstream import QUESTIONS_AT_ONCE, Unresolved, Upstream
 from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
 from rocm_images.pool import Threads
 from rocm_images.references import ImageName
 from rocm_images.telling import quoted
-from rocm_images.waiting import waiting_for
 
 Asked = tuple[tuple[str, ...], str]
 """The tags, and why there are none."""
 
 
-def news_of(matrix: Matrix) -> News:
+def news_of(matrix: Matrix, upstream: Upstream) -> News:
     """Newer bases and releases than the matrix has; a list that cannot be had is a sentence of it.
 
     Raises:
@@ -36,8 +37,8 @@ def news_of(matrix: Matrix) -> News:
     repositories = dict.fromkeys(form.repository for form in forms)
     addresses = dict.fromkeys(source.git for source in servers.values())
     questions: dict[str, Callable[[str], tuple[str, ...]]] = {
-        **dict.fromkeys(repositories, _registry_tags),
-        **dict.fromkeys(addresses, _git_tags),
+        **dict.fromkeys(repositories, partial(_registry_tags, upstream)),
+        **dict.fromkeys(addresses, upstream.tags_at),
     }
 
     def ask(name: str) -> Asked:
@@ -45,7 +46,7 @@ def news_of(matrix: Matrix) -> News:
             return questions[name](name), ""
         except (Unresolved, RegistryError, InputError) as error:
             what = "newer bases" if name in repositories else "newer releases"
-            reason = masked(quoted(str(error).removeprefix(f"{name}: ")))
+            reason = _reason_of(error).removeprefix(f"{name}: ")
             return (), f"{name}: its tags are not known, so {what} are not looked for: {reason}"
 
     with Threads(QUESTIONS_AT_ONCE) as pool:
@@ -61,18 +62,20 @@ def news_of(matrix: Matrix) -> News:
     return News(tuple(bases), tuple(releases), unasked)
 
 
-def _registry_tags(repository: str) -> tuple[str, ...]:
+def _reason_of(error: Exception) -> str:
+    if not isinstance(error, Unresolved):
+        # It quotes by itself, and ends with what helps.
+        return masked(shown_line(str(error)))
+    return masked(quoted(error.reason)) + (f": {error.advice}" if error.advice else "")
+
+
+def _registry_tags(upstream: Upstream, repository: str) -> tuple[str, ...]:
     # What speaks with registries takes as long to import as everything else.
     from rocm_images.registry.base_layers import vendors_repository
 
     name = ImageName.parse(repository)
     assert name is not None
-    found = vendors_repository(name).list_tags()
+    found = vendors_repository(name, upstream.ca_bundle, upstream.attempts).list_tags()
     if found is None:
         raise Unresolved("its registry has no list of them")
     return found
-
-
-def _git_tags(address: str) -> tuple[str, ...]:
-    with waiting_for(address):
-        return tags_at(address)

@@ -37,6 +37,8 @@ class NewerBase:
     rocm: str
     base: Base
     instead_of: str
+    ours: Base
+    """That of ours."""
     consequences: tuple[Consequence, ...]
 
 
@@ -103,7 +105,8 @@ def tried_bases(
             base,
             tag.rocm,
         )
-        yield NewerBase(tag.rocm, base, newest.rocm, tuple(found))
+        ours_now = matrix.bases[newest.rocm]
+        yield NewerBase(tag.rocm, base, newest.rocm, ours_now, tuple(found))
 
 
 def tried_release(

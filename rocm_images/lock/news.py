@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rocm_images import markdown
-from rocm_images.lock.newer import Consequence, NewerBase, NewerRelease, News
+from rocm_images.lock.newer import Consequence, NewerBase, News
+from rocm_images.tables import filled, headed
 
 _HOW = """\
 Nothing is built of these until they are in the matrix. A new base is a block in `bases`, which
@@ -18,38 +19,48 @@ No range can tell what else a release asks of its other sources and pins: read i
 for ROCm."""
 
 
-def lines_of(news: News) -> Iterator[str]:
-    """One line for each thing that is newer, with a line for each server below it."""
+def lines_of(news: News, width: int | None = None) -> Iterator[str]:
+    """Each thing that is newer, and what it means for each server; on a terminal over lines."""
     for one in news.bases:
-        yield f"newer base {_base(one)}"
-        yield from _lines(one.consequences)
+        versions = f"Python {_python(one)}, torch {_torch(one)}"
+        told = f"{one.base.image} ({versions}; newest here {one.instead_of})"
+        yield headed(f"newer base {one.rocm}", told, width)
+        yield from _lines(one.consequences, width)
     for other in news.releases:
-        yield f"newer release of {other.server}: {_release(other)}"
-        yield from _lines(other.consequences)
+        between = f"; between: {_some(other.between)}" if other.between else ""
+        told = f"{other.release.tag} (newest here {other.instead_of}{between})"
+        yield headed(f"newer release of {other.server}", told, width)
+        yield from _lines(other.consequences, width)
 
 
 def parts_of(news: News) -> Iterator[str]:
     """The parts of the page: a table, and how it is taken; nothing where nothing is newer."""
-    rows = [_row(_base(one), one.instead_of, c) for one in news.bases for c in one.consequences]
-    rows += [
-        _row(f"{one.server} {_release(one)}", one.instead_of, c)
-        for one in news.releases
-        for c in one.consequences
-    ]
+    rows = []
+    for one in news.bases:
+        versions = (_python(one, "→"), _torch(one, "→"))
+        what = (f"{one.rocm}: {one.base.image}", one.instead_of, *versions)
+        rows += [_row(what, each) for each in one.consequences]
+    for other in news.releases:
+        between = f" (between: {_some(other.between)})" if other.between else ""
+        what = (f"{other.server} {other.release.tag}{between}", other.instead_of, "-", "-")
+        rows += [_row(what, each) for each in other.consequences]
     if rows:
-        header = ("Newer", "Newest here", "Server", "Advisories", "All-reduce", "Fits")
+        header = ("Newer", "Newest here", "python", "torch", "Server", "Advisories", "All-reduce")
         yield "### What is newer upstream"
-        yield markdown.table(header, rows)
+        yield markdown.table((*header, "Fits"), rows)
         yield _HOW
 
 
-def _base(one: NewerBase) -> str:
-    return f"{one.rocm}: {one.base.image} (Python {one.base.python}, torch {one.base.torch})"
+def _python(one: NewerBase, arrow: str = "->") -> str:
+    return _change(one.ours.python, one.base.python, arrow)
 
 
-def _release(one: NewerRelease) -> str:
-    more = f" (between: {_some(one.between)})" if one.between else ""
-    return f"{one.release.tag}{more}"
+def _torch(one: NewerBase, arrow: str = "->") -> str:
+    return _change(one.ours.torch, one.base.torch, arrow)
+
+
+def _change(before: str, after: str, arrow: str) -> str:
+    return after if before == after else f"{before} {arrow} {after}"
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:
@@ -64,10 +75,10 @@ def _advisories(one: Consequence) -> str:
     return "; ".join(parts) or "the same"
 
 
-def _all_reduce(one: Consequence) -> str:
+def _all_reduce(one: Consequence, arrow: str = "->") -> str:
     if not one.all_reduce:
         return "not known before it fits"
-    changed = [f"{before} -> {after}" for before, after in one.all_reduce if before != after]
+    changed = [_change(*way, arrow) for way in one.all_reduce if way[0] != way[1]]
     return "; ".join(changed) or f"stays {', '.join(after for _, after in one.all_reduce)}"
 
 
@@ -75,12 +86,14 @@ def _fits(one: Consequence) -> str:
     return f"cannot: {'; '.join(one.cannot)}" if one.cannot else "yes"
 
 
-def _lines(consequences: Sequence[Consequence]) -> Iterator[str]:
+def _lines(consequences: Sequence[Consequence], width: int | None) -> Iterator[str]:
     for one in consequences:
-        yield f"  {one.server}: advisories: {_advisories(one)}; all-reduce: {_all_reduce(one)}"
-        yield from (f"    cannot: {sentence}" for sentence in one.cannot)
+        words = f"{one.server}: advisories: {_advisories(one)}; all-reduce: {_all_reduce(one)}"
+        yield filled(words, width, first="  ", others="    ")
+        for sentence in one.cannot:
+            yield filled(f"cannot: {sentence}", width, first="    ", others="      ")
 
 
-def _row(what: str, instead_of: str, one: Consequence) -> list[str]:
-    texts = (what, instead_of, one.server, _advisories(one), _all_reduce(one), _fits(one))
+def _row(what: Sequence[str], one: Consequence) -> list[str]:
+    texts = (*what, one.server, _advisories(one), _all_reduce(one, "→"), _fits(one))
     return [markdown.text(text) for text in texts]

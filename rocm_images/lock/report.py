@@ -75,9 +75,14 @@ def write_report(
 
 
 def _row(matrix: Matrix, change: Change) -> list[str]:
-    cells = ", ".join(cell.name for cell in cells_of(matrix) if _uses(cell, change))
+    cells = ", ".join(cells_with(matrix, change))
     texts = (change.key, change.old or "-", change.new or "-")
     return [*map(markdown.code, texts), markdown.text(cells or "none")]
+
+
+def cells_with(matrix: Matrix, change: Change) -> list[str]:
+    """The names of the cells that what moved goes into."""
+    return [cell.name for cell in cells_of(matrix) if _uses(cell, change)]
 
 
 def _uses(cell: Cell, change: Change) -> bool:

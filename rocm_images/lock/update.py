@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from rocm_images.lock.report import write_report
 from rocm_images.lock.upstream import Resolution, Upstream, resolve
 from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
+from rocm_images.tables import filled, headed, room
 
 _MANY = 3
 _ASKED = re.compile(r"""(unable to access |\b(Head|Get) )?(["'])[a-z]+://[^"']*\3: """)
@@ -27,15 +30,18 @@ def run_lock(
     matrix_path: Path,
     matrix: Matrix,
     names: Sequence[str],
+    upstream: Upstream,
     *,
     check: bool,
     report: Path | None = None,
     news: News | None = None,
+    as_json: bool = False,
 ) -> None:
     """Resolve what the matrix names (all of it, or `names`), and write or check its lock.
 
-    Prints what changed, and what could not be resolved and why; `report` gets a page of it, with
-    the `news` of what the matrix could take, which changes no exit code.
+    Prints what changed (`as_json`: one object of it and of the news), and what could not be
+    resolved and why; `report` gets a page of it, with the `news` of what the matrix could take,
+    which changes no exit code.
 
     Raises:
         InputError: a name is unknown, or the lock cannot be read, is not valid, or not writable.
@@ -46,12 +52,17 @@ def run_lock(
     before = lock.read(path)
     wanted = wanted_of(matrix)
     asked = chosen(wanted, names) if names else wanted
-    resolution = resolve(asked, Upstream.here())
+    resolution = resolve(asked, upstream)
     after = renewed(before, resolution.found, None if names else wanted)
     differences = changes(before, after)
-    for change in differences:
-        print(change)
-    for sentence in _unresolved_in_short(before, resolution):
+    if as_json:
+        from rocm_images.lock.as_json import json_text
+
+        print(json_text(matrix, before, differences, resolution.unresolved, news or News()))
+    else:
+        for change in differences:
+            print(change.told(room()))
+    for sentence in _unresolved_in_short(before, resolution, _room_of_failures()):
         telling.failure(sentence)
     if report is not None:
         unresolved = _unresolved(before, resolution.unresolved)
@@ -73,12 +84,14 @@ def run_lock(
             f"{len(resolution.unresolved)} of {telling.counted(len(asked), 'name')} could not be "
             "resolved: run this again where their registries and git servers answer"
         )
-    if not differences:
+    if not (differences or as_json):
         print(f"{path} is up to date")
 
 
-def tell_news(matrix: Matrix) -> News:
-    """Ask for newer bases and releases, and print them; what cannot be asked is no failure.
+def tell_news(matrix: Matrix, upstream: Upstream, *, as_json: bool = False) -> News:
+    """Ask for newer bases and releases, and print them, but not `as_json`, which has all at once.
+
+    What cannot be asked is no failure.
 
     Raises:
         Stopped: the run is being stopped.
@@ -87,11 +100,11 @@ def tell_news(matrix: Matrix) -> News:
     from rocm_images.lock.listing import news_of
     from rocm_images.lock.news import lines_of
 
-    news = news_of(matrix)
-    for line in lines_of(news):
+    news = news_of(matrix, upstream)
+    for line in () if as_json else lines_of(news, room()):
         print(line)
     for sentence in news.unasked:
-        telling.failure(sentence)
+        telling.failure(_filled(sentence, _room_of_failures()))
     return news
 
 
@@ -121,7 +134,7 @@ def _unresolved(before: Lock, given: Mapping[Wanted, str]) -> list[str]:
     ]
 
 
-def _unresolved_in_short(before: Lock, resolution: Resolution) -> Iterator[str]:
+def _unresolved_in_short(before: Lock, resolution: Resolution, width: int | None) -> Iterator[str]:
     """The same, with one sentence for all that were not for one reason, as without a network."""
     alike: dict[tuple[str, bool], dict[Wanted, str]] = {}
     for one, reason in resolution.unresolved.items():
@@ -130,11 +143,26 @@ def _unresolved_in_short(before: Lock, resolution: Resolution) -> Iterator[str]:
         alike.setdefault((why, one.key in before.entries), {})[one] = reason
     for (why, known), several in alike.items():
         if len(several) < _MANY:
-            yield from _unresolved(before, several)
+            yield from (_filled(one, width) for one in _unresolved(before, several))
             continue
         what = "their entries stay" if known else "they have no entry yet"
         names = listed([one.key for one in several])
-        yield f"{len(several)} names: not resolved ({masked(why)}): {what}: {names}"
+        head = _filled(f"{len(several)} names: not resolved ({masked(why)}): {what}", width)
+        yield headed(head, names, width)
+
+
+def _room_of_failures() -> int | None:
+    """The columns of standard error; None: it has no end."""
+    ends = sys.stderr.isatty() or os.environ.get("COLUMNS")
+    return telling.columns() if ends else None
+
+
+def _filled(sentence: str, width: int | None) -> str:
+    """A sentence that stands behind the program's name."""
+    if width is None:
+        return sentence
+    behind = f"{telling.PROGRAM}: "
+    return filled(behind + sentence, width, others="  ").removeprefix(behind)
 
 
 def moved_bases(engine: Engine, given: Lock, images: Iterable[str]) -> dict[str, str]:

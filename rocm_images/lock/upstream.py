@@ -2,22 +2,26 @@
 
 The Docker Engine asks the registry where one answers: it alone knows its own certs.d and insecure
 registries, as a build does, and it is given the user's credentials; buildx, which asks where no
-engine answers, knows the credentials and plain HTTP on loopback, but only the system's CAs.
+engine answers, knows the credentials and plain HTTP on loopback. Both buildx and git are told of a
+CA bundle, the engine cannot be.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from rocm_images.engine.buildx_program import buildx_command, with_settings
 from rocm_images.engine.connect import Engine, connect_if_any
 from rocm_images.engine.endpoint import CHOOSES, DEFAULT_SOCKET
 from rocm_images.engine.logins import kept_from
+from rocm_images.engine.network import ca_bundle_for
 from rocm_images.errors import EngineError, RegistryError
-from rocm_images.foreign import parsed
+from rocm_images.foreign import parsed, shown_line
 from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
@@ -25,16 +29,38 @@ from rocm_images.references import registry_of
 from rocm_images.supervisor import TookTooLong, TooMuch, supervisor
 from rocm_images.waiting import waiting_for
 
+T = TypeVar("T")
 TIMEOUT_SECONDS = 30.0
 MOST_BYTES = 16 * 1024 * 1024
 """Of an answer: a server has no more to say."""
 QUESTIONS_AT_ONCE = 8
+_LONGEST_REASON = 1000
+"""Characters."""
+GIT_CA_BUNDLE = "GIT_SSL_CAINFO"
 _TAGS = "refs/tags/"
 _REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)")
 
 
+# As git, Docker and Go say it: a server that is busy or restarts, or a line that broke.
+_MAY_PASS = re.compile(
+    r": (?:429|5\d\d)\b|toomanyrequests|Couldn't connect to server"
+    r"|connection (?:refused|reset|timed out)|i/o timeout|TLS handshake timeout|unexpected EOF"
+    r"|temporary failure",
+    re.IGNORECASE,
+)
+_OF_A_BUNDLE = "name the CA with --ca-bundle"
+_OF_THE_ENGINE = "the engine trusts what its own system and its certs.d have: put the CA there"
+_UNTRUSTED = re.compile(r"x509|certificate", re.IGNORECASE)
+
+
 class Unresolved(Exception):
-    """A name that could not be resolved, with the reason in words."""
+    """A name that could not be resolved, with the reason in words, and what helps."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        # It may be a server's: on one line, which has an end, as behind long addresses reasons are.
+        self.reason = shown_line(reason[:_LONGEST_REASON])
+        super().__init__(f"{self.reason}: {advice}" if advice else self.reason)
+        self.advice = advice
 
 
 @dataclass(frozen=True)
@@ -51,11 +77,25 @@ class Upstream:
 
     engine: Engine | None
     """The engine that asks registries; None: buildx asks them."""
+    ca_bundle: Path | None = None
+    """None: what buildx, git and this program trust by themselves."""
+    git_ca_bundle: Path | None = None
+    attempts: int = 1
+    """How often a question is asked that a server fails."""
 
     @classmethod
-    def here(cls) -> Upstream:
-        """Through the engine that answers here, if any."""
-        return cls(connect_if_any())
+    def here(
+        cls, ca_bundle: Path | None, attempts: int, environment: Mapping[str, str] = os.environ
+    ) -> Upstream:
+        """Through the engine that answers here, if any, with the bundle that a user named.
+
+        Raises:
+            InputError: the bundle, or the one that the environment names, cannot be used.
+        """
+        found = ca_bundle_for(ca_bundle, environment)
+        # One for git alone says more than one for every program, and less than what is typed.
+        for_git = ca_bundle or (None if environment.get(GIT_CA_BUNDLE) else found)
+        return cls(connect_if_any(), found, for_git, attempts)
 
     def answer(self, one: Wanted) -> str:
         """The digest or commit that one name stands for.
@@ -68,12 +108,30 @@ class Upstream:
             return one.fixed
         if one.git:
             address, _, ref = one.key.partition("#")
-            with waiting_for(address):
-                return commit_of(address, ref)
-        with waiting_for(registry_of(one.key)):
-            if self.engine:
-                return digest_by_engine(one.key, self.engine)
-            return digest_by_buildx(one.key)
+            return self._asked(address, lambda: commit_of(address, ref, self.git_ca_bundle))
+        engine, host = self.engine, registry_of(one.key)
+        if engine:
+            return self._asked(host, lambda: digest_by_engine(one.key, engine), _OF_THE_ENGINE)
+        return self._asked(host, lambda: digest_by_buildx(one.key, self.ca_bundle))
+
+    def tags_at(self, address: str) -> tuple[str, ...]:
+        """The names of the tags of a git repository.
+
+        Raises:
+            Unresolved: git is missing, or the repository cannot be read.
+            Stopped: the run is being stopped.
+        """
+        return self._asked(address, lambda: tags_at(address, self.git_ca_bundle))
+
+    def _asked(self, whom: str, question: Callable[[], T], advice: str = _OF_A_BUNDLE) -> T:
+        """The answer, after as many attempts as can help; where a CA is missing, with `advice`."""
+        from rocm_images.registry.retries import Retries
+
+        try:
+            with waiting_for(whom) as wait:
+                return Retries(self.attempts).call(question, _may_pass, wait)
+        except Unresolved as error:
+            raise Unresolved(error.reason, advice if _is_untrusted(error) else "") from None
 
 
 def resolve(wanted: Sequence[Wanted], upstream: Upstream) -> Resolution:
@@ -118,7 +176,16 @@ def digest_by_engine(image: str, engine: Engine) -> str:
         raise Unresolved(str(error)) from None
 
 
-def digest_by_buildx(image: str) -> str:
+def _may_pass(error: BaseException) -> bool:
+    known = isinstance(error, Unresolved) and not _is_untrusted(error)
+    return known and _MAY_PASS.search(str(error)) is not None
+
+
+def _is_untrusted(error: Unresolved) -> bool:
+    return _UNTRUSTED.search(error.reason) is not None
+
+
+def digest_by_buildx(image: str, ca_bundle: Path | None = None) -> str:
     """The digest that a tag has in its registry; buildx asks, without any engine.
 
     Raises:
@@ -131,7 +198,9 @@ def digest_by_buildx(image: str) -> str:
         raise Unresolved(f"no Docker Engine answers, and {error}") from None
     words = [*buildx, "imagetools", "inspect", "--format={{json .Manifest}}", image]
     try:
-        answer = _ask(words, with_settings(_without_engine()))
+        # https://pkg.go.dev/crypto/x509#SystemCertPool
+        trusted = {"SSL_CERT_FILE": str(ca_bundle.absolute())} if ca_bundle else {}
+        answer = _ask(words, {**with_settings(_without_engine()), **trusted})
         return _checked(str(parsed(answer)["digest"]))
     except Unresolved as error:
         raise Unresolved(kept_from(str(error), registry_of(image)) or str(error)) from None
@@ -146,7 +215,7 @@ def _checked(digest: str) -> str:
         raise Unresolved(f"the registry's answer {error}") from None
 
 
-def commit_of(address: str, ref: str) -> str:
+def commit_of(address: str, ref: str, ca_bundle: Path | None = None) -> str:
     """The commit that a tag or branch of a git repository stands for; a tag comes first.
 
     Raises:
@@ -157,7 +226,7 @@ def commit_of(address: str, ref: str) -> str:
     names += [f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"]
     # `^{}` is what an annotated tag stands for: its commit, and not the tag object.
     names = [name for plain in names for name in (f"{plain}^{{}}", plain)]
-    answer = _ask(["git", "ls-remote", "--", address, *names])
+    answer = _ask_git(ca_bundle, "--", address, *names)
     # git matches the end of a name as well, so only exact names count.
     refs = {m[2]: m[1] for m in map(_REF_LINE.fullmatch, answer.splitlines()) if m}
     for name in names:
@@ -168,15 +237,24 @@ def commit_of(address: str, ref: str) -> str:
     )
 
 
-def tags_at(address: str) -> tuple[str, ...]:
+def tags_at(address: str, ca_bundle: Path | None = None) -> tuple[str, ...]:
     """The names of the tags of a git repository.
 
     Raises:
         Unresolved: git is missing, or the repository cannot be read.
     """
-    answer = _ask(["git", "ls-remote", "--tags", "--refs", "--", address])
+    answer = _ask_git(ca_bundle, "--tags", "--refs", "--", address)
     names = (m[2] for m in map(_REF_LINE.fullmatch, answer.splitlines()) if m)
     return tuple(name.removeprefix(_TAGS) for name in names if name.startswith(_TAGS))
+
+
+def _ask_git(ca_bundle: Path | None, *words: str) -> str:
+    """What git says of a repository; what its settings have for one address comes first."""
+    if ca_bundle is None:
+        return _ask(["git", "ls-remote", *words])
+    environment = {name: value for name, value in os.environ.items() if name != GIT_CA_BUNDLE}
+    trusted = f"http.sslCAInfo={ca_bundle.absolute()}"
+    return _ask(["git", "-c", trusted, "ls-remote", *words], environment)
 
 
 def _without_engine() -> dict[str, str]:

@@ -124,7 +124,7 @@ def _there(
             f"{given.cell.name}: {published.reference} already has the tag "
             f"{given.immutable_tag}, and is not the engine's {found.image_id}: an immutable tag is "
             "never overwritten. If the one there is yours, remove the engine's image and take "
-            "that one (--pull-existing); else somebody put it there, who must not push"
+            "that one (`build --pull-existing`); else somebody put it there, who must not push"
         )
     try:
         if rules.trust is not None:

@@ -29,7 +29,7 @@ from rocm_images.registry.trust import Signer, Trust
 
 _TRIES = 5
 AT_ONCE = 8
-HOW_TO_MEND = "publish with --mend-catalogue to go on with what of it verifies, or to begin it anew"
+HOW_TO_MEND = "`publish --mend-catalogue` goes on with what of it verifies, or begins it anew"
 
 
 @dataclass(frozen=True)

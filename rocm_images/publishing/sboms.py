@@ -99,7 +99,8 @@ def sbom_for(
             raise PublishRefused(
                 f"{one.cell.name}: {image.reference} is not the engine's {image_id}, of which a "
                 "bill of materials (SBOM) can be made: nothing was signed; remove the engine's "
-                "image, get that one with --registry and --pull-existing, then publish again"
+                f"image, get that one by `python build.py {one.cell.words} --registry "
+                f"{rules.repository.address} --pull-existing`, then publish again"
             )
         return Sbom(sbom_of(engine, image_id, rules.evidence_folder))
     # What neither has is no candidate.

@@ -42,8 +42,10 @@ def base_layers(image: str, ca_bundle: Path | None = None) -> tuple[BaseLayer, .
     return _layers(vendors_repository(name, ca_bundle), name.digest or name.tag or "")
 
 
-def vendors_repository(name: ImageName, ca_bundle: Path | None = None) -> Repository:
-    """The repository of an image as the vendor has it, asked once and not for long.
+def vendors_repository(
+    name: ImageName, ca_bundle: Path | None = None, attempts: int = 1
+) -> Repository:
+    """The repository of an image as the vendor has it, asked once by default and not for long.
 
     Raises:
         InputError: the name of the registry is none.
@@ -55,7 +57,7 @@ def vendors_repository(name: ImageName, ca_bundle: Path | None = None) -> Reposi
 
     address = RegistryAddress.parse(name.host or DOCKER_HUB)
     deadlines = Deadlines(_CONNECT_SECONDS, _SILENCE_SECONDS, _ANSWER_SECONDS)
-    return Repository(address, path, ca_bundle, Retries(attempts=1), deadlines)
+    return Repository(address, path, ca_bundle, Retries(attempts), deadlines, of_a_vendor=True)
 
 
 def _layers(repository: Repository, which: str) -> tuple[BaseLayer, ...]:

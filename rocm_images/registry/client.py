@@ -43,6 +43,8 @@ class Repository:
     retries: Retries = field(default_factory=Retries)
     deadlines: Deadlines | None = None
     """None: those of everybody."""
+    of_a_vendor: bool = False
+    """Whether the name of an image says where it is: before that nobody can write http://."""
     _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -187,9 +189,10 @@ class Repository:
         except DXFUnauthorizedError:
             raise RegistryError(self._no_entry()) from None
         except SSLError as error:
+            or_else = "" if self.of_a_vendor else ", or write http:// before a registry without TLS"
             raise RegistryError(
                 f"{self.address}: its certificate cannot be verified ({reason_of(error)}): name "
-                "the CA with --ca-bundle, or write http:// before a registry without TLS"
+                f"the CA with --ca-bundle{or_else}"
             ) from None
         except RequestException as error:
             status = error.response.status_code if error.response is not None else None

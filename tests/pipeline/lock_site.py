@@ -125,6 +125,8 @@ def make_site(registry: Registry, running_engine: Engine, folder: Path, checkout
     """Both bases are in the registry, and the tag v0.5.21 is in the repository."""
     repository = _repository(folder / "sglang")
     environment = {**running_engine.environment, **instead_of(repository.folder)}
+    # What is stopped here does not come back by itself.
+    environment["ROCM_IMAGES_ATTEMPTS"] = "1"
     site = Site(registry, repository, folder / "site", environment, checkout)
     site.folder.mkdir()
     site.write_matrix()

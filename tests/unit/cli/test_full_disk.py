@@ -54,7 +54,7 @@ def test_a_rendered_file_is_whole_or_the_old_one(tmp_path: Path, limit: int) -> 
     ("words", "environment"),
     [
         (("init", "{out}/new"), {}),
-        (("lock", "--update", "sglang", "--report", "{out}/report.md"), PROXY),
+        (("lock", "--attempts=1", "--update", "sglang", "--report", "{out}/report.md"), PROXY),
         (("ci-matrix",), {"GITHUB_OUTPUT": "{out}/github"}),
         (("summary",), {"GITHUB_STEP_SUMMARY": "{out}/github"}),
         (("catalogue", "--from", "{out}/catalogue.json", "--output", "{out}", "--unverified"), {}),
@@ -85,7 +85,7 @@ def test_each_verb_that_writes_says_what_it_could_not_write(
 @pytest.mark.parametrize(
     "words",
     [
-        ("lock", "--update", "sglang", "--report", "/dev/full"),
+        ("lock", "--attempts=1", "--update", "sglang", "--report", "/dev/full"),
         ("deploy", "x@sha256:" + "0" * 64, "--as", "compose", "--model", "m")
         + ("--output", "/dev/full"),
     ],

@@ -30,7 +30,7 @@ def matrix(tmp_path: Path) -> Path:
         (("plan", "-v"), {0}),
         (("plan", "--json"), {0}),
         (("render", "--output", "{out}"), {0}),
-        (("lock", "--update", "sglang", "--report", "{out}/report.md"), {6}),
+        (("lock", "--attempts=1", "--update", "sglang", "--report", "{out}/report.md"), {6}),
         (("build", "-v", "--pip-config", "{out}/pip.conf"), {3}),
         (("explain", "sglang-942-rocm7.2.0"), {0}),
     ],

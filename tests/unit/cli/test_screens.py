@@ -20,8 +20,14 @@ from rocm_images.comparing.facts import ImageFacts, LayerFact
 from rocm_images.comparing.text import as_text
 from rocm_images.distributing.prune_report import report
 from rocm_images.engine.layers import Layer, size_report
+from rocm_images.lock.changes import Change
+from rocm_images.lock.file import source_key
+from rocm_images.lock.newer import News, forms_of, servers_of, tried_bases, tried_release
+from rocm_images.lock.news import lines_of
 from rocm_images.matrix.schema import Budget, Matrix
+from rocm_images.places import PROJECT
 from rocm_images.plan.cells import Cell, cells_of
+from rocm_images.plan.load import load
 from rocm_images.publishing.budget import Spent, budget_table
 from rocm_images.publishing.registry_sizes import ImageSizes
 from rocm_images.publishing.registry_sizes import as_text as registry_sizes
@@ -29,6 +35,7 @@ from rocm_images.publishing.report import dry_run, moves_table, publication_tabl
 from rocm_images.publishing.scanning import scan_table
 from rocm_images.sizes import Sizes
 from rocm_images.smoke.evidence import Level
+from rocm_images.tables import room
 
 SIZES = Sizes(12_450_000_000, 45_600_000_000)
 STEP = "RUN --mount=type=cache,target=/root/.cache/ccache cd sgl-kernel && python setup_rocm.py..."
@@ -198,6 +205,45 @@ def flags(_: tuple[Cell, ...]) -> str:
     return CliRunner().invoke(main, words).stdout
 
 
+def lock_check(cells: tuple[Cell, ...]) -> str:
+    """What moved and what is newer, of which one base fits no variant."""
+    keys = dict.fromkeys(
+        key for cell in cells for key in (cell.base_image, *map(source_key, cell.sources.values()))
+    )
+    moved = [
+        Change(key, None if n == 1 else digest(f"{n}"), None if n == 2 else digest(f"now {n}"))
+        for n, key in enumerate(keys)
+    ]
+    matrix = load(PROJECT / "matrix.yaml")
+    versions = re.compile(r"rocm[\d.]+_ubuntu(.*)_py[\d.]+_pytorch_release_[\d.]+")
+    bases = [
+        newer
+        for form, newest in forms_of(matrix).items()
+        for newer in tried_bases(
+            matrix,
+            form,
+            newest,
+            [
+                versions.sub(rf"rocm{rocm}_ubuntu\1_py3.12_pytorch_release_2.10.0", newest.tag)
+                for rocm in ("7.3", "99.0")
+            ],
+        )
+    ]
+    releases = [
+        tried_release(
+            matrix,
+            name,
+            source,
+            [source.ref.replace(source.version, f"99.0.{n}") for n in range(9)],
+        )
+        for name, source in servers_of(matrix).items()
+    ]
+    assert any(each.cannot for base in bases for each in base.consequences)
+    news = News(tuple(bases), tuple(filter(None, releases)))
+    assert len(news.releases) == len(releases)
+    return "\n".join([*(one.told(room()) for one in moved), *lines_of(news, room())])
+
+
 SCREENS: dict[str, Callable[[tuple[Cell, ...]], str]] = {
     "summary": summary,
     "evidence": measured,
@@ -211,6 +257,7 @@ SCREENS: dict[str, Callable[[tuple[Cell, ...]], str]] = {
     "prune": prunable,
     "difference": compared,
     "flags": flags,
+    "lock --check": lock_check,
 }
 
 

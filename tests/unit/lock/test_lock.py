@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rocm_images.errors import ExitCode, InputError, LockError
-from rocm_images.lock.changes import Wanted, changes, chosen, renewed, unlocked, wanted_of
+from rocm_images.lock.changes import Change, Wanted, changes, chosen, renewed, unlocked, wanted_of
 from rocm_images.lock.file import (
     Lock,
     locked_base,
@@ -24,6 +24,7 @@ from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, resolve
 from rocm_images.matrix.schema import Matrix, Source
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
+from rocm_images.references import short
 
 OLDER, NEWER = "rocm/pytorch:rocm7.2", "rocm/pytorch:rocm7.2.2"
 SGLANG = "https://example.org/sglang.git#v0.5.21"
@@ -191,11 +192,26 @@ def test_what_was_found_replaces_its_entries_and_only_a_full_run_drops_others() 
 def test_a_change_names_both_digests() -> None:
     assert changes(FULL, FULL) == ()
     after = lock_of({OLDER: DIGEST, NEWER: DIGEST}, {AITER: AITER_COMMIT, "https://x#y": COMMIT})
-    assert [str(change) for change in changes(FULL, after)] == [
+    assert [change.told(None) for change in changes(FULL, after)] == [
         f"{SGLANG}: dropped, since the matrix no longer names it; was {COMMIT}",
         f"https://x#y: no entry before, now {COMMIT}",
         f"{NEWER}: moved from {OTHER_DIGEST} to {DIGEST}",
     ]
+
+
+def test_on_a_terminal_a_change_stands_below_its_name_and_is_short() -> None:
+    moved = Change(NEWER, OTHER_DIGEST, DIGEST)
+    words = f"moved from {short(OTHER_DIGEST)} to {short(DIGEST)}"
+    assert moved.told(80) == f"{NEWER}:\n  {words}"
+    source = Change(f"https://example.org/s.git#{COMMIT}", None, COMMIT)
+    told = f"https://example.org/s.git#{COMMIT[:12]}:\n  no entry before, now {COMMIT[:12]}"
+    assert source.told(80) == told
+
+
+def test_what_differs_behind_the_twelfth_digit_is_shown_whole() -> None:
+    tampered = f"{DIGEST[:-1]}{'0' if DIGEST[-1] != '0' else '1'}"
+    told = " ".join(Change(NEWER, tampered, DIGEST).told(80).split())
+    assert told == f"{NEWER}: moved from {tampered} to {DIGEST}"
 
 
 def test_a_base_with_an_entry_is_taken_by_its_digest() -> None:

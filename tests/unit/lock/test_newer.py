@@ -68,7 +68,10 @@ def test_a_newer_base_is_said_with_python_torch_advisories_and_all_reduce(
     assert (one.server, one.come, one.go, one.cannot) == ("sglang", ("later",), (), ())
     assert one.all_reduce == (("aiter", "sglang"),)
     (first, second) = lines_of(News((newer,)))
-    assert first == f"newer base 7.3.0: rocm/pytorch:{NEWER} (Python 3.12, torch 2.10.0)"
+    assert first == (
+        f"newer base 7.3.0: rocm/pytorch:{NEWER} (Python 3.10 -> 3.12, torch 2.9.1 -> 2.10.0; "
+        "newest here 7.2.2)"
+    )
     assert second.startswith("  sglang: advisories: later come; all-reduce: ")
     assert second.endswith("all-reduce: aiter -> sglang")
 
@@ -150,12 +153,25 @@ def test_the_page_says_what_is_newer_beside_what_moved(formed: Callable[..., Mat
     news = News(bases(matrix, NEWER), (release,), ("r.example.org/x: its tags are not known",))
     page = lock_report(matrix, (), (), news)
     assert page.startswith("Nothing moved.\n\n### What is newer upstream\n\n| Newer |")
-    assert "| 7.3.0: rocm/pytorch:rocm7.3_py3.12_torch2.10.0 (Python 3.12, torch 2.10.0) " in page
-    assert "| sglang v0.6.0 | 0.5.21 | sglang | the same | stays sglang, aiter | yes |" in page
+    assert "| Newer | Newest here | python | torch | Server |" in page
+    base = f"| 7.3.0: {bases(matrix, NEWER)[0].base.image} | 7.2.2 | 3.10 → 3.12 | 2.9.1 → 2.10.0 |"
+    assert base in page
+    release_row = r"| sglang v0.6.0 | 0.5.21 | \- | \- | sglang | the same | stays sglang, aiter |"
+    assert release_row in page
     assert page.endswith(
         "### What could not be asked\n\n- r.example.org/x: its tags are not known\n"
     )
     assert "newer" not in lock_report(matrix, (), (), News())
+
+
+def test_in_the_page_what_stays_has_no_arrow_and_what_changes_has(
+    formed: Callable[..., Matrix],
+) -> None:
+    matrix = formed(("date: 2026-11-24\n", LATER))
+    same = lock_report(matrix, (), (), News(bases(matrix, FORM.format("7.2.9", "3.10", "2.9.1"))))
+    assert "| 7.2.2 | 3.10 | 2.9.1 | sglang | the same | stays aiter | yes |" in same
+    other = lock_report(matrix, (), (), News(bases(matrix, NEWER)))
+    assert "| 3.10 → 3.12 | 2.9.1 → 2.10.0 | sglang | later come | aiter → sglang | yes |" in other
 
 
 def test_the_newest_base_is_written_below_ours_and_every_other_byte_stays(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from click.testing import CliRunner, Result
 
 from made_up_registry import MadeUpRegistry, Request, says
 from rocm_images.cli.main import main
-from rocm_images.errors import LockDrift, LockIncomplete
+from rocm_images.errors import InputError, LockDrift, LockIncomplete
 from rocm_images.lock import file as lock
 from rocm_images.lock import update, upstream
 from rocm_images.lock.changes import Wanted
-from rocm_images.lock.upstream import Resolution, Unresolved, Upstream, tags_at
+from rocm_images.lock.upstream import Resolution, Unresolved, tags_at
+from rocm_images.places import PROJECT
 
 NEWER = "rocm7.3_py3.12_torch2.10.0"
 DIGEST, COMMIT = f"sha256:{'1' * 64}", "2" * 40
@@ -56,8 +58,8 @@ def matrix(
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr(Upstream, "here", classmethod(lambda cls: cls(None)))
-    monkeypatch.setattr(upstream, "digest_by_buildx", lambda image: DIGEST)
+    monkeypatch.setattr(upstream, "connect_if_any", lambda: None)
+    monkeypatch.setattr(upstream, "digest_by_buildx", lambda *_: DIGEST)
     assert run(path).exit_code == 0
     return path
 
@@ -71,12 +73,104 @@ def test_what_is_newer_is_said_and_is_no_difference_of_the_lock(matrix: Path) ->
     assert answer.exit_code == 0
     lines = answer.stdout.splitlines()
     assert lines[0].startswith("newer base 7.3.0: 127.0.0.1:")
-    assert lines[0].endswith(f"/rocm/pytorch:{NEWER} (Python 3.12, torch 2.10.0)")
-    assert lines[2] == "newer release of sglang: v0.5.22"
+    assert "(Python 3.10 -> 3.12, torch 2.9.1 -> 2.10.0; newest here 7.2.2)" in lines[0]
+    assert lines[2] == "newer release of sglang: v0.5.22 (newest here 0.5.21)"
     assert lines[-1] == f"{matrix.with_suffix('.lock')} is up to date"
     page = (matrix.parent / "page.md").read_text()
     assert page.startswith("Nothing moved.\n\n### What is newer upstream")
     assert "\x1b" not in answer.output + page
+
+
+def test_for_machines_it_is_one_object_with_the_same_exit_codes(matrix: Path) -> None:
+    answer = run(matrix, "--check", "--json")
+    found = json.loads(answer.stdout)
+    page = (PROJECT / "docs" / "lock.md").read_text().partition("## For machines")[2]
+    assert list(found) == re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert (found["moved"], found["unresolved"], found["not_asked"]) == ([], [], [])
+    (base,) = found["newer_bases"]
+    assert (base["rocm"], base["python"], base["torch"]) == ("7.3.0", "3.12", "2.10.0")
+    assert base["image"].endswith(f"/rocm/pytorch:{NEWER}")
+    assert base["newest_here"]["rocm"] == "7.2.2"
+    assert (base["newest_here"]["python"], base["newest_here"]["torch"]) == ("3.10", "2.9.1")
+    assert base["servers"] == [
+        {
+            "server": "sglang",
+            "fits": True,
+            "cannot": [],
+            "advisories": {"come": [], "go": []},
+            "all_reduce": [{"before": "aiter", "after": "aiter"}],
+        }
+    ]
+    (release,) = found["newer_releases"]
+    assert (release["server"], release["ref"], release["version"]) == (
+        "sglang",
+        "v0.5.22",
+        "0.5.22",
+    )
+    assert release["newest_here"] == {"version": "0.5.21"}
+    assert [one["fits"] for one in release["servers"]] == [True]
+
+
+def test_for_machines_what_moved_has_its_cells_and_what_did_not_answer_its_reason(
+    matrix: Path, registry: MadeUpRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = matrix.with_suffix(".lock")
+    path.write_text(path.read_text().replace(COMMIT, "3" * 40))
+    registry.answers = says(404)
+
+    def gone(image: str, *_: object) -> str:
+        raise Unresolved("no answer from https://someone:SECRET@r.example.org")
+
+    monkeypatch.setattr(upstream, "digest_by_buildx", gone)
+    page = matrix.parent / "page.md"
+    words = ["lock", f"--matrix={matrix}", "--check", "--json", f"--report={page}"]
+    answer = CliRunner().invoke(main, words)
+    assert isinstance(answer.exception, LockDrift)
+    found = json.loads(answer.stdout)
+    (moved,) = found["moved"]
+    assert (moved["was"], moved["is_now"]) == ("3" * 40, COMMIT)
+    assert moved["name"].endswith("#v0.5.21")
+    assert len(moved["cells"]) == 4
+    assert [one["entry"] for one in found["unresolved"]] == [DIGEST, DIGEST]
+    assert all("***@r.example.org" in one["why"] for one in found["unresolved"])
+    assert "its registry has no list" in found["not_asked"][0]
+    assert "SECRET" not in answer.output
+    # People read it beside.
+    assert "not resolved" in answer.stderr
+    assert "What moved" in page.read_text()
+
+
+def test_what_fits_no_variant_is_for_machines_too(
+    matrix: Path,
+) -> None:
+    text = matrix.read_text()
+    narrow = '      aiter:\n        for: {rocm: "<7.3"}\n        git'
+    matrix.write_text(text.replace("      aiter:\n        git", narrow).replace("<7.2.1", "<7.2.9"))
+    (base,) = json.loads(run(matrix, "--check", "--json").stdout)["newer_bases"]
+    (server,) = base["servers"]
+    assert not server["fits"]
+    assert server["cannot"][0].startswith("no variant of 'aiter' fits sglang-942-rocm7.3.0 ")
+    assert server["advisories"] == {"come": [], "go": ["hip-event-query"]}
+    assert server["all_reduce"] == []
+
+
+def test_only_a_check_is_for_machines(matrix: Path) -> None:
+    with pytest.raises(InputError, match="add --check"):
+        run(matrix, "--json")
+
+
+def test_on_a_terminal_failures_and_names_have_lines_of_its_width(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = "Could not resolve host: github.com"
+    names = {Wanted(one, (), git=True): gone for one in HOSTS}
+    monkeypatch.setattr(update, "resolve", lambda *_: Resolution({}, names))
+    monkeypatch.setenv("COLUMNS", "60")
+    answer = CliRunner().invoke(main, ["lock", f"--matrix={matrix}", "--update=7.2.2"])
+    lines = answer.stderr.splitlines()
+    assert lines[0].startswith("build.py: 5 names: not resolved (Could not resolve host:")
+    assert [line.strip(" ,") for line in lines if line.startswith("  https")] == HOSTS
+    assert max(map(len, lines)) < 60
 
 
 def test_a_lock_alone_asks_for_no_list(matrix: Path, registry: MadeUpRegistry) -> None:
@@ -181,8 +275,6 @@ def test_what_takes_a_base_does_nothing_else_beside(matrix: Path, words: tuple[s
 
 
 def run_ending(path: Path, *words: str) -> int:
-    from rocm_images.errors import InputError
-
     with pytest.raises(InputError, match="leave out --update") as raised:
         run(path, *words)
     return int(raised.value.exit_code)

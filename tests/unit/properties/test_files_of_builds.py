@@ -136,7 +136,8 @@ def test_a_matrix_that_is_given_a_base(content: bytes) -> None:
     from rocm_images.matrix.schema import Base
 
     text = content.decode(errors="replace")
-    one = NewerBase("7.3.0", Base(image="a:b", python="3.12", torch="2.10"), "7.2.4", ())
+    base = Base(image="a:b", python="3.12", torch="2.10")
+    one = NewerBase("7.3.0", base, "7.2.4", base, ())
     with contextlib.suppress(InputError):
         after = with_base(text, one, "matrix.yaml").splitlines()
         assert "7.3.0:" in "".join(after)

@@ -181,7 +181,7 @@ def test_the_list_of_a_mirror_that_came_after_the_check_is_judged_as_before_it(
     new = entry(world.second[1])
     assert world.keeper(there).check() is not None
     there.put(merged(None, [elsewhere], FIRST))
-    with pytest.raises(VerificationFailed, match="publish with --mend-catalogue"):
+    with pytest.raises(VerificationFailed, match="`publish --mend-catalogue` goes on"):
         world.keeper(there).record([new])
     said = file.parse(world.keeper(there, mend=True).record([new]).content, "it")
     assert {image.repository for image in said.images} == {str(there)}
