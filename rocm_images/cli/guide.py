@@ -18,7 +18,7 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
         "smoke": ("smoke --arch 942", "smoke --image {server}-rocm:v0.5.21-mi30x --serve"),
         "probe": (
             "probe rocm/pytorch:latest",
-            "probe rocm/pytorch:latest --gfx gfx950 --gpus 4 capture --json",
+            "probe rocm/pytorch:latest --arch MI350X --gpus 4 capture --json",
         ),
         "evidence": ("evidence verify evidence.json",),
         "sizes": ("sizes --arch 942",),

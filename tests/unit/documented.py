@@ -123,7 +123,7 @@ COMMANDS: dict[str, How] = {
         "pipeline/test_selftest.py::test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level"
     ),
     "build.py probe IMAGE": PROBED,
-    "build.py probe IMAGE --gfx gfx950 --gpus 8 run --json": PROBED,
+    "build.py probe IMAGE --arch MI350X --gpus 8 run --json": PROBED,
     "build.py evidence verify evidence.json": SELFTEST,
     "build.py evidence verify evidence.json --image IMAGE": SELFTEST,
     "build.py sizes --arch 942": SIZES,
