@@ -10,6 +10,7 @@ import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
+from rocm_images.cli.group import typed
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
     choice_options,
@@ -134,17 +135,30 @@ def _all_reduce(cell: Cell) -> tuple[str, str]:
 
 @click.command()
 @matrix_option
+@choice_options
 @click.argument("cell", required=False)
-def explain(matrix_path: Path, cell: str | None) -> None:
-    """Show every setting and pin of one CELL, why it is there, and its references."""
+def explain(matrix_path: Path, choice: Choice, cell: str | None) -> None:
+    """Show every setting and pin of one CELL, why it is there, and its references.
+
+    CELL is SERVER-ARCH-rocmBASE, where ARCH is 942, gfx942 or MI300X. Or leave it
+    out, and choose the one by --server, --arch and --base.
+    """
     from rocm_images.plan.explain import explain as explanation
-    from rocm_images.plan.selection import cell_named
+    from rocm_images.plan.selection import cell_typed
     from rocm_images.tables import room
 
-    _, cells = load(matrix_path)
-    if cell is None:
-        raise InputError(f"explain: name a cell: {', '.join(one.name for one in cells)}")
-    click.echo(explanation(cell_named(cells, cell), room()))
+    matrix, cells = load(matrix_path)
+    if cell is not None:
+        for option in typed("servers", "archs", "bases"):
+            raise InputError(f"{option}: CELL names one cell already: leave out either")
+        found = cell_typed(cells, cell)
+    else:
+        left = choice.of(matrix, cells) if choice else cells
+        if len(left) > 1:
+            names = ", ".join(one.name for one in left)
+            raise InputError(f"explain: name one cell, or choose it by --arch and --base: {names}")
+        found = left[0]
+    click.echo(explanation(found, room()))
 
 
 @click.command()

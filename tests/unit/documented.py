@@ -88,7 +88,7 @@ COMMANDS: dict[str, How] = {
     "make test": not_here("it runs these tests"),
     "make environment": not_here("it makes what the tests run in"),
     "build.py plan": RUNS,
-    "build.py explain sglang-942-rocm7.2.0": RUNS,
+    "build.py explain sglang-mi300x-rocm7.2.0": RUNS,
     "build.py init FOLDER": RUNS,
     "build.py init my-images": RUNS,
     "cd my-images": not_here("no command of ours"),
