@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     rehearse_option,
 )
+from rocm_images.cli.variables import only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
@@ -153,6 +154,7 @@ def explain(matrix_path: Path, choice: Choice, cell: str | None) -> None:
             raise InputError(f"{option}: CELL names one cell already: leave out either")
         found = cell_typed(cells, cell)
     else:
+        choice = only_one(choice, "servers", "archs", "bases", tell=telling.decided)
         left = choice.of(matrix, cells) if choice else cells
         if len(left) > 1:
             names = ", ".join(one.name for one in left)

@@ -170,7 +170,7 @@ def _only(
     if not found:
         names = {"server": "of", "rocm": "on ROCm", "channel": "in channel"}
         hint = (known_versions if key == "rocm" else closest)(value, {*known} - {""} or {"none"})
-        raise InputError(f"the catalogue has no image for {arch} {names[key]} {value}: {hint}")
+        raise InputError(f"the catalogue has no image for {arch} {names[key]} {value!r}: {hint}")
     return found
 
 

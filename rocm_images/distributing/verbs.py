@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     rehearse_option,
 )
+from rocm_images.cli.variables import only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
@@ -188,7 +189,7 @@ def _published(
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
     channel_named(matrix, channel)
-    chosen = choice.of(matrix, cells)
+    chosen = only_one(choice, "servers", tell=telling.step).of(matrix, cells)
     source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
     wanted = Wanted(trust, matrix, chosen, channel, _in_utc(not_before))
     return source, wanted, images_of_channel(source, wanted, tag_suffix=site.tag_suffix)

@@ -59,7 +59,9 @@ class Choice:
             and (not bases or cell.rocm in bases)
         )
         if not chosen:
-            named = [" or ".join(names) for names in (servers, archs, bases) if names]
+            named = [
+                " or ".join(map(repr, names)) for names in (servers, self.archs, bases) if names
+            ]
             raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
         return chosen
 

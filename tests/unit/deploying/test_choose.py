@@ -137,10 +137,10 @@ def test_a_stand_in_is_chosen_only_where_there_is_nothing_else(project_matrix: M
     ("arch", "rocm", "channel", "sentence"),
     [
         ("943", None, None, r"no image for the arch '943': known: 942 \(MI300X, MI325X\)"),
-        ("942", "7.2.99", None, r"no image for 942 on ROCm 7.2.99: known: 7\.2\.\d+"),
+        ("942", "7.2.99", None, r"no image for 942 on ROCm '7.2.99': known: 7\.2\.\d+"),
         (" 90a ", None, None, r"no image for the arch '90a': known: 942 \(MI300X, MI325X\)"),
         ("mi300", None, None, r"no image for the arch 'mi300': known: 942 \(MI300X, MI325X\)"),
-        ("942", None, "stabel", "no image for 942 in channel stabel: known: preview"),
+        ("942", None, "stabel", "no image for 942 in channel 'stabel': known: preview"),
     ],
 )
 def test_what_there_is_not_is_said_with_what_there_is(
