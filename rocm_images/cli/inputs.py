@@ -14,12 +14,13 @@ from rocm_images.cli.group import typed
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
     choice_options,
+    context_option,
     load,
     matrix_option,
     one_at_a_time,
     rehearse_option,
 )
-from rocm_images.cli.variables import only_one
+from rocm_images.cli.variables import contexts_for, only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @matrix_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+@context_option
 @layers_options
 @where_options
 @trust_options
@@ -42,6 +44,7 @@ def plan(
     matrix_path: Path,
     choice: Choice,
     as_json: bool,
+    contexts: tuple[str, ...],
     layers: LayersAsked,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
@@ -81,7 +84,8 @@ def plan(
             Cosign(registry, site.programs(), trusted) if trust else None,
             trust,
         )
-    targets = targets_of(site, matrix_path, matrix, chosen)
+    contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
+    targets = targets_of(site, matrix_path, matrix, chosen, contexts=contexts)
     engine = site.found_engine()
     why = "" if engine else site.without_engine
     found = statuses(engine, targets, there, without_engine=why)
@@ -154,7 +158,7 @@ def explain(matrix_path: Path, choice: Choice, cell: str | None) -> None:
             raise InputError(f"{option}: CELL names one cell already: leave out either")
         found = cell_typed(cells, cell)
     else:
-        choice = only_one(choice, "servers", "archs", "bases", tell=telling.decided)
+        choice = only_one(choice, "explain", tell=telling.decided)
         left = choice.of(matrix, cells) if choice else cells
         if len(left) > 1:
             names = ", ".join(one.name for one in left)

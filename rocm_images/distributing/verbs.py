@@ -123,7 +123,7 @@ def mirror(to: RegistryAddress, **options: Any) -> None:
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
 
-    source, wanted, images = _published(**options)
+    source, wanted, images = _published("mirror", **options)
     trusted, attempts = options["ca_bundle"], options["attempts"]
     programs = source.cosign.environment
     place = place_of(source.repository.name, to, trusted, attempts, programs)
@@ -159,7 +159,7 @@ def bundle(output: Path, **options: Any) -> None:
 
     if not output.resolve().parent.is_dir():
         raise InputError(f"--output: there is no folder {output.parent}: make it, or name another")
-    source, wanted, images = _published(**options)
+    source, wanted, images = _published("bundle", **options)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
@@ -167,6 +167,7 @@ def bundle(output: Path, **options: Any) -> None:
 
 
 def _published(
+    verb: str,
     *,
     matrix_path: Path,
     choice: Choice,
@@ -189,7 +190,7 @@ def _published(
     matrix, cells = load(matrix_path)
     trust = trust_of(key, identity, issuer)
     channel_named(matrix, channel)
-    chosen = only_one(choice, "servers", tell=telling.step).of(matrix, cells)
+    chosen = only_one(choice, verb, tell=telling.step).of(matrix, cells)
     source = place_of(repository_of(chosen), registry, ca_bundle, attempts, site.programs())
     wanted = Wanted(trust, matrix, chosen, channel, _in_utc(not_before))
     return source, wanted, images_of_channel(source, wanted, tag_suffix=site.tag_suffix)

@@ -99,7 +99,7 @@ def publish(
         _only_with_images()
         names = ("matrix_path", "choice", "ca_bundle", "attempts", "site", "output", "dry_run")
         asked = {name: options[name] for name in names}
-        asked["choice"] = only_one(options["choice"], "servers", tell=telling.step)
+        asked["choice"] = only_one(options["choice"], "publish --from", tell=telling.step)
         if len(options["registries"]) > 1 and typed("registries"):
             raise InputError(
                 "--from takes one --registry: publish the bundle to one after the other"
@@ -192,7 +192,7 @@ def rollback(
     signer = who.signer
     who.check()
     channel_named(matrix, channel)
-    chosen = only_one(Choice(servers), "servers", tell=telling.step).of(matrix, cells)
+    chosen = only_one(Choice(servers), "rollback", tell=telling.step).of(matrix, cells)
     repository = repository_of(chosen)
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with tempfile.TemporaryDirectory() as folder:

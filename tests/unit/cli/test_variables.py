@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -12,10 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rocm_images.cli.main import main
-from rocm_images.cli.variables import CHOOSING, OF_OPTIONS
+from rocm_images.cli.variables import CHOOSING, OF_OPTIONS, TYPED, variable_of
 from rocm_images.errors import InputError
 from rocm_images.registry import place
 
+PROJECT = Path(__file__).resolve().parents[3]
+MAKER = runpy.run_path(str(PROJECT / "docs" / "variables.py"))
+PAGE = (PROJECT / "docs" / "variables.md").read_text()
 VERBS = {
     **{name: verb for name, verb in main.commands.items() if not isinstance(verb, click.Group)},
     "evidence verify": main.commands["evidence"].commands["verify"],  # type: ignore[attr-defined]
@@ -215,3 +219,121 @@ def test_a_variable_that_is_empty_says_nothing() -> None:
     variables = {f"ROCM_IMAGES_{name}": "" for name in OF_OPTIONS.values()}
     plain, empty = (json.loads(run("plan", "--json", **given).stdout) for given in ({}, variables))
     assert plain == empty
+
+
+def test_the_page_is_what_its_script_writes() -> None:
+    assert MAKER["page"](PAGE) == PAGE
+
+
+def test_every_variable_is_on_the_page_and_several_values_have_spaces_between() -> None:
+    options = [
+        option
+        for verb in VERBS.values()
+        for option in verb.params
+        if isinstance(option, click.Option)
+    ]
+    variables = {str(option.envvar) for option in options if option.envvar}
+    assert len(variables) == len(OF_OPTIONS)
+    assert {variable for variable in variables if f"| `{variable}` |" not in PAGE} == set()
+    several = [option for option in options if option.multiple and option.envvar]
+    assert {option.type.envvar_list_splitter for option in several} == {None}
+
+
+BASE = "rocm/pytorch:rocm7.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
+MIRROR = f"{BASE}=docker-image://mirror.example.org/base:1"
+ELSEWHERE = "vllm-src=https://git.example.org/vllm.git#main"
+ONE = ("plan", "--json", "--arch", "942", "--base", "7.2.0")
+
+
+def build_id(*words: str, **variables: str) -> str:
+    done = run(*ONE, *words, **variables)
+    assert done.exit_code == 0, done.exception
+    (cell,) = json.loads(done.stdout)
+    return str(cell["build_id"])
+
+
+def test_a_sites_mirror_is_said_and_is_what_is_typed() -> None:
+    mirrored = build_id("--context", MIRROR)
+    assert mirrored != build_id()
+    # What only cells of others have is theirs.
+    done = run(*ONE, ROCM_IMAGES_CONTEXT=f"{ELSEWHERE} {MIRROR}")
+    assert json.loads(done.stdout)[0]["build_id"] == mirrored
+    assert f"note: ROCM_IMAGES_CONTEXT replaces {BASE}\n" in done.stderr
+    assert "replaces nothing" in refused(*ONE, "--context", ELSEWHERE)
+
+
+def test_what_is_typed_takes_the_place_of_all_mirrors() -> None:
+    typed = ("--context", "aiter-src=https://git.example.org/aiter.git#main")
+    assert build_id(*typed, ROCM_IMAGES_CONTEXT=MIRROR) == build_id(*typed)
+
+
+def test_a_mirror_of_what_the_matrix_has_not_is_said() -> None:
+    done = run(*ONE, ROCM_IMAGES_CONTEXT="aiter-source=https://git.example.org/aiter.git")
+    assert done.exit_code == 0
+    assert "'aiter-source' is nothing of this matrix: did you mean 'aiter-src'?" in done.stderr
+
+
+def test_a_rehearsal_is_built_from_its_own_parts() -> None:
+    plain = build_id("--rehearse")
+    assert build_id("--rehearse", ROCM_IMAGES_CONTEXT=MIRROR) == plain
+    assert build_id("--rehearse", "--context", MIRROR) != plain
+
+
+@pytest.mark.parametrize("verb", ["build", "plan", "ci-matrix", "publish", "push"])
+def test_a_folder_in_the_variable_is_refused_by_every_verb(verb: str, tmp_path: Path) -> None:
+    said = refused(verb, ROCM_IMAGES_CONTEXT=f"aiter-src={tmp_path}")
+    assert "is for a site's mirrors: type a folder" in said
+    typed = run("plan", "--context", f"aiter-src={tmp_path}")
+    assert typed.exit_code == 0, typed.exception
+
+
+@pytest.mark.parametrize("words", [("--gitlab",), ("--changed-since", "HEAD")])
+def test_what_others_would_not_have_is_not_typed_for_ci_matrix(words: tuple[str, ...]) -> None:
+    assert "set ROCM_IMAGES_CONTEXT" in refused("ci-matrix", "--context", MIRROR, *words)
+
+
+def test_how_the_base_is_compressed_has_a_variable() -> None:
+    asked = build_id("--recompress-base")
+    assert asked != build_id()
+    assert build_id(ROCM_IMAGES_RECOMPRESS_BASE="1") == asked
+    assert build_id("--no-recompress-base", ROCM_IMAGES_RECOMPRESS_BASE="1") == build_id()
+
+
+def test_the_cache_of_models_has_a_variable() -> None:
+    assert "/srv/models:" in run("run-args", IMAGE, ROCM_IMAGES_MODEL_CACHE="/srv/models").stdout
+    typed = run("run-args", IMAGE, "--model-cache", "/m", ROCM_IMAGES_MODEL_CACHE="/srv/models")
+    assert "/m:" in typed.stdout
+    assert "/srv" not in typed.stdout
+
+
+TYPED_ALONE = [
+    (verb, word)
+    for verb, command in VERBS.items()
+    for option in command.params
+    for word in {*option.opts} & {*TYPED}
+]
+
+
+@pytest.mark.parametrize(("verb", "word"), TYPED_ALONE, ids="-".join)
+def test_what_is_typed_alone_is_refused_in_a_variable(
+    verb: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (option,) = (one for one in VERBS[verb].params if word in one.opts)
+    variable = variable_of(word)
+    context = click.Context(VERBS[verb])
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(
+        InputError, match=f"^{variable} is set, and no verb goes by it: .*Type {word}"
+    ):
+        option.handle_parse_result(context, {}, [])
+    typed = {str(option.name): True}
+    option.handle_parse_result(click.Context(VERBS[verb]), typed, [])
+    monkeypatch.setenv(variable, "")
+    option.handle_parse_result(click.Context(VERBS[verb]), {}, [])
+
+
+def test_a_verb_that_takes_no_such_option_minds_no_variable_of_it() -> None:
+    assert {verb for verb, _ in TYPED_ALONE} > {"build", "publish", "prune"}
+    everything = {variable_of(word): "1" for word in TYPED}
+    assert run("explain", "sglang-942-rocm7.2.0", **everything).exit_code == 0
+    assert refused("plan", **everything).startswith("ROCM_IMAGES_REHEARSE is set")
