@@ -12,13 +12,16 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.build.site import Site
+from rocm_images.cli.group import typed
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
     choice_options,
+    context_option,
     load,
     matrix_option,
     rehearse_option,
 )
+from rocm_images.cli.variables import contexts_for
 from rocm_images.errors import InputError
 from rocm_images.files import write_json
 from rocm_images.places import STATE
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     help="Only cells whose image this registry lacks, or has without a signature that counts or "
     "evidence that would do: [http://]HOST[:PORT][/PATH].",
 )
+@context_option
 @layers_options
 @channel_option
 @of_reference_options
@@ -73,6 +77,7 @@ def ci_matrix(
     choice: Choice,
     changed_since: str | None,
     missing_from: str | None,
+    contexts: tuple[str, ...],
     layers: LayersAsked,
     channel: str,
     key: str | None,
@@ -102,10 +107,16 @@ def ci_matrix(
         raise InputError(
             "--options and --push belong to --gitlab: a GitHub workflow writes its own steps"
         )
+    if typed("contexts") and (gitlab or changed_since):
+        raise InputError(
+            "--context is for this call alone, and neither GitLab's jobs nor the other commit's "
+            "plan would have it: set ROCM_IMAGES_CONTEXT for all"
+        )
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
     chosen = choice.of(matrix, cells)
-    targets = targets_of(site, matrix_path, matrix, chosen)
+    contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
+    targets = targets_of(site, matrix_path, matrix, chosen, contexts=contexts)
     work = [CellWork.of(target) for target in targets]
     if changed_since:
         from rocm_images.ci.at_commit import build_ids_at
@@ -153,12 +164,12 @@ def _pulls(registry: str | None) -> list[str]:
     if registry is None:
         return []
     context = click.get_current_context()
-    typed = [
+    named = [
         f"--{name}={context.params[name]}"
         for name in ("key", "identity", "issuer")
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
-    return [f"--registry={registry}", "--pull-existing", *typed]
+    return [f"--registry={registry}", "--pull-existing", *named]
 
 
 def _look(

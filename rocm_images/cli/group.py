@@ -1,4 +1,4 @@
-"""The group of verbs: what all of them have, how they are shown, and the variables of options."""
+"""The group of verbs: what all of them have, and how they are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
-from rocm_images.errors import EXIT_CODE_MEANINGS, InputError, RegistryUnanswered
+from rocm_images.cli.variables import name_variables, set_variables
+from rocm_images.errors import (
+    EXIT_CODE_MEANINGS,
+    InputError,
+    RegistryUnanswered,
+    RocmImagesError,
+)
 from rocm_images.telling import COMMAND, PROGRAM, Volume
 
 if TYPE_CHECKING:
@@ -32,7 +38,7 @@ class Verbs(click.Group):
         super().add_command(cmd, name)
         for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
             volume_options(verb)
-            _set_variables(verb)
+            set_variables(verb)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb that is called, whose help has its examples."""
@@ -60,13 +66,16 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Call the verb; of a registry that did not answer, add where it is named."""
+        """Call the verb; add to an error of which option or variable it is."""
         try:
             return super().invoke(ctx)
         except RegistryUnanswered as error:
             verb = self.commands[str(ctx.invoked_subcommand)]
             named = " and ".join(_naming_registries(verb)) or "its name"
             error.args = (f"{error}: look at {named}, or run again when it answers",)
+            raise
+        except RocmImagesError as error:
+            name_variables(error, ctx)
             raise
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -140,41 +149,6 @@ def volume_options(verb: click.Command) -> None:
                 flags, is_flag=True, expose_value=False, callback=_louder_or_quieter, help=what
             )
         )
-
-
-_FROM_ENVIRONMENT = {
-    "--arch": "ARCH",
-    "--attempts": "ATTEMPTS",
-    "--base": "BASE",
-    "--builder": "BUILDER",
-    "--ca-bundle": "CA_BUNDLE",
-    "--cache": "CACHE",
-    "--catalogue": "CATALOGUE",
-    "--channel": "CHANNEL",
-    "--compression": "COMPRESSION",
-    "--identity": "IDENTITY",
-    "--issuer": "ISSUER",
-    "--jobs": "JOBS",
-    "--key": "PUBLIC_KEY",
-    "--matrix": "MATRIX",
-    "--mend-catalogue": "MEND_CATALOGUE",
-    "--network": "NETWORK",
-    "--pip-config": "PIP_CONFIG",
-    "--registry": "REGISTRY",
-    "--server": "SERVER",
-    "--sign-key": "SIGNING_KEY",
-    "--wait": "WAIT",
-}
-"""What a site sets once, with the variable that says it to every verb. What one call is about, as
-an image, a file to write, or what is only looked at, is typed."""
-
-
-def _set_variables(verb: click.Command) -> None:
-    for option in verb.params:
-        for name in set(option.opts) & set(_FROM_ENVIRONMENT):
-            if isinstance(option, click.Option):
-                option.envvar = f"ROCM_IMAGES_{_FROM_ENVIRONMENT[name]}"
-                option.show_envvar = True
 
 
 def typed(*names: str) -> list[str]:

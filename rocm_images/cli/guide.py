@@ -14,11 +14,14 @@ VERBS: dict[str, dict[str, tuple[str, ...]]] = {
     "Build and test": {
         "build": ("--arch 942", "--arch 942 --jobs 4 --no-smoke", "--arch 942 --rehearse"),
         "plan": ("plan", "plan --arch 942 --json", "plan --registry registry.example.org/team"),
-        "explain": ("explain {server}-942-rocm7.2.0", "explain {other}-942-rocm7.2.0"),
+        "explain": (
+            "explain {server}-942-rocm7.2.0",
+            "explain --server {other} --arch MI300X --base 7.2.0",
+        ),
         "smoke": ("smoke --arch 942", "smoke --image {server}-rocm:v0.5.21-mi30x --serve"),
         "probe": (
             "probe rocm/pytorch:latest",
-            "probe rocm/pytorch:latest --gfx gfx950 --gpus 4 capture --json",
+            "probe rocm/pytorch:latest --arch MI350X --gpus 4 capture --json",
         ),
         "evidence": ("evidence verify evidence.json",),
         "sizes": ("sizes --arch 942",),

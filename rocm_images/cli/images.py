@@ -14,6 +14,7 @@ from rocm_images.build.site import Site
 from rocm_images.cli.group import typed
 from rocm_images.cli.options import (
     choice_options,
+    context_option,
     jobs_option,
     load,
     matrix_at_hand,
@@ -21,6 +22,7 @@ from rocm_images.cli.options import (
     rehearse_option,
     wait_option,
 )
+from rocm_images.cli.variables import contexts_for
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import channel_option, trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from rocm_images.plan.selection import Choice
 
 _OF_A_REGISTRY = (
-    *("registry", "ca_bundle", "attempts", "channel", "key", "identity", "issuer", "as_json"),
+    *("registry", "ca_bundle", "attempts", "channel", "key", "identity", "issuer", "contexts"),
+    "as_json",
 )
 """What `sizes` takes of a registry alone."""
 
@@ -136,6 +139,7 @@ def probe(
 @where_options
 @channel_option
 @trust_options
+@context_option
 @click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
 @rehearse_option
 def sizes(
@@ -148,6 +152,7 @@ def sizes(
     key: str | None,
     identity: str | None,
     issuer: str | None,
+    contexts: tuple[str, ...],
     as_json: bool,
     site: Site,
 ) -> None:
@@ -171,7 +176,8 @@ def sizes(
 
         trust = trust_of(key, identity, issuer)
         where = (registry, ca_bundle, attempts, channel)
-        found = Sizing(matrix_path, matrix, chosen, *where, trust, site).found()
+        contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
+        found = Sizing(matrix_path, matrix, chosen, *where, trust, site, contexts).found()
         click.echo(as_json_text(found) if as_json else as_text(found))
         return
     from rocm_images.build.run import print_sizes

@@ -10,15 +10,18 @@ import click
 
 from rocm_images import telling
 from rocm_images.build.site import Site
+from rocm_images.cli.group import typed
 from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
     ca_bundle_option,
     choice_options,
+    context_option,
     load,
     matrix_option,
     one_at_a_time,
     rehearse_option,
 )
+from rocm_images.cli.variables import contexts_for, only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import retries_option, trust_options, where_options
 from rocm_images.registry.address import RegistryAddress
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 @matrix_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for machines.")
+@context_option
 @layers_options
 @where_options
 @trust_options
@@ -41,6 +45,7 @@ def plan(
     matrix_path: Path,
     choice: Choice,
     as_json: bool,
+    contexts: tuple[str, ...],
     layers: LayersAsked,
     registry: RegistryAddress | None,
     ca_bundle: Path | None,
@@ -80,7 +85,8 @@ def plan(
             Cosign(registry, site.programs(), trusted) if trust else None,
             trust,
         )
-    targets = targets_of(site, matrix_path, matrix, chosen)
+    contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
+    targets = targets_of(site, matrix_path, matrix, chosen, contexts=contexts)
     engine = site.found_engine()
     why = "" if engine else site.without_engine
     found = statuses(engine, targets, there, without_engine=why)
@@ -135,17 +141,31 @@ def _all_reduce(cell: Cell) -> tuple[str, str]:
 
 @click.command()
 @matrix_option
+@choice_options
 @click.argument("cell", required=False)
-def explain(matrix_path: Path, cell: str | None) -> None:
-    """Show every setting and pin of one CELL, why it is there, and its references."""
+def explain(matrix_path: Path, choice: Choice, cell: str | None) -> None:
+    """Show every setting and pin of one CELL, why it is there, and its references.
+
+    CELL is SERVER-ARCH-rocmBASE, where ARCH is 942, gfx942 or MI300X. Or leave it
+    out, and choose the one by --server, --arch and --base.
+    """
     from rocm_images.plan.explain import explain as explanation
-    from rocm_images.plan.selection import cell_named
+    from rocm_images.plan.selection import cell_typed
     from rocm_images.tables import room
 
-    _, cells = load(matrix_path)
-    if cell is None:
-        raise InputError(f"explain: name a cell: {', '.join(one.name for one in cells)}")
-    click.echo(explanation(cell_named(cells, cell), room()))
+    matrix, cells = load(matrix_path)
+    if cell is not None:
+        for option in typed("servers", "archs", "bases"):
+            raise InputError(f"{option}: CELL names one cell already: leave out either")
+        found = cell_typed(cells, cell)
+    else:
+        choice = only_one(choice, "explain", tell=telling.decided)
+        left = choice.of(matrix, cells) if choice else cells
+        if len(left) > 1:
+            names = ", ".join(one.name for one in left)
+            raise InputError(f"explain: name one cell, or choose it by --arch and --base: {names}")
+        found = left[0]
+    click.echo(explanation(found, room()))
 
 
 @click.command()

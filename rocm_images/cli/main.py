@@ -33,6 +33,7 @@ from rocm_images.cli.options import (
     rehearse_option,
     wait_option,
 )
+from rocm_images.cli.variables import contexts_for
 from rocm_images.comparing import verbs as comparing
 from rocm_images.comparing.sbom_verb import sbom
 from rocm_images.deploying import verbs as deploying
@@ -175,10 +176,11 @@ def build(
         who.check()
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
+    chosen = choice.of(matrix, cells)
     command = BuildCommand(
         jobs=jobs,
         builder=builder,
-        contexts=contexts,
+        contexts=contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix)),
         build_args=build_args,
         secrets=secrets_for(ca_bundle, pip_config, os.environ),
         network=network,
@@ -194,7 +196,7 @@ def build(
         units=not no_units,
         who=who,
     )
-    sys.exit(build_and_test(matrix_path, matrix, choice.of(matrix, cells), command))
+    sys.exit(build_and_test(matrix_path, matrix, chosen, command))
 
 
 for verb in (

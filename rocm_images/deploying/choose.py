@@ -13,6 +13,9 @@ from rocm_images.errors import InputError, closest, known_archs, known_versions
 from rocm_images.plan.selection import arch_names
 from rocm_images.servers import server_of
 
+_GPU = re.compile(r"(?<![a-z0-9])(?:mi[0-9]+[a-z]*|gfx[0-9a-f]+)(?![a-z0-9])")
+"""A GPU, its gfx or its family within a name, in lower case."""
+
 
 def recommended(
     catalogue: Catalogue,
@@ -70,10 +73,25 @@ def named(catalogue: Catalogue, text: str) -> CatalogueEntry:
     if len(references) > 1:
         raise InputError(f"{text!r} is more than one image: name one of {', '.join(references)}")
     if not found:
-        tags = [tag for image in catalogue.images for tag in (*image.tags, image.immutable_tag)]
-        hint = closest(text, tags) if tags else "it has no image at all"
-        raise InputError(f"the catalogue has no image {text!r}: {hint}")
+        raise InputError(f"the catalogue has no image {text!r}: {_meant(catalogue, text)}")
     return found[0]
+
+
+def _meant(catalogue: Catalogue, text: str) -> str:
+    """A hint to end a sentence with: a tag that looks alike, of no other GPU than is named."""
+    if not catalogue.images:
+        return "it has no image at all"
+    gpus = {image.arch: image.gpus for image in catalogue.images}
+    tags = [(image, (*image.tags, image.immutable_tag)) for image in catalogue.images]
+    named = {*_GPU.findall(text.lower())}
+    alike = [
+        tag
+        for image, own in tags
+        if not named
+        or named & arch_names(image.gfx, *image.gpus, *_GPU.findall(" ".join(own).lower()))
+        for tag in own
+    ]
+    return closest(text, alike) if alike else known_archs(gpus)
 
 
 def notes(image: CatalogueEntry, today: datetime.date | None = None) -> list[str]:
@@ -152,7 +170,7 @@ def _only(
     if not found:
         names = {"server": "of", "rocm": "on ROCm", "channel": "in channel"}
         hint = (known_versions if key == "rocm" else closest)(value, {*known} - {""} or {"none"})
-        raise InputError(f"the catalogue has no image for {arch} {names[key]} {value}: {hint}")
+        raise InputError(f"the catalogue has no image for {arch} {names[key]} {value!r}: {hint}")
     return found
 
 

@@ -323,11 +323,15 @@ def _reference(
         from rocm_images.deploying.server_meant import of_reference
 
         asked = SERVERS[server_name] if server_name else None
-        server, note = of_reference(image, asked, matrix_at_hand(matrix_path))
+        at_hand = matrix_at_hand(matrix_path)
+        server, note = of_reference(image, asked if typed("server_name") else None, at_hand)
+        if note and asked:
+            # A variable counts where nothing that is known of the image says it.
+            server, note = asked, None
         if note:
             telling.step(f"note: {note}")
         return image, server
-    if server_name not in (None, found.server):
+    if typed("server_name") and server_name != found.server:
         raise InputError(
             f"{image} holds {found.server}, as the catalogue says, and not {server_name}: leave "
             "out --server"

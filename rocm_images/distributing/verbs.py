@@ -19,6 +19,7 @@ from rocm_images.cli.options import (
     one_at_a_time,
     rehearse_option,
 )
+from rocm_images.cli.variables import only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
@@ -140,7 +141,7 @@ def mirror(to: RegistryAddress, **asked: Unpack[_Asked]) -> None:
     from rocm_images.publishing.report import moves_table
     from rocm_images.registry.place import place_of
 
-    source, wanted, images = _published(asked)
+    source, wanted, images = _published("mirror", asked)
     trusted, attempts = asked["ca_bundle"], asked["attempts"]
     programs = source.cosign.environment
     place = place_of(source.repository.name, to, trusted, attempts, programs)
@@ -176,14 +177,14 @@ def bundle(output: Path, **asked: Unpack[_Asked]) -> None:
 
     if not output.resolve().parent.is_dir():
         raise InputError(f"--output: there is no folder {output.parent}: make it, or name another")
-    source, wanted, images = _published(asked)
+    source, wanted, images = _published("bundle", asked)
     catalogue = verified_in(source.repository, source.cosign, wanted.trust)
     listed = catalogue[0] if catalogue else None
     size = write_bundle(output, wanted.channel, images, source.cosign, listed, telling.step)
     click.echo(f"{output}: {telling.counted(len(images), 'image')}, {bytes_in_words(size)}")
 
 
-def _published(asked: _Asked) -> tuple[Place, Wanted, list[ChannelImage]]:
+def _published(verb: str, asked: _Asked) -> tuple[Place, Wanted, list[ChannelImage]]:
     from rocm_images.distributing.channel_images import Wanted, images_of_channel
     from rocm_images.plan.selection import repository_of
     from rocm_images.publishing.gate import channel_named
@@ -194,7 +195,7 @@ def _published(asked: _Asked) -> tuple[Place, Wanted, list[ChannelImage]]:
     trust = trust_of(asked["key"], asked["identity"], asked["issuer"])
     channel, site = asked["channel"], asked["site"]
     channel_named(matrix, channel)
-    chosen = asked["choice"].of(matrix, cells)
+    chosen = only_one(asked["choice"], verb, tell=telling.step).of(matrix, cells)
     where = (asked["registry"], asked["ca_bundle"], asked["attempts"], site.programs())
     source = place_of(repository_of(chosen), *where)
     wanted = Wanted(trust, matrix, chosen, channel, _in_utc(asked["not_before"]))

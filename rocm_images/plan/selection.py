@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -58,7 +59,9 @@ class Choice:
             and (not bases or cell.rocm in bases)
         )
         if not chosen:
-            named = [" or ".join(names) for names in (servers, archs, bases) if names]
+            named = [
+                " or ".join(map(repr, names)) for names in (servers, self.archs, bases) if names
+            ]
             raise InputError(f"no cell is of {', '.join(named)}: matrix.yaml excludes them")
         return chosen
 
@@ -116,9 +119,57 @@ def cell_named(cells: Sequence[Cell], name: str) -> Cell:
     """The cell of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none; no cell of another GPU than the named one is suggested.
     """
     for cell in cells:
         if cell.name == name:
             return cell
-    raise InputError(f"unknown cell {name!r}: {closest(name, [cell.name for cell in cells])}")
+    raise InputError(f"unknown cell {name!r}: {_cells_meant(cells, name)}")
+
+
+def cell_typed(cells: Sequence[Cell], text: str) -> Cell:
+    """The cell that a user typed, as `cell_named`, with any name of its arch: SERVER-mi300x-7.2.0.
+
+    What a label says of a cell is no such text: `cell_named` takes that.
+
+    Raises:
+        InputError: there is none, or several have that name.
+    """
+    found = [
+        cell
+        for cell in cells
+        for arch in _names_of_arch(cell)
+        for base in (f"rocm{cell.rocm}", cell.rocm)
+        if text.strip().lower() == f"{cell.server.name}-{arch}-{base}".lower()
+    ]
+    return found[0] if len(found) == 1 else cell_named(cells, text)
+
+
+def _names_of_arch(cell: Cell) -> set[str]:
+    return arch_names(cell.arch, cell.gfx, cell.family, *cell.gpus)
+
+
+def _cells_meant(cells: Sequence[Cell], text: str) -> str:
+    """A hint to end a sentence with: cells of the arch that a text names, and of none other."""
+    gpus = {cell.arch: cell.gpus for cell in cells}
+    meant = [(cell, name) for cell in cells for name in _names_of_arch(cell) if _in(text, name)]
+    if not meant:
+        return f"a cell is SERVER-ARCH-rocmBASE, and of archs these are {known_archs(gpus)}"
+    for name in sorted({name for _, name in meant}, key=len):
+        (arch, *others) = {cell.arch for cell, also in meant if also == name}
+        if not others:
+            text = re.sub(_part(name), arch, text, flags=re.IGNORECASE)
+    left = [cell for cell, _ in meant]
+    left = [cell for cell in left if _in(text, cell.server.name)] or left
+    of_base = [cell for cell in left if _in(text, cell.rocm) or _in(text, f"rocm{cell.rocm}")]
+    # A server may be misspelt; which version is meant is not guessed.
+    hint = closest if of_base else known_versions
+    return hint(text, {cell.name for cell in of_base or left})
+
+
+def _in(text: str, name: str) -> bool:
+    return re.search(_part(name), text, re.IGNORECASE) is not None
+
+
+def _part(name: str) -> str:
+    return rf"(?<![\w.]){re.escape(name)}(?![\w.])"

@@ -66,6 +66,7 @@ class Sizing:
     channel: str
     trust: Trust
     site: Site
+    contexts: tuple[str, ...] = ()
 
     def found(self) -> list[ImageSizes]:
         """The sizes of each chosen cell's image, repository by repository.
@@ -77,7 +78,9 @@ class Sizing:
         """
         channel_named(self.matrix, self.channel)
         engine = self.site.found_engine()
-        targets = targets_of(self.site, self.matrix_path, self.matrix, self.cells)
+        targets = targets_of(
+            self.site, self.matrix_path, self.matrix, self.cells, contexts=self.contexts
+        )
         targets = with_found(engine, targets) if engine else targets
         environment = engine.environment if engine else self.site.programs()
         where = (self.registry, self.ca_bundle, self.attempts, environment)

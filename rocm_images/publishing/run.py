@@ -24,6 +24,7 @@ from rocm_images.catalogue.signed import Signed, signed_together, write_files
 from rocm_images.catalogue.support import notes_of
 from rocm_images.cli.layers_asked import LayersAsked
 from rocm_images.cli.options import load
+from rocm_images.cli.variables import contexts_for
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import keeps_compressed
 from rocm_images.errors import RocmImagesError
@@ -287,6 +288,8 @@ def run(request: Request, *, move_tags: bool) -> None:
     matrix, cells = load(request.matrix_path)
     matrix = request.layers.of(matrix)
     chosen = request.choice.of(matrix, cells)
+    rehearsed = bool(request.site.tag_suffix)
+    contexts = contexts_for(request.contexts, cells, chosen, rehearsed=rehearsed)
     channel = channel_named(matrix, request.channel)
     who = request.who
     signer = who.must_sign()
@@ -318,7 +321,7 @@ def run(request: Request, *, move_tags: bool) -> None:
                 request.matrix_path,
                 matrix,
                 chosen,
-                contexts=request.contexts,
+                contexts=contexts,
                 build_args=request.build_args,
             )
             if engine:

@@ -25,6 +25,7 @@ from rocm_images.cli.options import (
     rehearse_option,
     server_option,
 )
+from rocm_images.cli.variables import only_one
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import (
     channel_option,
@@ -98,6 +99,7 @@ def publish(
         _only_with_images()
         names = ("matrix_path", "choice", "ca_bundle", "attempts", "site", "output", "dry_run")
         asked = {name: options[name] for name in names}
+        asked["choice"] = only_one(options["choice"], "publish --from", tell=telling.step)
         if len(options["registries"]) > 1 and typed("registries"):
             raise InputError(
                 "--from takes one --registry: publish the bundle to one after the other"
@@ -190,7 +192,7 @@ def rollback(
     signer = who.signer
     who.check()
     channel_named(matrix, channel)
-    chosen = Choice(servers).of(matrix, cells)
+    chosen = only_one(Choice(servers), "rollback", tell=telling.step).of(matrix, cells)
     repository = repository_of(chosen)
     place = place_of(repository, registry, ca_bundle, attempts, site.programs())
     with tempfile.TemporaryDirectory() as folder:

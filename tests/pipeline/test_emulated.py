@@ -113,7 +113,7 @@ def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engi
     assert "cure     DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING=0" in answer.stdout
     assert "judged" not in answer.stdout
     assert "graph-probe replay ended with 18" in answer.stderr
-    words = ("probe", base, "--gfx", "gfx950", "--gpus", "1", "capture", "--json")
+    words = ("probe", base, "--arch", "MI350X", "--gpus", "1", "capture", "--json")
     answer = run_build_py(*words, environment=environment)
     assert answer.code == 0, answer.stderr
     assert [device["gfx"] for device in json.loads(answer.stdout)["devices"]] == ["gfx950"]

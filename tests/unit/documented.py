@@ -88,7 +88,7 @@ COMMANDS: dict[str, How] = {
     "make test": not_here("it runs these tests"),
     "make environment": not_here("it makes what the tests run in"),
     "build.py plan": RUNS,
-    "build.py explain sglang-942-rocm7.2.0": RUNS,
+    "build.py explain sglang-mi300x-rocm7.2.0": RUNS,
     "build.py init FOLDER": RUNS,
     "build.py init my-images": RUNS,
     "cd my-images": not_here("no command of ours"),
@@ -123,7 +123,7 @@ COMMANDS: dict[str, How] = {
         "pipeline/test_selftest.py::test_without_a_gpu_the_serve_tier_says_so_and_claims_no_level"
     ),
     "build.py probe IMAGE": PROBED,
-    "build.py probe IMAGE --gfx gfx950 --gpus 8 run --json": PROBED,
+    "build.py probe IMAGE --arch MI350X --gpus 8 run --json": PROBED,
     "build.py evidence verify evidence.json": SELFTEST,
     "build.py evidence verify evidence.json --image IMAGE": SELFTEST,
     "build.py sizes --arch 942": SIZES,

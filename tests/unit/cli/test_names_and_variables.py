@@ -133,6 +133,19 @@ def test_explain_without_a_cell_says_which_there_are() -> None:
     assert "vllm-950-rocm10.0.0" in said
 
 
+def test_explain_takes_a_cell_by_any_name_of_its_arch_or_by_its_parts() -> None:
+    whole = run("explain", "sglang-942-rocm7.2.0").stdout
+    assert whole.startswith("sglang-942-rocm7.2.0: ")
+    assert run("explain", "sglang-mi300x-rocm7.2.0").stdout == whole
+    assert run("explain", "--arch", "MI300X", "--base", "7.2.0").stdout == whole
+    said = str(run("explain", "--arch", "MI300X").exception)
+    assert said.endswith(
+        ": sglang-942-rocm7.2.0, sglang-942-rocm7.2.2, sglang-942-rocm7.2.4, sglang-942-rocm10.0.0"
+    )
+    both = str(run("explain", "sglang-942-rocm7.2.0", "--arch", "950").exception)
+    assert both == "--arch: CELL names one cell already: leave out either"
+
+
 def test_a_build_argument_that_nothing_uses_is_refused_before_an_engine_is_asked(
     no_engine: None,
 ) -> None:

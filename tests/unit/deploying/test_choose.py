@@ -137,10 +137,10 @@ def test_a_stand_in_is_chosen_only_where_there_is_nothing_else(project_matrix: M
     ("arch", "rocm", "channel", "sentence"),
     [
         ("943", None, None, r"no image for the arch '943': known: 942 \(MI300X, MI325X\)"),
-        ("942", "7.2.99", None, r"no image for 942 on ROCm 7.2.99: known: 7\.2\.\d+"),
+        ("942", "7.2.99", None, r"no image for 942 on ROCm '7.2.99': known: 7\.2\.\d+"),
         (" 90a ", None, None, r"no image for the arch '90a': known: 942 \(MI300X, MI325X\)"),
         ("mi300", None, None, r"no image for the arch 'mi300': known: 942 \(MI300X, MI325X\)"),
-        ("942", None, "stabel", "no image for 942 in channel stabel: known: preview"),
+        ("942", None, "stabel", "no image for 942 in channel 'stabel': known: preview"),
     ],
 )
 def test_what_there_is_not_is_said_with_what_there_is(
@@ -176,9 +176,20 @@ def test_a_tag_of_two_repositories_is_ambiguous(project_matrix: Matrix, known: C
 
 def test_a_name_that_is_not_there_is_said_with_the_closest(known: Catalogue) -> None:
     with pytest.raises(InputError, match=r"did you mean 'v0\.5\.21-mi35x'"):
-        named(known, "v0.5.21-mi3x")
+        named(known, "v0.5.20-mi35x")
     with pytest.raises(InputError, match="it has no image at all"):
         named(Catalogue(schema=2, updated=FIRST), "v0.5.21-mi30x")
+
+
+@pytest.mark.parametrize("gpu", ["mi30x", "MI300X", "gfx942"])
+def test_no_tag_of_another_gpu_is_suggested(known: Catalogue, gpu: str) -> None:
+    of_950 = known.model_copy(
+        update={"images": tuple(one for one in known.images if one.arch == "950")}
+    )
+    with pytest.raises(InputError, match=r"no image 'v0.*': known: 950 \(MI350X, MI355X\)$"):
+        named(of_950, f"v0.5.21-{gpu}")
+    with pytest.raises(InputError, match=r"did you mean 'v0\.5\.21-mi30x'"):
+        named(known, f"v0.5.20-{gpu}")
 
 
 def test_notes_say_what_stands_against_an_image(project_matrix: Matrix) -> None:

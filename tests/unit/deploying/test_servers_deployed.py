@@ -151,7 +151,7 @@ def test_a_newer_release_of_another_server_does_not_outdo_the_one_that_is_meant(
     found = recommended(both, "942", server="vllm")
     assert (found.server, found.version) == ("vllm", "99.0")
     assert recommended(both, "942", server="sglang").server == "sglang"
-    with pytest.raises(InputError, match="no image for 942 of sglan: did you mean 'sglang'"):
+    with pytest.raises(InputError, match="no image for 942 of 'sglan': did you mean 'sglang'"):
         recommended(both, "942", server="sglan")
 
 

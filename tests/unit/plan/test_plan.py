@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from rehearsal.bases import is_imitated
@@ -16,7 +18,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import Cell, cells_of
 from rocm_images.plan.explain import explain
 from rocm_images.plan.load import load
-from rocm_images.plan.selection import Choice, cell_named
+from rocm_images.plan.selection import Choice, arch_of, cell_named, cell_typed
 
 MatrixFile = Callable[..., Path]
 
@@ -182,10 +184,74 @@ def test_spaces_around_what_is_typed_mean_nothing(project_matrix: Matrix) -> Non
     assert one.name == "sglang-950-rocm7.2.0"
 
 
-def test_an_unknown_name_is_answered_with_the_closest(project_matrix: Matrix) -> None:
-    cells = cells_of(project_matrix)
+@pytest.mark.parametrize(
+    "arch", ["942", "gfx942", "mi30x", "mi300x", "MI325X", "AMD Instinct MI300X"]
+)
+@pytest.mark.parametrize("form", ["sglang-{}-rocm7.2.0", "sglang-{}-7.2.0", " SGLang-{}-ROCm7.2.0"])
+def test_a_cell_is_typed_by_any_name_of_its_arch(
+    project_matrix: Matrix, form: str, arch: str
+) -> None:
+    assert cell_typed(cells_of(project_matrix), form.format(arch)).name == "sglang-942-rocm7.2.0"
+
+
+def test_what_a_label_says_is_a_cells_own_name_alone(project_matrix: Matrix) -> None:
     with pytest.raises(InputError, match=r"did you mean 'sglang-942-rocm7\.2\.0'"):
-        cell_named(cells, "sglang-942-7.2.0")
+        cell_named(cells_of(project_matrix), "sglang-mi300x-rocm7.2.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("sglan-mi355x-rocm7.2.0", "did you mean 'sglang-950-rocm7.2.0'?"),
+        ("sglan-942-7.2.0", "did you mean 'sglang-942-rocm7.2.0'?"),
+        (
+            "sglang-mi300x-rocm7.2",
+            "did you mean 'sglang-942-rocm7.2.0', 'sglang-942-rocm7.2.2' or "
+            "'sglang-942-rocm7.2.4'?",
+        ),
+        # Which version is meant is not guessed.
+        (
+            "vllm-mi355x-rocm7.2.99",
+            "known: vllm-950-rocm7.2.0, vllm-950-rocm7.2.2, vllm-950-rocm7.2.4, "
+            "vllm-950-rocm10.0.0",
+        ),
+        # Nor which GPU.
+        (
+            "sglang-mi200-rocm7.2.0",
+            "a cell is SERVER-ARCH-rocmBASE, and of archs these are known: 942 (MI300X, MI325X), "
+            "950 (MI350X, MI355X)",
+        ),
+    ],
+)
+def test_of_a_cell_that_is_none_those_of_its_arch_are_told(
+    project_matrix: Matrix, text: str, hint: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        cell_typed(cells_of(project_matrix), text)
+    assert str(refused.value) == f"unknown cell {text!r}: {hint}"
+
+
+@given(
+    server=st.sampled_from(["sglang", "vllm", "sglan", "v", ""]),
+    arch=st.sampled_from(["942", "gfx950", "MI300X", "mi35x", "AMD Instinct MI355X"]),
+    base=st.text("rocm7.210-", max_size=9),
+)
+def test_no_cell_of_another_arch_is_suggested(
+    project_matrix: Matrix, server: str, arch: str, base: str
+) -> None:
+    key = arch_of(arch, project_matrix)
+    try:
+        named = cell_typed(cells_of(project_matrix), f"{server}-{arch}-{base}").name
+    except InputError as refused:
+        named = str(refused).partition("': ")[2]
+    assert f"-{key}-" in named
+    assert f"-{ {'942': '950', '950': '942'}[key] }-" not in named
+
+
+def test_a_gpu_that_two_archs_have_names_no_cell(matrix_file: MatrixFile) -> None:
+    matrix = load(matrix_file(("[AMD Instinct MI350X]", "[AMD Instinct MI300X]")))
+    with pytest.raises(InputError, match="unknown cell"):
+        cell_typed(cells_of(matrix), "sglang-mi300x-rocm7.2.0")
 
 
 @pytest.mark.parametrize("names", [("sglan",), ("all", "sglan")])

@@ -161,6 +161,7 @@ OF_A_REGISTRY = [
     ("--issuer", "https://issuer.example.org"),
     ("--ca-bundle", __file__),
     ("--attempts", "2"),
+    ("--context", "aiter-src=https://git.example.org/aiter.git#main"),
 ]
 
 
@@ -197,6 +198,21 @@ def test_a_registry_in_the_environment_alone_leaves_the_engines_sizes(
     monkeypatch.setattr(run, "print_sizes", lambda *given: shown.append(given))
     assert CliRunner().invoke(main, ["sizes"]).exit_code == 0
     assert len(shown) == 1
+
+
+def test_images_are_looked_for_that_were_built_from_a_sites_mirrors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    mirror = "aiter-src=https://git.example.org/aiter.git#main"
+    monkeypatch.setenv("ROCM_IMAGES_CONTEXT", mirror)
+    monkeypatch.setattr(trust, "trust_of", lambda *_: Trust(key="cosign.pub"))
+    monkeypatch.setattr(RealSite, "found_engine", lambda _: None)
+    monkeypatch.setattr(module, "targets_of", lambda *_, contexts: asked.append(contexts) or [])
+    words = ["sizes", "--registry", "r.example.org", "--key", "cosign.pub"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.exception
+    assert asked == [(mirror,)]
 
 
 def test_nobody_to_trust_is_a_sentence() -> None:
