@@ -25,6 +25,7 @@ QUOTED = re.compile(r"`[^`]*`")
 
 # What names the module and the thing that has the text, its options, and why none of it is wrong.
 CANNOT_HAPPEN = {
+    ("rocm_images.cli.variables", "OF_ONE"): "names of verbs, one of which has that option",
     ("rocm_images.plan.cells", "Cell"): "the words of a cell, which stand in commands",
     ("rocm_images.catalogue.file", "FETCH"): "a command, which stands in backquotes",
     ("rocm_images.distributing.pull", "verify"): "sbom asks for the lowest level",

@@ -158,6 +158,7 @@ def test_a_signal_ends_it_and_every_server(tmp_path: Path, number: signal.Signal
     process.communicate(timeout=30)
     expected = {signal.SIGKILL: -9}.get(number, 128 + number)
     assert process.returncode == expected
+    deadline = time.monotonic() + 30
     while servers_of(tmp_path) and time.monotonic() < deadline:
         os.sched_yield()
     assert servers_of(tmp_path) == []
