@@ -6,6 +6,7 @@ import signal
 from collections.abc import Collection, Iterator
 
 from graph_probe.exit_codes import ExitCode
+from serve_probe.deaths import OTHER_SIGNAL
 from serve_probe.judge import judge
 from serve_probe.verdict import Ending
 
@@ -27,17 +28,21 @@ OF_STATUSES = {
 OF_DEATHS = {
     "killed": "; also after a failure that the log names, since launchers kill their processes",
     "sigbus": ", mostly /dev/shm",
+    "sigsys": ", mostly by a seccomp profile",
 }
 
 
 def statuses(entries: Collection[str]) -> Iterator[str]:
-    """A row for each; of a signal where one of the entries is what the judge calls it."""
+    """A row for each; of a signal where one of the entries is what the judge calls it, and one row
+    for all signals that it has no name of their own for."""
     yield "| status | |"
     yield "|---|---|"
     rows = {status: (str(status), said) for status, said in OF_STATUSES.items()}
     for number in sorted(signal.Signals):
         cause = judge("", Ending(-number)).cause or ""
-        if cause in entries:
+        if cause in entries and cause != OTHER_SIGNAL:
             said = f"{number.name}: [{cause}](#{cause}){OF_DEATHS.get(cause, '')}"
             rows[OF_A_SHELL + number] = f"{OF_A_SHELL + number}, -{number}", said
     yield from (f"| {status} | {said} |" for _, (status, said) in sorted(rows.items()))
+    last = OF_A_SHELL + signal.NSIG - 1
+    yield f"| another to {last} | signal N for 128 + N, or -N: [{OTHER_SIGNAL}](#{OTHER_SIGNAL}) |"

@@ -32,8 +32,12 @@ LINES: dict[str, tuple[str, ...]] = {
         "Timed out waiting 1800000ms for send operation to complete",
     ),
     "compile-failed": (
+        "Error compiling objects for extension",
+        "Error building extension",
         "hipcc' failed with exit code 1",
         "bin/hipcc' returned non-zero exit status 1",
+        "nvcc' failed with exit code 1",
+        "bin/nvcc' returned non-zero exit status 1",
         "Ninja build failed",
         "ninja: build stopped: subcommand failed",
     ),
@@ -41,6 +45,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "device-assertion": ("HIP error: device-side assert triggered",),
     "disk-full": ("OSError: [Errno 28] No space left on device",),
     "ecc-error": (
+        "hipErrorECCNotCorrectable",
+        "cudaErrorECCUncorrectable",
         "HIP error: uncorrectable ECC error encountered",
         "Memory access fault by GPU node-2 (Agent handle: 0x55) on address 0x7f00. "
         "Reason: SRAM ECC failure.",
@@ -81,7 +87,9 @@ LINES: dict[str, tuple[str, ...]] = {
     ),
     "no-kernel-for-this-gpu": (
         "HIP error: no kernel image is available for execution on the device",
+        "hipErrorInvalidDeviceFunction",
         "hipErrorNoBinaryForGpu",
+        "cudaErrorNoKernelImageForDevice",
     ),
     "out-of-memory": (
         "HIP out of memory. Tried to allocate",
@@ -94,6 +102,7 @@ LINES: dict[str, tuple[str, ...]] = {
     ),
     "peer-has-no-graphs": ("Failed: Cuda error csrc/custom_all_reduce.cuh:455 'invalid argument'",),
     "peer-lost": (
+        "Failed to recv, got 0 bytes. Connection was likely closed.",
         "Connection closed by remote peer",
         "Connection reset by peer",
         "BrokenPipeError: [Errno 32] Broken pipe",
@@ -127,7 +136,9 @@ LINES: dict[str, tuple[str, ...]] = {
         "*** SIGSEGV received",
         "Caught signal 11 (Segmentation fault",
     ),
-    "told-to-end": ("KeyboardInterrupt: terminated",),
+    "sigsys": ("crashed with exit code -31",),
+    "sigtrap": ("*** SIGTRAP received",),
+    "told-to-end": ("KeyboardInterrupt: terminated", "*** SIGTERM received"),
     "vanished": ("Failed core proc(s): {}",),
     "warm-up-unanswered": ("Read timed out. (read timeout=",),
     "watchdog-in-capture": (
@@ -153,11 +164,11 @@ def words_of(name: str, patterns: Sequence[str], shown: str) -> list[str]:
     own = LINES.get(name, ())
     found = list(own)
     for alternative in _alternatives(patterns):
-        if any(re.search(alternative, line) for line in (shown, *found)):
+        if any(_in(alternative, line) for line in (shown, *found)):
             continue
         plain = literal(alternative) or ""
         possible = [*map(twin, own), _BEFORE.get(plain.partition(" ")[0], "") + plain]
-        fits = next((line for line in possible if re.search(alternative, line)), None)
+        fits = next((line for line in possible if _in(alternative, line)), None)
         if fits is None:
             raise LookupError(
                 f"docs/crash_words.py: no line of {name} has what {alternative!r} describes: add "
@@ -174,11 +185,15 @@ def phrases_of(name: str, patterns: Sequence[str], shown: str) -> list[str]:
     """
     words = words_of(name, patterns, shown)
     for alternative in _alternatives(patterns):
-        found = re.search(rf"{alternative}\w*", shown)
-        if found and not any(re.search(alternative, word) for word in words):
+        found = _in(rf"{alternative}\w*", shown)
+        if found and not any(_in(alternative, word) for word in words):
             words.append(found[0])
     twins = {twin(word) for word in words if twin(word) != word}
     return [word for word in words if word not in twins]
+
+
+def _in(alternative: str, line: str) -> re.Match[str] | None:
+    return re.search(alternative, line, re.IGNORECASE)
 
 
 def _alternatives(patterns: Sequence[str]) -> Iterator[str]:

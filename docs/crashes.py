@@ -37,8 +37,8 @@ MARK = "<!-- docs/crashes.py -->\n"
 RECORDED = PROJECT / "tests" / "data" / "serve_logs"
 FROM_REPORTS = PROJECT / "tests" / "data" / "serve_logs_from_reports"
 MOST_SHOWN = 160
-SHOWN = {"exception": "attn-cp-moe-dp-prefix"}
-"""By cause, the log to show where the shortest line, "ValueError: q", says nothing."""
+SHOWN = {"exception": "attn-cp-moe-dp-prefix", "ipc-handle": "ipc-handle-invalid"}
+"""By cause, the log to show where the shortest line, "ValueError: q", says nothing, or CUDA."""
 CUT = " …"
 # Said of a signal by its name alone, and in no log of the tests.
 SIGNALS = {"sigill": "Fatal Python error: Illegal instruction"}

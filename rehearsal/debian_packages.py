@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rocm_images.errors import EngineError
 from rocm_images.files import write_whole
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
@@ -209,7 +209,7 @@ def _apt(arguments: list[str], environment: dict[str, str], folder: Path) -> str
         complaint = "; ".join(line for line in done.errors.splitlines() if line.startswith("E:"))
         complaint = complaint or str(done.status)
         failed, output = done.status != 0, done.output
-    except TookTooLong as error:
+    except GivenUp as error:
         failed, complaint = True, str(error)
     if failed:
         raise EngineError(

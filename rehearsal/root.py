@@ -10,7 +10,7 @@ from rehearsal.engine import PrivateEngine
 from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import STAND_IN
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
@@ -89,8 +89,8 @@ def _make(client: docker.DockerClient, reference: str) -> None:
                 seconds=_SECONDS,
                 on_line=wait.at,
             )
-    except TookTooLong as error:
-        raise EngineError(f"mmdebstrap: {error}: see whether the mirror answers") from None
+    except GivenUp as error:
+        raise EngineError(f"mmdebstrap gave {error}: see whether the mirror answers") from None
     if done.status != 0:
         # Beside its complaints stands what it told of its steps.
         said = [line for line in done.errors.splitlines() if not line.startswith("I: ")]

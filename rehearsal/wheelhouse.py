@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rocm_images.errors import EngineError
 from rocm_images.files import write_whole
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0
@@ -54,8 +54,8 @@ def fetch(folder: Path, *what: str, platforms: Sequence[str] = ("any",)) -> None
                 on_line=wait.at,
             )
         said = done.errors.strip() if done.status != 0 else None
-    except TookTooLong as error:
-        said = str(error)
+    except GivenUp as error:
+        said = f"it gave {error}"
     if said is not None:
         raise EngineError(
             "pip cannot download the wheels of the rehearsal; check that this machine reaches "

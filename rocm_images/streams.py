@@ -23,12 +23,20 @@ _LOOK_SECONDS = 0.5
 _PIECE = 64 * 1024
 
 
-class TookTooLong(Exception):
-    """A child had not ended in its time, and was killed with all that it had started."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of an answer, where whoever asks says nothing else."""
 
 
-class TooMuch(Exception):
-    """A child wrote more than can be an answer, and was killed with all that it had started."""
+class GivenUp(Exception):
+    """A child was killed with all that it had started. Its words end a sentence: "git gave ..."."""
+
+
+class TookTooLong(GivenUp):
+    """It had not ended in its time."""
+
+
+class TooMuch(GivenUp):
+    """It wrote more than can be an answer."""
 
 
 def read(
@@ -37,7 +45,7 @@ def read(
     over: Callable[[], bool],
     *,
     given: bytes = b"",
-    most: int | None = None,
+    most: int = MOST_BYTES,
     on_line: Callable[[str], object] | None = None,
 ) -> tuple[bytes, bytes]:
     """What a child writes to its standard output until its end, and the end of its complaint.
@@ -47,7 +55,7 @@ def read(
         seconds: until it has ended and nobody holds its streams.
         over: whether nobody wants to know any more, before that.
         given: what its standard input is.
-        most: bytes that its standard output may have; None: any number.
+        most: bytes that its standard output may have.
         on_line: is told of each line of either stream at once, masked.
 
     Raises:
@@ -66,8 +74,8 @@ def read(
                 begun[pipe] = _told(begun[pipe], piece, on_line)
             if pipe is process.stderr:
                 del kept[pipe][:-COMPLAINT_BYTES]
-            elif most is not None and len(kept[pipe]) > most:
-                raise TooMuch(f"its answer is larger than {most >> 20} MiB")
+            elif len(kept[pipe]) > most:
+                raise TooMuch(f"an answer larger than {most >> 20} MiB")
         process.wait(timeout=max(0.0, end - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
         raise TookTooLong(f"no answer within {seconds:g} s") from None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rocm_images import streams, telling
 from rocm_images.clock import clock
 from rocm_images.loopback import beside_proxies
+from rocm_images.streams import GivenUp as GivenUp
 from rocm_images.streams import TookTooLong as TookTooLong
 from rocm_images.streams import TooMuch as TooMuch
 from rocm_images.threads import aside
@@ -145,7 +146,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         *,
         seconds: float,
-        most: int | None = None,
+        most: int = streams.MOST_BYTES,
         given: bytes | None = None,
         folder: Path | None = None,
         on_line: Callable[[str], object] | None = None,
@@ -158,14 +159,14 @@ class Supervisor:
             command: what is run.
             environment: its own; None: this process's.
             seconds: until it has ended and nobody holds its output.
-            most: bytes of its output; None: any number. Of its complaint the end is kept.
+            most: bytes of its output. Of its complaint the end is kept.
             given: its standard input; None: it has none.
             folder: where it runs.
             on_line: is told of each line that it writes to either stream.
 
         Raises:
             TookTooLong: it had not ended after `seconds`.
-            TooMuch: it wrote more than `most`.
+            TooMuch: it wrote more than `most`. Both are GivenUp, which is what to catch.
             Stopped: the run is being stopped.
             OSError: the command cannot be started.
         """
@@ -187,7 +188,7 @@ class Supervisor:
                 content, complaint = streams.read(
                     process, seconds, over, given=given or b"", most=most, on_line=on_line
                 )
-            except (TookTooLong, TooMuch):
+            except GivenUp:
                 give_no_grace(process)
                 streams.wait_for_nobody(process, over)
                 raise

@@ -16,7 +16,7 @@ from typing import NoReturn
 from rocm_images import telling
 from rocm_images.masking import masked
 from rocm_images.start import handle
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.waiting import waiting_for
 
 SECONDS = 3600.0
@@ -32,8 +32,8 @@ def run(whom: str, command: Sequence[str]) -> int:
     except OSError as error:
         telling.failure(f"{command[0]} cannot be started: {error.strerror}")
         return 127
-    except TookTooLong as error:
-        telling.failure(f"{whom}: {error}")
+    except GivenUp as error:
+        telling.failure(f"{whom} gave {error}")
         return 124
     sys.stderr.write(masked(done.errors or (done.output if done.status else "")))
     return done.status if done.status >= 0 else 128 - done.status

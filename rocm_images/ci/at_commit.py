@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rocm_images.errors import InputError
 from rocm_images.foreign import parsed
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
 
 PLAN_SECONDS = 300.0
 GIT_SECONDS = 120.0
+MOST_BYTES = 1024 * 1024 * 1024
+"""Of what git packs: the whole tree of a commit."""
 
 
 def build_ids_at(revision: str, matrix_path: Path, words: Sequence[str]) -> dict[str, str]:
@@ -105,8 +107,8 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
         if done.status == 0:
             return {cell["cell"]: cell["build_id"] for cell in parsed(done.output)}
         last = (done.errors.strip().splitlines() or [f"it ended with {done.status}"])[-1]
-    except TookTooLong:
-        last = f"it did not end within {PLAN_SECONDS:.0f} s"
+    except GivenUp as error:
+        last = f"it gave {error}"
     except (ValueError, KeyError, TypeError):
         last = "its plan has no build ids"
     raise _NoPlan(last)
@@ -115,12 +117,17 @@ def _build_ids(folder: Path, words: Sequence[str]) -> dict[str, str]:
 def _git(folder: Path, *words: str) -> bytes | None:
     """What git prints; None where it fails."""
     try:
-        done = supervisor.run(["git", "-C", folder, *words], seconds=GIT_SECONDS)
+        done = supervisor.run(["git", "-C", folder, *words], seconds=GIT_SECONDS, most=MOST_BYTES)
     except OSError:
         raise InputError("--changed-since needs git, which is not installed") from None
     except TookTooLong as error:
         raise InputError(
             f"--changed-since: git {words[0]} gave {error}: see whether it waits for a lock or a "
             "network file system, and try it by hand"
+        ) from None
+    except GivenUp as error:
+        raise InputError(
+            f"--changed-since: git {words[0]} gave {error}: what is not needed to plan and build "
+            "has no place beside the matrix; or use --missing-from"
         ) from None
     return done.content if done.status == 0 else None

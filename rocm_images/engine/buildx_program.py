@@ -22,7 +22,7 @@ from rocm_images.engine.contexts import configuration_folder
 from rocm_images.engine.endpoint import asks_for_tls
 from rocm_images.errors import EngineError
 from rocm_images.foreign import document_of
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 
 MINIMUM_BUILDX = Version("0.10")
 SECONDS = 30.0
@@ -45,7 +45,7 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
     for command in _candidates(environment):
         try:
             answer = supervisor.run([*command, "version"], environment, seconds=SECONDS)
-        except (OSError, TookTooLong):
+        except (OSError, GivenUp):
             continue
         if answer.status == 0 and "buildx" in answer.output:
             version = version_in(answer.output)

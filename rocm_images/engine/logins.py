@@ -18,7 +18,7 @@ from rocm_images.engine.contexts import configuration_folder
 from rocm_images.errors import RegistryError
 from rocm_images.foreign import content_of, parsed
 from rocm_images.references import DOCKER_HUB
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.telling import quoted
 
 HELPER_SECONDS = 30.0
@@ -184,7 +184,7 @@ def _kept_by(helper: object, host: str, entry: str) -> Credentials | None:
         answer = supervisor.run(
             [found, "get"], seconds=HELPER_SECONDS, given=name_of(host).encode()
         )
-    except TookTooLong as error:
+    except GivenUp as error:
         raise _wrong(entry, f"names {program}, which gave {error}", host) from None
     except OSError as error:
         reason = f"cannot be started ({error.strerror})"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rocm_images.errors import NoImageFits
 from rocm_images.places import ROOTFS
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
 from rocm_images.telling import counted
 
 PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"
@@ -53,6 +53,8 @@ def devices(root: Path) -> list[Device]:
         why = f"ends rocm-preflight with {done.status}"
     except TookTooLong:
         why = f"takes longer than {SECONDS} s to read"
+    except GivenUp as error:
+        why = f"gives rocm-preflight {error}"
     else:
         if done.status == 0:
             return [_device(line) for line in done.output.splitlines()]

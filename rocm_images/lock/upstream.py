@@ -26,7 +26,7 @@ from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
 from rocm_images.references import registry_of
-from rocm_images.supervisor import TookTooLong, TooMuch, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 from rocm_images.waiting import waiting_for
 
 T = TypeVar("T")
@@ -277,7 +277,7 @@ def _ask(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> s
         answer = supervisor.run(words, environment, seconds=TIMEOUT_SECONDS, most=MOST_BYTES)
     except OSError as error:
         raise Unresolved(f"{words[0]} cannot be started ({error.strerror}): install it") from None
-    except (TookTooLong, TooMuch) as error:
+    except GivenUp as error:
         raise Unresolved(str(error)) from None
     if answer.status != 0:
         lines = [line for line in answer.errors.splitlines() if line.strip()]

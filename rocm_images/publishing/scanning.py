@@ -22,8 +22,9 @@ from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.registry.manifest import digest_of
-from rocm_images.supervisor import TookTooLong, TooMuch, supervisor
+from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
 from rocm_images.tables import Column, text_table
+from rocm_images.telling import counted
 
 SECONDS = 600.0
 """A scanner has so long for one image: it may have to fetch its database."""
@@ -104,8 +105,8 @@ class Scanning:
             raise _ScanFailed(f"{name} cannot be started ({error.strerror})") from None
         except TookTooLong:
             raise _ScanFailed(f"it has not ended after {self.seconds:g} s") from None
-        except TooMuch as error:
-            raise _ScanFailed(str(error)) from None
+        except GivenUp as error:
+            raise _ScanFailed(f"it gave {error}") from None
         if answer.status != 0:
             lines = answer.complaint[-_COMPLAINT:].decode(errors="replace").split("\n")
             said = next((line for line in reversed(lines) if line.strip()), "no reason")
@@ -130,7 +131,9 @@ def check(channel: str, scan: Scan, every: Sequence[Scanned]) -> None:
         more += len(image.judged.refused[MOST_FINDINGS:])
     header = ("CELL", "ID", "SEVERITY", Column.words("IN"), Column.words("ALLOWED"))
     table = text_table(header, rows)
-    rest = f"\nand {more} more findings, in the files beside the evidence" if more else ""
+    rest = (
+        f"\nand {counted(more, 'more finding')}, in the files beside the evidence" if more else ""
+    )
     bound = "no finding" if scan.at_most == "none" else f"none worse than {scan.at_most}"
     raise PublishRefused(
         f"known vulnerabilities; the channel {channel} allows {bound}: nothing was signed and no "

@@ -26,7 +26,7 @@ from rocm_images.registry.credentials import only_for
 from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, without_key
 from rocm_images.registry.layout_signatures import holds_statements, signatures_alone
 from rocm_images.registry.trust import Signer, Trust
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
 from rocm_images.tables import bytes_in_words
 from rocm_images.waiting import waiting_for
 
@@ -36,6 +36,8 @@ _NO_MATCHING_SIGNATURE = 12
 # Of a registry, and of a layout.
 _NONE_THERE = re.compile(r"^no signatures (found|associated with the image)")
 SECONDS = 300.0
+MOST_BYTES = 256 * 1024 * 1024
+"""Of the attestations of one type of an image: a bill of materials grows by a third in each."""
 # These move whole images: some 40 GB.
 _MOVING = {"copy": "copies", "save": "saves", "load": "loads"}
 # Where cosign then keeps what it attaches, to whichever image.
@@ -289,13 +291,20 @@ class Cosign:
     def _run_in(self, environment: Mapping[str, str], words: Sequence[str]) -> tuple[int, str, str]:
         seconds = MOVING_SECONDS if words[0] in _MOVING else SECONDS
         try:
-            answer = supervisor.run(self.program.command(words), environment, seconds=seconds)
+            answer = supervisor.run(
+                self.program.command(words), environment, seconds=seconds, most=MOST_BYTES
+            )
         except OSError as error:
             raise EngineError(f"cosign cannot be started ({error.strerror})") from None
         except TookTooLong as error:
             raise RegistryError(
                 f"cosign {words[0]} gave {error}: see whether the registry answers, and the key's "
                 "holder or the transparency log, where one is asked; running again resumes"
+            ) from None
+        except GivenUp as error:
+            raise RegistryError(
+                f"cosign {words[0]} gave {error}: see who adds attestations to the image, and "
+                "leave there those that are needed"
             ) from None
         return answer.status, answer.output, answer.errors
 

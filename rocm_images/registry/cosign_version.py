@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, supervisor
 
 SECONDS = 30.0
 _SIGNING = ("sign", "attest", "sign-blob")
@@ -119,7 +119,7 @@ def _answer(command: list[str], environment: frozenset[tuple[str, str]]) -> tupl
         raise EngineError(
             f"{command[0]} cannot be started ({error.strerror}): {_GET_ONE}"
         ) from None
-    except TookTooLong as error:
+    except GivenUp as error:
         raise EngineError(f"{' '.join(command[:2])} gave {error}: {_GET_ONE}") from None
     return answer.status, f"{answer.output}\n{answer.errors}"
 

@@ -23,7 +23,7 @@ from rocm_images.engine.containers import container, run_to_its_end
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
 from rocm_images.recipe.labels import PREFIX
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -136,7 +136,7 @@ def converted(document: Mapping[str, object], form: str) -> str:
             answer = supervisor.run(
                 [syft_program(), *words], {"HOME": folder}, seconds=CONVERT_SECONDS
             )
-        except TookTooLong as error:
+        except GivenUp as error:
             raise EngineError(f"syft gave {error}, asked for {form}") from None
         except OSError as error:
             raise EngineError(f"syft cannot be started here ({error.strerror})") from None

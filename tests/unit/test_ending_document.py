@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocm_images import clock, supervisor
+from rocm_images import clock, streams, supervisor
 from rocm_images.ci import at_commit
 from rocm_images.engine import client, images, logins, machine, patience
 from rocm_images.lock import upstream
@@ -49,6 +49,18 @@ def row(of: str) -> str:
 def test_what_does_not_answer_is_given_up_when_the_page_says(of: str, seconds: list[float]) -> None:
     said = re.findall(r"(\d+) (s|min|h)\b", row(of))
     assert [int(number) * UNITS[unit] for number, unit in said] == seconds
+
+
+def test_an_answer_may_be_as_large_as_the_page_says() -> None:
+    (said,) = re.findall(r"whose answer is larger\n(.*?)\.\n", TEXT)
+    sizes = {"MiB": 1 << 20, "GiB": 1 << 30}
+    assert [int(number) * sizes[unit] for number, unit in re.findall(r"(\d+) (\w+)", said)] == [
+        streams.MOST_BYTES,
+        cosign.MOST_BYTES,
+        scanning.MOST_BYTES,
+        upstream.MOST_BYTES,
+        at_commit.MOST_BYTES,
+    ]
 
 
 def test_who_is_waited_for_is_named_when_the_page_says() -> None:

@@ -439,6 +439,24 @@ CORPUS: dict[str, Expected] = {
         cause="collective-timeout",
         quoted="collective operation timeout",
     ),
+    "compile-failed-extension": Expected(
+        State.UNKNOWN,
+        Stage.CAPTURING,
+        phase="decode",
+        rank=0,
+        process="scheduler",
+        cause="compile-failed",
+        quoted="RuntimeError: Error building extension",
+    ),
+    "compile-failed-in-setuptools": Expected(
+        State.UNKNOWN,
+        Stage.CAPTURING,
+        phase="decode",
+        rank=0,
+        process="scheduler",
+        cause="compile-failed",
+        quoted="RuntimeError: Error compiling objects for extension",
+    ),
     "current-seed-in-capture": Expected(
         State.UNKNOWN,
         Stage.CAPTURING,
@@ -524,6 +542,14 @@ CORPUS: dict[str, Expected] = {
         cause="dsa-indexer",
         advisories=("dsa-indexer",),
         quoted="TypeError: indexer_qk_rope_quant_and_cache() got",
+    ),
+    "ecc-by-name": Expected(
+        State.GPU_ERROR,
+        Stage.SERVING,
+        rank=3,
+        process="scheduler",
+        cause="ecc-error",
+        quoted="hipErrorECCNotCorrectable",
     ),
     "ecc-error": Expected(
         State.GPU_ERROR,
@@ -715,6 +741,15 @@ CORPUS: dict[str, Expected] = {
         quoted="ImportError: cannot import name 'dynamic_per_ten",
         ending=FAILED,
     ),
+    "ipc-handle-by-cudas-name": Expected(
+        State.GPU_ERROR,
+        Stage.LOADING,
+        rank=1,
+        process="scheduler",
+        cause="ipc-handle",
+        advisories=("expandable-segments", "ipc-leak"),
+        quoted="cudaIpcOpenMemHandle failed: invalid argument",
+    ),
     "ipc-handle-invalid": Expected(
         State.GPU_ERROR,
         Stage.STARTING,
@@ -768,6 +803,13 @@ CORPUS: dict[str, Expected] = {
         cause="gpu-exception",
         advisories=("hip-event-query", "ar-exit-barrier"),
         quoted="HSA_STATUS_ERROR_EXCEPTION",
+    ),
+    "limit-of-cpu-time": Expected(
+        State.CRASHED,
+        Stage.SERVING,
+        process="detokenizer",
+        cause="other-signal",
+        quoted="crashed with exit code -24",
     ),
     "llvm-error-in-capture": Expected(
         State.ABORTED_IN_CAPTURE,
@@ -866,6 +908,22 @@ CORPUS: dict[str, Expected] = {
         cause="compile-failed",
         quoted="subprocess.CalledProcessError: Command '['ninja'",
     ),
+    "no-kernel-by-cudas-name": Expected(
+        State.GPU_ERROR,
+        Stage.LOADING,
+        rank=2,
+        process="scheduler",
+        cause="no-kernel-for-this-gpu",
+        quoted="cudaErrorNoKernelImageForDevice",
+    ),
+    "no-kernel-by-name": Expected(
+        State.GPU_ERROR,
+        Stage.LOADING,
+        rank=2,
+        process="scheduler",
+        cause="no-kernel-for-this-gpu",
+        quoted="hipErrorInvalidDeviceFunction",
+    ),
     "norm-failed-with-error-code": Expected(
         State.GPU_ERROR,
         Stage.CAPTURING,
@@ -925,6 +983,22 @@ CORPUS: dict[str, Expected] = {
         cause="killed",
         quoted="Child process unexpectedly failed with exitcode=",
         ending=FAILED,
+    ),
+    "peer-lost-by-a-newer-torch": Expected(
+        State.UNKNOWN,
+        Stage.STARTING,
+        rank=1,
+        process="scheduler",
+        cause="peer-lost",
+        quoted="DistNetworkError: Failed to recv, got 0 bytes",
+    ),
+    "peer-lost-by-libuv": Expected(
+        State.UNKNOWN,
+        Stage.STARTING,
+        rank=1,
+        process="scheduler",
+        cause="peer-lost",
+        quoted="name: ECONNREFUSED, message: connection refused",
     ),
     "peer-lost-in-an-old-log": Expected(
         State.UNKNOWN,
@@ -1155,6 +1229,20 @@ CORPUS: dict[str, Expected] = {
         Stage.SERVING,
         quoted="kill_process_tree called: parent_pid=6563, inclu",
         ending=RUNNING,
+    ),
+    "sigsys-by-seccomp": Expected(
+        State.CRASHED,
+        Stage.STARTING,
+        rank=1,
+        process="scheduler",
+        cause="sigsys",
+        quoted="crashed with exit code -31",
+    ),
+    "sigterm-by-absl": Expected(
+        State.KILLED, Stage.STOPPING, cause="told-to-end", quoted="*** SIGTERM received"
+    ),
+    "sigtrap-by-absl": Expected(
+        State.CRASHED, Stage.SERVING, cause="sigtrap", quoted="*** SIGTRAP received"
     ),
     "soft-watchdog-is-not-an-end": Expected(
         State.HUNG, Stage.WARMING_UP, cause="hung", quoted="watchdog timeout", ending=OVERDUE

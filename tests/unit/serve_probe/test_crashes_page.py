@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import signal
 import subprocess
 
 import pytest
@@ -111,7 +112,7 @@ def example_of(name: str) -> list[str]:
 def unanswered(name: str, lines: list[str]) -> list[str]:
     """The alternatives of a cause's patterns that are in none of some lines."""
     every = [one for pattern in PATTERNS[name] for one in alternatives(pattern)]
-    return [one for one in every if not any(re.search(one, line) for line in lines)]
+    return [one for one in every if not any(re.search(one, line, re.IGNORECASE) for line in lines)]
 
 
 @pytest.mark.parametrize("name", sorted(PATTERNS))
@@ -132,10 +133,12 @@ def test_without_those_words_most_alternatives_are_not_on_the_page() -> None:
 def test_its_alternatives_find_what_its_pattern_finds(name: str) -> None:
     lines = [*EXAMPLES.values(), *(word for words in ALSO.values() for word in words)]
     for pattern in PATTERNS[name]:
-        found = {line for line in lines if re.search(pattern, line)}
+        found = {line for line in lines if re.search(pattern, line, re.IGNORECASE)}
         assert found
         assert found == {
-            line for line in lines if any(re.search(one, line) for one in alternatives(pattern))
+            line
+            for line in lines
+            if any(re.search(one, line, re.IGNORECASE) for one in alternatives(pattern))
         }
 
 
@@ -160,6 +163,68 @@ WHOLE |= {(phrase, name) for phrase, name, _ in INDEX}
 def test_the_judge_takes_its_words_for_its_cause(name: str) -> None:
     for word in (word for word, of in WHOLE if of == name):
         assert name in meant(word) or (name not in PATTERNS and word in EXAMPLES[name]), word
+
+
+def test_a_first_letter_of_the_other_case_changes_no_cause() -> None:
+    causes = {one.name: causes_of(one.log) for one in SERVERS.values()}
+    told = 0
+    for word, _ in WHOLE:
+        swapped = word[:1].swapcase() + word[1:]
+        for possible in causes.values():
+            before = cause_of(word, possible)
+            assert cause_of(swapped, possible) is before, swapped
+            told += before is not None and swapped != word
+    assert told > 200
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "name"),
+    [
+        (2, "out of memory", "OutOfMemory"),
+        (98, "invalid device function", "InvalidDeviceFunction"),
+        (100, "no ROCm-capable device is detected", "NoDevice"),
+        (101, "invalid device ordinal", "InvalidDevice"),
+        (209, "no kernel image is available for execution on the device", "NoBinaryForGpu"),
+        (214, "uncorrectable ECC error encountered", "ECCNotCorrectable"),
+        (700, "an illegal memory access was encountered", "IllegalAddress"),
+        (710, "device-side assert triggered", "Assert"),
+        (900, "operation not permitted when stream is capturing", "StreamCaptureUnsupported"),
+        (901, "failed due to a previous error during capture", "StreamCaptureInvalidated"),
+        (
+            902,
+            "operation would result in a merge of separate capture sequences",
+            "StreamCaptureMerge",
+        ),
+        (903, "capture was not ended in the same stream as it began", "StreamCaptureUnmatched"),
+        (904, "capturing stream has unjoined work", "StreamCaptureUnjoined"),
+        (905, "dependency created on uncaptured work in another stream", "StreamCaptureIsolation"),
+        (
+            906,
+            "operation would make the legacy stream depend on a capturing blocking stream",
+            "StreamCaptureImplicit",
+        ),
+        (907, "operation not permitted on an event last recorded in a capturing", "CapturedEvent"),
+        (
+            908,
+            "attempt to terminate a thread-local capture sequence from another thread",
+            "StreamCaptureWrongThread",
+        ),
+    ],
+)
+def test_an_error_of_the_runtime_is_the_same_by_its_name_its_words_and_its_number(
+    number: int, said: str, name: str
+) -> None:
+    cudas = {"NoBinaryForGpu": "NoKernelImageForDevice", "ECCNotCorrectable": "ECCUncorrectable"}
+    lines = [
+        *(f"RuntimeError: {gpu} error: {said}" for gpu in ("HIP", "CUDA")),
+        *(f"RuntimeError: {gpu} error {number}" for gpu in ("HIP", "CUDA")),
+        f"RuntimeError: Triton Error [HIP]: Code: {number}, Messsage: {said}",
+        f"RuntimeError: hipModuleLoad failed: hipError{name}",
+        f"RuntimeError: x failed: cudaError{cudas.get(name, name)}",
+    ]
+    found = {judge(line, Ending(1)).cause for line in lines}
+    assert len(found) == 1
+    assert found.isdisjoint({"gpu-error", "exception", None})
 
 
 def test_every_line_of_the_table_of_words_is_on_the_page() -> None:
@@ -196,7 +261,7 @@ def test_the_index_is_alphabetical_and_leads_to_entries_that_have_its_words() ->
     for phrase, name, anchor in INDEX:
         assert name == anchor
         assert phrase in ENTRIES[name]
-    assert {name for _, name, _ in INDEX} == set(ENTRIES) - {"exception"}
+    assert {name for _, name, _ in INDEX} == set(ENTRIES) - {"exception", "other-signal"}
 
 
 def test_the_index_leaves_out_cudas_words_only_where_it_has_hips() -> None:
@@ -219,9 +284,28 @@ def test_an_exit_status_above_128_leads_to_what_the_judge_says_of_that_signal() 
     assert told == {
         number: cause
         for number in range(-64, 0)
-        if (cause := judge("", Ending(number)).cause) in ENTRIES
+        if (cause := judge("", Ending(number)).cause) != "other-signal"
     }
-    assert {told[-4], told[-8]} == {"sigill", "sigfpe"}
+    assert {told[-4], told[-5], told[-8], told[-31]} == {"sigill", "sigtrap", "sigfpe", "sigsys"}
+    assert "| another to 192 | signal N for 128 + N, or -N: [other-signal](#other-signal) |" in PAGE
+
+
+CAUSES_OF_LOGS = {judge(read_log(name), one.ending).cause for name, one in CORPUS.items()}
+LAUNCHERS = "[2026-04-13 09:04:30] Subprocess scheduler_1 (pid=6720) crashed with exit code {}."
+
+
+@pytest.mark.parametrize("number", range(1, signal.NSIG))
+def test_no_verdict_on_a_signal_points_to_an_anchor_that_is_not_there(number: int) -> None:
+    for log, ending in (("", Ending(-number)), (LAUNCHERS.format(-number), Ending(1))):
+        cause = judge(log, ending).cause
+        assert cause is None or cause in ENTRIES
+
+
+def test_every_cause_that_a_signal_or_a_log_can_have_has_an_anchor() -> None:
+    of_signals = {judge("", Ending(-number)).cause for number in range(1, signal.NSIG)}
+    assert None not in of_signals
+    assert of_signals | CAUSES_OF_LOGS | set(PATTERNS) <= {*ENTRIES, None}
+    assert {"sigtrap", "sigsys", "other-signal"} <= of_signals
 
 
 @pytest.mark.parametrize(("command", "status"), [("/", "126"), ("no-such-command", "127")])

@@ -94,6 +94,9 @@ def test_of_several_logs_the_first_failure_decides() -> None:
         (["--status", "-9"], 43),
         (["--status", "139"], 49),
         (["--status", "1"], 45),
+        (["--status", "159"], 49),
+        # No signal has that number: a program gave it itself.
+        (["--status", "255"], 45),
         (["--overdue"], 44),
     ],
 )

@@ -33,8 +33,23 @@ class Cause:
 _GPU = r"(?:CUDA|Cuda|HIP|cuda|hip)"
 
 
+def words(pattern: str) -> re.Pattern[str]:
+    """In either case: the same words begin a sentence here and stand within one there, and libuv
+    writes those of the C library in lower case."""
+    return re.compile(pattern, re.IGNORECASE)
+
+
 def _code(number: int) -> str:
     return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|\]: +Code: {number}\b"
+
+
+def _error(number: int, said: str, name: str, *, cuda: str = "") -> str:
+    """An error of the runtime by each of its three faces: its name, its words and its number.
+
+    `cuda` is its name in CUDA where that is another one.
+    """
+    names = rf"hipError{name}\b|cudaError{cuda}" if cuda else f"{_GPU}Error{name}"
+    return rf"{names}\b|{said}|{_code(number)}"
 
 
 _FORMS = {
@@ -86,12 +101,11 @@ _FORMS = {
 
 
 def _form(name: str) -> Cause:
-    number, words, meaning, advice = _FORMS[name]
-    pattern = rf"{_GPU}ErrorStreamCapture{name}\b|{words}|{_code(number)}"
+    number, text, meaning, advice = _FORMS[name]
     said = f"A graph capture was invalidated, since {meaning} (error {number}, {name})"
     return Cause(
         f"capture-{re.sub(r'(?<!^)(?=[A-Z])', '-', name).lower()}",
-        re.compile(pattern),
+        words(_error(number, text, f"StreamCapture{name}")),
         State.CAPTURE_INVALIDATED,
         said,
         advice,
@@ -100,7 +114,7 @@ def _form(name: str) -> Cause:
 
 BROKEN_CAPTURE = Cause(
     "capture-invalidated",
-    re.compile(rf"{_GPU}ErrorStreamCaptureInvalidated|previous error during capture|{_code(901)}"),
+    words(_error(901, "previous error during capture", "StreamCaptureInvalidated")),
     State.CAPTURE_INVALIDATED,
     "A graph capture was invalidated",
     "Something in the process made a call that a capture forbids, such as a watchdog's event query "
@@ -112,9 +126,10 @@ BROKEN_CAPTURE = Cause(
 )
 CAPTURED_EVENT = Cause(
     "captured-event",
-    re.compile(
-        rf"{_GPU}ErrorCapturedEvent|operation not permitted on an event last recorded in a captur"
-        rf"|{_code(907)}"
+    words(
+        _error(
+            907, "operation not permitted on an event last recorded in a captur", "CapturedEvent"
+        )
     ),
     State.CAPTURE_INVALIDATED,
     "A graph capture was invalidated by a query of an event that it had recorded",
@@ -123,7 +138,7 @@ CAPTURED_EVENT = Cause(
 )
 COLLECTIVE_TIMEOUT = Cause(
     "collective-timeout",
-    re.compile(
+    words(
         r"collective operation timeout|Timed out waiting \d+ms for (?:recv|send)"
         r"|RPC call to \w+ timed out|watchdog hang|watchdog got stuck"
     ),
@@ -134,10 +149,11 @@ COLLECTIVE_TIMEOUT = Cause(
 )
 PEER_LOST = Cause(
     "peer-lost",
-    re.compile(
-        r"Connection (?:closed by|reset by) (?:remote )?peer|ncclRemoteError|[bB]roken pipe"
+    words(
+        r"Connection (?:closed by|reset by) (?:remote )?peer|ncclRemoteError|Broken pipe"
         r"|remote process exit|recvValue failed|other ranks that didn't finish loading"
         r"|Connection refused|failed to recv, got 0 bytes|^EOFError\b"
+        r"|ECONNRESET|ECONNREFUSED|\bEPIPE\b"
     ),
     State.UNKNOWN,
     "A process lost another one",
@@ -147,13 +163,16 @@ PEER_LOST = Cause(
 )
 OUT_OF_MEMORY = Cause(
     "out-of-memory",
-    re.compile(
+    words(
         r"OutOfMemoryError|out of memory\. Tried"
         # The runtime's own words, where torch's allocator was not asked: making the context, say.
-        rf"|{_GPU}(?: driver)? error:? (?:\d+:? )?out of memory|{_GPU}Malloc\w* failed: out of mem"
-        rf"|{_GPU}Error(?:MemoryAllocation|OutOfMemory)"
-        rf"|{_code(2)}"
-        r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
+        rf"|{_GPU}Malloc\w* failed: out of mem|"
+        + _error(
+            2,
+            rf"{_GPU}(?: driver)? error:? (?:\d+:? )?out of memory",
+            "(?:MemoryAllocation|OutOfMemory)",
+        )
+        + r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
     ),
     State.OUT_OF_MEMORY,
     "The GPU's memory ran out",
@@ -164,7 +183,7 @@ CAUSES: tuple[Cause, ...] = (
     PEER_LOST,
     Cause(
         "ranks-do-not-join",
-        re.compile(
+        words(
             r"Timed out after \d+ seconds waiting for clients|client socket has timed out"
             r"|wait timeout after \d+ ?ms"
         ),
@@ -175,7 +194,10 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "ecc-error",
-        re.compile(r"uncorrectable ECC|[DS]RAM ECC failure"),
+        words(
+            r"[DS]RAM ECC failure|"
+            + _error(214, "uncorrectable ECC", "ECCNotCorrectable", cuda="ECCUncorrectable")
+        ),
         State.GPU_ERROR,
         "The GPU's own memory is faulty (ECC)",
         "Look at the counters (`amd-smi metric --ecc`) and in `dmesg`, and take that GPU out of "
@@ -183,7 +205,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "cache-does-not-fit",
-        re.compile(
+        words(
             r"Not enough memory\. Please try to increase|No available memory for the cache blocks"
             r"|larger than the available KV cache memory"
         ),
@@ -198,7 +220,7 @@ CAUSES: tuple[Cause, ...] = (
     BROKEN_CAPTURE,
     Cause(
         "shared-memory-of-a-kernel",
-        re.compile(r"out of resource: shared memory"),
+        words(r"out of resource: shared memory"),
         State.UNKNOWN,
         "A kernel asks for more of a compute unit's own memory (LDS) than this GPU has",
         "It is not the GPU's memory that ran out: the kernel's block sizes were tuned for another "
@@ -206,7 +228,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "jit-build-failed",
-        re.compile(r"failed jit build"),
+        words(r"failed jit build"),
         State.UNKNOWN,
         "AITER did not find a kernel built, and could not build it",
         "The compiler's first `error:` is in the log above it. Our images have AITER's kernels "
@@ -215,9 +237,10 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "compile-failed",
-        re.compile(
-            r"[nN]inja build failed|ninja: (?:error|build stopped)|'ninja'"
-            r"|hipcc.{0,80}(?:failed|non-zero)|CompilationError|error compiling|LLVM ERROR"
+        words(
+            r"Ninja build failed|ninja: (?:error|build stopped)|'ninja'"
+            r"|(?:hip|nv)cc.{0,80}(?:failed|non-zero)|CompilationError|LLVM ERROR"
+            r"|error compiling|error building extension|(?:HIP|NV)RTC_ERROR_COMPILATION"
         ),
         State.UNKNOWN,
         "A kernel did not compile",
@@ -226,7 +249,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "ipc-handle",
-        re.compile(r"hipIpc(?:Get|Open)MemHandle"),
+        words(rf"{_GPU}Ipc(?:Get|Open)MemHandle"),
         State.GPU_ERROR,
         "GPU memory could not be shared between processes",
         "Leave expandable_segments out of PYTORCH_HIP_ALLOC_CONF; on a kernel's own amdgpu set "
@@ -235,7 +258,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "device-assertion",
-        re.compile(rf"device-side assert|{_GPU}ErrorAssert\b|{_code(710)}"),
+        words(_error(710, "device-side assert", "Assert")),
         State.GPU_ERROR,
         "A kernel's own assertion failed",
         "The line with `Assertion` names the kernel and what it expected: mostly an index out of "
@@ -243,7 +266,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "illegal-address",
-        re.compile(rf"illegal memory access|{_GPU}ErrorIllegalAddress|{_code(700)}"),
+        words(_error(700, "illegal memory access", "IllegalAddress")),
         State.GPU_ERROR,
         "A kernel touched memory that is not its own",
         "The call that is named may be a later one: run it again with AMD_SERIALIZE_KERNEL=3 and "
@@ -251,9 +274,15 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "no-kernel-for-this-gpu",
-        re.compile(
-            r"no kernel image is available|invalid device function|NoBinaryForGpu"
-            rf"|{_code(98)}|{_code(209)}"
+        words(
+            _error(98, "invalid device function", "InvalidDeviceFunction")
+            + "|"
+            + _error(
+                209,
+                "no kernel image is available",
+                "NoBinaryForGpu",
+                cuda="NoKernelImageForDevice",
+            )
         ),
         State.GPU_ERROR,
         "There is no kernel for this GPU in the image",
@@ -261,9 +290,11 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "no-gpu",
-        re.compile(
-            r"no ROCm-capable device|no CUDA-capable device|invalid device ordinal|No HIP GPUs"
-            rf"|No CUDA GPUs|NoDevice\b|InvalidDevice\b|{_code(100)}|{_code(101)}"
+        words(
+            r"No (?:HIP|CUDA) GPUs|"
+            + _error(100, "no (?:ROCm|CUDA)-capable device", "NoDevice")
+            + "|"
+            + _error(101, "invalid device ordinal", "InvalidDevice")
         ),
         State.GPU_ERROR,
         "A GPU that was asked for is not there",
@@ -272,8 +303,8 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "gpu-error",
-        re.compile(
-            rf"(?<!unhandled ){_GPU}(?: driver| runtime)? [eE]rror\b|{_GPU}Error[A-Z]\w+"
+        words(
+            rf"(?<!unhandled ){_GPU}(?: driver| runtime)? error\b|{_GPU}Error[A-Z]\w+"
             rf"|{_GPU}\w* failed(?: with|:)|failed with error code (?:invalid|unspecified|too many)"
             r"|kernel.{0,60} launch failed|Triton Error \[(?:HIP|CUDA)\]"
             r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
@@ -285,7 +316,10 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "collective-failed",
-        re.compile(r"NCCL error|DistBackendError|nccl(?:Internal|System|UnhandledCuda)Error"),
+        words(
+            r"[NR]CCL error|DistBackendError|nccl(?:Internal|System|UnhandledCuda)Error"
+            r"|ncclInvalid(?:Argument|Usage)"
+        ),
         State.UNKNOWN,
         "A collective library failed",
         "Run it again with NCCL_DEBUG=WARN: the line with `NCCL WARN` says why. In a container, "
@@ -293,7 +327,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "rendezvous-address-in-use",
-        re.compile(r"server socket has failed to listen|ZMQError: Address already in use"),
+        words(r"server socket has failed to listen|ZMQError: Address already in use"),
         State.UNKNOWN,
         "An address that the server's own processes need among themselves is taken",
         "Another server on this host, or one that has not ended, holds it: end it, or give "
@@ -301,9 +335,9 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "address-in-use",
-        re.compile(
-            r"[aA]ddress already in use|EADDRINUSE"
-            r"|[pP]ort \d{1,5} (?:is )?(?:already in use|in use|not available|unavailable)"
+        words(
+            r"Address already in use|EADDRINUSE"
+            r"|port \d{1,5} (?:is )?(?:already in use|in use|not available|unavailable)"
         ),
         State.UNKNOWN,
         "An address that the server needs is taken",
@@ -311,7 +345,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "import-failed",
-        re.compile(r"(?:ImportError|ModuleNotFoundError)\b"),
+        words(r"(?:ImportError|ModuleNotFoundError)\b"),
         State.UNKNOWN,
         "A Python package could not be imported",
         "`image-doctor` checks the packages of an image of ours; a mounted checkout or "
@@ -319,7 +353,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "model-not-found",
-        re.compile(
+        words(
             r"LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|OfflineModeIsEnabled"
             r"|couldn't connect to 'https://huggingface|is not a local folder|HFValidationError"
         ),
@@ -330,23 +364,21 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "disk-full",
-        re.compile(r"No space left on device|ENOSPC"),
+        words(r"No space left on device|ENOSPC"),
         State.UNKNOWN,
         "A disk or /dev/shm is full",
         "Look with `df`; a container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given.",
     ),
     Cause(
         "http-server-does-not-start",
-        re.compile(
-            r"^(?:ERROR: +)?(?:\[[eE]rrno -?\d{1,3}\]|\[SSL\])|^ERROR: +Application startup failed"
-        ),
+        words(r"^(?:ERROR: +)?(?:\[Errno -?\d{1,3}\]|\[SSL\])|^ERROR: +Application startup failed"),
         State.UNKNOWN,
         "The HTTP server could not start",
         "The line says why: an address, a name or a certificate. It is no matter of the GPU.",
     ),
     Cause(
         "assertion",
-        re.compile(r"^(?:[\w.]*\.)?AssertionError\b"),
+        words(r"^(?:[\w.]*\.)?AssertionError\b"),
         State.UNKNOWN,
         "An assertion of the server's own failed",
         "Its stack in the log names what it expected: mostly a model, or a combination of options, "
@@ -360,7 +392,7 @@ def causes_of(said: LogLines) -> tuple[Cause, ...]:
     own = (
         Cause(
             one.name,
-            one.pattern,
+            words(one.pattern.pattern),
             State(one.state),
             one.said,
             one.advice,

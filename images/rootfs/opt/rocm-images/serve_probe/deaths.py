@@ -16,15 +16,36 @@ def died(log: ServerLog, sign: Sign, place: Place) -> Verdict:
     process, name = who(log, sign), _signal_name(sign.signal or 0)
     if sign.signal == SIGABRT:
         return _aborted(log, sign, place, f"{process} aborted ({name}; that is not the OOM killer)")
-    advice = (
-        "A container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given; see the line "
-        "with `NCCL WARN`."
-        if name == "SIGBUS"
-        else "The stack that Python or the library wrote names the thread and its call: report it "
-        "to whose library that is. Try again with {own_all_reduce}, then with {eager}."
-    )
-    sentence = f"{process} died of {name}, {place.words}. {filled(log, advice)}"
-    return verdict_at(log, sign, place, State.CRASHED, sentence, (), name.lower(), sign.quoted)
+    cause = name.lower() if name in _ADVICE else OTHER_SIGNAL
+    sentence = f"{process} died of {name}, {place.words}. {filled(log, _ADVICE.get(name, _FROM))}"
+    return verdict_at(log, sign, place, State.CRASHED, sentence, (), cause, sign.quoted)
+
+
+OTHER_SIGNAL = "other-signal"
+"""The cause of a death by a signal that has no entry of its own."""
+_STACK = (
+    "The stack that Python or the library wrote names the thread and its call: report it to whose "
+    "library that is. Try again with {own_all_reduce}, then with {eager}."
+)
+_ADVICE = {
+    "SIGSEGV": _STACK,
+    "SIGFPE": _STACK,
+    "SIGILL": _STACK,
+    "SIGBUS": "A container's /dev/shm is 64 MB unless --shm-size or --ipc=host is given; see the "
+    "line with `NCCL WARN`.",
+    "SIGTRAP": "A library gave itself up at a check of its own (a trap instruction), or a debugger "
+    f"left a breakpoint behind. {_STACK}",
+    # seccomp(2), SECCOMP_RET_KILL_PROCESS and SECCOMP_RET_TRAP: docker's own profile refuses
+    # calls with an errno, and kills nobody.
+    "SIGSYS": "It made a system call that the container's seccomp profile kills for: the audit "
+    "line in `dmesg` with `type=1326` and `sig=31` has its number (`syscall=`). Allow that call in "
+    "the profile, or leave the profile out (--security-opt seccomp=unconfined) to see that it is "
+    "the one.",
+}
+_FROM = (
+    "Nothing that a kernel does wrong ends it so: a limit does (SIGXCPU and SIGXFSZ: `ulimit -a`), "
+    "or whoever sent it the signal, a supervisor or a profiler, say."
+)
 
 
 def _signal_name(number: int) -> str:

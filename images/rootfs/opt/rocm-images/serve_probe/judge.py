@@ -118,6 +118,8 @@ def _judged(log: ServerLog, sign: Sign, found: list[Sign]) -> Verdict:
     cause = sign.cause
     if cause is None and sign.signal == SIGKILL:
         return killed(log, sign)
+    if cause is None and sign.signal in kinds.ASKED_TO_END:
+        return asked_to_end(log, sign)
     if cause is None and sign.signal is not None:
         return died(log, sign, place)
     if cause is None:

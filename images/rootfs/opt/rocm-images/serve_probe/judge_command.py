@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -127,8 +128,8 @@ def _text(name: str) -> str:
 
 def _status(status: int | None) -> int | None:
     """A shell and a container engine give 128 and the signal's number where Python gives it below
-    zero."""
-    if status is not None and status > _OF_A_SHELL:
+    zero. What is more than any signal's, as 255 is, a program gave itself."""
+    if status is not None and _OF_A_SHELL < status < _OF_A_SHELL + signal.NSIG:
         return _OF_A_SHELL - status
     return status
 

@@ -65,6 +65,8 @@ _SIGNALS = {
     "SIGBUS": 7,
     "SIGFPE": 8,
     "SIGILL": 4,
+    "SIGTRAP": 5,
+    "SIGTERM": 15,
     "Floating": 8,
     "Illegal instruction": 4,
 }
@@ -84,7 +86,9 @@ _NO_START = re.compile(
 )
 # Libraries that print their error and end the process.
 _PRINTED = re.compile(
-    r"\[AITER\].{0,600}\[HIP error\]|^Failed: \w{1,8} error .+|^HIP error hipError"
+    r"\[AITER\].{0,600}\[HIP error\]|^Failed: \w{1,8} error .+"
+    r"|^(?:HIP|CUDA) error (?:hip|cuda)Error",
+    re.IGNORECASE,
 )
 _EXIT_CODE = re.compile(r"^Exit code: (-?\d{1,4})$")
 _STATUS_OF_A_LAUNCH = re.compile(
@@ -186,7 +190,9 @@ def _of_runtime(log: ServerLog, number: int, entry: Line) -> Iterator[Sign]:
     elif fatal:
         name = next(filter(None, fatal.groups()), "")
         signal = next((n for word, n in _SIGNALS.items() if word in name), SIGABRT)
-        yield _sign(log, number, entry, None, signal=signal)
+        sign = _sign(log, number, entry, None, signal=signal)
+        asked = signal in ASKED_TO_END
+        yield sign._replace(weight=Weight.SUMMARY) if asked else sign
     elif what:
         cause = cause_of(what[1], log.causes)
         if cause and not cause.consequence:
