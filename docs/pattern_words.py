@@ -65,7 +65,7 @@ def _end_of_group(pattern: str, inside: int) -> int:
 
 def literal(alternative: str) -> str | None:
     """The shortest words that an alternative is found in; None where it only describes some."""
-    words = alternative.replace(r"[\w ]{0,20}", " ")
+    words = alternative.replace(r"[\w ]{0,40}", " ")
     words = re.sub(
         r"\(\?:([^()?|]+)\|[^()?]*\)(?!\?)(\w?)",
         lambda form: (form[1].lower() if form[2] else form[1]) + form[2],

@@ -219,12 +219,27 @@ def test_an_error_of_the_runtime_is_the_same_by_its_name_its_words_and_its_numbe
         *(f"RuntimeError: {gpu} error: {said}" for gpu in ("HIP", "CUDA")),
         *(f"RuntimeError: {gpu} error {number}" for gpu in ("HIP", "CUDA")),
         f"RuntimeError: Triton Error [HIP]: Code: {number}, Messsage: {said}",
+        f"RuntimeError: hipModuleLaunchKernel failed with error code {number}",
         f"RuntimeError: hipModuleLoad failed: hipError{name}",
         f"RuntimeError: x failed: cudaError{cudas.get(name, name)}",
     ]
     found = {judge(line, Ending(1)).cause for line in lines}
     assert len(found) == 1
     assert found.isdisjoint({"gpu-error", "exception", None})
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("ValueError: the relationship error 2", "exception"),
+        ("RuntimeError: hipcc failed with error code 2", "compile-failed"),
+        ("KeyError: 'ReleasePipeline'", "exception"),
+    ],
+)
+def test_what_only_looks_like_an_errors_name_or_number_is_not_taken_for_it(
+    line: str, cause: str
+) -> None:
+    assert judge(line, Ending(1)).cause == cause
 
 
 def test_every_line_of_the_table_of_words_is_on_the_page() -> None:

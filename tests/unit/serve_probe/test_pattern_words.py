@@ -32,7 +32,7 @@ def test_the_alternatives_of_a_pattern(pattern: str, found: list[str]) -> None:
     [
         (r"out of memory\. Tried", "out of memory. Tried"),
         (r"(?:HIP|hip)ErrorAssert\b", "hipErrorAssert"),
-        (r"(?:HIP|hip)[\w ]{0,20}(?:e|E)rror:? (?:code:? )?900\b", "HIP error 900"),
+        (r"\b(?:HIP|hip)(?!cc)[\w ]{0,40}error:? (?:code:? )?900\b", "HIP error 900"),
         (r"\]: +Code: 900\b", "]: Code: 900"),
         (r"^(?:ERROR: +)?\[SSL\]", "[SSL]"),
         (r"Triton Error \[HIP\]", "Triton Error [HIP]"),

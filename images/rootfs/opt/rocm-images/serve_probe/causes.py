@@ -40,7 +40,9 @@ def words(pattern: str) -> re.Pattern[str]:
 
 
 def _code(number: int) -> str:
-    return rf"{_GPU}[\w ]{{0,20}}[eE]rror:? (?:code:? )?{number}\b|\]: +Code: {number}\b"
+    # As many characters as `hipModuleLaunchKernel failed with`; what hipcc ends in is its own.
+    said = rf"\b{_GPU}(?!cc)[\w ]{{0,40}}error:? (?:code:? )?{number}\b"
+    return rf"{said}|\]: +Code: {number}\b"
 
 
 def _error(number: int, said: str, name: str, *, cuda: str = "") -> str:
@@ -304,7 +306,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "gpu-error",
         words(
-            rf"(?<!unhandled ){_GPU}(?: driver| runtime)? error\b|{_GPU}Error[A-Z]\w+"
+            rf"(?<!unhandled )\b{_GPU}(?: driver| runtime)? error\b|{_GPU}Error[A-Z]\w+"
             rf"|{_GPU}\w* failed(?: with|:)|failed with error code (?:invalid|unspecified|too many)"
             r"|kernel.{0,60} launch failed|Triton Error \[(?:HIP|CUDA)\]"
             r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
