@@ -6,28 +6,35 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rocm_images.ci import runners
 from rocm_images.ci.work import CellWork
 from rocm_images.files import cannot_write
 
 # "A matrix will generate a maximum of 256 jobs per workflow run."
 # https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations
 LARGEST_MATRIX = 256
-BUILDER = "image-builder"
 _LABELS = ("self-hosted", "linux", "x64")
 
 
-def matrix(work: Sequence[CellWork]) -> dict[str, list[dict[str, object]]]:
+def own_machine(label: str) -> list[str]:
+    """The labels of a site's own runner with one of its own."""
+    return [*_LABELS, label]
+
+
+def matrix(
+    work: Sequence[CellWork], runner: Sequence[str] = (*_LABELS, runners.GFX)
+) -> dict[str, list[dict[str, object]]]:
     """The `matrix` of a job: one entry for each cell that needs work.
 
-    `builder` and `runner` are the labels for `runs-on`: of a machine that builds, and of one with
-    the GPUs that the image is for.
+    `builder` and `runner` are the labels for `runs-on`: of a machine that builds, and of one that
+    tests, by default with the GPUs that the image is for.
     """
     return {
         "include": [
             {
                 **one.as_json(),
-                "builder": [*_LABELS, BUILDER],
-                "runner": [*_LABELS, one.cell.gfx],
+                "builder": own_machine(runners.BUILDER),
+                "runner": runners.of(one.cell, runner),
             }
             for one in work
             if one.needed

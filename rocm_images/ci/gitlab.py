@@ -1,4 +1,4 @@
-"""A child pipeline of GitLab CI: one job for each cell, on a runner with its GPUs.
+"""A child pipeline of GitLab CI: one job for each cell, on a runner that can test it.
 
 https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from rocm_images.ci import runners
 from rocm_images.ci.work import CellWork
 
 _BUILD = ".venv/bin/python build.py"
@@ -21,6 +22,8 @@ def child_pipeline(
     push: str | None = None,
     *,
     pulls: Sequence[str] = (),
+    runner: Sequence[str] = (runners.GFX,),
+    environment: str | None = None,
 ) -> dict[str, object]:
     """The pipeline as a document; JSON of it is YAML.
 
@@ -29,21 +32,29 @@ def child_pipeline(
         options: more options of `build`, as a shell reads them.
         push: options of `push`; None: the jobs push nothing.
         pulls: options of `build` with which it pulls what only needs to be tested again.
+        runner: the tags of each job's runner.
+        environment: whose variables each job gets, the signing key's among them.
     """
     options = " ".join([*map(shlex.quote, pulls), options]).rstrip()
-    jobs = {one.cell.name: _job(one, options, push) for one in work if one.needed}
+    # It deploys nothing: that is the job that publishes. `prepare` asks for the same rights.
+    more = {"environment": {"name": environment, "action": "prepare"}} if environment else {}
+    jobs = {
+        one.cell.name: _job(one, options, push, runners.of(one.cell, runner)) | more
+        for one in work
+        if one.needed
+    }
     if not jobs:
         jobs = {NOTHING: {"stage": "cells", "script": ["echo 'Every image is there already.'"]}}
     return {"stages": ["cells"], **jobs}
 
 
-def _job(one: CellWork, options: str, push: str | None) -> dict[str, object]:
+def _job(one: CellWork, options: str, push: str | None, tags: Sequence[str]) -> dict[str, object]:
     script = ["make environment", f"{_BUILD} {one.cell.words} {options}".rstrip()]
     if push is not None:
         script.append(f"{_BUILD} push {one.cell.words} {push}".rstrip())
     return {
         "stage": "cells",
-        "tags": [one.cell.gfx],
+        "tags": [*tags],
         "interruptible": True,
         "script": script,
         "artifacts": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,20 @@ if TYPE_CHECKING:
 @click.option(
     "--push",
     metavar="TEXT",
-    help="With --gitlab: every job also pushes what it tested, with these options of `push`.",
+    help="With --gitlab: every job also pushes what it tested to the same channel, with these "
+    "options of `push`.",
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="With --push: the environment of GitLab whose variables the jobs get, the signing key's.",
+)
+@click.option(
+    "--runner",
+    default="",
+    metavar="LABELS",
+    help="The labels (GitLab: tags) of the runners that test, with commas between; {gfx} is that "
+    "of a cell's GPUs. Default: by what --channel requires, the GPUs or image-builder.",
 )
 @rehearse_option
 def ci_matrix(
@@ -88,6 +102,8 @@ def ci_matrix(
     gitlab: bool,
     options: str,
     push: str | None,
+    environment: str | None,
+    runner: str,
     site: Site,
 ) -> None:
     """Print the cells that need work, as jobs for GitHub or GitLab.
@@ -96,10 +112,11 @@ def ci_matrix(
     `matrix` and `count` are set too.
     """
     from rocm_images.build.targets import targets_of
-    from rocm_images.ci import github
+    from rocm_images.ci import github, runners
     from rocm_images.ci import gitlab as gitlab_ci
     from rocm_images.ci import work as working
     from rocm_images.ci.work import CellWork
+    from rocm_images.publishing.gate import channel_named
 
     if changed_since and missing_from:
         raise InputError("ci-matrix: give --changed-since or --missing-from, not both")
@@ -112,9 +129,14 @@ def ci_matrix(
             "--context is for this call alone, and neither GitLab's jobs nor the other commit's "
             "plan would have it: set ROCM_IMAGES_CONTEXT for all"
         )
+    if environment and push is None:
+        raise InputError("--environment belongs to --push: without it no job needs a signing key")
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
     chosen = choice.of(matrix, cells)
+    named = missing_from or typed("channel")
+    wanted = channel_named(matrix, channel) if named else matrix.channels.get(channel)
+    labels = runners.parsed(runner, wanted, chosen) if runner else None
     contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
     targets = targets_of(site, matrix_path, matrix, chosen, contexts=contexts)
     work = [CellWork.of(target) for target in targets]
@@ -124,31 +146,34 @@ def ci_matrix(
         before = build_ids_at(changed_since, matrix_path, (*site.words, *layers.words))
         work = working.changed_since(changed_since, before, work)
     elif missing_from:
-        from rocm_images.publishing.gate import channel_named
         from rocm_images.registry.place import place_of
         from rocm_images.registry.trust import trust_of
 
         address = RegistryAddress.parse(missing_from)
         trust = trust_of(key, identity, issuer)
-        channel_named(matrix, channel)
         places = {
             name: place_of(name, address, ca_bundle, attempts, site.programs())
             for name in dict.fromkeys(cell.repository for cell in chosen)
         }
         there = _look(places, trust, matrix, channel, targets)
         work = working.missing_from(str(address), there, work)
+    label = runners.default(wanted)
     if gitlab:
-        # The jobs' build ids are to be these.
-        options = " ".join([options, *layers.words]).strip()
-        push = " ".join([push, *layers.words]).strip() if push is not None else None
-        click.echo(
-            json.dumps(
-                gitlab_ci.child_pipeline(work, options, push, pulls=_pulls(missing_from)), indent=2
-            )
+        # The jobs' build ids are to be these, and their channel.
+        words = [*site.words, *layers.words]
+        to = [f"--channel={shlex.quote(channel)}"] if typed("channel") else []
+        pipeline = gitlab_ci.child_pipeline(
+            work,
+            " ".join([options, *words]).strip(),
+            None if push is None else " ".join([push, *to, *words]).strip(),
+            pulls=_pulls(missing_from),
+            runner=labels or [label],
+            environment=environment,
         )
+        click.echo(json.dumps(pipeline, indent=2))
     else:
         work = working.at_most(github.LARGEST_MATRIX, work)
-        entries = github.matrix(work)
+        entries = github.matrix(work, labels or github.own_machine(label))
         click.echo(json.dumps(entries, indent=2))
         count = str(len(entries["include"]))
         outputs = {"matrix": github.compact(entries), "count": count}

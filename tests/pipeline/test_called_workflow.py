@@ -65,6 +65,7 @@ def step(registry: Registry, keys: Keys, tmp_path: Path) -> Step:
         "inputs.program-ref": COMMIT,
         "inputs.server": WORKFLOW[True]["workflow_call"]["inputs"]["server"]["default"],
         "inputs.channel": "preview",
+        "inputs.runner": WORKFLOW[True]["workflow_call"]["inputs"]["runner"]["default"],
         "github.repository": CALLER,
         "github.ref": "refs/heads/main",
         "github.workspace": str(workspace),
@@ -113,6 +114,10 @@ def test_its_steps_work_on_the_callers_own_matrix(step: Step, tmp_path: Path) ->
     given = outputs(tmp_path)
     include = given["matrix"]["include"]
     assert given["count"] == len(include) > 0
+    # The channel takes emulated GPUs: no job waits for a machine that has others.
+    assert {tuple(one["runner"]) for one in include} == {
+        ("self-hosted", "linux", "x64", "image-builder")
+    }
     # The plan is of the caller's folder.
     left = tmp_path / "workspace" / "build" / "ci-matrix.json"
     assert left.exists()

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from two_servers import with_second_server
 
 from rocm_images.build.targets import Target
-from rocm_images.ci import github, gitlab, verbs
+from rocm_images.ci import github, gitlab, runners, verbs
 from rocm_images.ci.work import CellWork, There, at_most, changed_since, missing_from
 from rocm_images.cli.main import main
 from rocm_images.errors import InputError, RegistryError
-from rocm_images.matrix.schema import Matrix
+from rocm_images.matrix.schema import Channel, Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.registry.trust import Trust
 
@@ -87,6 +87,49 @@ def test_a_github_job_knows_its_cell_and_the_labels_of_its_machines(work: list[C
     assert entry["builder"] == ["self-hosted", "linux", "x64", "image-builder"]
 
 
+def channel(evidence: str) -> Channel:
+    return Channel.model_validate({"evidence": evidence, "why": "a test asks"})
+
+
+@pytest.mark.parametrize(
+    ("evidence", "gpus"),
+    [("static", False), ("emulated", False), ("gpu", True), ("serve", True)],
+)
+def test_only_a_channel_that_takes_evidence_of_gpus_asks_for_runners_with_them(
+    evidence: str, gpus: bool
+) -> None:
+    assert runners.default(channel(evidence)) == (runners.GFX if gpus else "image-builder")
+    # Where nothing says what is enough, what people deploy is meant.
+    assert runners.default(None) == runners.GFX
+
+
+def test_labels_of_runners_are_what_was_typed_with_the_gfx_of_the_cell(
+    work: list[CellWork],
+) -> None:
+    cells = [one.cell for one in work]
+    labels = runners.parsed("self-hosted, linux,pool-{gfx}", channel("gpu"), cells)
+    assert runners.of(cells[0], labels) == ["self-hosted", "linux", "pool-gfx942"]
+    assert github.matrix(work, labels)["include"][3]["runner"][2] == "pool-gfx950"
+    assert gitlab.child_pipeline(work, "", runner=labels)[cells[3].name]["tags"] == (
+        ["self-hosted", "linux", "pool-gfx950"]
+    )
+
+
+@pytest.mark.parametrize("text", ["a,,b", ",", " ", "{gpu}", "${{ secrets.x }}", "a\nb", "a" * 101])
+def test_what_is_no_label_of_a_runner_is_refused(work: list[CellWork], text: str) -> None:
+    with pytest.raises(InputError, match="is no label of a runner"):
+        runners.parsed(text, channel("emulated"), [one.cell for one in work])
+
+
+def test_one_machine_is_not_taken_for_two_kinds_of_gpus(work: list[CellWork]) -> None:
+    cells = [one.cell for one in work]
+    one_kind = [cell for cell in cells if cell.gfx == "gfx942"]
+    with pytest.raises(InputError, match="the same for gfx942 and gfx950"):
+        runners.parsed("self-hosted", channel("gpu"), cells)
+    assert runners.parsed("self-hosted", channel("gpu"), one_kind) == ["self-hosted"]
+    assert runners.parsed("ubuntu-24.04", channel("emulated"), cells) == ["ubuntu-24.04"]
+
+
 def test_a_gitlab_job_runs_on_the_gpus_of_its_cell(work: list[CellWork]) -> None:
     pipeline = gitlab.child_pipeline(work[:1], "--jobs 1")
     job = pipeline["sglang-942-rocm7.2.0"]
@@ -113,6 +156,16 @@ def test_a_gitlab_job_pulls_what_is_only_to_be_tested_again_and_trusts_whom_it_i
     pulls = ["--registry=r.example.org", "--pull-existing", "--identity=^https://a b$"]
     job = gitlab.child_pipeline(work[:1], "--jobs 2", pulls=pulls)["sglang-942-rocm7.2.0"]
     assert shlex.split(job["script"][1])[-5:] == [*pulls, "--jobs", "2"]
+
+
+def test_only_a_job_that_is_told_to_has_the_variables_of_an_environment(
+    work: list[CellWork],
+) -> None:
+    without = gitlab.child_pipeline(work, "")
+    assert not [job for job in without.values() if "environment" in job]
+    jobs = gitlab.child_pipeline(work, "", "", environment="publish")
+    for one in work:
+        assert jobs[one.cell.name]["environment"] == {"name": "publish", "action": "prepare"}
 
 
 def test_a_gitlab_pipeline_has_a_job_even_when_no_cell_needs_work(work: list[CellWork]) -> None:
@@ -176,6 +229,33 @@ def test_each_image_is_looked_for_in_the_repository_of_its_server(
     assert len(places) == 2
 
 
+def test_the_channel_says_which_runners_a_cell_needs_unless_they_are_named(
+    ci_matrix: Path,
+) -> None:
+    def runner(*words: str) -> list[str]:
+        found = invoke("--base", "7.2.2", "--arch", "942", *words)
+        return list(json.loads(found.stdout)["include"][0]["runner"])
+
+    own = ["self-hosted", "linux", "x64"]
+    assert runner() == [*own, "gfx942"]
+    # As build.yml passes on what its caller left empty.
+    assert runner("--channel", "stable", "--runner", "") == [*own, "gfx942"]
+    assert runner("--channel", "preview", "--runner", "") == [*own, "image-builder"]
+    assert runner("--channel", "preview", "--runner", "ubuntu-24.04") == ["ubuntu-24.04"]
+
+
+def test_gitlab_jobs_work_at_the_same_site_and_push_to_the_same_channel(ci_matrix: Path) -> None:
+    asked = ("--gitlab", "--base", "7.2.2", "--arch", "942", "--channel", "preview")
+    found = invoke(*asked, "--rehearse", "--push=", "--environment", "publish")
+    job = json.loads(found.stdout)["sglang-942-rocm7.2.2"]
+    cell = "--server sglang --arch 942 --base 7.2.2"
+    assert job["script"][1:] == [
+        f".venv/bin/python build.py {cell} --rehearse",
+        f".venv/bin/python build.py push {cell} --channel=preview --rehearse",
+    ]
+    assert (job["tags"], job["environment"]["name"]) == (["image-builder"], "publish")
+
+
 def test_jobs_make_and_push_layers_of_the_compression_that_was_asked_for(ci_matrix: Path) -> None:
     words = ("--compression", "gzip", "--no-recompress-base")
     asked = ("--gitlab", "--base", "7.2.2", "--arch", "942")
@@ -217,6 +297,10 @@ def test_github_gets_the_matrix_and_its_size_as_outputs(
         (["--missing-from", "UPPER CASE"], "is no registry's address"),
         (["--missing-from", "localhost:1"], "say whose signatures to trust"),
         (["--arch", "941"], "unknown arch"),
+        (["--gitlab", "--environment", "publish"], "belongs to --push"),
+        (["--channel", "stabel"], "has no channel 'stabel'"),
+        (["--runner", "a,,b"], "is no label of a runner"),
+        (["--runner", "self-hosted"], "add {gfx}"),
     ],
 )
 def test_bad_input_is_a_sentence(ci_matrix: Path, arguments: list[str], sentence: str) -> None:
