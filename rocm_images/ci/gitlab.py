@@ -1,4 +1,4 @@
-"""A child pipeline of GitLab CI: one job for each cell, on a runner that can test it.
+"""A child pipeline of GitLab CI: one job for each cell, on a runner that can test it; a summary.
 
 https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines
 """
@@ -14,6 +14,10 @@ from rocm_images.ci.work import CellWork
 _BUILD = ".venv/bin/python build.py"
 # A pipeline without a job is an error to GitLab, so an empty list becomes a job that says so.
 NOTHING = "nothing-to-do"
+_LEFT = "build/run"
+# Jobs without rules are a branch's alone: the child of a merge request's pipeline would have none,
+# which is an error. https://gitlab.com/gitlab-org/gitlab/-/issues/322012
+_ANYWHERE = {"rules": [{"when": "always"}]}
 
 
 def child_pipeline(
@@ -43,23 +47,29 @@ def child_pipeline(
         for one in work
         if one.needed
     }
-    if not jobs:
+    if jobs:
+        script = ["make environment", f"{_BUILD} summary {_LEFT}"]
+        jobs["summary"] = {"stage": "summary", "when": "always", "script": script}
+    else:
         jobs = {NOTHING: {"stage": "cells", "script": ["echo 'Every image is there already.'"]}}
-    return {"stages": ["cells"], **jobs}
+    return {"stages": ["cells", "summary"], "workflow": _ANYWHERE, **jobs}
 
 
 def _job(one: CellWork, options: str, push: str | None, tags: Sequence[str]) -> dict[str, object]:
     script = ["make environment", f"{_BUILD} {one.cell.words} {options}".rstrip()]
     if push is not None:
         script.append(f"{_BUILD} push {one.cell.words} {push}".rstrip())
+    # The artifacts of all jobs are put into one folder.
+    left = f"{_LEFT}/{one.cell.name}/"
     return {
         "stage": "cells",
         "tags": [*tags],
         "interruptible": True,
         "script": script,
+        "after_script": [f"mkdir -p {left} && cp build/summary.json {left}"],
         "artifacts": {
             "when": "always",
-            "paths": ["build/summary.json", "build/evidence/", "build/logs/"],
+            "paths": [left, "build/evidence/", "build/logs/"],
             "reports": {"junit": "build/evidence/*.junit.xml"},
         },
     }

@@ -70,8 +70,8 @@ if TYPE_CHECKING:
 @click.option(
     "--push",
     metavar="TEXT",
-    help="With --gitlab: every job also pushes what it tested to the same channel, with these "
-    "options of `push`.",
+    help="With --gitlab: every job also pushes what it tested, to the registry of --missing-from "
+    "and the same channel, with these options of `push`.",
 )
 @click.option(
     "--environment",
@@ -159,9 +159,11 @@ def ci_matrix(
         work = working.missing_from(str(address), there, work)
     label = runners.default(wanted)
     if gitlab:
-        # The jobs' build ids are to be these, and their channel.
+        # The jobs' build ids are to be these, and what they push is to be missing no more.
         words = [*site.words, *layers.words]
         to = [f"--channel={shlex.quote(channel)}"] if typed("channel") else []
+        if missing_from and "--registry" not in (push or ""):
+            to.append(f"--registry={shlex.quote(missing_from)}")
         pipeline = gitlab_ci.child_pipeline(
             work,
             " ".join([options, *words]).strip(),

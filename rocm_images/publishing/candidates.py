@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocm_images.build.targets import Target, verified_as
@@ -93,8 +93,14 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
             check_stand_in(given.cell.name, given.found.labels, address, None)
         published = image_at(rules.repository, immutable)
         if given.found is not None:
-            published = _there(rules, given, given.found, published)
-            evidence = _of_engine(rules, given, given.found)
+            found = given.found
+            published = _there(rules, given, found, published)
+            elsewhere = _of_another_machine(rules, given, found, published)
+            if elsewhere:
+                given = replace(given, found=None)
+                evidence = elsewhere
+            else:
+                evidence = _of_engine(rules, given, found)
         elif published is not None:
             evidence = _of_registry(rules, given, published)
         else:
@@ -133,6 +139,23 @@ def _there(
     except VerificationFailed:
         pass
     return None
+
+
+def _of_another_machine(
+    rules: Rules, given: Target, found: EngineImage, published: PublishedImage | None
+) -> Evidence | None:
+    """The registry's evidence of the engine's image, verified, where this machine has none.
+
+    As in a CI whose job that publishes comes to an engine that built, without its files.
+    """
+    if published is None or rules.trust is None:
+        return None
+    if Evidence.read(rules.evidence_folder, found.image_id):
+        return None
+    try:
+        return _of_registry(rules, given, published)
+    except (PublishRefused, VerificationFailed):
+        return None
 
 
 def _of_engine(rules: Rules, given: Target, found: EngineImage) -> Evidence:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from conftest import PROJECT, Answer, Keys, run_build_py
-from gitlab_runner import GitLab
 from publishing_site import publish
 from registry import Registry
 from rocm_images.registry.address import RegistryAddress
@@ -42,11 +41,6 @@ def three_of_four(pushed: Registry, registry: Registry) -> Mapping[str, str]:
     registry.take(pushed)
     plan = json.loads(run_build_py("plan", "--rehearse", "--json").stdout)
     return {cell["cell"]: f"{cell['repository']}:{cell['immutable_tag']}" for cell in plan}
-
-
-@pytest.fixture
-def gitlab(tmp_path: Path, keys: Keys) -> GitLab:
-    return GitLab(tmp_path / "gitlab", keys.our_public)
 
 
 def missing(keys: Keys, registry: Registry, *words: str, **environment: str) -> Answer:
@@ -184,24 +178,3 @@ def test_a_cache_that_cannot_be_reached_fails_no_build(
     assert answer.code == 0, answer.stderr
     unsaid = run_build_py("--rehearse", "--cache", f"{registry.address}/team/cache")
     assert (unsaid.code, "say whose count" in unsaid.stderr) == (2, True)
-
-
-def test_the_gitlab_example_runs_its_child_pipeline(
-    three_of_four: Mapping[str, str], registry: Registry, keys: Keys, gitlab: GitLab
-) -> None:
-    variables = {
-        "ROCM_IMAGES_REGISTRY": registry.address,
-        "ROCM_IMAGES_SIGNING_KEY": str(keys.ours),
-        "MATRIX_OPTIONS": "--rehearse --channel preview",
-        "BUILD_OPTIONS": f"--rehearse --cache {registry.address}/cache",
-    }
-    ran = gitlab.run(keys.environment, variables)
-    assert ran.jobs == {"plan": True, MISSING: True, "summary": True}, ran.text
-    assert ran.child.keys() == {"stages", MISSING}
-    assert "## Images: 1 of 1 good, 3 skipped" in ran.text
-    # What the job left for GitLab: the report of each test, too.
-    assert any(f'name="{MISSING}"' in report for report in ran.reports)
-
-    # Its own exit status says nothing of a child: it is 0 where a cell fails.
-    failed = gitlab.run(keys.environment, {**variables, "BUILD_OPTIONS": "--no-such-option"})
-    assert failed.jobs == {"plan": True, MISSING: False, "summary": True}, failed.text

@@ -51,12 +51,16 @@ def lock(part: dict[str, Any]) -> None:
 
 
 def gitlab(part: dict[str, Any]) -> None:
-    """Its commands are understood; tests/pipeline/test_ci_matrix.py runs them."""
+    """Its commands are understood; tests/pipeline/test_gitlab_example.py runs them."""
     scripts = [line for job in part.values() if "script" in job for line in job["script"]]
     assert scripts
     for words in (shlex.split(line.partition(" > ")[0]) for line in scripts if "build.py" in line):
         # A variable is a registry, or options.
-        given = [word for word in words[words.index("build.py") + 1 :] if word != "$MATRIX_OPTIONS"]
+        given = [
+            word
+            for word in words[words.index("build.py") + 1 :]
+            if word not in ("$MATRIX_OPTIONS", "$PUSH")
+        ]
         arguments = [re.sub(r"^\$.*", "registry.example.org", word) for word in given]
         verb = "build" if arguments[0].startswith("-") else arguments.pop(0)
         main.commands[verb].make_context(verb, arguments)

@@ -171,7 +171,27 @@ def test_only_a_job_that_is_told_to_has_the_variables_of_an_environment(
 def test_a_gitlab_pipeline_has_a_job_even_when_no_cell_needs_work(work: list[CellWork]) -> None:
     before = {one.cell.name: one.build_id for one in work}
     pipeline = gitlab.child_pipeline(changed_since("v1", before, work), "")
-    assert set(pipeline) == {"stages", gitlab.NOTHING}
+    assert set(pipeline) == {"stages", "workflow", gitlab.NOTHING}
+
+
+def test_one_gitlab_job_makes_a_page_of_what_each_cells_job_left(work: list[CellWork]) -> None:
+    pipeline = gitlab.child_pipeline(work, "")
+    left = set()
+    for one in work:
+        job = pipeline[one.cell.name]
+        (folder,) = (path for path in job["artifacts"]["paths"] if path.startswith("build/run/"))
+        # Also of a cell that failed, whose script ends there.
+        assert any(folder in command for command in job["after_script"])
+        left.add(folder)
+    assert len(left) == len(work)
+    page = pipeline["summary"]
+    assert page["script"][-1].endswith(" summary build/run")
+    assert (page["when"], page["stage"]) == ("always", pipeline["stages"][-1])
+
+
+def test_a_gitlab_pipeline_runs_for_merge_requests_too(work: list[CellWork]) -> None:
+    # Jobs without rules, their own or the workflow's, are left out of a merge request's pipeline.
+    assert gitlab.child_pipeline(work, "")["workflow"] == {"rules": [{"when": "always"}]}
 
 
 @pytest.fixture
@@ -254,6 +274,23 @@ def test_gitlab_jobs_work_at_the_same_site_and_push_to_the_same_channel(ci_matri
         f".venv/bin/python build.py push {cell} --channel=preview --rehearse",
     ]
     assert (job["tags"], job["environment"]["name"]) == (["image-builder"], "publish")
+
+
+def test_a_gitlab_job_pushes_to_the_registry_that_lacks_its_image_unless_another_is_named(
+    ci_matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rocm_images.registry.place.place_of", lambda *_: None)
+    monkeypatch.setattr(verbs, "_look", lambda *_: lambda one: None)
+    # The child of a pipeline has what that one's file says of a variable, not the project.
+    asked = ("--gitlab", "--base", "7.2.2", "--arch", "942", "--missing-from", "localhost:1/a")
+
+    def pushed(text: str) -> list[str]:
+        found = invoke(*asked, "--key", "awskms:///a", f"--push={text}")
+        script = json.loads(found.stdout)["sglang-942-rocm7.2.2"]["script"]
+        return [word for word in shlex.split(script[2]) if "localhost" in word]
+
+    assert pushed("") == ["--registry=localhost:1/a"]
+    assert pushed("--registry localhost:2") == ["localhost:2"]
 
 
 def test_jobs_make_and_push_layers_of_the_compression_that_was_asked_for(ci_matrix: Path) -> None:
