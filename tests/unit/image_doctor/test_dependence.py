@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sglang_source import WITH_HIP, examine_sglang, problem_of, write
+from server_sources import WITH_HIP, examine_sglang, problem_of, write
 
 NEGATED = """
 def dispatch_custom_allreduce():

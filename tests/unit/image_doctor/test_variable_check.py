@@ -10,7 +10,7 @@ from image_doctor.check import Check, Status
 from image_doctor.variable_check import check_variable
 from image_servers import SERVERS
 from made_up_image import MadeUpImage
-from sglang_source import WITH_HIP
+from server_sources import WITH_HIP
 
 
 def test_the_installed_sglang_is_examined_where_no_source_is_given(made: MadeUpImage) -> None:

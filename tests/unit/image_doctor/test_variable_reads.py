@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sglang_source import WITH_HIP, examine_sglang, problem_of, write
+from server_sources import WITH_HIP, examine_sglang, problem_of, write
 
 
 def test_a_variable_that_is_declared_in_environ_py_is_found_with_its_default(source: Path) -> None:
