@@ -18,6 +18,7 @@ from rocm_images.publishing.transaction import Transaction
 from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE
 from rocm_images.registry.trust import Signer
 from rocm_images.sbom.document import KIND as SBOM
+from rocm_images.smoke.evidence import evidence_path
 
 
 class Sending:
@@ -89,6 +90,24 @@ def test_what_is_over_the_budget_is_signed_as_push_does_and_neither_released_nor
     written = dict(cosign.attached)
     transaction.run([found], move_tags=False)
     assert (len(cosign.signed), cosign.attached) == (1, written)
+
+
+def test_an_image_of_the_engine_without_evidence_here_counts_by_what_the_registry_verifies(
+    sending: Sending, there: There, moved: list[str]
+) -> None:
+    """As in a CI where the job that publishes has none of the files of the one that tested."""
+    sending.transaction.run([sending.found], move_tags=False)
+    assert sending.given.found is not None
+    evidence_path(sending.rules.evidence_folder, sending.given.found.image_id).unlink()
+    found = sending.found
+    assert (found.on_engine, found.to_push) == (None, False)
+    sending.transaction.run([found], move_tags=True)
+    assert moved == ["all"]
+    # What is attached by nobody who is trusted is none.
+    for kind in (EVIDENCE, RELEASE):
+        there.cosign.attached.pop((there.cosign.signed[0], kind))
+    with pytest.raises(PublishRefused, match="no evidence for image"):
+        _ = sending.found
 
 
 def test_an_engine_that_does_not_say_what_it_sent_signs_nothing_else_than_its_id(
