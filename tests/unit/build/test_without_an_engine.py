@@ -24,7 +24,7 @@ from rocm_images.smoke import emulator
     [
         lambda: RealSite().found_engine(),
         lambda: Rehearsal().found_engine(),
-        lambda: Upstream.here().engine,
+        lambda: Upstream.here(None, 1).engine,
     ],
     ids=["site", "rehearsal", "lock"],
 )

@@ -23,8 +23,8 @@ _ACTS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _STRUCTURE = (",", ":", "[", "{")
-# A string that never ends goes to the end: looked for once, whatever it holds.
-_NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[^"\[\]{}]+', re.DOTALL)
+# Once nothing is escaped any more. A string that never ends goes to the end: looked for once.
+_NO_BRACKETS = re.compile(r'"[^"]*"?|[^"\[\]{}]+')
 
 
 def content_of(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -82,7 +82,8 @@ def _check_levels(content: str) -> None:
     # the bottom of a full stack fails there, whoever's it is.
     if content.count("[") + content.count("{") <= MOST_LEVELS:
         return
-    steps = (1 if bracket in "[{" else -1 for bracket in _NO_BRACKETS.sub("", content))
+    brackets = _NO_BRACKETS.sub("", content.replace("\\\\", "").replace('\\"', ""))
+    steps = (1 if bracket in "[{" else -1 for bracket in brackets)
     if max(accumulate(steps), default=0) > MOST_LEVELS:
         raise ValueError(f"it is more than {MOST_LEVELS} levels deep")
 
