@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -28,11 +29,12 @@ if __name__ == "__main__":
 from rocm_images import telling
 from rocm_images.waiting import Wait
 
-_LONGEST_LINE = 4096
+_PIECE = 65536
 # What pytest draws of a file of tests: its name where there is one, a letter for each, and how far.
 _DRAWN = re.compile(r"(?P<name>[\w./-]+\.py )?[.sxXFE]* *(?P<far>\[ *\d+%\])")
 _INTERRUPTED = 128 + signal.SIGINT
 _ENDED = 128 + signal.SIGTERM
+_NOT_STARTED = 127
 _LOOK_SECONDS = 0.5
 _SHOWING = threading.Lock()
 
@@ -97,21 +99,31 @@ class _Lane(threading.Thread):
                 self._show(kept)
 
     def _made(self, wait: Wait, kept: IO[bytes]) -> int:
-        self._process = process = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        try:
+            # To a file, which ends with make, whoever that left behind holds it open.
+            self._process = process = subprocess.Popen(
+                self._command, env=self._environment, stdout=kept, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            kept.write(f"{self._command[0]} cannot be started: {error.strerror}\n".encode())
+            return _NOT_STARTED
         if self._ending:
             self.end()
-        assert process.stdout is not None
-        step = ""
-        with process.stdout as written:
-            while line := written.readline(_LONGEST_LINE):
-                kept.write(line)
+        step, begun, read = "", b"", 0
+        while True:
+            status = process.poll()
+            piece = os.pread(kept.fileno(), _PIECE, read)
+            read += len(piece)
+            *lines, begun = (begun + piece).split(b"\n")
+            for line in lines:
                 step = self._at(wait, step, line.decode(errors="replace").strip())
-        return process.wait()
+            begun = begun[-_PIECE:]
+            if piece:
+                continue
+            if status is not None:
+                return status
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
 
     @staticmethod
     def _at(wait: Wait, step: str, line: str) -> str:

@@ -83,6 +83,25 @@ def test_at_a_terminal_the_step_and_how_far_it_is_stand_with_their_time(tmp_path
     assert "first: ended well" in told
 
 
+def test_who_is_left_behind_and_a_make_that_is_none_hold_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "end")
+    (tmp_path / "Makefile").write_text("first second:\n\t@(echo left; timeout 60 cat end) & echo $@\n")
+    done = subprocess.run(
+        [sys.executable, *words(tmp_path / "Makefile")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    # Both live on, with what they were given for their output, until somebody writes.
+    assert done.returncode == 0
+    (tmp_path / "end").write_text("now")
+    none = [LANES, "first", "--", "/proc/no-such-program"]
+    done = subprocess.run([sys.executable, *none], capture_output=True, text=True, check=False)
+    assert done.returncode == 127
+    assert done.stdout == "/proc/no-such-program cannot be started: No such file or directory\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_both(tmp_path: Path, number: signal.Signals) -> None:
     silent = [Silent(tmp_path, name) for name in ("first", "second")]

@@ -109,7 +109,7 @@ def test_whatever_else_a_registry_says_is_a_sentence(
 
 def test_a_page_that_trickles_is_a_sentence(registry: MadeUpRegistry) -> None:
     registry.answers = lambda request: request.slowly(b'{"tags": [')
-    with pytest.raises(RegistryError, match="not a registry's answer|cannot read"):
+    with pytest.raises(RegistryError, match=r"not a registry's answer|cannot read"):
         listed(registry, QUICK)
 
 
