@@ -101,9 +101,13 @@ def for_narrow_screens(body: str) -> str:
 
 
 def _whole_options(code: re.Match[str]) -> str:
-    # And a comment does not begin at a line's end.
-    one = r"(?<=[\s>])(?:--?\w[\w-]*|# [^\s<]+)"
-    return re.sub(one, r'<span class="option">\g<0></span>', code[0])
+    # And a comment does not begin at a line's end. Tags stay as they are.
+    one = r"<[^>]*>|(?<=[\s>])(--?\w[\w-]*|# [^\s<]+)"
+
+    def whole(found: re.Match[str]) -> str:
+        return f'<span class="option">{found[0]}</span>' if found[1] else found[0]
+
+    return re.sub(one, whole, code[0])
 
 
 def _hanging_lines(code: re.Match[str]) -> str:
