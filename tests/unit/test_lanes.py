@@ -85,7 +85,9 @@ def test_at_a_terminal_the_step_and_how_far_it_is_stand_with_their_time(tmp_path
 
 def test_who_is_left_behind_and_a_make_that_is_none_hold_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "end")
-    (tmp_path / "Makefile").write_text("first second:\n\t@(echo left; timeout 60 cat end) & echo $@\n")
+    (tmp_path / "Makefile").write_text(
+        "first second:\n\t@(echo left; timeout 60 cat end) & echo $@\n"
+    )
     done = subprocess.run(
         [sys.executable, *words(tmp_path / "Makefile")],
         capture_output=True,
