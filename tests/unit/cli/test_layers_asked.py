@@ -140,6 +140,17 @@ def test_each_verb_that_asks_it_is_told_of_layers_and_contexts(verb: str) -> Non
     assert asked() == (load(PROJECT / "matrix.yaml").layers, ())
 
 
+@pytest.mark.usefixtures("asking")
+@pytest.mark.parametrize("verb", [verb for verbs in ASKING.values() for verb in verbs])
+def test_what_changes_what_is_built_or_published_is_said_also_with_q(verb: str) -> None:
+    words = [verb, "-q", *WORDS.get(verb, ())]
+    answer = CliRunner().invoke(main, words, env={"ROCM_IMAGES_CONTEXT": MIRROR})
+    assert isinstance(answer.exception, Asked), answer.exception
+    is_said = "note: ROCM_IMAGES_CONTEXT replaces aiter-src\n" in answer.stderr
+    assert is_said == (verb in {"build", "push", "publish"})
+    assert "replaces" not in CliRunner().invoke(main, [*words, f"--context={MIRROR}"]).stderr
+
+
 @pytest.mark.parametrize(
     "asked", [NOTHING, LayersAsked("gzip", recompress_base=True), LayersAsked("zstd", False)]
 )
