@@ -12,6 +12,7 @@ import click
 
 from rocm_images.build.site import Site
 from rocm_images.cli.group import typed
+from rocm_images.cli.layers_asked import LayersAsked, layers_options
 from rocm_images.cli.options import (
     choice_options,
     context_option,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _OF_A_REGISTRY = (
     *("registry", "ca_bundle", "attempts", "channel", "key", "identity", "issuer", "contexts"),
-    "as_json",
+    *("compression", "recompress_base", "as_json"),
 )
 """What `sizes` takes of a registry alone."""
 
@@ -140,6 +141,7 @@ def probe(
 @channel_option
 @trust_options
 @context_option
+@layers_options
 @click.option("--json", "as_json", is_flag=True, help="Print one object for machines.")
 @rehearse_option
 def sizes(
@@ -153,6 +155,7 @@ def sizes(
     identity: str | None,
     issuer: str | None,
     contexts: tuple[str, ...],
+    layers: LayersAsked,
     as_json: bool,
     site: Site,
 ) -> None:
@@ -162,6 +165,7 @@ def sizes(
     that has the channel's image before, the other arch's, or the base alone: docs/catalogue.md.
     """
     matrix, cells = load(matrix_path)
+    matrix = layers.of(matrix)
     chosen = choice.of(matrix, cells)
     given = typed(*_OF_A_REGISTRY)
     # One that is only in the environment, as in a CI, is no reason not to show the engine's.

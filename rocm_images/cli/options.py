@@ -153,7 +153,8 @@ ca_bundle_option = click.option(
     "--ca-bundle",
     type=click.Path(path_type=Path),
     help="Certificates to trust, in builds, of registries and of git servers.  "
-    "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set]",
+    "[default: SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT, where set, of which `lock` "
+    "tells neither git nor buildx]",
 )
 
 

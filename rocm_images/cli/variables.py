@@ -54,6 +54,9 @@ TYPED = {
 }
 """What has no variable, and why: a verb that takes it refuses one that is set."""
 PREFIX = "ROCM_IMAGES_"
+# All else may be of this machine, as a scheme that buildx does not know: it looks for a folder.
+_OF_A_SERVER = ("https://", "http://", "ssh://", "git://", "git@", "docker-image://")
+_BUILDS_OR_PUBLISHES = ("build", "push", "publish")
 _ALL = "all"
 _HEARD = f"{__name__}.heard"
 
@@ -120,7 +123,7 @@ def contexts_for(
     """The `--context` texts of a call: of those in the variable, a site's mirrors, what is meant.
 
     A name of which only other cells have something is theirs. What a rehearsal is built from is
-    never replaced. What replaces something is said.
+    never replaced. What replaces something is said, also with -q where it is built or published.
 
     Args:
         contexts: as typed, or from the variable.
@@ -129,7 +132,8 @@ def contexts_for(
         rehearsed: whether it is a rehearsal.
 
     Raises:
-        InputError: the variable names a folder, which a build would go on with once forgotten.
+        InputError: the variable names what is of this machine alone, a folder or an image layout,
+            which a build would go on with once forgotten.
     """
     context = click.get_current_context(silent=True)
     if not context or context.get_parameter_source("contexts") is not ParameterSource.ENVIRONMENT:
@@ -145,10 +149,11 @@ def contexts_for(
     meant = []
     for text in contexts:
         name, separator, source = text.partition("=")
-        if separator and "://" not in source and not source.startswith("git@"):
+        if separator and not source.startswith(_OF_A_SERVER):
             raise InputError(
-                f"--context {name}: {source!r} is no address, and {variable} is for a site's "
-                "mirrors: type a folder in the call that is to build from it"
+                f"--context {name}: {source!r} is no server's address (https://..., git@..., "
+                f"docker-image://...), and {variable} is for a site's mirrors: type what is of "
+                "this machine in the call that is to build from it"
             )
         if separator and name not in everywhere:
             hint = closest(name, everywhere)
@@ -157,7 +162,8 @@ def contexts_for(
             meant.append(text)
     if meant:
         names = ", ".join(text.partition("=")[0] for text in meant)
-        telling.step(f"note: {variable} replaces {names}")
+        tell = telling.failure if context.command.name in _BUILDS_OR_PUBLISHES else telling.step
+        tell(f"note: {variable} replaces {names}")
     return tuple(meant)
 
 

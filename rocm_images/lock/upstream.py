@@ -2,8 +2,8 @@
 
 The Docker Engine asks the registry where one answers: it alone knows its own certs.d and insecure
 registries, as a build does, and it is given the user's credentials; buildx, which asks where no
-engine answers, knows the credentials and plain HTTP on loopback. Both buildx and git are told of a
-CA bundle, the engine cannot be.
+engine answers, knows the credentials and plain HTTP on loopback. Both buildx and git are told of
+the CA bundle that a user named for this program, the engine cannot be.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ class Upstream:
     engine: Engine | None
     """The engine that asks registries; None: buildx asks them."""
     ca_bundle: Path | None = None
-    """None: what buildx, git and this program trust by themselves."""
-    git_ca_bundle: Path | None = None
+    """Of lists of tags, which this program reads itself; None: what it trusts by itself."""
+    named_ca_bundle: Path | None = None
+    """Of buildx and git; None: what each trusts by its own settings."""
     attempts: int = 1
     """How often a question is asked that a server fails."""
 
@@ -93,9 +94,9 @@ class Upstream:
             InputError: the bundle, or the one that the environment names, cannot be used.
         """
         found = ca_bundle_for(ca_bundle, environment)
-        # One for git alone says more than one for every program, and less than what is typed.
-        for_git = ca_bundle or (None if environment.get(GIT_CA_BUNDLE) else found)
-        return cls(connect_if_any(), found, for_git, attempts)
+        # What others are told of by variables, as pip of its mirror's CA, is to vouch for no git
+        # server, and would take the place of what git's own settings have.
+        return cls(connect_if_any(), found, ca_bundle, attempts)
 
     def answer(self, one: Wanted) -> str:
         """The digest or commit that one name stands for.
@@ -108,11 +109,11 @@ class Upstream:
             return one.fixed
         if one.git:
             address, _, ref = one.key.partition("#")
-            return self._asked(address, lambda: commit_of(address, ref, self.git_ca_bundle))
+            return self._asked(address, lambda: commit_of(address, ref, self.named_ca_bundle))
         engine, host = self.engine, registry_of(one.key)
         if engine:
             return self._asked(host, lambda: digest_by_engine(one.key, engine), _OF_THE_ENGINE)
-        return self._asked(host, lambda: digest_by_buildx(one.key, self.ca_bundle))
+        return self._asked(host, lambda: digest_by_buildx(one.key, self.named_ca_bundle))
 
     def tags_at(self, address: str) -> tuple[str, ...]:
         """The names of the tags of a git repository.
@@ -121,7 +122,7 @@ class Upstream:
             Unresolved: git is missing, or the repository cannot be read.
             Stopped: the run is being stopped.
         """
-        return self._asked(address, lambda: tags_at(address, self.git_ca_bundle))
+        return self._asked(address, lambda: tags_at(address, self.named_ca_bundle))
 
     def _asked(self, whom: str, question: Callable[[], T], advice: str = _OF_A_BUNDLE) -> T:
         """The answer, after as many attempts as can help; where a CA is missing, with `advice`."""

@@ -279,12 +279,27 @@ def test_a_rehearsal_is_built_from_its_own_parts() -> None:
     assert build_id("--rehearse", "--context", MIRROR) != plain
 
 
+@pytest.mark.parametrize("scheme", ["", "oci-layout://", "OCI-Layout://", "file://", "made-up://"])
 @pytest.mark.parametrize("verb", ["build", "plan", "ci-matrix", "publish", "push"])
-def test_a_folder_in_the_variable_is_refused_by_every_verb(verb: str, tmp_path: Path) -> None:
-    said = refused(verb, ROCM_IMAGES_CONTEXT=f"aiter-src={tmp_path}")
-    assert "is for a site's mirrors: type a folder" in said
-    typed = run("plan", "--context", f"aiter-src={tmp_path}")
+def test_what_is_of_this_machine_is_refused_in_the_variable_by_every_verb(
+    verb: str, scheme: str, tmp_path: Path
+) -> None:
+    said = refused(verb, ROCM_IMAGES_CONTEXT=f"aiter-src={scheme}{tmp_path}")
+    assert "is for a site's mirrors: type what is of this machine" in said
+    typed = run("plan", "--context", f"aiter-src={scheme}{tmp_path}")
     assert typed.exit_code == 0, typed.exception
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(f"{scheme}://example.org/aiter.git" for scheme in ("https", "http", "ssh", "git")),
+        *("git@example.org:team/aiter.git", "docker-image://mirror.example.org/aiter:1"),
+    ],
+)
+def test_an_address_of_a_server_is_not(source: str) -> None:
+    mirror = f"aiter-src={source}"
+    assert build_id(ROCM_IMAGES_CONTEXT=mirror) == build_id("--context", mirror) != build_id()
 
 
 @pytest.mark.parametrize("words", [("--gitlab",), ("--changed-since", "HEAD")])

@@ -133,12 +133,46 @@ def test_with_the_option_registry_and_git_server_answer(matrix: Path, bundle: Pa
     asks_everybody(matrix, f"--ca-bundle={bundle}")
 
 
-@pytest.mark.parametrize("variable", ["ROCM_IMAGES_CA_BUNDLE", *CA_VARIABLES])
-def test_with_a_variable_they_do_too(
+def test_with_its_variable_they_do_too(
+    matrix: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCM_IMAGES_CA_BUNDLE", str(bundle))
+    asks_everybody(matrix)
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_what_other_programs_are_told_vouches_for_lists_of_tags_and_for_no_git_server(
     matrix: Path, bundle: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, str(bundle))
-    asks_everybody(matrix)
+    answer = lock(matrix, "--check")
+    assert "newer base 7.3.0" in answer.stdout
+    said = [line for line in answer.stderr.splitlines() if "certificate" in line]
+    # The source and the list of its tags; the two bases, unless buildx reads the variable itself.
+    assert len(said) == (2 if variable == "SSL_CERT_FILE" else 4)
+    assert all(ADVICE in line for line in said)
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_what_other_programs_are_told_leaves_gits_own_ca(
+    matrix: Path,
+    bundle: Path,
+    tmp_path: Path,
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    assert lock(matrix, f"--ca-bundle={bundle}").exception is None
+    settings = tmp_path / ".gitconfig"
+    settings.write_text(f'[http]\n\tsslCAInfo = "{bundle}"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv(variable, str(other))
+    address = Wanted(next(iter(lock_entries(matrix))), (), git=True)
+    assert Upstream.here(None, 1).answer(address) == COMMIT
+    # What is named for this program comes before both.
+    with pytest.raises(Unresolved, match="certificate"):
+        Upstream.here(other, 1).answer(address)
 
 
 def test_where_nobody_named_it_each_sentence_says_what_helps(matrix: Path) -> None:
@@ -164,7 +198,7 @@ def test_a_bundle_that_is_none_is_refused_before_anybody_is_asked(
     assert company[0].asked == []
 
 
-def test_what_git_alone_was_told_comes_before_what_every_program_was(
+def test_what_is_named_comes_before_what_git_was_told_but_of_one_address(
     matrix: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.pem"
@@ -172,9 +206,7 @@ def test_what_git_alone_was_told_comes_before_what_every_program_was(
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setenv(GIT_CA_BUNDLE, str(other))
     assert "1 of 5 names could not be resolved" in str(lock(matrix).exception)
-    # And not before what is typed.
     asks_everybody(matrix, f"--ca-bundle={bundle}")
-    # What it was told of one address comes first.
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv(GIT_CA_BUNDLE, str(bundle))
     address = Wanted(next(iter(lock_entries(matrix))), (), git=True)
@@ -183,7 +215,7 @@ def test_what_git_alone_was_told_comes_before_what_every_program_was(
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"http.{address.key.partition('#')[0]}.sslCAInfo")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(bundle))
-    assert Upstream(None, git_ca_bundle=other).answer(address) == COMMIT
+    assert Upstream(None, named_ca_bundle=other).answer(address) == COMMIT
 
 
 def lock_entries(matrix: Path) -> list[str]:

@@ -162,6 +162,8 @@ OF_A_REGISTRY = [
     ("--ca-bundle", __file__),
     ("--attempts", "2"),
     ("--context", "aiter-src=https://git.example.org/aiter.git#main"),
+    ("--compression", "gzip"),
+    ("--recompress-base",),
 ]
 
 
