@@ -12,7 +12,9 @@ _TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])+\]|\(\?P<\w+>|\(\?(?:<?[=!]|:)|.")
 _QUANTIFIERS = ("?", "*", "+", "{")
 _LETTERS = re.compile(r"\[([A-Za-z]{2,4})\](?![?*+{])")
 # What may be left out, or stands for no character: a repeated space is one.
-_NOTHING = re.compile(r"\\b|\^|\(\?<?[=!][^()]*\)|\(\?:[^()]*\)\?|(?<!\\)[\w: ]\?|(?<= )\+")
+_NOTHING = re.compile(
+    r"\\b|\^|\(\?<?[=!][^()]*\)|\(\?:[^()]*\)\?|(?<!\\)[\w: ]\?|(?<= )(?:\+|\{1,\d\})"
+)
 
 
 def alternatives(pattern: str) -> Iterator[str]:

@@ -28,7 +28,9 @@ _NAMES = (
 _QUERY = re.compile(rf"([?&](?:{_NAMES})=)[^&\s'\"#<>]+", re.IGNORECASE)
 _HEADER = re.compile(r"(authorization:\s*(?:basic|bearer|token)\s+)[^\s'\"]+", re.IGNORECASE)
 # What a cut leaves of an address: whether it goes on with a password nobody knows.
-_UNFINISHED = re.compile(r"(?<=://)[^/\s'\"<>]*$")
+_UNFINISHED = re.compile(
+    r"(?<=://)(?:[^/\s'\"<>:@]{0,255}:(?!\d+/)[^\s'\"<>]{0,4096}|[^/\s'\"<>]{0,4096})$"
+)
 
 
 def masked(text: str) -> str:
@@ -51,6 +53,11 @@ def masked_document(value: object) -> Any:
     return value
 
 
+def cut_off(text: str) -> str:
+    """The beginning of a line whose rest is dropped: masked, with what it was cut in."""
+    return masked(_UNFINISHED.sub(_MASK, text)) + _CUT
+
+
 def lines_of(output: IO[str]) -> Iterator[str]:
     """What a child prints, line by line without their ends: masked, and cut at `LONGEST_LINE`.
 
@@ -62,4 +69,4 @@ def lines_of(output: IO[str]) -> Iterator[str]:
             continue
         while (rest := output.readline(LONGEST_LINE)) and not rest.endswith("\n"):
             pass
-        yield masked(_UNFINISHED.sub(_MASK, line[:LONGEST_LINE])) + _CUT
+        yield cut_off(line[:LONGEST_LINE])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from rocm_images.masking import LONGEST_LINE, masked
+from rocm_images.masking import LONGEST_LINE, cut_off, masked
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -56,7 +56,7 @@ def read(
         over: whether nobody wants to know any more, before that.
         given: what its standard input is.
         most: bytes that its standard output may have.
-        on_line: is told of each line of either stream at once, masked.
+        on_line: is told of each line of either stream at once, masked and cut at LONGEST_LINE.
 
     Raises:
         TookTooLong: it had not ended after `seconds`.
@@ -66,12 +66,17 @@ def read(
 
     end = time.monotonic() + seconds
     kept = {pipe: bytearray() for pipe in _outputs(process)}
-    begun = dict.fromkeys(kept, b"")
+    lines = {pipe: Lines() for pipe in kept}
     try:
         for pipe, piece in _pieces(process, end, over, given):
             kept[pipe] += piece
             if on_line:
-                begun[pipe] = _told(begun[pipe], piece, on_line)
+                for line in lines[pipe].ended_by(piece):
+                    on_line(line)
+                    if time.monotonic() > end:
+                        raise TimeoutError
+                    if over():
+                        break
             if pipe is process.stderr:
                 del kept[pipe][:-COMPLAINT_BYTES]
             elif len(kept[pipe]) > most:
@@ -138,14 +143,39 @@ def _left_of(given: memoryview, pipe: int) -> memoryview:
         return given[:0]
 
 
-def _told(begun: bytes, piece: bytes, on_line: Callable[[str], object]) -> bytes:
-    """Tell of the lines that a piece ends, an empty one the last; returns what has only begun."""
-    *lines, rest = (begun + piece).split(b"\n")
-    if not piece or len(rest) >= LONGEST_LINE:
-        lines, rest = [*lines, rest], b""
-    for line in lines:
-        # What a terminal shows of a line that begins again: a progress bar.
-        text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
-        if text:
-            on_line(masked(text))
-    return rest
+class Lines:
+    """The lines of one stream, as its pieces come. What is longer than LONGEST_LINE is cut there.
+
+    A part of a line that follows the cut is never told: it may go on with a password whose
+    beginning, where it would be known as one, came before.
+    """
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self._was_cut = False
+
+    def ended_by(self, piece: bytes) -> Iterator[str]:
+        """The lines that a piece ends, an empty one the last."""
+        *ended, rest = (self._begun + piece).split(b"\n")
+        if not piece:
+            ended, rest = [*ended, rest], b""
+        # A progress bar's line begins again; an end may be \r\n.
+        rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
+        too_long = len(rest) > LONGEST_LINE
+        was_cut, self._was_cut = self._was_cut, too_long or (self._was_cut and not ended)
+        self._begun = b"" if self._was_cut else rest
+        if was_cut:
+            # Up to its end it is the line that was cut.
+            ended, too_long = ended[1:], too_long and bool(ended)
+        for line in [*ended, rest] if too_long else ended:
+            text = _shown(line)
+            if text:
+                yield text
+
+
+def _shown(line: bytes) -> str:
+    """A line as it is told, "" where it has nothing."""
+    # What a terminal shows of a line that begins again.
+    line = line.rstrip(b"\r").rpartition(b"\r")[2]
+    text = line[:LONGEST_LINE].decode(errors="replace").rstrip()
+    return cut_off(text) if len(line) > LONGEST_LINE else masked(text)

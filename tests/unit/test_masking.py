@@ -86,8 +86,9 @@ def test_a_long_line_is_cut_and_the_next_one_is_whole(beyond: int, end: str) -> 
     assert lines == [kept + (" ... (cut)" if beyond > 0 else ""), *(["next"] if end else [])]
 
 
-def test_half_a_password_before_the_cut_is_not_kept() -> None:
-    start = " http://me:" + SECRET
+@pytest.mark.parametrize("password", [SECRET, f"a/{SECRET}"])
+def test_half_a_password_before_the_cut_is_not_kept(password: str) -> None:
+    start = " http://me:" + password
     line = "x" * (LONGEST_LINE - len(start)) + start + "MORE@host\nnext\n"
     (cut, following) = lines_of(io.StringIO(line))
     assert cut.endswith(" http://*** ... (cut)")

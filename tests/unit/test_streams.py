@@ -7,7 +7,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from made_up_programs import PATIENCE, Silent, Starter
 from rocm_images import streams
 from rocm_images import supervisor as supervising
 from rocm_images.masking import LONGEST_LINE
+from rocm_images.streams import Lines
 from rocm_images.supervisor import Answer, Stopped, Supervisor, TookTooLong, TooMuch
 
 MIB = 1 << 20
@@ -61,13 +64,79 @@ def test_a_child_is_given_all_that_it_wants(script: str, read: int) -> None:
     assert (answer.status, len(answer.content)) == (0, read)
 
 
-def test_a_line_without_an_end_is_told_in_parts_and_so_is_the_last() -> None:
-    told: list[str] = []
-    script = f"head -c {LONGEST_LINE * 8} /dev/zero | tr '\\0' x; printf '\\nlast'"
-    Supervisor().run(["sh", "-c", script], seconds=PATIENCE, on_line=told.append)
-    assert told[-1] == "last"
-    assert "".join(told[:-1]) == "x" * (LONGEST_LINE * 8)
-    assert 1 < len(told[:-1]) <= 8
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 7 * LONGEST_LINE])
+@pytest.mark.parametrize("end", ["\\nlast", ""])
+def test_a_line_is_told_up_to_a_bound_and_the_next_one_is_whole(beyond: int, end: str) -> None:
+    script = f"head -c {LONGEST_LINE + beyond} /dev/zero | tr '\\0' x; printf '{end}'"
+    kept = "x" * min(LONGEST_LINE, LONGEST_LINE + beyond)
+    lines = [kept + (" ... (cut)" if beyond > 0 else ""), *(["last"] if end else [])]
+    assert told(script) == lines
+
+
+@pytest.mark.parametrize("address", ["https://joe:s3cr3tpassw@host/p", "http://u:s3/3tpassw@host"])
+@pytest.mark.parametrize("beginning", range(5, 28))
+@pytest.mark.parametrize("at_once", [True, False])
+def test_no_part_of_a_password_on_either_side_of_a_cut_is_told(
+    address: str, beginning: int, at_once: bool
+) -> None:
+    before, line = LONGEST_LINE - beginning, address + " and more"
+    lines = Lines()
+    pieces = [
+        ("x" * (before - 1) + " " + line[: beginning + 1]),
+        line[beginning + 1 :] + "\nlast\n",
+    ]
+    pieces = ["".join(pieces)] if at_once else pieces
+    cut, last = [one for piece in pieces for one in lines.ended_by(piece.encode())]
+    assert last == "last"
+    assert cut.endswith(" ... (cut)")
+    assert not any(part in cut for part in ("s3", "3t", "passw"))
+    assert len(cut) <= LONGEST_LINE + len("*** ... (cut)")
+
+
+def test_a_password_that_a_child_writes_in_two_parts_is_not_told() -> None:
+    before = LONGEST_LINE - 16
+    begins = f"head -c {before} /dev/zero | tr '\\0' ' '; printf 'https://joe:s3cr'; "
+    (line,) = told(f"{begins} printf '3tpassw@host/p\\n'")
+    assert line.split() == ["https://***", "...", "(cut)"]
+
+
+def test_a_line_that_begins_again_is_told_as_a_terminal_shows_it() -> None:
+    lines = Lines()
+    bar = b"\r".join(b"%d %%" % (number % 100) for number in range(LONGEST_LINE))
+    pieces = [bar, b"\r100 %\r", b"\n", b"a\r\nb\r", b"\n" + bar + b"\rend\nc", b""]
+    assert [one for piece in pieces for one in lines.ended_by(piece)] == [
+        "100 %",
+        "a",
+        "b",
+        "end",
+        "c",
+    ]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_no_line_of_a_piece_is_told_after_the_deadline_or_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        if wanted:
+            clock.now += 600
+
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(streams, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    ends = pytest.raises(TookTooLong) if wanted else nullcontext()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["printf", "a\\nb\\nc\\n"], stdout=pipe, stderr=pipe) as child, ends:
+        streams.read(child, 300, lambda: not wanted and bool(heard), on_line=hear)
+    assert heard == ["a"]
+
+
+def told(script: str) -> list[str]:
+    lines: list[str] = []
+    Supervisor().run(["sh", "-c", script], seconds=PATIENCE, on_line=lines.append)
+    return lines
 
 
 @pytest.fixture

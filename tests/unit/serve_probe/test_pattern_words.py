@@ -34,6 +34,7 @@ def test_the_alternatives_of_a_pattern(pattern: str, found: list[str]) -> None:
         (r"(?:HIP|hip)ErrorAssert\b", "hipErrorAssert"),
         (r"\b(?:HIP|hip)(?!cc)[\w ]{0,40}error:? (?:code:? )?900\b", "HIP error 900"),
         (r"\]: +Code: 900\b", "]: Code: 900"),
+        (r"\]: {1,8}Code: 900\b", "]: Code: 900"),
         (r"^(?:ERROR: +)?\[SSL\]", "[SSL]"),
         (r"Triton Error \[HIP\]", "Triton Error [HIP]"),
         (r"Timed out waiting \d+ms", None),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_RELEASE = re.compile(r"\d+(?:\.\d+)*")
-_POST = re.compile(r"\.?post(\d+)")
+_RELEASE = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,9}")
+_POST = re.compile(r"\.?post(\d{1,9})")
 _MOST = 100
 
 

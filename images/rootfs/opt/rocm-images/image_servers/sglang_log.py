@@ -9,7 +9,7 @@ import re
 
 from image_servers.log_lines import Advice, LogLines, OwnCause
 
-_TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
+_TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
 
 # Sources: managers/scheduler.py (the ranks), utils/watchdog.py, entrypoints/engine.py (who died),
 # model_runner_components/cuda_graph_setup.py and speculative/ (captures), of 0.4.6 to 0.5.23.
@@ -33,7 +33,7 @@ LOG = LogLines(
         r"|Loading safetensors checkpoint|Multi-thread loading"
     ),
     warming_up=re.compile(
-        r"(?:Prefill|Decode) batch|INFO: +Started server process|INFO: +Application startup"
+        r"(?:Prefill|Decode) batch|INFO: {1,8}Started server process|INFO: {1,8}Application startup"
         r"|Start of \w.{0,40}warmup"
     ),
     stopping=re.compile(r"SIGTERM received|Gracefully exiting"),
@@ -84,12 +84,14 @@ LOG = LogLines(
     },
     died=re.compile(
         r"(?:Rank (?P<rank>\d{1,6}) scheduler (?:died during initialization|is dead)"
-        r"|Subprocess (?:scheduler_(?P<child>\d{1,6})|(?P<process>\w{1,60})) \(pid=\d+\) crashed"
-        r"|Child process unexpectedly failed|Scheduler or DataParallelController \d+ terminated)"
+        r"|Subprocess (?:scheduler_(?P<child>\d{1,6})|(?P<process>\w{1,60}))"
+        r" \(pid=\d{1,10}\) crashed"
+        r"|Child process unexpectedly failed"
+        r"|Scheduler or DataParallelController \d{1,10} terminated)"
         r"(?:.{0,80}?(?:exit ?code:?[ =]{0,2}| with )(?P<status>-?\d{1,6}))?"
     ),
     watchdog=re.compile(
-        r"^(?:(\w{1,60}) w|W)atchdog timeout \(self\.watchdog_timeout=(\d{1,9})(?:\.\d+)?"
+        r"^(?:(\w{1,60}) w|W)atchdog timeout \(self\.watchdog_timeout=(\d{1,9})(?:\.\d{1,9})?"
         r"(?!.{0,20}self\.soft=True)"
     ),
     warm_up_failed=re.compile(r"warmup error"),

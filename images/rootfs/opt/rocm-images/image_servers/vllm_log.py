@@ -54,7 +54,7 @@ LOG = LogLines(
     ),
     warming_up=re.compile(r"init engine \(profile|Graph capturing finished"),
     stopping=re.compile(
-        r"^(?:INFO: +)?Shutting down|Waiting for application shutdown"
+        r"^(?:INFO: {1,8})?Shutting down|Waiting for application shutdown"
         r"|^\[shutdown\] (?:API server: shutdown triggered|EngineCore: trigger received)"
     ),
     # A progress bar of one rank, and at the level of DEBUG a line for each size on each rank, of
@@ -84,7 +84,8 @@ LOG = LogLines(
     decoding=re.compile(r"Avg generation throughput: (?!0\.0 )"),
     # Of the table of --cudagraph-metrics, what had one token: no prompt of the probe's has.
     decode_graph=re.compile(
-        r"^[^|]{0,200}\| 1 +\| \d{1,6} +\| \d{1,6} +\| (\w{1,20}) +\| (\d{1,9}) +\|"
+        r"^[^|]{0,200}\| 1 {1,40}\| \d{1,6} {1,40}\| \d{1,6} {1,40}\| "
+        r"(\w{1,20}) {1,40}\| (\d{1,9}) {1,40}\|"
     ),
     replays=frozenset({"FULL", "PIECEWISE"}),
     # The second model runner has that table since 0.30.
@@ -113,7 +114,7 @@ LOG = LogLines(
         r"(?: (?:died|exited) unexpectedly(?: \(exit code: )?|': (?=-|[1-9]))"
         r"(?P<status>-?\d{1,6})?"
     ),
-    unhealthy=re.compile(r"No available shared memory broadcast block found in \d+ ?s"),
+    unhealthy=re.compile(r"No available shared memory broadcast block found in \d{1,9} ?s"),
     vanished=re.compile(
         r"(?:[Ee]ngine core(?: proc \w{1,60})?|Worker proc \S{1,60}) (?:exited|died) unexpectedly"
         r"(?! \(exit code: -?\d)|EngineDeadError: EngineCore encountered an issue"

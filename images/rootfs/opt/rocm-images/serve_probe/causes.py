@@ -42,7 +42,7 @@ def words(pattern: str) -> re.Pattern[str]:
 def _code(number: int) -> str:
     # As many characters as `hipModuleLaunchKernel failed with`; what hipcc ends in is its own.
     said = rf"\b{_GPU}(?!cc)[\w ]{{0,40}}error:? (?:code:? )?{number}\b"
-    return rf"{said}|\]: +Code: {number}\b"
+    return rf"{said}|\]: {{1,8}}Code: {number}\b"
 
 
 def _error(number: int, said: str, name: str, *, cuda: str = "") -> str:
@@ -141,8 +141,8 @@ CAPTURED_EVENT = Cause(
 COLLECTIVE_TIMEOUT = Cause(
     "collective-timeout",
     words(
-        r"collective operation timeout|Timed out waiting \d+ms for (?:recv|send)"
-        r"|RPC call to \w+ timed out|watchdog hang|watchdog got stuck"
+        r"collective operation timeout|Timed out waiting \d{1,12}ms for (?:recv|send)"
+        r"|RPC call to \w{1,60} timed out|watchdog hang|watchdog got stuck"
     ),
     State.HUNG,
     "The server hung: a collective waited in vain for other ranks",
@@ -168,10 +168,10 @@ OUT_OF_MEMORY = Cause(
     words(
         r"OutOfMemoryError|out of memory\. Tried"
         # The runtime's own words, where torch's allocator was not asked: making the context, say.
-        rf"|{_GPU}Malloc\w* failed: out of mem|"
+        rf"|{_GPU}Malloc\w{{0,60}} failed: out of mem|"
         + _error(
             2,
-            rf"{_GPU}(?: driver)? error:? (?:\d+:? )?out of memory",
+            rf"{_GPU}(?: driver)? error:? (?:\d{{1,4}}:? )?out of memory",
             "(?:MemoryAllocation|OutOfMemory)",
         )
         + r"|BLAS(?:LT)?_STATUS_ALLOC_FAILED"
@@ -186,8 +186,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "ranks-do-not-join",
         words(
-            r"Timed out after \d+ seconds waiting for clients|client socket has timed out"
-            r"|wait timeout after \d+ ?ms"
+            r"Timed out after \d{1,9} seconds waiting for clients|client socket has timed out"
+            r"|wait timeout after \d{1,12} ?ms"
         ),
         State.HUNG,
         "The ranks did not find each other",
@@ -306,10 +306,11 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "gpu-error",
         words(
-            rf"(?<!unhandled )\b{_GPU}(?: driver| runtime)? error\b|{_GPU}Error[A-Z]\w+"
-            rf"|{_GPU}\w* failed(?: with|:)|failed with error code (?:invalid|unspecified|too many)"
+            rf"(?<!unhandled )\b{_GPU}(?: driver| runtime)? error\b|{_GPU}Error[A-Z]\w"
+            rf"|{_GPU}\w{{0,60}} failed(?: with|:)"
+            r"|failed with error code (?:invalid|unspecified|too many)"
             r"|kernel.{0,60} launch failed|Triton Error \[(?:HIP|CUDA)\]"
-            r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w+"
+            r"|BLAS(?:LT)?_STATUS_(?!SUCCESS)\w"
         ),
         State.GPU_ERROR,
         "A call of the GPU's runtime failed",
@@ -373,14 +374,17 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "http-server-does-not-start",
-        words(r"^(?:ERROR: +)?(?:\[Errno -?\d{1,3}\]|\[SSL\])|^ERROR: +Application startup failed"),
+        words(
+            r"^(?:ERROR: {1,8})?(?:\[Errno -?\d{1,3}\]|\[SSL\])"
+            r"|^ERROR: {1,8}Application startup failed"
+        ),
         State.UNKNOWN,
         "The HTTP server could not start",
         "The line says why: an address, a name or a certificate. It is no matter of the GPU.",
     ),
     Cause(
         "assertion",
-        words(r"^(?:[\w.]*\.)?AssertionError\b"),
+        words(r"^(?:[\w.]{0,200}\.)?AssertionError\b"),
         State.UNKNOWN,
         "An assertion of the server's own failed",
         "Its stack in the log names what it expected: mostly a model, or a combination of options, "

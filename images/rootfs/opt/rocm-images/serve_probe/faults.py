@@ -37,7 +37,9 @@ QUEUE_OUT_OF_RESOURCES = Cause(
 )
 GPU_EXCEPTION = Cause(
     "gpu-exception",
-    re.compile(r"HSA_STATUS_ERROR_\w+(?:.{0,300}?(?:[cC]ode: ?)?(?P<code>0x[0-9a-fA-F]{1,8})\b)?"),
+    re.compile(
+        r"HSA_STATUS_ERROR_\w{1,60}(?:.{0,300}?(?:[cC]ode: ?)?(?P<code>0x[0-9a-fA-F]{1,8})\b)?"
+    ),
     State.ABORTED_DECODING,
     "The GPU raised an exception",
     "Try again with {own_all_reduce}, then with {eager}, to see which of them it needs.",

@@ -13,7 +13,9 @@ from serve_probe.provocation import Provocation
 WATCHDOG_PERIOD = 0.1
 """Seconds between two polls of PyTorch's watchdog (kWatchdogThreadSleepMillis)."""
 FEWEST_PERIODS = 50
-_HELD = re.compile(r"race: capture \d+ held ([\d.]{1,12}) s; work not done (\d{1,6}) of (\d{1,6})")
+_HELD = re.compile(
+    r"race: capture \d{1,9} held ([\d.]{1,12}) s; work not done (\d{1,6}) of (\d{1,6})"
+)
 
 
 @dataclass(frozen=True)

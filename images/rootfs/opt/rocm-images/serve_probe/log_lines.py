@@ -14,7 +14,9 @@ from image_servers import LogLines
 
 MOST_CHARACTERS = 65536
 """Of a line: what says something stands at its beginning, and patterns look for long in more."""
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
+_ESCAPE = re.compile(
+    r"\x1b\[[0-9;?]{0,60}[A-Za-z]|\x1b[=>]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)"
+)
 # Where a progress bar ends and another process's words begin: after it, or where it was cut.
 _AFTER_BAR = re.compile(
     r"(?<=it\])(?=[^\s\]])|(?<=it/s\])(?=[^\s\]])"
@@ -31,7 +33,8 @@ _WRAPPED = re.compile(
     r"|(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})? "
     r"(?:[\w.-]{1,120} (?:[\w.@/-]{1,120}\[\d{1,10}\]|[a-z][\w.@/-]{0,120}): )?"
     r"|[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d(?:\.\d{1,9})? {1,8}"  # Kibana
-    r"|\d{1,4}: (?=\[)|\[default\d+\]: ?|\[\d+,\d+\]<std(?:out|err)>: ?"  # srun, torchrun, MPI
+    # srun, torchrun, MPI
+    r"|\d{1,4}: (?=\[)|\[default\d{1,6}\]: ?|\[\d{1,9},\d{1,9}\]<std(?:out|err)>: ?"
     r"|\((?:[\w.]{1,80} )?pid=\d{1,10}, ip=[\d.]{7,15}\) "  # Ray
 )
 _MOST_WRAPPERS = 5

@@ -26,9 +26,12 @@ HELD = "serve-probe holds a capture open for ever"
 FEWEST_CALLS = 1000
 """So many calls, none refused, make the control one."""
 _WATCHING = re.compile(
-    r"\[serve-probe [^\]]*\] [\w-]+ every [\d.]+ s on device \d+; statuses \[0(, 0)*\]"
+    r"\[serve-probe [^\]]{1,80}\] [\w-]{1,40} every [\d.]{1,12} s on device \d{1,6}; "
+    r"statuses \[0(, 0){0,99}\]"
 )
-_HARMLESS = re.compile(rf"\[serve-probe [^\]]*\] query-relaxed: refused 0 of {FEWEST_CALLS}\b")
+_HARMLESS = re.compile(
+    rf"\[serve-probe [^\]]{1, 80}\] query-relaxed: refused 0 of {FEWEST_CALLS}\b"
+)
 
 
 class Kind(str, enum.Enum):

@@ -53,8 +53,8 @@ _ENDED_ITSELF = re.compile(r"SystemExit: (?:\d|$)|SystemExit$")
 _READ_TIMEOUT = re.compile(r"ReadTimeout|Read timed out")
 # Python's, torch's, UCX's and absl's words for a signal.
 _FATAL = re.compile(
-    r"Fatal Python error: (?P<python>.{0,300})|!!+ (?P<torch>Segfault) encountered"
-    r"|^\[\S{1,120} *:\d+ *:\d+\] Caught signal \d{1,2} \((?P<ucx>[\w ]{1,40})"
+    r"Fatal Python error: (?P<python>.{0,300})|!! (?P<torch>Segfault) encountered"
+    r"|^\[\S{1,120} {0,8}:\d{1,10} {0,8}:\d{1,10}\] Caught signal \d{1,2} \((?P<ucx>[\w ]{1,40})"
     r"|^\*\*\* (?P<absl>SIG[A-Z]{2,5}) received"
 )
 _SIGNALS = {
@@ -76,13 +76,14 @@ _LINES_OF_AN_ASSERTION = 50
 # SIGHUP, SIGINT, SIGQUIT, SIGTERM: somebody asked it to end; so does a launcher, after a failure.
 ASKED_TO_END = (1, 2, 3, 15)
 _WATCHDOG_ENDED = re.compile(r"watchdog thread terminated with exception: (.+)")
-_WHAT = re.compile(r"^ {0,4}what\(\): +(.+)")
+_WHAT = re.compile(r"^ {0,4}what\(\): {1,8}(.+)")
 _TIMEOUT = re.compile(r"collective operation timeout.{0,600}?Timeout\(ms\)=(\d{1,10})")
 _WORLD_RANK = re.compile(r"\[Rank (\d{1,6})\]")
 _STUCK = re.compile(r"ProcessGroupNCCL watchdog hang|watchdog got stuck for (\d{1,9}) seconds")
 # What uvicorn says of why it does not start: it ends in good order then, as if it had been told to.
 _NO_START = re.compile(
-    r"^(?:ERROR: +)?\[[eE]rrno -?\d{1,3}\] .+|^ERROR: +(?:\[SSL\]|Application startup failed)"
+    r"^(?:ERROR: {1,8})?\[[eE]rrno -?\d{1,3}\] ."
+    r"|^ERROR: {1,8}(?:\[SSL\]|Application startup failed)"
 )
 # Libraries that print their error and end the process.
 _PRINTED = re.compile(
@@ -92,9 +93,9 @@ _PRINTED = re.compile(
 )
 _EXIT_CODE = re.compile(r"^Exit code: (-?\d{1,4})$")
 _STATUS_OF_A_LAUNCH = re.compile(
-    r"BLAS(?:LT)?_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR) when calling .(?!\w*[cC]reate)"
+    r"BLAS(?:LT)?_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR) when calling .(?!\w{0,80}[cC]reate)"
 )
-_LOOKED_UP = re.compile(r"^(?:[\w.]*\.)?(?:KeyError|StopIteration|Empty|CancelledError)\b")
+_LOOKED_UP = re.compile(r"^(?:[\w.]{0,200}\.)?(?:KeyError|StopIteration|Empty|CancelledError)\b")
 _ASSERTION = re.compile(r"\bAssertion .{1,300}? failed|: Device-side assertion")
 
 
