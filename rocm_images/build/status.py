@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 REQUESTS_AT_ONCE = 8
+UNKNOWN = "unknown"
+"""The state of what only an engine could tell, and none answers."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,8 @@ def statuses(
     engine: Engine | None,
     targets: Sequence[Target],
     there: InRegistry | None = None,
-    *,
-    without_engine: str = "",
 ) -> list[Status]:
-    """The status of each target; where no engine answers, why is said in its place.
+    """The status of each target.
 
     Raises:
         RegistryError: the registry, where one is given, does not answer.
@@ -84,6 +84,6 @@ def statuses(
         if in_registry:
             state = in_registry
         elif engine is None:
-            state = f"unknown ({without_engine})"
+            state = UNKNOWN
         found.append(Status(target.inputs.build_id, target.immutable_tag, state))
     return found

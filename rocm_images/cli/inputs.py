@@ -28,6 +28,9 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.telling import COMMAND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rocm_images.build.status import Status
     from rocm_images.plan.cells import Cell
     from rocm_images.plan.selection import Choice
 
@@ -62,9 +65,8 @@ def plan(
 
     What --registry has is verified where it is said whose signatures count.
     """
-    from rocm_images.build.status import statuses
+    from rocm_images.build.status import UNKNOWN, statuses
     from rocm_images.build.targets import targets_of
-    from rocm_images.tables import Column, text_table
 
     matrix, cells = load(matrix_path)
     matrix = layers.of(matrix)
@@ -88,33 +90,46 @@ def plan(
     contexts = contexts_for(contexts, cells, chosen, rehearsed=bool(site.tag_suffix))
     targets = targets_of(site, matrix_path, matrix, chosen, contexts=contexts)
     engine = site.found_engine()
-    why = "" if engine else site.without_engine
-    found = statuses(engine, targets, there, without_engine=why)
+    found = statuses(engine, targets, there)
+    tags = [[tag + site.tag_suffix for tag in cell.tags] for cell in chosen]
     if as_json:
         import json
 
         documents = [
             {
                 **cell.as_json(),
+                "tags": tags_of_it,
                 "build_id": status.build_id,
                 "immutable_tag": status.immutable_tag,
                 "state": status.state,
             }
-            for cell, status in zip(chosen, found, strict=True)
+            for cell, tags_of_it, status in zip(chosen, tags, found, strict=True)
         ]
         click.echo(json.dumps(documents, indent=2))
-        return
+    else:
+        click.echo(_plan_table(chosen, tags, found))
+    if any(status.state == UNKNOWN for status in found):
+        # Of the table it is a part; a document has no room for it.
+        tell = telling.step if as_json else click.echo
+        tell(f"the state is {UNKNOWN}: {site.without_engine}")
+
+
+def _plan_table(
+    cells: Sequence[Cell], tags: Sequence[Sequence[str]], found: Sequence[Status]
+) -> str:
+    from rocm_images.tables import Column, text_table
+
     rows = [
         (
             cell.name,
             cell.gfx,
             cell.base_image,
-            " ".join(cell.tags),
+            " ".join(tags_of_it),
             *_all_reduce(cell),
             status.build_id[:12],
             status.state,
         )
-        for cell, status in zip(chosen, found, strict=True)
+        for cell, tags_of_it, status in zip(cells, tags, found, strict=True)
     ]
     header = (
         "CELL",
@@ -126,7 +141,7 @@ def plan(
         Column.detail("BUILD ID"),
         Column.words("STATE"),
     )
-    click.echo(text_table(header, rows, elsewhere="--json has all"))
+    return text_table(header, rows, elsewhere="--json has all")
 
 
 def _all_reduce(cell: Cell) -> tuple[str, str]:

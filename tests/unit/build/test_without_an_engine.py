@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from made_up_engine import made_up_engine
 from reaching import without_docker
@@ -14,6 +16,7 @@ from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import Rehearsal
 from rocm_images import telling
 from rocm_images.build.site import RealSite
+from rocm_images.cli.main import main
 from rocm_images.errors import EngineError
 from rocm_images.lock.upstream import Upstream
 from rocm_images.smoke import emulator
@@ -75,3 +78,34 @@ def test_what_the_engine_of_a_rehearsal_has_is_found_or_it_is_said_how(
         for look in (site.engine, site.engine_of_typed):
             with pytest.raises(EngineError, match=r"^no Docker Engine answers at unix"):
                 look()
+
+
+@pytest.mark.parametrize(
+    ("rehearse", "runs", "why"),
+    [
+        ([], True, "only a rehearsal's engine runs: add --rehearse"),
+        ([], False, "no engine answers"),
+        (["--rehearse"], False, "no engine answers"),
+    ],
+)
+def test_a_plan_has_the_tags_that_a_build_gives_and_says_once_why_it_does_not_know(
+    rehearse: list[str],
+    runs: bool,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_docker(tmp_path, monkeypatch)
+    monkeypatch.setattr(PrivateEngine, "pid", lambda _: 1 if runs else None)
+    words = ["plan", "--arch", "942", "--base", "7.2.0", "--base", "7.2.2", *rehearse]
+    suffix = "-rehearsal" if rehearse else ""
+    tags = [f"v0.5.21-{one}{suffix}" for one in ("rocm720-mi30x", "rocm722-mi30x", "mi30x")]
+    table = CliRunner().invoke(main, words)
+    _, *rows, said = table.stdout.splitlines()
+    assert [word for row in rows for word in row.split() if word.startswith("v0.5")] == tags
+    assert [row.split()[-1] for row in rows] == ["unknown"] * 2
+    document = CliRunner().invoke(main, [*words, "--json"])
+    assert said == document.stderr.rstrip("\n") == f"the state is unknown: {why}"
+    cells = json.loads(document.stdout)
+    assert [tag for cell in cells for tag in cell["tags"]] == tags
+    assert {cell["state"] for cell in cells} == {"unknown"}

@@ -66,6 +66,8 @@ def test_plan_json_describes_each_cell() -> None:
 
 def test_plan_names_the_advisory_that_chose_the_all_reduce(project_matrix: Matrix) -> None:
     heading, *rows = build_py("plan", "--server", "all").stdout.splitlines()
+    # Below it stands why the state is unknown, where no engine answers.
+    rows = [row for row in rows if not row.startswith("the state is ")]
     assert [row.split()[0] for row in rows] == [cell.name for cell in cells_of(project_matrix)]
     column = slice(heading.index("ALL-REDUCE"), heading.index("BUILD ID"))
     shown = {row.split()[0]: " ".join(row[column].split()) for row in rows}
