@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocm_images import markdown
-from rocm_images.build.summary import GOOD_RESULTS, SCHEMA, CellSummary
+from rocm_images.build.summary import GOOD_RESULTS, SCHEMA, CellSummary, Result
 from rocm_images.errors import InputError
 from rocm_images.foreign import document_of
 from rocm_images.sizes import Sizes
@@ -78,20 +78,23 @@ def page(run: Run) -> str:
     # One line for each cell: a later job of it knows more than an earlier one.
     cells = list({cell["cell"]: cell for cell in run.cells}.values())
     bad = [cell for cell in cells if cell["result"] not in _GOOD]
-    parts = [f"## Images: {_headline(len(cells), len(bad), len(run.skipped))}"]
+    # Of one that was interrupted there is no more to say than its row does.
+    failed = [cell for cell in bad if cell["result"] != Result.INTERRUPTED]
+    parts = [f"## Images: {_headline(len(cells), len(bad), len(failed), len(run.skipped))}"]
     if cells:
         parts.append(markdown.table(_HEADER, map(_row, cells), right=_NUMBERS))
     if run.skipped:
         rows = [(markdown.text(one["cell"]), markdown.text(one["why"])) for one in run.skipped]
         parts.append(f"### Skipped\n\n{markdown.table(('Cell', 'Why'), rows)}")
-    parts += [_failure(cell) for cell in bad]
+    parts += [_failure(cell) for cell in failed]
     return "\n\n".join(parts) + "\n"
 
 
-def _headline(cells: int, bad: int, skipped: int) -> str:
+def _headline(cells: int, bad: int, failed: int, skipped: int) -> str:
     good = cells - bad
     words = [f"{good} of {cells} good" if cells else "no cell was worked on"]
-    words += [f"{bad} failed"] if bad else []
+    words += [f"{failed} failed"] if failed else []
+    words += [f"{bad - failed} interrupted"] if bad > failed else []
     words += [f"{skipped} skipped"] if skipped else []
     return ", ".join(words)
 

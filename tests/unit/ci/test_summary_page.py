@@ -51,6 +51,18 @@ def test_a_failure_is_counted_and_its_log_cannot_write_the_page(tmp_path: Path) 
     assert "````\nmake: ***\n```\n<b>\n````" in found
 
 
+def test_an_interrupted_cell_is_no_failure_and_has_no_heading_of_its_own(tmp_path: Path) -> None:
+    stopped = CellReport("942-7.2.0", Result.INTERRUPTED)
+    write_summary(tmp_path / "summary.json", [GOOD, BAD, stopped])
+    found = page_of(tmp_path)
+    assert "## Images: 1 of 3 good, 1 failed, 1 interrupted" in found
+    assert "| 942-7.2.0 |" in found
+    assert "| **interrupted** |" in found
+    assert [line for line in found.splitlines() if line.startswith("### ")] == [
+        "### 950: step | failed"
+    ]
+
+
 def test_the_jobs_of_a_run_make_one_page_in_which_the_later_job_of_a_cell_counts(
     tmp_path: Path,
 ) -> None:
