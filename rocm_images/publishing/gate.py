@@ -20,6 +20,10 @@ _HOW_TO_TEST = {
     "gpu": "run `python build.py smoke {cell}` on a machine with {gpus}",
     "serve": "run `python build.py smoke --serve {cell}` on a machine with {gpus}",
 }
+_REHEARSED = (
+    "no test of a rehearsed image reaches that, whatever the machine: publish it to a channel that "
+    "requires emulated (`--channel preview`)"
+)
 
 
 def channel_named(matrix: Matrix, name: str) -> Channel:
@@ -60,6 +64,9 @@ def refusal(
     if tests is not None and evidence.tests != tests:
         return f"{cell.name}: image {shown} passed other tests than these: {how}"
     if not evidence.level.reaches(required):
+        # Only stand-in bases have a label that says whose runtime they have.
+        if evidence.hip_runtime and required in (Level.GPU, Level.SERVE):
+            how = _REHEARSED
         return (
             f"{cell.name}: the channel {channel} requires evidence of level {required}, and image "
             f"{shown} has {evidence.level}: {how}"

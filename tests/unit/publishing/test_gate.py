@@ -113,6 +113,21 @@ def test_an_unknown_channel_is_named_with_the_nearest(project_matrix: Matrix) ->
         channel_named(project_matrix, "stabel")
 
 
+@pytest.mark.parametrize("required", ["gpu", "serve", "emulated"])
+@pytest.mark.parametrize("runtime", [None, "libamdhip64-7 7.2.4", IMITATION])
+def test_a_rehearsed_image_is_sent_to_a_channel_and_not_to_a_gpu(
+    required: str, runtime: str | None, cell: Cell, evidence: Evidence
+) -> None:
+    tested = replace(evidence, level=Level.STATIC, hip_runtime=runtime)
+    reason = refusal(
+        cell, IMAGE, tested, "c", Channel.model_validate({"evidence": required, "why": "w"})
+    )
+    rehearsed = runtime is not None and required != "emulated"
+    assert reason
+    assert ("(`--channel preview`)" in reason) is rehearsed
+    assert ("build.py smoke" in reason) is not rehearsed
+
+
 @pytest.mark.parametrize("registry", ["registry.example.org", "10.0.0.1:5000"])
 def test_a_stand_in_leaves_this_machine_neither_by_label_nor_by_evidence(
     registry: str, evidence: Evidence
