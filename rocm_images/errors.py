@@ -90,6 +90,14 @@ class InputError(RocmImagesError):
     """Something the user wrote (an option, a name, a file) cannot be used."""
 
 
+class NoSuchImage(InputError):
+    """The engine does not have an image; `command` builds it, where that is known."""
+
+    def __init__(self, reference: str, command: str = "") -> None:
+        build = f"build it (`{command}`)" if command else "build"
+        super().__init__(f"the engine has no image {reference!r}: {build} or pull it first")
+
+
 class EngineError(RocmImagesError):
     """The engine, buildx, cosign or a package is missing or not supported, or the engine failed."""
 

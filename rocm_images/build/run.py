@@ -33,7 +33,7 @@ from rocm_images.build.targets import (
 )
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.image_store import sizes_of, tell_what_is_pushed
-from rocm_images.errors import BuildFailed, ExitCode, InputError, RocmImagesError
+from rocm_images.errors import BuildFailed, ExitCode, InputError, NoSuchImage, RocmImagesError
 from rocm_images.lock import file as lock
 from rocm_images.lock.file import Lock, source_key
 from rocm_images.matrix.schema import Matrix
@@ -289,10 +289,13 @@ def test_images(
     engine = site.engine_of_typed() if image else site.engine()
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
-    references = [cell.reference(cell.tags[0] + site.tag_suffix) for cell in chosen]
+    commands = {_reference(cell, site): _command(cell, site) for cell in chosen}
     targets = []
-    for reference in [image] if image else references:
-        cell, found = image_under_test(engine, cells, reference)
+    for reference in [image] if image else commands:
+        try:
+            cell, found = image_under_test(engine, cells, reference)
+        except NoSuchImage:
+            raise NoSuchImage(reference, commands.get(reference, "")) from None
         targets.append(Target(cell, (reference,), found=found))
     if program is None:
         site.prepare_emulator(engine)
@@ -305,23 +308,39 @@ def test_images(
         return _report(_measured(engine, reports))
 
 
+def _reference(cell: Cell, site: Site) -> str:
+    return cell.reference(cell.tags[0] + site.tag_suffix)
+
+
+def _command(cell: Cell, site: Site) -> str:
+    """What builds its image."""
+    return " ".join([telling.COMMAND, cell.words, *site.words])
+
+
 def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
-    """Print the size report of the cells' images, base by base.
+    """Print the size report of the cells' images, base by base; says which the engine has not.
 
     Raises:
-        RocmImagesError: no engine, or it does not have an image.
+        RocmImagesError: no engine, or it has none of them.
     """
     from rocm_images.engine.layers import layers_of, size_report
 
     client = site.engine().client()
     reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
     names: dict[str, str] = {}
+    missing = []
     try:
         for cell, dockerfile in render(matrix, cells):
-            reference = cell.reference(cell.tags[0] + site.tag_suffix)
-            layers = layers_of(client, reference, dockerfile)
+            reference = _reference(cell, site)
+            try:
+                layers = layers_of(client, reference, dockerfile)
+            except NoSuchImage:
+                missing.append(NoSuchImage(reference, _command(cell, site)))
+                continue
             reports.setdefault(cell.rocm, {})[cell.name] = layers
             names[reference] = cell.name
+        if missing and not names:
+            raise missing[0]
         found = sizes_of(client, names)
     finally:
         client.close()
@@ -329,6 +348,8 @@ def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
     print("\n\n".join(size_report(images, sizes) for images in reports.values()))
     note = "compressed layers are not known before a push: `sizes --registry` shows a registry's"
     telling.written(filled(note, room()))
+    for one in missing:
+        telling.step(f"note: {one}")
 
 
 def _measured(engine: Engine, reports: Sequence[CellReport]) -> list[CellReport]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rocm_images import references
 from rocm_images.engine.buildx import COMMON_WORDS
-from rocm_images.errors import InputError
+from rocm_images.errors import InputError, NoSuchImage
 from rocm_images.sizes import Sizes
 from rocm_images.tables import Column, bytes_in_words, filled, room, text_table
 from rocm_images.telling import counted
@@ -58,14 +58,15 @@ def found_image(client: docker.DockerClient, reference: str) -> Image:
     """An image that the engine has.
 
     Raises:
-        InputError: it does not.
+        NoSuchImage: it does not.
+        InputError: the reference is none.
     """
     from docker.errors import APIError, ImageNotFound
 
     try:
         return client.images.get(reference)
     except ImageNotFound:
-        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+        raise NoSuchImage(reference) from None
     except APIError as error:
         if not error.is_client_error():
             raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rocm_images import telling
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.containers import container, run_to_its_end
-from rocm_images.errors import EngineError, ExitCode, InputError
+from rocm_images.errors import EngineError, ExitCode, InputError, NoSuchImage
 from rocm_images.masking import masked
 from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe.facts import hip_facts
@@ -103,7 +103,7 @@ def _run(engine: Engine, image: str, arguments: Sequence[str], environment: dict
         telling.failure(f"graph-probe {' '.join(arguments)}: what it said does not come: {error}")
         return 1
     except ImageNotFound:
-        raise InputError(f"the engine has no image {image!r}: build or pull it first") from None
+        raise NoSuchImage(image) from None
     except (DockerException, RequestException) as error:
         if isinstance(error, APIError) and error.is_client_error():
             raise InputError(f"{image!r} cannot be started: {error.explanation}") from None

@@ -19,7 +19,7 @@ from rocm_images.engine.containers import RUN_VARIABLE, remove_all
 from rocm_images.engine.images import CELL, EngineImage
 from rocm_images.engine.machine import devices
 from rocm_images.engine.patience import watched
-from rocm_images.errors import BuildFailed, EngineError, InputError, NoImageFits
+from rocm_images.errors import BuildFailed, EngineError, InputError, NoImageFits, NoSuchImage
 from rocm_images.files import growing
 from rocm_images.masking import lines_of
 from rocm_images.places import IMAGE_TESTS
@@ -43,7 +43,8 @@ def image_under_test(
     """An image by any reference, and the cell that it says it was built for.
 
     Raises:
-        InputError: the engine does not have the image, or it is not one of this matrix.
+        NoSuchImage: the engine does not have the image.
+        InputError: it is not one of this matrix.
     """
     from docker.errors import APIError, ImageNotFound
 
@@ -51,7 +52,7 @@ def image_under_test(
     try:
         image = client.images.get(reference)
     except ImageNotFound:
-        raise InputError(f"the engine has no image {reference!r}: build or pull it first") from None
+        raise NoSuchImage(reference) from None
     except APIError as error:
         raise InputError(f"{reference!r} cannot be used: {error.explanation}") from None
     finally:

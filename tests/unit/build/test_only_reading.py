@@ -89,8 +89,32 @@ def test_a_rehearsals_engine_that_was_stopped_is_started_and_asked_for_the_image
         error = ends(f"{words} --rehearse")
         assert isinstance(error, InputError), repr(error)
         (looked_up,) = asked(engine)
-        assert str(error) == f"the engine has no image '{looked_up}': build or pull it first"
+        how = "build or pull it first"
+        if words in (SIZES, SMOKE_OF_CELLS):
+            command = "python build.py --server sglang --arch 942 --base 7.2.2 --rehearse"
+            how = f"build it (`{command}`) or pull it first"
+        assert str(error) == f"the engine has no image '{looked_up}': {how}"
         assert (started, sorted(tmp_path.rglob("*"))) == (["the engine"], before)
+
+
+def test_sizes_shows_what_is_there_and_says_what_builds_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, absent = (f"sglang-rocm:v0.5.21-rocm72{one}-mi30x-rehearsal" for one in (0, 2))
+    with private(tmp_path, monkeypatch, runs=True) as (engine, _):
+        has_only(engine, there)
+        image = {"Id": "sha256:1", "Size": 318, "RootFS": {"Layers": []}}
+        engine.answers[f"GET /images/{there}"] = lambda _: (200, image)
+        engine.answers["GET /images/.*/history"] = lambda _: (200, [])
+        engine.answers["GET /info"] = lambda _: (200, {})
+        words = "sizes --arch 942 --base 7.2.0 --base 7.2.2 --rehearse"
+        shown = CliRunner().invoke(main, words.split())
+    assert shown.exit_code == 0, shown.output
+    assert "sglang-942-rocm7.2.0: compressed not known, 318 bytes unpacked" in shown.stdout
+    assert "sglang-942-rocm7.2.2" not in shown.stdout
+    command = "python build.py --server sglang --arch 942 --base 7.2.2 --rehearse"
+    note = f"note: the engine has no image '{absent}': build it (`{command}`) or pull it first"
+    assert shown.stderr.splitlines()[-1] == note
 
 
 def test_both_of_two_images_are_looked_up_before_one_is_listed(
