@@ -6,6 +6,8 @@ Everything is made once and reused: an image is named by a digest of what it is 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -32,8 +34,12 @@ FOLDER = Path(__file__).resolve().parent
 SOURCES = FOLDER / "sources"
 TAG_SUFFIX = "-rehearsal"
 PRIVATE = "the private engine of the rehearsal"
-_FIRST = f"{telling.COMMAND} --rehearse" if INSTALLED else "make rehearse"
-_NOT_REHEARSED = f"no engine answers, and nothing was rehearsed here: first run `{_FIRST}`"
+_STOP = (
+    shlex.join([sys.executable, str(FOLDER / "engine.py"), "stop"])
+    if INSTALLED
+    else "make engine-stop"
+)
+_NOT_REHEARSED = f"no engine answers, and nothing was rehearsed here: first run {telling.REHEARSE}"
 
 # What every rehearsed image says of itself, beside what its base's label makes it inherit.
 LABELS = {STAND_IN: "base sources", PREFIX + "rehearsal": "true"}
@@ -105,7 +111,7 @@ class Rehearsal:
         return self.found_engine() or self._private()
 
     def _private(self) -> Engine:
-        say("no Docker Engine answers: starting a private one; `make engine-stop` ends it")
+        say(f"no Docker Engine answers: starting a private one; `{_STOP}` ends it")
         private = PrivateEngine()
         private.start()
         return connect({**os.environ, **private.environment()}, PRIVATE)

@@ -22,6 +22,8 @@ PROGRAM = "rocm-images" if INSTALLED else "build.py"
 """The installed command, or the file of a checkout."""
 COMMAND = PROGRAM if INSTALLED else f"python {PROGRAM}"
 """What people type."""
+REHEARSE = f"`{COMMAND} --rehearse`" if INSTALLED else "`make rehearse`"
+"""What people type to try the pipeline without an engine of theirs."""
 
 LONGEST_QUOTATION = 200
 """Characters."""

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import socket
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import ssl
 
 INSTALL = "install Docker Engine 23 or later with buildx (https://docs.docker.com/engine/install/)"
-_REHEARSE = "to try the pipeline without one, as root on Debian or Ubuntu: make rehearse"
+_REHEARSE = f"to try the pipeline without one, as root on Debian or Ubuntu: {telling.REHEARSE}"
 _FOLDERS = "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 """Where dockerd is, though it may not be on a user's PATH."""
 _NO_TLS = ("wrong version number", "http request", "record layer failure")
@@ -185,10 +186,21 @@ def _let_in(path: str, environment: Mapping[str, str]) -> str:
     own = "a rootless engine of your own (https://docs.docker.com/engine/security/rootless/)"
     if is_there(rootless) and Path(path) != rootless:
         own = _of_ones_own(rootless)
+    folder = Path(path).parent
+    if _is_its_owners_alone(folder):
+        # No group helps, as with the engine of a rehearsal.
+        return f"only its owner may enter {folder}: do this as root, or use {own}"
     return (
         f"have root put you into the group that {path} belongs to (`sudo usermod -aG docker "
         f"$USER`, then log in again), or use {own}"
     )
+
+
+def _is_its_owners_alone(folder: Path) -> bool:
+    try:
+        return not folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+    except OSError:
+        return False
 
 
 def _of_ones_own(rootless: Path) -> str:

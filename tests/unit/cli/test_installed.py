@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import site
 import subprocess
@@ -87,6 +88,25 @@ def test_a_rehearsal_has_what_it_is_made_of(rocm_images: Command) -> None:
     here = subprocess.run(build_py, capture_output=True, text=True, check=True).stdout
     ids = {cell["cell"]: cell["build_id"] for cell in json.loads(here)}
     assert {cell["cell"]: cell["build_id"] for cell in planned} == ids
+
+
+def test_a_rehearsal_names_no_makefile_and_its_engine_can_be_stopped(
+    rocm_images: Command, tmp_path: Path
+) -> None:
+    python = Path(rocm_images("--version").args[0]).with_name("python")
+    code = (
+        "import rocm_images.places\n"
+        "from rehearsal import stand_ins\n"
+        "from rocm_images.engine import unreachable\n"
+        "print(stand_ins._STOP, stand_ins._NOT_REHEARSED, unreachable._REHEARSE, sep='\\n')"
+    )
+    at = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True, "timeout": 60}
+    stop, *said = subprocess.run([python, "-c", code], **at).stdout.splitlines()
+    assert [one[one.rindex(": ") :].replace("`", "") for one in said] == [
+        ": first run rocm-images --rehearse",
+        ": rocm-images --rehearse",
+    ]
+    assert subprocess.run(shlex.split(stop), **at).stdout == "it was not running\n"
 
 
 def test_it_renders_beside_the_matrix(rocm_images: Command) -> None:

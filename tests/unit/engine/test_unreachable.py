@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -97,3 +98,21 @@ def test_a_socket_that_one_may_not_use_names_the_group_and_the_rootless_engine(
     own = f"your rootless engine's DOCKER_HOST=unix://{tmp_path}/run/docker.sock"
     assert (own in sentence) is rootless
     assert "install" not in sentence
+
+
+def test_a_socket_in_a_folder_of_its_owners_is_not_to_be_had_by_a_group(
+    request: pytest.FixtureRequest,
+) -> None:
+    # Not below tmp_path, whose parents are their owner's, too.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        own = Path(folder) / "own"
+        own.mkdir(mode=0o700)
+        with made_up_engine(own / "docker.sock") as engine:
+            (own / "docker.sock").chmod(0)
+            request.getfixturevalue("nobody")
+            sentence = refused({"DOCKER_HOST": f"unix://{own}/docker.sock"})
+            os.seteuid(os.getuid())
+    assert engine.asked == []
+    assert f"permission denied): only its owner may enter {own}: do this as root" in sentence
+    assert "usermod" not in sentence
