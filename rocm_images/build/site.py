@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from rocm_images.engine.connect import Engine, connect, connect_if_any
 from rocm_images.engine.endpoint import is_named
 from rocm_images.errors import EngineError
-from rocm_images.places import INSTALLED
+from rocm_images.places import INSTALLED, PROJECT
 
 if TYPE_CHECKING:
     from rocm_images.matrix.schema import Matrix
@@ -137,6 +137,24 @@ class RealSite:
     def programs(self) -> Mapping[str, str]:
         """This process's own environment."""
         return dict(os.environ)
+
+
+def engine_without_a_site() -> Engine:
+    """The engine, for a verb that knows no --rehearse.
+
+    Raises:
+        EngineError: there is none; where a rehearsal's runs, how it is used.
+    """
+    try:
+        return connect()
+    except EngineError as error:
+        if not _only_a_rehearsal_runs():
+            raise
+        script = os.path.relpath(PROJECT / "rehearsal" / "engine.py")
+        raise EngineError(
+            f'the engine of a rehearsal runs: to work with it, `eval "$({script} env)"`; '
+            f"else: {error}"
+        ) from None
 
 
 def _only_a_rehearsal_runs() -> bool:

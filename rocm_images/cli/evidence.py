@@ -56,11 +56,12 @@ def _told(found: Selftest) -> str:
 
 def _is_of_image(found: Selftest | Evidence, reference: str, file: Path) -> None:
     """Raises EvidenceInvalid where the evidence is of another image than the engine's."""
+    from rocm_images.build.site import engine_without_a_site
     from rocm_images.errors import EvidenceInvalid
     from rocm_images.smoke.engine_image import identify
     from rocm_images.smoke.selftest import Selftest
 
-    actual = identify(reference)
+    actual = identify(engine_without_a_site(), reference)
     claimed = found.image.id if isinstance(found, Selftest) else found.image_id
     if claimed is not None and claimed != actual.image_id:
         raise EvidenceInvalid(f"{file} is about {claimed}; {reference} is {actual.image_id}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import click
 
 from rocm_images import telling
-from rocm_images.build.site import Site
+from rocm_images.build.site import Site, engine_without_a_site
 from rocm_images.cli.options import (
     choice_options,
     load,
@@ -63,7 +63,6 @@ def pull(
 ) -> None:
     """Pull IMAGE (HOST/NAME:TAG or @sha256:...) once its signature and evidence are verified."""
     from rocm_images.distributing.pull import Asked, Reference, pull_verified, verify
-    from rocm_images.engine.connect import connect
     from rocm_images.engine.network import ca_bundle_for
     from rocm_images.registry.place import place_of
     from rocm_images.registry.trust import trust_of
@@ -72,7 +71,7 @@ def pull(
     reference = Reference.parse(image)
     trust = trust_of(key, identity, issuer)
     ca_bundle = ca_bundle_for(ca_bundle, os.environ)
-    engine = connect()
+    engine = engine_without_a_site()
     where = (reference.name, reference.address, ca_bundle, attempts, engine.environment)
     asked = Asked(Level(evidence), _in_utc(not_before))
     verified, given = verify(place_of(*where), trust, reference, asked)

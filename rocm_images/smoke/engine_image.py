@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rocm_images.engine.connect import Engine
 from rocm_images.engine.containers import container
 from rocm_images.errors import EngineError, InputError
 from rocm_images.recipe.labels import PREFIX
@@ -22,19 +23,17 @@ class Identity:
     contents: str
 
 
-def identify(reference: str) -> Identity:
+def identify(engine: Engine, reference: str) -> Identity:
     """Start the image, without network or device, to have it say what it holds.
 
     Raises:
-        EngineError: no engine answers, or the image does not start.
+        EngineError: the image does not start.
         InputError: the engine does not have it, or it has no self-test.
     """
     from docker.errors import APIError, ImageNotFound
     from requests.exceptions import RequestException
 
-    from rocm_images.engine.connect import connect
-
-    client = connect().client()
+    client = engine.client()
     try:
         image = client.images.get(reference)
         with container(

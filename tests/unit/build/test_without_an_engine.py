@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +16,7 @@ from reaching import without_docker
 from rehearsal.engine import PrivateEngine
 from rehearsal.stand_ins import Rehearsal
 from rocm_images import telling
-from rocm_images.build.site import RealSite
+from rocm_images.build.site import RealSite, engine_without_a_site
 from rocm_images.cli.main import main
 from rocm_images.errors import EngineError
 from rocm_images.lock.upstream import Upstream
@@ -68,6 +69,9 @@ def test_what_the_engine_of_a_rehearsal_has_is_found_or_it_is_said_how(
             None,
             "only a rehearsal's engine runs: add --rehearse",
         )
+        # A verb that knows no --rehearse goes by what the shell says.
+        with pytest.raises(EngineError, match=re.escape('rehearsal/engine.py env)"`; else: no ')):
+            engine_without_a_site()
         # Somebody who named one means that one.
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
         with pytest.raises(EngineError, match=r"^no Docker Engine answers at unix"):
@@ -75,7 +79,7 @@ def test_what_the_engine_of_a_rehearsal_has_is_found_or_it_is_said_how(
         assert site.without_engine == "no engine answers"
         monkeypatch.delenv("DOCKER_HOST")
         monkeypatch.setattr(PrivateEngine, "pid", lambda _: None)
-        for look in (site.engine, site.engine_of_typed):
+        for look in (site.engine, site.engine_of_typed, engine_without_a_site):
             with pytest.raises(EngineError, match=r"^no Docker Engine answers at unix"):
                 look()
 
