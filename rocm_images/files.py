@@ -83,6 +83,21 @@ def growing(path: Path) -> Iterator[Callable[[str], None]]:
         yield append
 
 
+def check_folder(folder: Path) -> None:
+    """Make a folder where it is missing, and try whether files can be written there.
+
+    For what is written after hours only.
+
+    Raises: see `write_whole`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\n")
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
 def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
     """The sentence for a file that cannot be written, with the exit code of who refuses."""
     kind = WriteRefused if error.errno in REFUSALS else InputError
