@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
+from rocm_images.cli.unknown_variables import warn_of_unknown
 from rocm_images.cli.variables import name_variables, set_variables
 from rocm_images.errors import (
     EXIT_CODE_MEANINGS,
@@ -39,6 +41,8 @@ class Verbs(click.Group):
         for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
             volume_options(verb)
             set_variables(verb)
+            if not isinstance(verb, click.Group):
+                warn_of_unknown(verb, os.environ)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb that is called, whose help has its examples."""
