@@ -261,6 +261,8 @@ def deploy(
             "--gpu-resource is for --as kubernetes and helm: docker gives a container /dev/dri; "
             "for a machine with partitioned GPUs say --gpus-per-node"
         )
+    if kind == "helm" and output is None:
+        raise InputError("a chart is several files: say in which folder, --output FOLDER")
     reference, server = _reference(image, listed, server_name, matrix_path)
     deployment = Deployment(
         reference,
@@ -273,9 +275,7 @@ def deploy(
         gpu_resource or GPU_RESOURCE,
         gpus_per_node,
     )
-    if kind == "helm":
-        if output is None:
-            raise InputError("a chart is several files: say in which folder, --output FOLDER")
+    if kind == "helm" and output:
         write_chart(deployment, output)
         install = shlex.join(("helm", "install", str(deployment.name), str(output)))
         telling.written(f"wrote the chart {output}: {install}")

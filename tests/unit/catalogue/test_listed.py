@@ -259,3 +259,16 @@ def test_of_a_reference_that_no_signed_list_has_nothing_is_said_to_be_verified(
     assert isinstance(done.exception, InputError)
     assert f"no signed catalogue here vouches for {image}" in str(done.exception)
     assert picked(folders, project_matrix, f"run-args {image}").exception is None
+
+
+def test_a_chart_without_a_folder_is_refused_before_anything_is_said_of_the_image(
+    folders: Folders, project_matrix: Matrix
+) -> None:
+    words = "deploy TAG --as helm --model m"
+    done = picked(folders, project_matrix, words)
+    assert isinstance(done.exception, InputError)
+    assert "say in which folder, --output FOLDER" in str(done.exception)
+    assert done.stderr == ""
+    done = picked(folders, project_matrix, words, "--output", folders.site)
+    assert done.exception is None
+    assert "note: " in done.stderr
