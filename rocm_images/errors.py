@@ -241,12 +241,16 @@ def known_versions(name: str, known: Iterable[str]) -> str:
 
 def known_archs(gpus: Mapping[str, Iterable[str]]) -> str:
     """A hint to end a sentence with: every arch and its GPUs, whose names people know; no guess."""
+    return f"known: {archs_listed(gpus)}"
+
+
+def archs_listed(gpus: Mapping[str, Iterable[str]]) -> str:
+    """Every arch with its GPUs, as people know them: `942 (MI300X, MI325X)`."""
     # A GPU is AMD Instinct MI300X, of which the last word is what one types.
     models = {
         arch: ", ".join(name.rpartition(" ")[2] for name in names) for arch, names in gpus.items()
     }
-    names = [f"{arch} ({of_arch})" for arch, of_arch in sorted(models.items())]
-    return f"known: {listed(names)}"
+    return listed([f"{arch} ({of_arch})" for arch, of_arch in sorted(models.items())])
 
 
 def _meant(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,11 +83,47 @@ def growing(path: Path) -> Iterator[Callable[[str], None]]:
         yield append
 
 
+def check_folder(folder: Path) -> None:
+    """Make a folder where it is missing, and try whether files can be written there.
+
+    For what is written after hours only.
+
+    Raises: see `write_whole`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\n")
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
 def cannot_write(path: Path, error: OSError, hint: str = "") -> InputError:
     """The sentence for a file that cannot be written, with the exit code of who refuses."""
     kind = WriteRefused if error.errno in REFUSALS else InputError
     told = f"{path}: cannot write it ({error.strerror or error})"
     return kind(f"{told}: {hint}" if hint else told)
+
+
+_REASONS = {os.strerror(number).lower(): hint for number, hint in REFUSALS.items()}
+
+
+def refusal_in(said: str, folder: Path | None = None) -> WriteRefused | None:
+    """That the system refused a child something in its folder, or in that of passing files.
+
+    Go's programs say `write /tmp/a/b: no space left on device`. Of another path it may be somebody
+    else's machine that says so, as a registry's whose disk is full.
+
+    Args:
+        said: the line with its reason.
+        folder: what it was to read or write.
+    """
+    ours = "|".join(re.escape(str(one)) for one in (tempfile.gettempdir(), folder) if one)
+    reasons = "|".join(sorted(_REASONS, key=len, reverse=True))
+    found = re.search(rf"(?<![\w.-])((?:{ours})(?:/[^\n:]*)?): ({reasons})\b", said, re.I)
+    if found is None:
+        return None
+    return WriteRefused(f"{found[1]}: the system refuses: {found[2]}: {_REASONS[found[2].lower()]}")
 
 
 def write_json(path: Path, document: object) -> None:

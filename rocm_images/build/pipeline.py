@@ -21,7 +21,7 @@ from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, image_of, pull
 from rocm_images.engine.logins import kept_from
 from rocm_images.errors import REFUSALS, EngineError, RocmImagesError
-from rocm_images.files import write_whole
+from rocm_images.files import check_folder, write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import registry_of, repository_of, tag_of
@@ -78,6 +78,7 @@ def run_cells(
 
     Raises:
         EngineError: something has to be built, and there is no buildx that could.
+        InputError: something has to be built and tested, and no evidence of it can be written.
 
     Ctrl-C (KeyboardInterrupt) in the calling thread stops every child; the reports of the cells
     that had not ended then say `interrupted`.
@@ -87,9 +88,10 @@ def run_cells(
     from requests.exceptions import RequestException
 
     # Looked for only where something is built: an engine that has every image needs no buildx.
-    builder = (
-        buildx.find_buildx(engine) if any(g.to_build and not g.refusal for g in inputs) else None
-    )
+    building = any(g.to_build and not g.refusal for g in inputs)
+    if building and options.smoke:
+        check_folder(options.evidence)
+    builder = buildx.find_buildx(engine) if building else None
     reports: dict[str, CellReport] = {}
     lock = threading.Lock()
 
@@ -267,6 +269,7 @@ class _Run:
             known = self._known_evidence(found, report.image_id)
         if known:
             return report.tested(known)
+        check_folder(self.options.evidence)
         self._on_step("smoke test")
         log = self._log(".smoke")
         evidence = smoke(

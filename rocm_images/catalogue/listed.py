@@ -30,6 +30,8 @@ class Listed:
     who: tuple[str | None, str | None, str | None]
     """--key, --identity and --issuer."""
     unverified: bool
+    is_asked: bool = False
+    """Whether one of them was typed: then its signature counts, also of the one of this folder."""
 
     def read(self) -> Catalogue:
         """The catalogue.
@@ -41,15 +43,27 @@ class Listed:
         """
         from rocm_images.catalogue.file import read
 
-        if self.is_ours or self.unverified:
-            return read(self.path or CATALOGUE)
-        assert self.path is not None
-        return self.verified(self.path)[1]
+        path = self.path or CATALOGUE
+        if self.is_asked and self.is_ours and path.exists():
+            self._check_signature_lies_beside(path)
+        elif self.unverified or (self.is_ours and not self.is_asked):
+            return read(path)
+        return self.verified(path)[1]
 
     @property
     def is_ours(self) -> bool:
         """Whether it is that of this folder: `publish` and `catalogue` verified what they wrote."""
         return self.path is None or self.path.resolve() == CATALOGUE.resolve()
+
+    def _check_signature_lies_beside(self, path: Path) -> None:
+        from rocm_images.catalogue.signed import SIGNATURE
+
+        if not path.with_name(SIGNATURE).exists():
+            raise InputError(
+                f"{path} has no {SIGNATURE} beside it, as a list of a mirror or of several "
+                "repositories has none: leave out --key, --identity and --issuer, and what "
+                "`catalogue` verified before it wrote the list counts"
+            )
 
     def verified(self, path: Path) -> tuple[Signed, Catalogue]:
         """What a file and the signature beside it hold; see `read`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ from click.core import ParameterSource
 
 from rocm_images import telling
 from rocm_images.cli.guide import VERBS, examples_of, over_lines
+from rocm_images.cli.unknown_variables import warn_of_unknown
 from rocm_images.cli.variables import name_variables, set_variables
 from rocm_images.errors import (
     EXIT_CODE_MEANINGS,
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_VERB = "build"
 GONE = {"inventory": "sbom"}
 """Verbs of earlier versions, and which took the place of each."""
+_WITHOUT_VERB = f"{__name__}.without_verb"
 VOLUME_FLAGS = ("-v", "--verbose", "-q", "--quiet")
 
 
@@ -39,6 +44,8 @@ class Verbs(click.Group):
         for verb in (cmd, *(cmd.commands.values() if isinstance(cmd, click.Group) else ())):
             volume_options(verb)
             set_variables(verb)
+            if not isinstance(verb, click.Group):
+                warn_of_unknown(verb, os.environ)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb that is called, whose help has its examples."""
@@ -67,8 +74,24 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Call the verb; add to an error of which option or variable it is."""
+        given = ctx.meta.get(_WITHOUT_VERB, ())
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            # `--rehearse plan`: the options went to `build`, which takes no argument.
+            said = re.search(r"unexpected extra arguments? \((.*)\)$", error.message)
+            verb = (
+                next((word for word in said[1].split() if word in self.commands), "")
+                if said
+                else ""
+            )
+            if verb not in given:
+                raise
+            at = given.index(verb)
+            meant = shlex.join((verb, *given[:at], *given[at + 1 :]))
+            raise click.UsageError(
+                f"{error.message}: the verb stands first: {COMMAND} {meant}", error.ctx
+            ) from None
         except RegistryUnanswered as error:
             verb = self.commands[str(ctx.invoked_subcommand)]
             named = " and ".join(_naming_registries(verb)) or "its name"
@@ -86,6 +109,7 @@ class Verbs(click.Group):
             # A shell completes the verb itself.
             return super().parse_args(ctx, args)
         if not rest or (rest[0].startswith("-") and rest[0] not in ("--help", "-h", "--version")):
+            ctx.meta[_WITHOUT_VERB] = tuple(args)
             return super().parse_args(ctx, [DEFAULT_VERB, *args])
         # `-q plan` is `plan -q`.
         return super().parse_args(ctx, [rest[0], *volume, *rest[1:]])

@@ -78,9 +78,11 @@ def release_notes(
     same = []
     for cell, image in new.items():
         if cell not in old:
-            name, size = markdown.code(image.name), bytes_in_words(image.size)
-            kind = _kind(compressed=image.compressed)
-            parts.append(f"### {markdown.text(cell)}: new\n\n{name}, {size} {kind}")
+            said = markdown.code(image.name)
+            # A bill of materials says nothing of layers.
+            if image.layers:
+                said += f", {bytes_in_words(image.size)} {_kind(compressed=image.compressed)}"
+            parts.append(f"### {markdown.text(cell)}: new\n\n{said}")
             continue
         found = difference(old[cell], image)
         if found.nothing:

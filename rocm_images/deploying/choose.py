@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from rocm_images.catalogue.schema import DEFAULT_CHANNEL, Catalogue, CatalogueEntry
 from rocm_images.catalogue.support import support_notes, this_day
 from rocm_images.engine.run_flags import AS_DEPLOYED
-from rocm_images.errors import InputError, closest, known_archs, known_versions
+from rocm_images.errors import InputError, archs_listed, closest, known_archs, known_versions
 from rocm_images.plan.selection import arch_names
 from rocm_images.servers import server_of
 
@@ -91,7 +91,7 @@ def _meant(catalogue: Catalogue, text: str) -> str:
         or named & arch_names(image.gfx, *image.gpus, *_GPU.findall(" ".join(own).lower()))
         for tag in own
     ]
-    return closest(text, alike) if alike else known_archs(gpus)
+    return closest(text, alike) if alike else f"its images are for {archs_listed(gpus)}"
 
 
 def notes(image: CatalogueEntry, today: datetime.date | None = None) -> list[str]:

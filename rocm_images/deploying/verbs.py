@@ -37,7 +37,11 @@ def catalogue_options(verb: Verb) -> Verb:
         **options: object,
     ) -> object:
         who = (key, identity, issuer)
-        return verb(listed=Listed(catalogue_path, who, unverified), **options)
+        asked = typed("key", "identity", "issuer")
+        if asked and unverified:
+            raise InputError(f"{asked[0]} verifies and --unverified does not: leave out one")
+        listed = Listed(catalogue_path, who, unverified, is_asked=bool(asked))
+        return verb(listed=listed, **options)
 
     for option in (
         unverified_option,
@@ -257,6 +261,8 @@ def deploy(
             "--gpu-resource is for --as kubernetes and helm: docker gives a container /dev/dri; "
             "for a machine with partitioned GPUs say --gpus-per-node"
         )
+    if kind == "helm" and output is None:
+        raise InputError("a chart is several files: say in which folder, --output FOLDER")
     reference, server = _reference(image, listed, server_name, matrix_path)
     deployment = Deployment(
         reference,
@@ -269,9 +275,7 @@ def deploy(
         gpu_resource or GPU_RESOURCE,
         gpus_per_node,
     )
-    if kind == "helm":
-        if output is None:
-            raise InputError("a chart is several files: say in which folder, --output FOLDER")
+    if kind == "helm" and output:
         write_chart(deployment, output)
         install = shlex.join(("helm", "install", str(deployment.name), str(output)))
         telling.written(f"wrote the chart {output}: {install}")
@@ -319,6 +323,11 @@ def _reference(
         )
     whole = listed.path is None and is_reference(image)
     found = _in_ours(_checked(image), listed) if whole else named(listed.read(), image)
+    if whole and listed.is_asked and (found is None or found.digest not in image):
+        raise InputError(
+            f"no signed catalogue here vouches for {image}: verify it with `{telling.COMMAND} pull "
+            f"{image}` and the same options, and leave them out here"
+        )
     if found is None:
         from rocm_images.deploying.server_meant import of_reference
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from rocm_images.catalogue.signed import FILE, SIGNATURE, Signed, write_files
 from rocm_images.distributing.channel_images import ChannelImage
-from rocm_images.errors import InputError, VerificationFailed
+from rocm_images.errors import REFUSALS, InputError, VerificationFailed, WriteRefused
 from rocm_images.files import cannot_write
 from rocm_images.foreign import document_of
 from rocm_images.references import DIGEST
@@ -111,6 +111,7 @@ def write_bundle(
 
     Raises:
         InputError: the file cannot be written.
+        WriteRefused: the disk is full or read-only, or the like, also where cosign says so.
         RegistryError: an image cannot be read.
     """
     try:
@@ -213,6 +214,7 @@ def opened(path: Path) -> Iterator[Bundle]:
 
     Raises:
         InputError: it cannot be read, or is no bundle of this program.
+        WriteRefused: there is no room for it, or the like.
         VerificationFailed: a blob is not what its digest says.
     """
     with ExitStack() as stack:
@@ -229,7 +231,8 @@ def opened(path: Path) -> Iterator[Bundle]:
                 "`build.py bundle`, or copy it again"
             ) from None
         except OSError as error:
-            raise InputError(
+            kind = WriteRefused if error.errno in REFUSALS else InputError
+            raise kind(
                 f"--from: cannot unpack {path} ({error.strerror or error}): its folder needs as "
                 "much free space as the file is large"
             ) from None

@@ -97,7 +97,7 @@ def connect_if_any() -> Engine | None:
     warning; else the reason is told by -v.
     """
     if not is_expected(os.environ):
-        telling.decided("engine: none is expected, as nothing on this machine names one")
+        telling.decided("engine: nothing on this machine names one")
         return None
     try:
         return connect()

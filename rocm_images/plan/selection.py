@@ -42,13 +42,13 @@ class Choice:
         for name in servers:
             if name not in known_servers:
                 hint = closest(name, known_servers)
-                raise InputError(f"unknown inference server {name!r}: {hint}")
+                raise InputError(_unknown("inference server", "--server", name, hint))
         for name in archs:
             if name not in gpus:
-                raise InputError(f"unknown arch {name!r}: {known_archs(gpus)}")
+                raise InputError(_unknown("arch", "--arch", name, known_archs(gpus)))
         for name in bases:
             if name not in releases:
-                raise InputError(f"unknown base {name!r}: {known_versions(name, releases)}")
+                raise InputError(_unknown("base", "--base", name, known_versions(name, releases)))
         if ALL_SERVERS in servers:
             servers = tuple(matrix.servers)
         chosen = tuple(
@@ -98,6 +98,14 @@ def by_repository(things: Sequence[T], cell_of: Callable[[T], Cell]) -> dict[str
     for thing in things:
         found.setdefault(cell_of(thing).repository, []).append(thing)
     return found
+
+
+def _unknown(what: str, option: str, name: str, hint: str) -> str:
+    """The sentence for a name that does not exist; of several in one, how they are written."""
+    each = [one.strip() for one in name.split(",")]
+    if len(each) > 1 and all(each):
+        hint += f"; several are {' '.join(f'{option} {one}' for one in each)}"
+    return f"unknown {what} {name!r}: {hint}"
 
 
 def repository_of(cells: Sequence[Cell]) -> str:

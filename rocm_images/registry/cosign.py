@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from rocm_images import foreign
-from rocm_images.errors import EngineError, InputError, RegistryError, VerificationFailed
+from rocm_images.errors import (
+    EngineError,
+    InputError,
+    RegistryError,
+    VerificationFailed,
+    WriteRefused,
+)
+from rocm_images.files import refusal_in
 from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.cosign_version import CosignProgram, cosign_program
 from rocm_images.registry.credentials import only_for
@@ -234,9 +241,11 @@ class Cosign:
         """Write an image with everything attached to it to an OCI layout.
 
         Raises:
-            RegistryError: it cannot be read, or the folder not written.
+            RegistryError: it cannot be read.
+            WriteRefused: the folder cannot be written.
         """
-        self._write("save", [*self._registry(), f"--dir={folder}", image], image)
+        words = [*self._registry(), f"--dir={folder}", image]
+        self._write("save", words, image, folder=folder)
 
     def load(self, folder: Path, target: str) -> None:
         """Put what `save` wrote into the registry.
@@ -244,7 +253,8 @@ class Cosign:
         Raises:
             RegistryError: the registry does not take it.
         """
-        self._write("load", [*self._registry(), f"--dir={folder}", target], target)
+        words = [*self._registry(), f"--dir={folder}", target]
+        self._write("load", words, target, folder=folder)
 
     @contextmanager
     def _place(self, image: str, layout: Path | None) -> Iterator[list[str]]:
@@ -262,11 +272,18 @@ class Cosign:
         plain = any(one.plain_http for one in self._addresses(*others))
         return [*words, "--allow-http-registry"] if plain else words
 
-    def _write(self, verb: str, words: Sequence[str], image: str, *others: RegistryAddress) -> None:
+    def _write(
+        self,
+        verb: str,
+        words: Sequence[str],
+        image: str,
+        *others: RegistryAddress,
+        folder: Path | None = None,
+    ) -> None:
         status, _, errors = self._run([verb, *words], *others)
         if status != 0:
             problem = _key_problem(errors)
-            raise InputError(problem) if problem else _failure(verb, image, errors)
+            raise InputError(problem) if problem else _failure(verb, image, errors, folder)
 
     def _run(self, words: Sequence[str], *others: RegistryAddress) -> tuple[int, str, str]:
         """Its exit status, standard output and standard error."""
@@ -357,7 +374,11 @@ def _last(errors: str) -> str:
     return re.sub(r"^error during command execution: ", "", lines[-1]) if lines else "no reason"
 
 
-def _failure(verb: str, image: str, errors: str) -> RegistryError:
+def _failure(
+    verb: str, image: str, errors: str, folder: Path | None = None
+) -> RegistryError | WriteRefused:
+    if refused := refusal_in(_last(errors), folder):
+        return refused
     if verb == "attest" and _UNREADABLE.search(_last(errors)):
         name, _, digest = image.rpartition("@")
         attached = f"{name}:{digest.replace(':', '-')}.att"

@@ -83,12 +83,9 @@ def may_pass(error: BaseException) -> bool:
 
 def is_no_name(error: BaseException) -> bool:
     """Whether a name server said that there is no such host, not that it cannot say now."""
-    chain = [error]
-    while led := _led_to(chain[-1]) or chain[-1].__cause__:
-        chain.append(led)
     return any(
         isinstance(one, socket.gaierror) and one.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
-        for one in chain
+        for one in _chain_of(error, causes=True)
     )
 
 
@@ -114,7 +111,9 @@ def short_reason_of(error: BaseException) -> str:
         return str(error.response.status_code)
     if isinstance(error, Timeout):
         return "no answer in time"
-    systems = [one for one in _chain_of(error) if isinstance(one, OSError) and one.strerror]
+    systems = [
+        one for one in _chain_of(error, causes=True) if isinstance(one, OSError) and one.strerror
+    ]
     if systems:
         return quoted(systems[-1].strerror)
     if isinstance(error, RequestException):
@@ -123,10 +122,13 @@ def short_reason_of(error: BaseException) -> str:
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
 
 
-def _chain_of(error: BaseException) -> list[BaseException]:
-    """It, what led to it, and so on to the first."""
+def _chain_of(error: BaseException, *, causes: bool = False) -> list[BaseException]:
+    """It, what led to it, and so on to the first.
+
+    `causes` goes on where urllib3 has only words of a system's error, and Python the error itself.
+    """
     chain = [error]
-    while led := _led_to(chain[-1]):
+    while led := _led_to(chain[-1]) or (chain[-1].__cause__ if causes else None):
         chain.append(led)
     return chain
 

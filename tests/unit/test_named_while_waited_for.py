@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout as TimedOut
 
@@ -107,6 +109,14 @@ def test_a_narrow_terminal_has_the_reason_of_an_attempt_whole(
 )
 def test_a_short_reason_is_a_few_words(failure: Exception, short: str) -> None:
     assert retries.short_reason_of(failure) == short
+
+
+def test_a_port_at_which_nobody_listens_refuses() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(requests.ConnectionError) as raised:
+            requests.get(f"http://127.0.0.1:{held.getsockname()[1]}/v2/", timeout=30)
+    assert retries.short_reason_of(raised.value) == "Connection refused"
 
 
 def test_an_engines_slow_answer_is_waited_for_by_its_address(

@@ -19,6 +19,7 @@ from rocm_images.build.summary import CellReport, Result, exit_code
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.engine import patience
 from rocm_images.engine.images import BUILD_ID, EngineImage
+from rocm_images.errors import InputError
 from rocm_images.matrix.schema import Matrix
 from rocm_images.plan.cells import cells_of
 from rocm_images.recipe.compression import output
@@ -191,6 +192,24 @@ def test_what_was_there_is_tested_where_its_test_ran_and_up_to_date_where_it_did
     options = BuildOptions(tmp_path / "matrix.yaml", tmp_path, 1, force=True)
     (again,) = run_cells(engine.engine, options, [there], PlainLines())
     assert (again.result, exit_code([again])) == (Result.TESTED, 0)
+
+
+def test_where_no_evidence_can_be_written_nothing_is_built_or_tested(
+    engine: MadeUpEngine,
+    target: Target,
+    tmp_path: Path,
+    tested: Callable[[str], CellReport],
+) -> None:
+    (tmp_path / "evidence").write_text("in the way")
+    with pytest.raises(InputError, match="evidence: cannot write it"):
+        tested("pass")
+    there = replace(target, found=EngineImage("sha256:" + "0" * 64, {}, target.references))
+    report = run(engine, tmp_path, there, smoke=True)
+    assert "evidence: cannot write it" in report.detail
+    # Neither a build nor a test has begun its log.
+    assert not (tmp_path / "logs").exists()
+    # Who does not test needs none.
+    assert run(engine, tmp_path, there).result is Result.UP_TO_DATE
 
 
 def test_an_image_that_fails_its_test_failed(

@@ -182,3 +182,93 @@ def test_where_there_is_no_catalogue_it_is_said_how_to_fetch_one(
     words = command.replace("ADDRESS", "registry.example.org").split()
     fetched = CliRunner().invoke(main, words, standalone_mode=False)
     assert "--key: cannot read cosign.pub" in str(fetched.exception)
+
+
+PICKED = pytest.mark.parametrize(
+    "verb",
+    ["pick --arch 942", "run-args TAG", "run-args DIGEST", "deploy TAG --as docker --model m"],
+)
+
+
+def picked(folders: Folders, matrix: Matrix, verb: str, *words: object) -> Result:
+    """A verb about an image of the list of this folder, by its tag or as a whole reference."""
+    known = catalogue(matrix)
+    write(folders.state / "catalogue.json", known)
+    (image, *_) = (one for one in known.images if one.gfx == "gfx942")
+    names = {"TAG": image.immutable_tag, "DIGEST": image.reference}
+    given = [*(names.get(word, word) for word in verb.split()), *map(str, words)]
+    return CliRunner().invoke(main, given, standalone_mode=False)
+
+
+@PICKED
+def test_who_is_typed_verifies_the_list_of_this_folder(
+    folders: Folders, project_matrix: Matrix, verb: str
+) -> None:
+    words = ("--key", folders.key)
+    done = picked(folders, project_matrix, verb, *words)
+    assert isinstance(done.exception, InputError)
+    assert "has no catalogue.sig.json beside it" in str(done.exception)
+    beside = folders.state / "catalogue.sig.json"
+    beside.write_text(FORGED)
+    done = picked(folders, project_matrix, verb, *words)
+    assert isinstance(done.exception, VerificationFailed)
+    assert not done.stdout
+    beside.write_text(SIGNED)
+    done = picked(folders, project_matrix, verb, *words)
+    assert done.exception is None
+    assert "@sha256:" in done.stdout
+
+
+@PICKED
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--key", "absent.pub"), "--key: cannot read absent.pub"),
+        (("--identity", "somebody"), "say whose signatures to trust"),
+        (("--issuer", "https://issuer.example.org"), "say whose signatures to trust"),
+        (("--key", "absent.pub", "--unverified"), "--key verifies and --unverified does not"),
+    ],
+)
+def test_who_is_typed_wrongly_is_refused(
+    folders: Folders, project_matrix: Matrix, verb: str, words: tuple[str, ...], said: str
+) -> None:
+    (folders.state / "catalogue.sig.json").write_text(SIGNED)
+    done = picked(folders, project_matrix, verb, *words)
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
+    assert not done.stdout
+
+
+@PICKED
+def test_what_a_variable_says_of_it_is_for_files_that_are_named(
+    folders: Folders, project_matrix: Matrix, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCM_IMAGES_PUBLIC_KEY", "absent.pub")
+    done = picked(folders, project_matrix, verb)
+    assert done.exception is None
+    assert "@sha256:" in done.stdout
+
+
+def test_of_a_reference_that_no_signed_list_has_nothing_is_said_to_be_verified(
+    folders: Folders, project_matrix: Matrix
+) -> None:
+    (folders.state / "catalogue.sig.json").write_text(SIGNED)
+    words = ("--key", folders.key)
+    image = "registry.example.org/sglang-rocm@sha256:" + "ab" * 32
+    done = picked(folders, project_matrix, f"run-args {image}", *words)
+    assert isinstance(done.exception, InputError)
+    assert f"no signed catalogue here vouches for {image}" in str(done.exception)
+    assert picked(folders, project_matrix, f"run-args {image}").exception is None
+
+
+def test_a_chart_without_a_folder_is_refused_before_anything_is_said_of_the_image(
+    folders: Folders, project_matrix: Matrix
+) -> None:
+    words = "deploy TAG --as helm --model m"
+    done = picked(folders, project_matrix, words)
+    assert isinstance(done.exception, InputError)
+    assert "say in which folder, --output FOLDER" in str(done.exception)
+    assert done.stderr == ""
+    done = picked(folders, project_matrix, words, "--output", folders.site)
+    assert done.exception is None
+    assert "note: " in done.stderr

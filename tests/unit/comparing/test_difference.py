@@ -173,6 +173,15 @@ def test_release_notes_say_of_each_cell_what_changed() -> None:
     assert "No longer built: sglang-906-rocm7.2.0." in text
 
 
+def test_release_notes_give_a_size_only_where_layers_are_known() -> None:
+    for layers, said in (
+        (OLD.layers, "`sglang-rocm:old`, 3.0 MB compressed\n"),
+        ((), "`sglang-rocm:old`\n"),
+    ):
+        new = replace(OLD, layers=layers, compressed=True)
+        assert release_notes("v", {}, {OLD.cell: new}).endswith(f": new\n\n{said}")
+
+
 def test_no_version_can_write_the_page() -> None:
     new = replace(NEW, env={"A": "<script>|\n# heading"})
     text = release_notes("v", {OLD.cell: OLD}, {OLD.cell: new})

@@ -186,7 +186,9 @@ def test_no_tag_of_another_gpu_is_suggested(known: Catalogue, gpu: str) -> None:
     of_950 = known.model_copy(
         update={"images": tuple(one for one in known.images if one.arch == "950")}
     )
-    with pytest.raises(InputError, match=r"no image 'v0.*': known: 950 \(MI350X, MI355X\)$"):
+    with pytest.raises(
+        InputError, match=r"no image 'v0.*': its images are for 950 \(MI350X, MI355X\)$"
+    ):
         named(of_950, f"v0.5.21-{gpu}")
     with pytest.raises(InputError, match=r"did you mean 'v0\.5\.21-mi30x'"):
         named(known, f"v0.5.20-{gpu}")

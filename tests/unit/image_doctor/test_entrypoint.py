@@ -115,6 +115,19 @@ def test_the_preflight_can_be_skipped(entrypoint: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\n", b"")
 
 
+def test_a_log_is_judged_whatever_gpu_is_there_and_a_server_is_not_served(entrypoint: Path) -> None:
+    preflight(entrypoint.parent, "echo said >&2; exit 21")
+    probe = entrypoint.parent / "graph-probe"
+    probe.write_text('#!/bin/sh\ncat\necho " $*"\n')
+    probe.chmod(0o755)
+    path = f"{entrypoint.parent}:{os.environ['PATH']}"
+    done = run(entrypoint, "graph-probe", "judge", "-", PATH=path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"what was piped in judge -\n", b"")
+    for words in (("graph-probe", "serve"), ("graph-probe",), ("echo", "graph-probe judge")):
+        done = run(entrypoint, *words, PATH=path)
+        assert (done.returncode, done.stdout, done.stderr) == (21, b"", b"said\n")
+
+
 @pytest.mark.parametrize(
     "body", ["exit 1", "exit 2", "exit 127", "kill -KILL $$", "syntax ((error"]
 )

@@ -162,6 +162,21 @@ def test_of_an_unknown_arch_no_other_is_guessed_and_the_gpus_of_each_are_named(
         Choice((), (name,)).of(project_matrix, cells_of(project_matrix))
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Choice((), ("942,950",)), "several are --arch 942 --arch 950"),
+        (Choice((), (), ("7.2.0, 7.2.2",)), "several are --base 7.2.0 --base 7.2.2"),
+        (Choice(("sglang,vllm",)), "several are --server sglang --server vllm"),
+    ],
+)
+def test_of_several_in_one_name_it_is_said_how_they_are_written(
+    project_matrix: Matrix, choice: Choice, said: str
+) -> None:
+    with pytest.raises(InputError, match=f"^unknown .*; {said}$"):
+        choice.of(project_matrix, cells_of(project_matrix))
+
+
 @pytest.mark.parametrize("name", ["7.2.3", "7.3", "7", "10", "10.0", "7.2", "1"])
 def test_of_an_unknown_base_only_those_of_its_series_are_told_or_all(
     project_matrix: Matrix, name: str

@@ -107,6 +107,22 @@ def test_what_is_known_beside_the_log(options: list[str], code: int) -> None:
     assert "while the model was loaded" in run.stdout
 
 
+@pytest.mark.parametrize("given", [b"", b"\n", b" \n\n"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "The log is empty."),
+        (["--status", "1"], "The log of a server that ended with 1 is empty."),
+    ],
+)
+def test_an_empty_log_is_said_to_be_empty(given: bytes, options: list[str], said: str) -> None:
+    run = judge("-", *options, given=given)
+    assert run.returncode == 45
+    assert said in run.stdout
+    assert "docker logs NAME 2>&1 | docker run" in run.stdout
+    assert "while the server started" not in run.stdout
+
+
 def test_stopped_on_purpose_or_not() -> None:
     text = READY.read_bytes()
     assert judge("-", "--stopped", "--status", "137", given=text).returncode == 0

@@ -228,15 +228,21 @@ def _unknown(log: ServerLog, ending: Ending) -> Verdict:
     """No sign of failure at all, and yet it is not there, or not ready."""
     place = Place(log, len(log.lines) - 1, None)
     line = log.tail(1).strip()[:MOST_QUOTED]
-    if ending.status is None:
+    if not any(map(str.strip, log.lines)):
+        ended = "" if ending.status is None else f" of a server that ended with {ending.status}"
+        sentence = (
+            f"The log{ended} is empty. A server writes most to standard error: give both, as by "
+            "docker logs NAME 2>&1 | docker run --rm -i IMAGE graph-probe judge -"
+        )
+    elif ending.status is None:
         sentence = (
             f"The log shows no failure, and ends {place.words}. If the server stands still there, "
-            f"it hung. Its last line: {line or '(none)'}"
+            f"it hung. Its last line: {line}"
         )
     else:
         sentence = (
             f"The server ended {place.words}, the launcher's exit status being {ending.status}, in "
-            f"a way that this judge does not know. Its last line: {line or '(none)'}"
+            f"a way that this judge does not know. Its last line: {line}"
         )
     last = Sign(len(log.lines) - 1, Weight.SUMMARY, None, line)
     return verdict_at(log, last, place, State.UNKNOWN, sentence, (), None, line)
