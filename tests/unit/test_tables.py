@@ -84,7 +84,7 @@ def test_a_plan_follows_the_terminal_and_breaks_no_name(columns: int, left_out: 
     tags = slice(heading.index("TAGS"), heading.index("ALL-REDUCE"))
     names = {name for row in rows for name in (row.split()[0], *row[tags].split())}
     assert names <= {word for line in lines for word in line.split()}
-    assert lines[-1] == f"no room here for {left_out}: --json has all"
+    assert f"no room here for {left_out}: --json has all" in lines
 
 
 @pytest.mark.parametrize("columns", [80, 140])
