@@ -25,14 +25,13 @@ from made_up_programs import COSIGN_VERSION
 from made_up_registry import Image, MadeUpRegistry, digest
 from misbehaviours import ANSWERS, ENDLESS, IMAGES, misbehave
 from rocm_images.build import run as build_run
-from rocm_images.build import targets
+from rocm_images.build import site, targets
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target, targets_of
 from rocm_images.ci import verbs as ci_verbs
 from rocm_images.cli.ending import ended
 from rocm_images.cli.main import main, start
 from rocm_images.distributing import pull as pulling
-from rocm_images.engine import connect
 from rocm_images.engine.connect import Engine, Version
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.engine.images import CELL as LABEL_OF_CELL
@@ -205,7 +204,7 @@ def folder(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(RealSite, "found_engine", lambda site: None)
     nobody = Engine("unix:///proc/absent", Version("28"), "1.48", {"PATH": os.environ["PATH"]})
-    monkeypatch.setattr(connect, "connect", lambda: nobody)
+    monkeypatch.setattr(site, "connect", lambda: nobody)
     monkeypatch.setattr(RealSite, "prepared", lambda *_, **__: nobody)
     monkeypatch.setattr(build_run, "with_found", lambda _, given: given)
     found = tmp_path / "written"
