@@ -74,9 +74,7 @@ def table(
     return lines
 
 
-@pytest.mark.parametrize(
-    ("columns", "left_out"), [(80, "BASE, ADVISORY, BUILD ID"), (140, "BASE")]
-)
+@pytest.mark.parametrize(("columns", "left_out"), [(80, "BASE, ADVISORY, BUILD ID"), (140, "BASE")])
 def test_a_plan_follows_the_terminal_and_breaks_no_name(columns: int, left_out: str) -> None:
     lines = on_a_terminal(columns, "plan", "--server", "all")
     assert max(map(len, lines)) <= columns
