@@ -23,6 +23,8 @@ from rehearsal.unpacked_programs import rsync
 
 REPOSITORY = "sglang-rocm-of-gitlab"
 """Of its images, so that it takes no tag from those of other tests on the same engine."""
+VENDOR = "a team on GitLab"
+"""Of its images, so that they are its own: other tests remove theirs, with every tag."""
 PROGRAM = PROJECT / ".cache/workflow-lint/node_modules/gitlab-ci-local/dist/index.js"
 SECONDS = 600
 _ENDED = re.compile(r"^\s*(PASS|FAIL)\s+(?:\[\S+\] -> )?(\S+)", re.MULTILINE)
@@ -63,10 +65,13 @@ class GitLab:
         copied(self.folder)
         (self.folder / ".cache").symlink_to(PROJECT / ".cache")
         matrix = four_cells.text_of((PROJECT / "matrix.yaml").read_text())
-        theirs = "repository: sglang-rocm\n"
-        assert matrix.count(theirs) == 1
-        ours = matrix.replace(theirs, f"repository: {REPOSITORY}\n")
-        (self.folder / "matrix.yaml").write_text(ours)
+        for theirs, own in (
+            ("repository: sglang-rocm\n", f"repository: {REPOSITORY}\n"),
+            ("vendor: rocm-serving-images\n", f"vendor: {VENDOR}\n"),
+        ):
+            assert matrix.count(theirs) == 1, theirs
+            matrix = matrix.replace(theirs, own)
+        (self.folder / "matrix.yaml").write_text(matrix)
         document = (PROJECT / "docs" / "gitlab.md").read_text()
         example = document.partition("```yaml\n")[2].partition("```")[0]
         (self.folder / ".gitlab-ci.yml").write_text(example)

@@ -6,6 +6,7 @@ import json
 import urllib.request
 from pathlib import Path
 
+import docker
 import pytest
 
 from conftest import Keys
@@ -33,7 +34,7 @@ def repositories(registry: Registry) -> list[str]:
 
 
 def test_the_gitlab_example_publishes_from_the_default_branch_alone_and_all_or_none(
-    registry: Registry, keys: Keys, gitlab: GitLab
+    registry: Registry, keys: Keys, gitlab: GitLab, client: docker.DockerClient
 ) -> None:
     variables = {
         "ROCM_IMAGES_REGISTRY": registry.address,
@@ -73,3 +74,6 @@ def test_the_gitlab_example_publishes_from_the_default_branch_alone_and_all_or_n
     listed = as_in(repository, found.verified(Cosign(address, keys.environment), trust, "it"))
     (image,) = listed.images
     assert image.digest == repository.digest_of(ROLLING)
+    # Beside this run tests that compare all tags of their images, and remove them.
+    tags = client.images.get(image.digest).tags
+    assert {tag.partition(":")[0] for tag in tags} == {REPOSITORY}
