@@ -10,7 +10,8 @@ from rehearsal.engine import PrivateEngine
 from rocm_images import telling
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import STAND_IN
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rocm_images.errors import EngineError
 from rocm_images.files import write_whole
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 from rocm_images.waiting import waiting_for
 
 _SECONDS = 1800.0

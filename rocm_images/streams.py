@@ -19,12 +19,10 @@ COMPLAINT_BYTES = 1024 * 1024
 """Of what a child complains so much is kept, the end."""
 GONE_SECONDS = 5.0
 """For what was killed to be gone."""
-_LOOK_SECONDS = 0.5
-_PIECE = 64 * 1024
-
-
 MOST_BYTES = 64 * 1024 * 1024
 """Of an answer, where whoever asks says nothing else."""
+_LOOK_SECONDS = 0.5
+_PIECE = 64 * 1024
 
 
 class GivenUp(Exception):

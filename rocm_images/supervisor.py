@@ -18,9 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rocm_images import streams, telling
 from rocm_images.clock import clock
 from rocm_images.loopback import beside_proxies
-from rocm_images.streams import GivenUp as GivenUp
-from rocm_images.streams import TookTooLong as TookTooLong
-from rocm_images.streams import TooMuch as TooMuch
 from rocm_images.threads import aside
 from rocm_images.waiting import waiting_for
 
@@ -165,8 +162,9 @@ class Supervisor:
             on_line: is told of each line that it writes to either stream.
 
         Raises:
-            TookTooLong: it had not ended after `seconds`.
-            TooMuch: it wrote more than `most`. Both are GivenUp, which is what to catch.
+            streams.TookTooLong: it had not ended after `seconds`.
+            streams.TooMuch: it wrote more than `most`. Both are streams.GivenUp, which is what to
+                catch.
             Stopped: the run is being stopped.
             OSError: the command cannot be started.
         """
@@ -188,7 +186,7 @@ class Supervisor:
                 content, complaint = streams.read(
                     process, seconds, over, given=given or b"", most=most, on_line=on_line
                 )
-            except GivenUp:
+            except streams.GivenUp:
                 give_no_grace(process)
                 streams.wait_for_nobody(process, over)
                 raise

@@ -16,7 +16,8 @@ from typing import NoReturn
 from rocm_images import telling
 from rocm_images.masking import masked
 from rocm_images.start import handle
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 from rocm_images.waiting import waiting_for
 
 SECONDS = 3600.0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rocm_images.errors import InputError
 from rocm_images.foreign import parsed
-from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
+from rocm_images.streams import GivenUp, TookTooLong
+from rocm_images.supervisor import supervisor
 
 PLAN_SECONDS = 300.0
 GIT_SECONDS = 120.0

@@ -22,7 +22,8 @@ from rocm_images.engine.contexts import configuration_folder
 from rocm_images.engine.endpoint import asks_for_tls
 from rocm_images.errors import EngineError
 from rocm_images.foreign import document_of
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 
 MINIMUM_BUILDX = Version("0.10")
 SECONDS = 30.0

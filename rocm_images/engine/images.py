@@ -12,7 +12,8 @@ from rocm_images.engine.transfer import Transfer
 from rocm_images.errors import EngineError, RegistryError, VerificationFailed
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.references import registry_of, repository_of
-from rocm_images.supervisor import TookTooLong, supervisor
+from rocm_images.streams import TookTooLong
+from rocm_images.supervisor import supervisor
 from rocm_images.waiting import OnStep, waiting_for
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from rocm_images.engine.contexts import configuration_folder
 from rocm_images.errors import RegistryError
 from rocm_images.foreign import content_of, parsed
 from rocm_images.references import DOCKER_HUB
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 from rocm_images.telling import quoted
 
 HELPER_SECONDS = 30.0

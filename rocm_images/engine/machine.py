@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rocm_images.errors import NoImageFits
 from rocm_images.places import ROOTFS
-from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
+from rocm_images.streams import GivenUp, TookTooLong
+from rocm_images.supervisor import supervisor
 from rocm_images.telling import counted
 
 PREFLIGHT = ROOTFS / "usr/local/bin/rocm-preflight"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rocm_images import telling
 from rocm_images.engine.endpoint import Tls
 from rocm_images.errors import EngineError
-from rocm_images.supervisor import TookTooLong
+from rocm_images.streams import TookTooLong
 from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:

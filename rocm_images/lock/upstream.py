@@ -26,7 +26,8 @@ from rocm_images.lock import file as lock
 from rocm_images.lock.changes import Wanted
 from rocm_images.pool import Threads
 from rocm_images.references import registry_of
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 from rocm_images.waiting import waiting_for
 
 T = TypeVar("T")

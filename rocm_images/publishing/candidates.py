@@ -93,14 +93,12 @@ def _candidate(rules: Rules, given: Target) -> Candidate | str:
             check_stand_in(given.cell.name, given.found.labels, address, None)
         published = image_at(rules.repository, immutable)
         if given.found is not None:
-            found = given.found
-            published = _there(rules, given, found, published)
-            elsewhere = _of_another_machine(rules, given, found, published)
-            if elsewhere:
-                given = replace(given, found=None)
-                evidence = elsewhere
-            else:
-                evidence = _of_engine(rules, given, found)
+            published = _there(rules, given, given.found, published)
+        evidence = _of_another_machine(rules, given, published)
+        if evidence is not None:
+            given = replace(given, found=None)
+        elif given.found is not None:
+            evidence = _of_engine(rules, given, given.found)
         elif published is not None:
             evidence = _of_registry(rules, given, published)
         else:
@@ -142,15 +140,15 @@ def _there(
 
 
 def _of_another_machine(
-    rules: Rules, given: Target, found: EngineImage, published: PublishedImage | None
+    rules: Rules, given: Target, published: PublishedImage | None
 ) -> Evidence | None:
     """The registry's evidence of the engine's image, verified, where this machine has none.
 
     As in a CI whose job that publishes comes to an engine that built, without its files.
     """
-    if published is None or rules.trust is None:
+    if given.found is None or published is None or rules.trust is None:
         return None
-    if Evidence.read(rules.evidence_folder, found.image_id):
+    if Evidence.read(rules.evidence_folder, given.found.image_id):
         return None
     try:
         return _of_registry(rules, given, published)

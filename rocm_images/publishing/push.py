@@ -11,7 +11,7 @@ from rocm_images.engine.images import MOVING_SILENCE_SECONDS, lent_tag
 from rocm_images.engine.transfer import Transfer
 from rocm_images.errors import RegistryError
 from rocm_images.registry.client import Repository
-from rocm_images.supervisor import TookTooLong
+from rocm_images.streams import TookTooLong
 from rocm_images.waiting import OnStep, Wait
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 from rocm_images.publishing.scanner_environment import environment_for
 from rocm_images.registry.manifest import digest_of
-from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
+from rocm_images.streams import GivenUp, TookTooLong
+from rocm_images.supervisor import supervisor
 from rocm_images.tables import Column, text_table
 from rocm_images.telling import counted
 

@@ -33,7 +33,8 @@ from rocm_images.registry.credentials import only_for
 from rocm_images.registry.file_signature import NOT_SIGNED, FileSignature, without_key
 from rocm_images.registry.layout_signatures import holds_statements, signatures_alone
 from rocm_images.registry.trust import Signer, Trust
-from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
+from rocm_images.streams import GivenUp, TookTooLong
+from rocm_images.supervisor import supervisor
 from rocm_images.tables import bytes_in_words
 from rocm_images.waiting import waiting_for
 

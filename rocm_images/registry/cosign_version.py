@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
-from rocm_images.supervisor import GivenUp, supervisor
+from rocm_images.streams import GivenUp
+from rocm_images.supervisor import supervisor
 
 SECONDS = 30.0
 _SIGNING = ("sign", "attest", "sign-blob")

@@ -23,7 +23,8 @@ from rocm_images.engine.containers import container, run_to_its_end
 from rocm_images.errors import EngineError
 from rocm_images.foreign import shown_line
 from rocm_images.recipe.labels import PREFIX
-from rocm_images.supervisor import GivenUp, TookTooLong, supervisor
+from rocm_images.streams import GivenUp, TookTooLong
+from rocm_images.supervisor import supervisor
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -16,7 +16,7 @@ from rocm_images.matrix.schema import Matrix
 from rocm_images.recipe.facts import hip_facts
 from rocm_images.recipe.labels import PREFIX
 from rocm_images.smoke import emulator
-from rocm_images.supervisor import TookTooLong
+from rocm_images.streams import TookTooLong
 from rocm_images.waiting import waiting_for
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from rocm_images.recipe.build_id import files_of
 from rocm_images.smoke import emulator, junit
 from rocm_images.smoke.evidence import Evidence, Level
 from rocm_images.smoke.outcome import read_findings, read_outcome, read_serve
-from rocm_images.supervisor import Stopped, TookTooLong, supervisor
+from rocm_images.streams import TookTooLong
+from rocm_images.supervisor import Stopped, supervisor
 from rocm_images.waiting import OnStep, waiting_for
 
 if TYPE_CHECKING:

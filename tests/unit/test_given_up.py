@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from rocm_images import streams
-from rocm_images.supervisor import GivenUp, Supervisor, TookTooLong, TooMuch
+from rocm_images.streams import GivenUp, TookTooLong, TooMuch
+from rocm_images.supervisor import Supervisor
 from terminals import PROJECT
 
 CALL = "supervisor.run("

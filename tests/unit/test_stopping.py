@@ -12,7 +12,8 @@ import pytest
 
 from made_up_programs import Silent
 from rocm_images.pool import Threads
-from rocm_images.supervisor import Stopped, Supervisor, TookTooLong
+from rocm_images.streams import TookTooLong
+from rocm_images.supervisor import Stopped, Supervisor
 from rocm_images.threads import all_ended
 
 

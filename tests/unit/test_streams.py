@@ -17,8 +17,8 @@ from made_up_programs import PATIENCE, Silent, Starter
 from rocm_images import streams
 from rocm_images import supervisor as supervising
 from rocm_images.masking import LONGEST_LINE
-from rocm_images.streams import Lines
-from rocm_images.supervisor import Answer, Stopped, Supervisor, TookTooLong, TooMuch
+from rocm_images.streams import Lines, TookTooLong, TooMuch
+from rocm_images.supervisor import Answer, Stopped, Supervisor
 
 MIB = 1 << 20
 

@@ -13,7 +13,7 @@ from rocm_images.engine import patience
 from rocm_images.engine.connect import connect
 from rocm_images.engine.patience import Patience, watched
 from rocm_images.errors import EngineError
-from rocm_images.supervisor import TookTooLong
+from rocm_images.streams import TookTooLong
 
 
 @pytest.fixture
