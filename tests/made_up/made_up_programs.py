@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from rocm_images import streams
+from rocm_images.supervisor import Supervisor
 
 PATIENCE = 60.0
 """Seconds that a test waits for what happens at once, unless the machine is loaded."""
@@ -65,6 +67,27 @@ class Silent:
 
     def close(self) -> None:
         os.close(self._reader)
+
+
+def stopped_while_it_runs(supervisor: Supervisor, words: list[str], silent: Silent) -> list[str]:
+    """Stop the supervisor's run of a command as soon as the program has begun in it.
+
+    Returns the names of what the run raised.
+    """
+    failures: list[str] = []
+
+    def work() -> None:
+        try:
+            supervisor.run(words, seconds=PATIENCE)
+        except BaseException as error:
+            failures.append(type(error).__name__)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert silent.says() == "begun\n"
+    supervisor.stop()
+    thread.join()
+    return failures
 
 
 class Starter:

@@ -36,6 +36,13 @@ def log_in(folder: Path) -> None:
     logins.credentials_of("registry.example.org")
 
 
+@pytest.fixture(autouse=True)
+def nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No registry's login of its user, no buildx that its system has."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(buildx_program, "SYSTEM_FOLDERS", ())
+
+
 def has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever names no bound, or one of its own, has a small one."""
     read = streams.read
@@ -104,8 +111,6 @@ def test_a_program_that_says_nothing(
 ) -> None:
     program = Silent(tmp_path, name, at_interrupt="")
     monkeypatch.setenv("PATH", program.environment["PATH"])
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(buildx_program, "SYSTEM_FOLDERS", ())
     monkeypatch.setattr(module, seconds, 1.0)
     with pytest.raises(failure, match=sentence):
         ask(tmp_path)
@@ -193,8 +198,6 @@ def test_a_program_that_has_no_end_of_words(
     program.write_text(f"#!/bin/bash\n{known}\nexec yes\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(buildx_program, "SYSTEM_FOLDERS", ())
     monkeypatch.setattr(syft, "syft_program", lambda: program)
     monkeypatch.setattr(sys, "executable", str(program))
     has_bounds(monkeypatch)

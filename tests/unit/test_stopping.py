@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from made_up_programs import Silent
+from made_up_programs import Silent, stopped_while_it_runs
 from rocm_images.pool import Threads
 from rocm_images.streams import TookTooLong
 from rocm_images.supervisor import Stopped, Supervisor
@@ -61,21 +61,7 @@ def test_after_it_was_stopped_nothing_begins(silent: Silent) -> None:
 
 
 def test_a_child_that_was_stopped_gave_no_answer(silent: Silent) -> None:
-    supervisor = Supervisor()
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            supervisor.run([silent.path], seconds=60)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert silent.says() == "begun\n"
-    supervisor.stop()
-    thread.join()
-    assert [type(failure) for failure in failures] == [Stopped]
+    assert stopped_while_it_runs(Supervisor(), [str(silent.path)], silent) == ["Stopped"]
     assert silent.says() == ""
 
 

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from made_up_programs import PATIENCE, Silent, Starter
+from made_up_programs import PATIENCE, Silent, Starter, stopped_while_it_runs
 from rocm_images import streams
 from rocm_images import supervisor as supervising
 from rocm_images.masking import LONGEST_LINE
 from rocm_images.streams import Lines, TookTooLong, TooMuch
-from rocm_images.supervisor import Answer, Stopped, Supervisor
+from rocm_images.supervisor import Answer, Supervisor
 
 MIB = 1 << 20
 
@@ -222,19 +222,6 @@ def test_a_run_that_is_stopped_waits_for_nobody_who_holds_the_streams(
 ) -> None:
     child, supervisor = Silent(tmp_path, "child"), Supervisor()
     script = f"{ESCAPES.format(escaped)} exec {child.path}"
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            supervisor.run(["sh", "-c", script], seconds=PATIENCE)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert child.says() == "begun\n"
-    supervisor.stop()
-    thread.join()
-    assert [type(failure) for failure in failures] == [Stopped]
+    assert stopped_while_it_runs(supervisor, ["sh", "-c", script], child) == ["Stopped"]
     assert lives(escaped)
     child.close()
