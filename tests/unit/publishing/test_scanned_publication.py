@@ -14,87 +14,21 @@ from typing import Any
 
 import pytest
 from made_up_sbom import bill_of
+from scanned_site import BAD, NONE, TODAY, Site
 from test_findings import answer, rated
-from test_scanning import scanner
 
-from made_up_publication import There, already_there
-from rocm_images.build.progress import PlainLines
+from made_up_publication import There
 from rocm_images.build.targets import Target, with_published
 from rocm_images.engine.images import EngineImage
 from rocm_images.errors import PublishRefused, VerificationFailed
-from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.candidates import Candidate, candidates
-from rocm_images.publishing.document import planned, published
-from rocm_images.publishing.rolling_tags import Move
 from rocm_images.publishing.scanning import Scanning, scan_path
-from rocm_images.publishing.transaction import Phase, Publication, Transaction
+from rocm_images.publishing.transaction import Phase
 from rocm_images.registry.manifest import digest_of
-from rocm_images.registry.statements import EVIDENCE, PROVENANCE, RELEASE
-from rocm_images.registry.trust import Signer, Trust
+from rocm_images.registry.statements import RELEASE
+from rocm_images.registry.trust import Trust
 from rocm_images.sbom.document import KIND as SBOM
 from rocm_images.sbom.made import keep_sbom, sbom_path
-
-TODAY = datetime.date(2026, 11, 26)
-NONE = answer()
-BAD = answer(rated("CVE-2099-0001", "critical"))
-
-
-class Site:
-    """One image that a registry and an engine have, and a channel with a scanner."""
-
-    def __init__(self, target: Target, folder: Path, there: There, moved: list[str]) -> None:
-        self.folder, self.there, self.moved = folder, there, moved
-        self.cosign = there.cosign
-        transaction, self.candidate = already_there(target, folder, there)
-        self.rules, self.given = transaction.rules, self.candidate.target
-        self.image = there.tags[target.immutable_tag]
-        self.phases: list[Phase] = []
-
-    @property
-    def reference(self) -> str:
-        return self.there.reference(self.image.digest)
-
-    @property
-    def asked_about(self) -> dict[str, Any] | None:
-        """The SBOM that the scanner was given; None where it was not asked."""
-        path = self.folder / "given.json"
-        return json.loads(path.read_bytes()) if path.exists() else None
-
-    @property
-    def elsewhere(self) -> Candidate:
-        """The same where only the registry has the image."""
-        return replace(self.candidate, target=replace(self.candidate.target, found=None))
-
-    def publish(
-        self,
-        said: bytes,
-        candidate: Candidate | None = None,
-        *,
-        move_tags: bool = True,
-        **more: Any,
-    ) -> Publication:
-        work = self.work(said, **more)
-        return work.run([candidate or self.candidate], move_tags=move_tags)
-
-    def work(
-        self, said: bytes, *, today: datetime.date = TODAY, script: str = "", **scan: Any
-    ) -> Transaction:
-        """What publishes to a channel with a scanner that answers so."""
-        (self.folder / "answer.json").write_bytes(said)
-        program = scanner(self.folder, f'cp "$1" given.json; {script}\ncat answer.json')
-        command = {"command": [str(program), "{sbom}"], "at_most": "medium"}
-        asked = Scan.model_validate({**command, **scan})
-        channel = self.rules.channel.model_copy(update={"scan": asked})
-        rules = replace(self.rules, channel=channel)
-        return Transaction(
-            rules,
-            None,
-            Signer("key"),
-            PlainLines(),
-            self.phases.append,
-            folder=self.folder,
-            today=lambda: today,
-        )
 
 
 @pytest.fixture
@@ -310,58 +244,6 @@ def test_an_image_that_only_the_registry_has_without_an_sbom_is_to_be_pulled_fir
     site.publish(NONE, found_of(site, site.given))
     one_sbom(site, bill_of(site.image.digest))
     site.publish(NONE, found_of(site, nowhere))
-
-
-def test_what_was_published_is_one_object_for_machines(site: Site) -> None:
-    allow = [{"id": "CVE-2099-0001", "why": "not reachable", "until": "2026-11-26"}]
-    low = rated("CVE-2099-0002", "low")
-    found = site.publish(answer(rated("CVE-2099-0001", "critical"), low), allow=allow)
-    (told,) = published(site.there, found)["images"]  # type: ignore[arg-type]
-    asked = json.dumps(bill_of(site.image.digest)).encode()
-    assert told == {
-        "cell": site.candidate.cell.name,
-        "digest": site.image.digest,
-        "immutable_tag": site.candidate.immutable,
-        "tags": [f"{tag}-preview" for tag in site.candidate.cell.tags],
-        "scan": {
-            "sbom": digest_of(asked),
-            "worst": "critical",
-            "within_bound": ["CVE-2099-0002"],
-            "allowed": [{"id": "CVE-2099-0001", "severity": "critical", "until": "2026-11-26"}],
-        },
-        "evidence": str(site.candidate.evidence.level),
-        "layers_sent": None,
-        "signed": True,
-        "attestations": [EVIDENCE, PROVENANCE, SBOM, RELEASE],
-    }
-    # Again nothing is added, and all of it is there.
-    (again,) = published(site.there, site.publish(NONE))["images"]  # type: ignore[arg-type]
-    assert (again["signed"], again["attestations"]) == (False, told["attestations"])
-    # A push releases nothing.
-    site.cosign.attached.clear()
-    pushed = published(site.there, site.publish(NONE, move_tags=False))  # type: ignore[arg-type]
-    assert pushed["images"][0]["attestations"] == [EVIDENCE, PROVENANCE, SBOM]
-    assert pushed["images"][0]["scan"] is None
-
-
-@pytest.mark.parametrize("pushed", [True, False])
-def test_what_would_be_published_has_a_digest_where_the_registry_has_it(
-    site: Site, pushed: bool
-) -> None:
-    candidate = site.candidate if pushed else replace(site.candidate, published=None)
-    (scanned,) = site.work(NONE).scan([candidate])
-    (told,) = planned(site.there, [candidate], [], [scanned])["images"]  # type: ignore[arg-type]
-    assert told["digest"] == (site.image.digest if pushed else None)
-    assert told["scan"]["worst"] == "none"
-    assert "signed" not in told
-
-
-def test_where_a_tag_moves_is_told_by_digests(site: Site) -> None:
-    moving = [Move("a", None, site.image), Move("b", site.image, site.image)]
-    assert planned(site.there, [], moving, [])["tags"] == [  # type: ignore[arg-type]
-        {"tag": "a", "before": None, "after": site.image.digest},
-        {"tag": "b", "before": site.image.digest, "after": site.image.digest},
-    ]
 
 
 @pytest.mark.parametrize("until", [None, "2027-01-31"])
