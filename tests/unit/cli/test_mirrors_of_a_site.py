@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from called import ONE, build_id, refused, run
+
+from invoked import ONE, build_id, refused, run
 
 BASE = "rocm/pytorch:rocm7.2_ubuntu22.04_py3.10_pytorch_release_2.9.1"
 MIRROR = f"{BASE}=docker-image://mirror.example.org/base:1"

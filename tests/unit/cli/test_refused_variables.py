@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import pytest
-from called import IMAGE, VERBS, refused, run
 
+from invoked import IMAGE, VERBS, refused, run
 from rocm_images.cli.variables import CHOOSING, OF_OPTIONS, TYPED, variable_of
 from rocm_images.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 import pytest
-from called import IMAGE, VERBS, build_id, refused, run
 
+from invoked import IMAGE, VERBS, build_id, options, refused, run
 from rocm_images.cli.variables import CHOOSING, OF_OPTIONS
 from rocm_images.errors import InputError
 from rocm_images.registry import place
@@ -141,16 +141,11 @@ def test_the_page_is_what_its_script_writes() -> None:
 
 
 def test_every_variable_is_on_the_page_and_several_values_have_spaces_between() -> None:
-    options = [
-        option
-        for verb in VERBS.values()
-        for option in verb.params
-        if isinstance(option, click.Option)
-    ]
-    variables = {str(option.envvar) for option in options if option.envvar}
+    options_of_all = [option for _, option in options()]
+    variables = {str(option.envvar) for option in options_of_all if option.envvar}
     assert len(variables) == len(OF_OPTIONS)
     assert {variable for variable in variables if f"| `{variable}` |" not in PAGE} == set()
-    several = [option for option in options if option.multiple and option.envvar]
+    several = [option for option in options_of_all if option.multiple and option.envvar]
     assert {option.type.envvar_list_splitter for option in several} == {None}
 
 

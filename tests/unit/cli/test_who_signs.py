@@ -101,7 +101,8 @@ def test_who_is_typed_takes_the_place_of_who_is_in_variables(
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb, command in VERBS if any(one.name == "key" for one in command.params)]
+    "verb",
+    [verb for verb, command in VERBS.items() if any(one.name == "key" for one in command.params)],
 )
 def test_whose_signatures_count_has_that_rule_in_every_verb(verb: str) -> None:
     inner, files = main.commands[verb].callback, set()

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from test_findings import answer, rated
-from test_scanning import scanner
+from made_up_scanner import TODAY, answer, rated, scanner
 
 from made_up_publication import There, already_there
 from rocm_images.build.progress import PlainLines
@@ -19,7 +18,6 @@ from rocm_images.publishing.candidates import Candidate
 from rocm_images.publishing.transaction import Phase, Publication, Transaction
 from rocm_images.registry.trust import Signer
 
-TODAY = datetime.date(2026, 11, 26)
 NONE = answer()
 BAD = answer(rated("CVE-2099-0001", "critical"))
 

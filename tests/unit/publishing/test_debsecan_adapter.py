@@ -13,7 +13,7 @@ from typing import Any
 import debsecan_as_cyclonedx
 import pytest
 from made_up_sbom import bill_of
-from test_findings import TODAY
+from made_up_scanner import TODAY
 
 from rocm_images.errors import PublishRefused
 from rocm_images.matrix.schema import Scan

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from made_up_sbom import bill_of
+from made_up_scanner import SBOM, TODAY, answer, rated
 
 from rocm_images.matrix.schema import Scan
 from rocm_images.publishing.findings import Finding, Judged, findings_in, judged, notes
 
-TODAY = datetime.date(2026, 11, 26)
-SBOM = {"components": [{"bom-ref": "one", "name": "openssl", "version": "3.0.19"}]}
 UNREADABLE = {
     "nothing": b"",
     "no JSON": b"no vulnerabilities found\n",
@@ -36,17 +35,6 @@ UNREADABLE = {
     "ratings in another case": b'{"bomFormat": "CycloneDX", "vulnerabilities": [{"id": '
     b'"CVE-2099-0001", "ratings": [{"severity": "low"}], "Ratings": []}]}',
 }
-
-
-def answer(*vulnerabilities: dict[str, Any], **more: Any) -> bytes:
-    return json.dumps(
-        {"bomFormat": "CycloneDX", "vulnerabilities": vulnerabilities, **more}
-    ).encode()
-
-
-def rated(name: str, *severities: str, ref: str = "one") -> dict[str, Any]:
-    ratings = [{"severity": one} for one in severities]
-    return {"id": name, "ratings": ratings, "affects": [{"ref": ref}]}
 
 
 def scan(at_most: str = "medium", **until: str) -> Scan:

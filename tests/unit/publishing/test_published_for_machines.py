@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from made_up_sbom import bill_of
+from made_up_scanner import answer, rated
 from scanned_site import NONE, Site
-from test_findings import answer, rated
 
 from made_up_publication import There
 from rocm_images.build.targets import Target

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from made_up_sbom import bill_of
-from scanned_site import BAD, NONE, TODAY, Site
-from test_findings import answer, rated
+from made_up_scanner import TODAY, answer, rated
+from scanned_site import BAD, NONE, Site
 
 from made_up_publication import There
 from rocm_images.build.targets import Target, with_published

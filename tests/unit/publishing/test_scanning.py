@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import stat
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from test_findings import SBOM, TODAY, answer, rated
+from made_up_scanner import SBOM, TODAY, answer, rated, scanner
 
 from made_up_programs import PATIENCE, Starter
 from rocm_images import supervisor as supervising
@@ -31,14 +30,6 @@ SECRETS = (
 )
 DIGEST = f"sha256:{'d' * 64}"
 BAD = answer(rated("CVE-2099-0001", "critical"), rated("CVE-2099-0002", "low"))
-
-
-def scanner(folder: Path, script: str) -> Path:
-    """A scanner that runs a shell's script, with the file of the SBOM as its only argument."""
-    path = folder / "scanner"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 def asked(folder: Path, script: str, *, seconds: float = 60, **more: Any) -> Scanning:
