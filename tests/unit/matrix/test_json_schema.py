@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
-from test_matrix_problems import ONE_MISTAKE
+from mistakes_in_matrix import ONE_MISTAKE
 
 from rocm_images.cli.main import main
 from rocm_images.matrix.json_schema import schema_text
