@@ -26,6 +26,8 @@ from rocm_images.build.summary import (
 )
 from rocm_images.build.targets import (
     Target,
+    command_of,
+    reference_of,
     repositories_of,
     targets_of,
     with_found,
@@ -44,12 +46,10 @@ from rocm_images.registry.address import RegistryAddress
 from rocm_images.registry.place import Who
 from rocm_images.smoke.run import image_under_test
 from rocm_images.supervisor import supervisor
-from rocm_images.tables import filled, room
 
-# What reads registries, and what measures layers, is imported where it is used.
+# What reads registries is imported where it is used.
 if TYPE_CHECKING:
     from rocm_images.build.step_cache import StepCache
-    from rocm_images.engine.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def test_images(
     engine = site.engine_of_typed() if image else site.engine()
     if program and not engine.address.startswith("unix://"):
         raise InputError(f"--emulator: the engine at {engine.address} cannot see {program}")
-    commands = {_reference(cell, site): _command(cell, site) for cell in chosen}
+    commands = {reference_of(cell, site): command_of(cell, site) for cell in chosen}
     targets = []
     for reference in [image] if image else commands:
         try:
@@ -306,50 +306,6 @@ def test_images(
     with turns.held(names, "smoke"):
         reports = run_cells(engine, options, targets, progress_for(names))
         return _report(_measured(engine, reports))
-
-
-def _reference(cell: Cell, site: Site) -> str:
-    return cell.reference(cell.tags[0] + site.tag_suffix)
-
-
-def _command(cell: Cell, site: Site) -> str:
-    """What builds its image."""
-    return " ".join([telling.COMMAND, cell.words, *site.words])
-
-
-def print_sizes(matrix: Matrix, cells: Sequence[Cell], site: Site) -> None:
-    """Print the size report of the cells' images, base by base; says which the engine has not.
-
-    Raises:
-        RocmImagesError: no engine, or it has none of them.
-    """
-    from rocm_images.engine.layers import layers_of, size_report
-
-    client = site.engine().client()
-    reports: dict[str, dict[str, tuple[Layer, ...]]] = {}
-    names: dict[str, str] = {}
-    missing = []
-    try:
-        for cell, dockerfile in render(matrix, cells):
-            reference = _reference(cell, site)
-            try:
-                layers = layers_of(client, reference, dockerfile)
-            except NoSuchImage:
-                missing.append(NoSuchImage(reference, _command(cell, site)))
-                continue
-            reports.setdefault(cell.rocm, {})[cell.name] = layers
-            names[reference] = cell.name
-        if missing and not names:
-            raise missing[0]
-        found = sizes_of(client, names)
-    finally:
-        client.close()
-    sizes = {names[reference]: size for reference, size in found.items()}
-    print("\n\n".join(size_report(images, sizes) for images in reports.values()))
-    note = "compressed layers are not known before a push: `sizes --registry` shows a registry's"
-    telling.written(filled(note, room()))
-    for one in missing:
-        telling.step(f"note: {one}")
 
 
 def _measured(engine: Engine, reports: Sequence[CellReport]) -> list[CellReport]:

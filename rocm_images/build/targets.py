@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rocm_images import telling
 from rocm_images.build.options import parse_build_args, parse_contexts
 from rocm_images.build.site import Site
 from rocm_images.engine.connect import Engine
@@ -309,3 +310,13 @@ def verified_as(cosign: Cosign, trust: Trust, image: PublishedImage, target: Tar
     found = verified(cosign, image, trust)
     check_built_as(image, target.cell.name, target.inputs.build_id)
     return found
+
+
+def reference_of(cell: Cell, site: Site) -> str:
+    """The image that a build of a cell gives there, by its first rolling tag."""
+    return cell.reference(cell.tags[0] + site.tag_suffix)
+
+
+def command_of(cell: Cell, site: Site) -> str:
+    """What is typed to build it."""
+    return " ".join([telling.COMMAND, cell.words, *site.words])

@@ -184,6 +184,6 @@ def sizes(
         found = Sizing(matrix_path, matrix, chosen, *where, trust, site, contexts).found()
         click.echo(as_json_text(found) if as_json else as_text(found))
         return
-    from rocm_images.build.run import print_sizes
+    from rocm_images.build.sizes import print_sizes
 
     print_sizes(matrix, chosen, site)

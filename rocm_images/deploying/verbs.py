@@ -17,8 +17,7 @@ from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
 
 if TYPE_CHECKING:
-    from rocm_images.catalogue.schema import CatalogueEntry
-    from rocm_images.servers import Server
+    pass
 
 Verb = TypeVar("Verb", bound=Callable[..., object])
 
@@ -110,6 +109,7 @@ def pick(
     """Print the recommended image for a GPU, by its digest."""
     from rocm_images.deploying.choose import recommended, servers_of
     from rocm_images.deploying.gpus import machine_notes, of_this_machine
+    from rocm_images.deploying.image_meant import tell_notes
 
     if auto and not typed("arch"):
         arch = None
@@ -122,7 +122,7 @@ def pick(
     if server is None and len(several) > 1:
         server = _of_several(several, matrix_path)
     image = recommended(known, arch, server=server, rocm=rocm, channel=channel, pre=pre)
-    _note(image)
+    tell_notes(image)
     for sentence in machine_notes(image, fitting, others):
         telling.step(f"note: {sentence}")
     click.echo(image.reference)
@@ -168,6 +168,7 @@ def run_args(
     """
     import shlex
 
+    from rocm_images.deploying.image_meant import image_meant
     from rocm_images.engine.run_flags import (
         LEFT_OUT,
         MODEL_VOLUME,
@@ -177,7 +178,7 @@ def run_args(
     )
     from rocm_images.tables import Column, text_table
 
-    reference, server = _reference(image, listed, server_name, matrix_path)
+    reference, server = image_meant(image, listed, server_name, matrix_path)
     cache = model_cache_of(model_cache) if model_cache else MODEL_VOLUME
     flags = run_flags(RunOptions(port or server.port, cache, render_group, numa))
     if explain:
@@ -252,6 +253,7 @@ def deploy(
     import shlex
 
     from rocm_images.deploying.chart import write_chart
+    from rocm_images.deploying.image_meant import image_meant
     from rocm_images.deploying.manifests import Deployment, Kind, rendered
     from rocm_images.deploying.nodes import GPU_RESOURCE
     from rocm_images.files import write_whole
@@ -263,7 +265,7 @@ def deploy(
         )
     if kind == "helm" and output is None:
         raise InputError("a chart is several files: say in which folder, --output FOLDER")
-    reference, server = _reference(image, listed, server_name, matrix_path)
+    reference, server = image_meant(image, listed, server_name, matrix_path)
     deployment = Deployment(
         reference,
         model,
@@ -300,83 +302,3 @@ def _of_several(servers: list[str], matrix_path: Path) -> str | None:
         "matrix's default; --server names another."
     )
     return server.name
-
-
-def _reference(
-    image: str, listed: Listed, server_name: str | None, matrix_path: Path
-) -> tuple[str, Server]:
-    """The image by digest where it is one of a catalogue, else the reference that was given.
-
-    With the server that it holds, as a catalogue says; of what none knows, the one that was named
-    or that its repository is of.
-
-    Raises:
-        InputError: there is no such server, or the catalogue or the repository says another.
-    """
-    from rocm_images.deploying.choose import is_reference, named
-    from rocm_images.errors import closest
-    from rocm_images.servers import SERVERS, server_of
-
-    if server_name is not None and server_name not in SERVERS:
-        raise InputError(
-            f"unknown inference server {server_name!r}: {closest(server_name, SERVERS)}"
-        )
-    whole = listed.path is None and is_reference(image)
-    found = _in_ours(_checked(image), listed) if whole else named(listed.read(), image)
-    if whole and listed.is_asked and (found is None or found.digest not in image):
-        raise InputError(
-            f"no signed catalogue here vouches for {image}: verify it with `{telling.COMMAND} pull "
-            f"{image}` and the same options, and leave them out here"
-        )
-    if found is None:
-        from rocm_images.deploying.server_meant import of_reference
-
-        asked = SERVERS[server_name] if server_name else None
-        at_hand = matrix_at_hand(matrix_path)
-        server, note = of_reference(image, asked if typed("server_name") else None, at_hand)
-        if note and asked:
-            # A variable counts where nothing that is known of the image says it.
-            server, note = asked, None
-        if note:
-            telling.step(f"note: {note}")
-        return image, server
-    if typed("server_name") and server_name != found.server:
-        raise InputError(
-            f"{image} holds {found.server}, as the catalogue says, and not {server_name}: leave "
-            "out --server"
-        )
-    # What a tag stands for may have changed since the catalogue was written.
-    if not whole or found.digest in image:
-        _note(found)
-    return image if whole else found.reference, server_of(found.server)
-
-
-def _in_ours(reference: str, listed: Listed) -> CatalogueEntry | None:
-    """What the catalogue of this folder has of a whole reference, where there is one."""
-    from rocm_images.catalogue import listed as catalogues
-    from rocm_images.deploying.server_meant import entry_of
-
-    return entry_of(listed.read(), reference) if catalogues.CATALOGUE.exists() else None
-
-
-def _checked(reference: str) -> str:
-    """An image reference of a user, which is to stand in a command.
-
-    Raises:
-        InputError: it is none.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    from rocm_images.matrix.types import ImageText
-
-    try:
-        return str(TypeAdapter(ImageText).validate_python(reference))
-    except ValidationError as error:
-        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-
-
-def _note(image: CatalogueEntry) -> None:
-    from rocm_images.deploying.choose import notes
-
-    for sentence in notes(image):
-        telling.step(f"note: {sentence}")
