@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from rehearsal import hip_packages
 from rehearsal.engine import PrivateEngine
-from rehearsal.root import REPOSITORY, has_image, is_debian_13, root_image, say
+from rehearsal.root import MADE_SLIM, REPOSITORY, has_image, is_debian_13, root_image, say
 from rehearsal.wheelhouse import wheelhouse
 from rocm_images.engine import buildx
 from rocm_images.engine.connect import Engine
@@ -100,7 +100,8 @@ def base_reference(matrix: Matrix, rocm: str) -> str:
     pins, runtime = _Pins.of(matrix, rocm), runtime_of(matrix, rocm)
     # Of two, only the one that is in it counts: a change of the imitation leaves AMD's as it is.
     hip = runtime.packages if runtime else files_of(FOLDER / "hip")
-    content = repr((files_of(FOLDER / "base"), hip, pins, rocm, _torch_of(matrix, rocm)))
+    below = (MADE_SLIM, files_of(FOLDER / "base"))
+    content = repr((below, hip, pins, rocm, _torch_of(matrix, rocm)))
     return f"{REPOSITORY}/base:rocm{rocm}-{_short(content)}"
 
 
@@ -179,7 +180,8 @@ def make_laboratory(engine: Engine, client: docker.DockerClient) -> str:
     found = hip_packages.taken(HIP_CACHE)
     if hip_packages.CURRENT not in found:
         raise EngineError(_missing(hip_packages.CURRENT))
-    content = repr((files_of(FOLDER / "base"), [one.packages for one in found.values()]))
+    below = (MADE_SLIM, files_of(FOLDER / "base"))
+    content = repr((below, [one.packages for one in found.values()]))
     reference = f"{REPOSITORY}/laboratory:{_short(content)}"
     if not has_image(client, reference):
         say("making the laboratory: AMD's HIP runtimes " + " and ".join(found))

@@ -23,6 +23,33 @@ if TYPE_CHECKING:
 REPOSITORY = "rocm-serving-images-rehearsal"
 DEBIAN_IMAGE = "debian:trixie-slim"
 _CODENAME = "trixie"
+_SLIM = "-slim"
+# mmdebstrap runs it at its end: until then it needs the archives itself.
+MADE_SLIM = r"""
+cat > "$1/etc/apt/apt.conf.d/slim" << 'END'
+APT::Keep-Downloaded-Packages "false";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::Languages "none";
+END
+cat > "$1/etc/dpkg/dpkg.cfg.d/slim" << 'END'
+path-exclude=/usr/share/doc/*
+path-include=/usr/share/doc/*/copyright
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/share/man/*
+# Python as a library of other programs, and the compiler for what links with -flto.
+path-exclude=/usr/lib/python3*/config-*/*.a
+path-exclude=/usr/libexec/gcc/*/lto1
+END
+rm -f "$1"/var/cache/apt/*.bin
+cd "$1/usr/share"
+find doc -type f ! -name copyright -delete
+rm -rf info/* locale/* man/*
+"""
+"""As in Debian's slim images, what is installed keeps no archives, no lists in another form, no
+documents and no translations: all of that would be built into, pushed and pulled with every image
+of a rehearsal."""
 
 
 def root_image(client: docker.DockerClient) -> str:
@@ -33,7 +60,7 @@ def root_image(client: docker.DockerClient) -> str:
     """
     from docker.errors import APIError
 
-    made = f"{REPOSITORY}/root:{_codename()}"
+    made = f"{REPOSITORY}/root:{_codename()}{_SLIM}"
     for known in (made, DEBIAN_IMAGE):
         if has_image(client, known):
             return known
@@ -49,7 +76,7 @@ def root_image(client: docker.DockerClient) -> str:
 
 def is_debian_13(root: str) -> bool:
     """Whether AMD's libraries of Debian's packages, which need its C library, run on the root."""
-    return root == DEBIAN_IMAGE or root.endswith(f":{_CODENAME}")
+    return root == DEBIAN_IMAGE or root.endswith(f":{_CODENAME}{_SLIM}")
 
 
 def has_image(client: docker.DockerClient, reference: str) -> bool:
@@ -85,8 +112,12 @@ def _make(client: docker.DockerClient, reference: str) -> None:
     try:
         with waiting_for("mmdebstrap") as wait:
             done = supervisor.run(
-                [str(programs / "mmdebstrap"), "--variant=minbase", _codename()]
-                + [str(archive), debian_packages.mirror(PrivateEngine().packages)],
+                [
+                    *(str(programs / "mmdebstrap"), "--variant=minbase"),
+                    f"--customize-hook={MADE_SLIM}",
+                    *(_codename(), str(archive)),
+                    debian_packages.mirror(PrivateEngine().packages),
+                ],
                 seconds=_SECONDS,
                 on_line=wait.at,
             )
