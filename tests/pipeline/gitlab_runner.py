@@ -63,6 +63,9 @@ class GitLab:
         kept = "--filter=protect /build/"
         self._script(self._programs / "rsync", *("env", *given, str(found.path), kept))
         copied(self.folder)
+        # Every job copies each file, and those of git.
+        for left_out in {*(self.folder / "tests").iterdir()} - {self.folder / "tests" / "image"}:
+            shutil.rmtree(left_out)
         (self.folder / ".cache").symlink_to(PROJECT / ".cache")
         matrix = four_cells.text_of((PROJECT / "matrix.yaml").read_text())
         for theirs, own in (
@@ -88,6 +91,7 @@ class GitLab:
             ("add", "--all", "--force"),
             *(("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "all"),),
             ("remote", "add", "origin", "https://gitlab.example.org/team/images.git"),
+            ("repack", "-a", "-d", "--quiet"),
         ):
             self._git(*words)
         self._give(keys)
