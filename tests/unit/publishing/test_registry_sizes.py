@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from made_up_catalogue import FIRST, REPOSITORY, digest, entry
-from rocm_images.build import run
+from rocm_images.build import sizes
 from rocm_images.build.site import RealSite
 from rocm_images.build.targets import Target
 from rocm_images.catalogue.merge import merged
@@ -197,7 +197,7 @@ def test_a_registry_in_the_environment_alone_leaves_the_engines_sizes(
     monkeypatch.setenv("ROCM_IMAGES_REGISTRY", "registry.example.org")
     monkeypatch.setenv("ROCM_IMAGES_PUBLIC_KEY", "cosign.pub")
     shown: list[object] = []
-    monkeypatch.setattr(run, "print_sizes", lambda *given: shown.append(given))
+    monkeypatch.setattr(sizes, "print_sizes", lambda *given: shown.append(given))
     assert CliRunner().invoke(main, ["sizes"]).exit_code == 0
     assert len(shown) == 1
 
