@@ -89,6 +89,24 @@ def run_in(
         container.remove(force=True)
 
 
+def containers_of(client: docker.DockerClient, kind: str, *image_ids: str) -> list[str]:
+    """The containers of these images of which the program's labels say that they are for this.
+
+    The other lane's tests have containers of their own images meanwhile.
+    """
+    there = client.api.containers(all=True, filters={"label": PREFIX + kind})
+    return [str(one["Id"]) for one in there if one["ImageID"] in image_ids]
+
+
+def is_on(client: docker.DockerClient, image_id: str) -> bool:
+    """Whether the engine has an image.
+
+    The SDK's own list asks for each of all images again, and fails where the other lane's tests
+    have removed one by then.
+    """
+    return any(one["Id"] == image_id for one in client.api.images())
+
+
 def run_on_gpus(
     client: docker.DockerClient, image: str, words: Sequence[str], **environment: str
 ) -> tuple[int, str, str]:
@@ -143,6 +161,23 @@ def elsewhere(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) 
     """
     folder = tmp_path_factory.mktemp("elsewhere") / "checkout"
     return beside(folder, running_engine.environment)
+
+
+@pytest.fixture(scope="session")
+def apart(elsewhere: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """`elsewhere` with images of its own, which no test of `-m images` tags or removes."""
+    matrix = tmp_path_factory.mktemp("apart") / "matrix.yaml"
+    matrix.write_text(four_cells.apart("sglang-rocm-apart", "the tests apart"))
+    return Checkout(elsewhere.folder, {**elsewhere.environment, "ROCM_IMAGES_MATRIX": str(matrix)})
+
+
+@pytest.fixture(scope="session")
+def image_apart(apart: Checkout) -> str:
+    """The id of its image for 942 on ROCm 7.2.2, which was not tested."""
+    words = ("--arch", "942", "--base", "7.2.2", "--rehearse", "--no-smoke")
+    answer = apart.build_py(*words)
+    assert answer.code == 0, answer.stderr
+    return str(answer.summary["sglang-942-rocm7.2.2"]["image_id"])
 
 
 @pytest.fixture(scope="session")

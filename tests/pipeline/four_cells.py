@@ -29,6 +29,22 @@ def text_of(matrix: str) -> str:
     return matrix.replace(found[1], f"{bases}\n")
 
 
+def apart(repository: str, vendor: str) -> str:
+    """The matrix's text with a repository and a vendor of its own for SGLang's images.
+
+    So no build takes a tag from those of other tests on the same engine, and the images are others:
+    those tests remove theirs, with every tag.
+    """
+    text = text_of((PROJECT / "matrix.yaml").read_text())
+    for theirs, own in (
+        ("repository: sglang-rocm\n", f"repository: {repository}\n"),
+        ("vendor: rocm-serving-images\n", f"vendor: {vendor}\n"),
+    ):
+        assert text.count(theirs) == 1, theirs
+        text = text.replace(theirs, own)
+    return text
+
+
 def written() -> Path:
     """The file, written anew."""
     # Another run of the tests may be reading it.

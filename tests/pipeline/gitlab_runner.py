@@ -22,9 +22,7 @@ from conftest import Keys
 from rehearsal.unpacked_programs import rsync
 
 REPOSITORY = "sglang-rocm-of-gitlab"
-"""Of its images, so that it takes no tag from those of other tests on the same engine."""
-VENDOR = "a team on GitLab"
-"""Of its images, so that they are its own: other tests remove theirs, with every tag."""
+"""Of its images."""
 PROGRAM = PROJECT / ".cache/workflow-lint/node_modules/gitlab-ci-local/dist/index.js"
 SECONDS = 600
 _ENDED = re.compile(r"^\s*(PASS|FAIL)\s+(?:\[\S+\] -> )?(\S+)", re.MULTILINE)
@@ -67,13 +65,7 @@ class GitLab:
         for left_out in {*(self.folder / "tests").iterdir()} - {self.folder / "tests" / "image"}:
             shutil.rmtree(left_out)
         (self.folder / ".cache").symlink_to(PROJECT / ".cache")
-        matrix = four_cells.text_of((PROJECT / "matrix.yaml").read_text())
-        for theirs, own in (
-            ("repository: sglang-rocm\n", f"repository: {REPOSITORY}\n"),
-            ("vendor: rocm-serving-images\n", f"vendor: {VENDOR}\n"),
-        ):
-            assert matrix.count(theirs) == 1, theirs
-            matrix = matrix.replace(theirs, own)
+        matrix = four_cells.apart(REPOSITORY, "a team on GitLab")
         (self.folder / "matrix.yaml").write_text(matrix)
         document = (PROJECT / "docs" / "gitlab.md").read_text()
         example = document.partition("```yaml\n")[2].partition("```")[0]

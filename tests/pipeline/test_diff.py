@@ -8,8 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import PROJECT, Answer, run_build_py
-from rocm_images.recipe.labels import PREFIX
+from conftest import PROJECT, Answer, containers_of, run_build_py
 
 OLD, NEW = "sglang-942-rocm7.2.0", "sglang-942-rocm7.2.2"
 
@@ -47,7 +46,8 @@ def test_a_newer_base_changes_its_torch_its_default_and_its_advisories(
     assert growth["libnuma1"]["old"] is None
     assert growth["libnuma1"]["new"] > 10_000
     assert {"base image", "serving"} <= set(found["stages"])  # type: ignore[call-overload]
-    assert client.containers.list(all=True, filters={"label": PREFIX + "sbom"}) == []
+    images = [rolling.summary[cell]["image_id"] for cell in (OLD, NEW)]
+    assert containers_of(client, "sbom", *images) == []
 
 
 def test_an_image_does_not_differ_from_itself(rolling: Answer) -> None:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import docker
 import pytest
+from checkouts import Checkout
 from four_cells import MATRIX
 
-from conftest import PROJECT, Answer, run_build_py, run_in, run_on_gpus
+from conftest import run_in, run_on_gpus
 from rehearsal.bases import base_reference, make_laboratory
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.connect import Engine
 from rocm_images.smoke import emulator
 
 CELL = "sglang-942-rocm7.2.2"
-VENDORED = "sglang-rocm:vendored-rehearsal"
+VENDORED = "sglang-rocm-apart:vendored-rehearsal"
 UNSAFE_NOT_MITIGATED, PASS = 10, 0
 # Where torch's wheel keeps the runtime that it brings (sglang#35390), and the guard for the proof.
 DOCKERFILE = """\
@@ -37,34 +38,36 @@ RUN --mount=type=bind,from=laboratory,source=/opt/amd/6.4.3,target=/old \\
 
 @pytest.fixture(scope="module")
 def vendored(
-    rehearsed: Answer,
-    real_engine: Engine,
+    image_apart: str,
+    running_engine: Engine,
     buildx: Buildx,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """A 7.2.2 image whose torch brings AMD's runtime of ROCm 6.4.3, with the published bugs."""
     folder = tmp_path_factory.mktemp("vendored")
-    client = real_engine.client()
-    laboratory = make_laboratory(real_engine, client)
+    client = running_engine.client()
+    laboratory = make_laboratory(running_engine, client)
+    image = client.images.get(image_apart).tags[0]
     client.close()
-    image = rehearsed.summary[CELL]["reference"]
     (folder / "Dockerfile").write_text(DOCKERFILE.format(laboratory=laboratory, image=image))
     words = [*buildx.command, "build", f"--tag={VENDORED}", "--network=none", str(folder)]
     subprocess.run(words, env=dict(buildx.environment), check=True, capture_output=True)
     yield VENDORED
-    client = real_engine.client()
+    client = running_engine.client()
     client.images.remove(VENDORED, force=True)
     client.close()
 
 
-def test_a_runtime_that_torch_vendors_is_caught_without_a_gpu(vendored: str) -> None:
-    answer = run_build_py("smoke", "--rehearse", "--image", vendored)
+def test_a_runtime_that_torch_vendors_is_caught_without_a_gpu(
+    vendored: str, apart: Checkout
+) -> None:
+    answer = apart.build_py("smoke", "--rehearse", "--image", vendored)
     assert answer.code == 4
     report = answer.summary[CELL]
     failed = " ".join(report["tail"])
     assert "test_the_measured_verdict_is_the_one_the_advisories_predict" in failed
     assert "test_no_check_of_the_doctor_fails" in failed
-    evidence = PROJECT / "build" / "evidence" / f"{report['image_id'].removeprefix('sha256:')}.json"
+    evidence = apart.build / "evidence" / f"{report['image_id'].removeprefix('sha256:')}.json"
     document = json.loads(evidence.read_text())
     assert document["passed"] is False
     assert document["probe"]["capture"]["bugs"] == ["A", "B"]
@@ -86,11 +89,10 @@ def test_the_same_image_is_unsafe_bare_and_guarded_with_the_guard(
 
 
 def test_in_the_image_as_it_is_amds_runtime_is_safe(
-    rehearsed: Answer, client: docker.DockerClient
+    image_apart: str, client: docker.DockerClient
 ) -> None:
-    image = rehearsed.summary[CELL]["image_id"]
     words = ["graph-probe", "run", "--json"]
-    status, out, err = run_on_gpus(client, image, words, ROCM_IMAGES_SKIP_PREFLIGHT="1")
+    status, out, err = run_on_gpus(client, image_apart, words, ROCM_IMAGES_SKIP_PREFLIGHT="1")
     assert status == PASS, out + err
     found = json.loads(out)
     assert (found["capture"]["verdict"], found["replay"]["verdict"]) == ("safe", "replays-right")
@@ -98,15 +100,15 @@ def test_in_the_image_as_it_is_amds_runtime_is_safe(
     assert found["runtime"]["is_stand_in"] is False
     # Without the switch that the image sets, this runtime's replays are wrong.
     unset = {"DEBUG_HIP_GRAPH_SEGMENT_SCHEDULING": "1", "ROCM_IMAGES_SKIP_PREFLIGHT": "1"}
-    status, out, _ = run_on_gpus(client, image, ["graph-probe", "replay", "--json"], **unset)
+    status, out, _ = run_on_gpus(client, image_apart, ["graph-probe", "replay", "--json"], **unset)
     assert status == 18, out
 
 
-def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engine: Engine) -> None:
+@pytest.mark.usefixtures("stand_in_bases")
+def test_any_image_with_a_hip_runtime_can_be_probed(elsewhere: Checkout) -> None:
     # The base alone: no probe of ours is in it, and nothing sets the switch.
     base = base_reference(MATRIX, "7.2.2")
-    environment = dict(real_engine.environment)
-    answer = run_build_py("probe", base, environment=environment)
+    answer = elsewhere.build_py("probe", base)
     assert answer.code == 4
     assert "capture  survives a watchdog: all 16 cases did" in answer.stdout
     assert "replay   WRONG" in answer.stdout
@@ -114,16 +116,16 @@ def test_any_image_with_a_hip_runtime_can_be_probed(rehearsed: Answer, real_engi
     assert "judged" not in answer.stdout
     assert "graph-probe replay ended with 18" in answer.stderr
     words = ("probe", base, "--arch", "MI350X", "--gpus", "1", "capture", "--json")
-    answer = run_build_py(*words, environment=environment)
+    answer = elsewhere.build_py(*words)
     assert answer.code == 0, answer.stderr
     assert [device["gfx"] for device in json.loads(answer.stdout)["devices"]] == ["gfx950"]
-    missing = run_build_py("probe", "no-such-image:tag", environment=environment)
+    missing = elsewhere.build_py("probe", "no-such-image:tag")
     assert missing.code == 2
     assert "build or pull it first" in missing.stderr
 
 
 def test_a_program_of_another_emulator_runs_the_probe(
-    rolling: Answer, client: docker.DockerClient, tmp_path: Path
+    image_apart: str, apart: Checkout, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     # Ours, started by a program as another emulator's would start it.
     with emulator.lent(client) as holder:
@@ -136,37 +138,38 @@ def test_a_program_of_another_emulator_runs_the_probe(
         'export LD_PRELOAD="$here/libhsa-runtime64.so.1" HSA_STANDIN_GPUS=2\nexec "$@"\n'
     )
     program.chmod(0o755)
-    image = "sglang-rocm:v0.5.21-mi30x-rehearsal"
-    answer = run_build_py("smoke", "--rehearse", "--image", image, "--emulator", str(program))
+    image = client.images.get(image_apart).tags[0]
+    answer = apart.build_py("smoke", "--rehearse", "--image", image, "--emulator", str(program))
     assert answer.code == 0, answer.stderr
     assert list(answer.summary) == [CELL]
     image_id = answer.summary[CELL]["image_id"].removeprefix("sha256:")
-    document = json.loads((PROJECT / "build" / "evidence" / f"{image_id}.json").read_text())
+    document = json.loads((apart.build / "evidence" / f"{image_id}.json").read_text())
     digest = hashlib.sha256(program.read_bytes()).hexdigest()
     assert document["emulator"] == f"another-emulator, sha256 {digest}"
     assert document["level"] == "emulated"
 
 
-def test_a_program_that_cannot_be_started_is_refused(rehearsed: Answer, tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_started_is_refused(apart: Checkout, tmp_path: Path) -> None:
     plain = tmp_path / "emulator"
     plain.write_text("no program\n")
-    answer = run_build_py("smoke", "--rehearse", "--arch", "942", "--emulator", str(plain))
+    answer = apart.build_py("smoke", "--rehearse", "--arch", "942", "--emulator", str(plain))
     assert answer.code == 2
     assert "make it executable" in answer.stderr
 
 
 def test_the_emulator_is_mounted_read_only_and_leaves_nothing(
-    rehearsed: Answer, client: docker.DockerClient
+    image_apart: str, client: docker.DockerClient
 ) -> None:
-    before = {volume.name for volume in client.volumes.list()}
     with emulator.lent(client) as holder:
+        (volume,) = client.containers.get(holder).attrs["Mounts"]
         status, _, err = run_in(
             client,
-            rehearsed.summary[CELL]["image_id"],
+            image_apart,
             ["touch", f"{emulator.MOUNTED_AT}/mark"],
             entrypoint="",
             volumes_from=[f"{holder}:ro"],
         )
     assert status != 0
     assert "Read-only file system" in err
-    assert {volume.name for volume in client.volumes.list()} == before
+    with pytest.raises(docker.errors.NotFound):
+        client.volumes.get(volume["Name"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from conftest import PROJECT, Answer, Keys, run_build_py
+from conftest import PROJECT, Answer, Keys, is_on, run_build_py
 from publishing_site import publish
 from registry import Registry
 from rocm_images.registry.address import RegistryAddress
@@ -67,9 +67,8 @@ def cosign(keys: Keys, *words: str) -> None:
 
 def forget(client: docker.DockerClient, digest: str) -> None:
     """Remove the image from the engine, so that a pull has to fetch it."""
-    for image in client.images.list():
-        if image.id == digest:
-            client.images.remove(image.id, force=True)
+    if is_on(client, digest):
+        client.images.remove(digest, force=True)
 
 
 def test_what_verifies_is_pulled_and_named_by_its_digest(
@@ -178,7 +177,7 @@ def test_an_altered_layer_is_refused(
     refused = pull(reference, keys)
     assert refused.code == 10
     assert "a part of it is not what its digest says" in refused.stderr
-    assert not [one for one in client.images.list() if one.id == digest]
+    assert not is_on(client, digest)
     # And as it was pushed it is pulled: it was the layer, and nothing else.
     shutil.copyfile(saved, layer)
     assert pull(reference, keys).code == 0

@@ -10,13 +10,13 @@ from pathlib import Path
 import docker
 from four_cells import MATRIX
 
-from conftest import BUILD_PY, PROJECT, Answer, run_build_py
+from conftest import BUILD_PY, PROJECT, Answer, containers_of, run_build_py
 from interrupted import started
 from rocm_images.engine.buildx import Buildx
 from rocm_images.engine.images import BUILD_ID
 from rocm_images.plan.cells import cells_of
 from rocm_images.plan.load import load
-from rocm_images.recipe.labels import PREFIX, STAND_IN
+from rocm_images.recipe.labels import STAND_IN
 
 CELLS = (
     "sglang-942-rocm7.2.0",
@@ -75,10 +75,8 @@ def test_a_stand_in_base_labels_whatever_is_built_on_it(
 
 
 def test_no_container_is_left_behind(rehearsed: Answer, client: docker.DockerClient) -> None:
-    # The other lane's tests have images of their own in theirs.
-    ours = {cell["image_id"] for cell in rehearsed.summary.values()}
-    there = client.api.containers(all=True, filters={"label": PREFIX + "smoke"})
-    assert [one for one in there if one["ImageID"] in ours] == []
+    ours = [cell["image_id"] for cell in rehearsed.summary.values()]
+    assert containers_of(client, "smoke", *ours) == []
 
 
 def test_a_failed_cell_is_explained_and_the_other_one_is_finished(rehearsed: Answer) -> None:
@@ -118,8 +116,8 @@ def test_an_image_that_is_missing_or_not_ours_is_refused(
     assert "build or pull it first" in missing.stderr
     base = next(
         tag
-        for image in client.images.list(filters={"label": STAND_IN})
-        for tag in image.tags
+        for image in client.api.images(filters={"label": STAND_IN})
+        for tag in image["RepoTags"]
         if "/base:" in tag
     )
     not_ours = run_build_py("smoke", "--rehearse", "--image", base)

@@ -14,7 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from conftest import PROJECT, Answer, run_in
+from conftest import PROJECT, Answer, containers_of, run_in
 from rocm_images.engine.connect import Engine
 from rocm_images.errors import EngineError
 from rocm_images.recipe.labels import PREFIX
@@ -151,7 +151,7 @@ def test_a_syft_that_hangs_or_says_odd_things_is_a_sentence_and_nothing_is_left(
     with pytest.raises(EngineError, match=says):
         sbom_of(real_engine, image_id, tmp_path, program)
     assert [path.name for path in tmp_path.iterdir()] == ["syft"]
-    assert client.containers.list(all=True, filters={"label": PREFIX + "sbom"}) == []
+    assert containers_of(client, "sbom", image_id) == []
 
 
 def test_it_has_no_network_and_writes_nothing_but_its_answer(

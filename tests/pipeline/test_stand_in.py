@@ -29,11 +29,11 @@ def evidence_of(image_id: str) -> dict[str, Any]:
     ],
 )
 def test_each_sabotage_has_its_own_exit_code_and_sentence(
-    rehearsed: Answer, client: docker.DockerClient, kind: str, code: int, sentence: str
+    image_apart: str, client: docker.DockerClient, kind: str, code: int, sentence: str
 ) -> None:
     status, out, err = run_on_gpus(
         client,
-        rehearsed.summary["sglang-942-rocm7.2.2"]["image_id"],
+        image_apart,
         ["graph-probe", "decode", "--sabotage", kind, "--timeout", "12", "--json"],
         ROCM_IMAGES_SKIP_PREFLIGHT="1",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import docker
 
-from conftest import PROJECT, Answer, Keys, run_build_py
+from conftest import PROJECT, Answer, Keys, is_on, run_build_py
 from publishing_site import publish
 from registry import Registry
 from rocm_images.references import tag_of
@@ -82,7 +82,7 @@ def test_what_nobody_signed_is_not_pulled_and_not_counted_as_there(
             assert refused.code == 10, refused.stderr
             assert "has no signature" in refused.stderr
             assert refused.summary[CELL]["result"] == "not verified"
-        assert not [one for one in client.images.list() if one.id == image_id]
+        assert not is_on(client, image_id)
         plan = run_build_py("plan", *BUILD, *trusting(keys, registry), environment=keys.environment)
         assert "not to be trusted" in plan.stdout
     finally:
