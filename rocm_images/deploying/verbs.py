@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import click
 
@@ -15,9 +15,6 @@ from rocm_images.cli.group import typed
 from rocm_images.cli.options import matrix_at_hand, matrix_option
 from rocm_images.errors import InputError
 from rocm_images.publishing.options import trust_options
-
-if TYPE_CHECKING:
-    pass
 
 Verb = TypeVar("Verb", bound=Callable[..., object])
 

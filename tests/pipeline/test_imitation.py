@@ -25,7 +25,7 @@ def test_the_stand_in_agrees_with_the_measured_matrix_and_with_the_sanitizers(
     base = next(
         tag
         for image in client.api.images(filters={"label": f"{HIP_RUNTIME}={IMITATION}"})
-        for tag in image["RepoTags"]
+        for tag in image["RepoTags"] or ()
         if "/base:" in tag
     )
     # pytest is pure Python, so the base's interpreter can use this environment's copy.

@@ -117,7 +117,7 @@ def test_an_image_that_is_missing_or_not_ours_is_refused(
     base = next(
         tag
         for image in client.api.images(filters={"label": STAND_IN})
-        for tag in image["RepoTags"]
+        for tag in image["RepoTags"] or ()
         if "/base:" in tag
     )
     not_ours = run_build_py("smoke", "--rehearse", "--image", base)
