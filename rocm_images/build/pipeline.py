@@ -16,12 +16,13 @@ from rocm_images.build.summary import GOOD_RESULTS, CellReport, Result
 from rocm_images.build.targets import Target
 from rocm_images.engine import buildx
 from rocm_images.engine.build_cache import BuildCache
+from rocm_images.engine.buildx_program import settings_folder
 from rocm_images.engine.compiled_units import UnitBuilds
 from rocm_images.engine.connect import Engine
 from rocm_images.engine.images import BUILD_ID, INPUTS, EngineImage, image_of, pull
 from rocm_images.engine.logins import kept_from
 from rocm_images.errors import REFUSALS, EngineError, RocmImagesError
-from rocm_images.files import check_folder, write_whole
+from rocm_images.files import check_folder, refusal_in, write_whole
 from rocm_images.pool import Threads
 from rocm_images.recipe.rootfs import rootfs
 from rocm_images.references import registry_of, repository_of, tag_of
@@ -241,6 +242,12 @@ class _Run:
             )
             return report.failed(
                 Result.BUILD_FAILED, detail=detail, tail=read.tail(), log=self._log("")
+            )
+        # Of what a step says, the folder is the container's.
+        settings = settings_folder(self.buildx.environment)
+        if not read.failed_step and (refused := refusal_in(read.error, settings)):
+            return report.failed(
+                Result.SYSTEM_REFUSED, detail=str(refused), tail=read.tail(), log=self._log("")
             )
         if why := kept_from(read.error, registry_of(cell.base_image)):
             return report.failed(

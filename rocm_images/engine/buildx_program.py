@@ -69,15 +69,21 @@ def buildx_command(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def settings_folder(environment: Mapping[str, str]) -> Path:
+    """Where buildx keeps what it knows of builders and builds."""
+    named = environment.get("BUILDX_CONFIG")
+    return Path(named) if named else configuration_folder(environment) / "buildx"
+
+
 def with_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment for buildx, which ends at once where it cannot write its settings.
 
     They lie in Docker's configuration: a home that a user of a CI's container does not have, or a
     secret that is mounted. There they go to a folder that ends with this process.
     """
-    folder = configuration_folder(environment) / "buildx"
     if environment.get("BUILDX_CONFIG"):
         return environment
+    folder = settings_folder(environment)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):

@@ -87,6 +87,43 @@ def test_a_buildx_that_built_nothing_is_not_done(
     assert ("buildx ended as if all were well" in report.detail) is (there != "it")
 
 
+# What buildx 0.13.1 said on a full file system; a step says as much of its container's files.
+REFUSED = """\
+#!/bin/sh
+case "$1" in version) echo github.com/docker/buildx v0.13.1; exit ;; esac
+echo "#9 [deps 1/2] RUN true"
+echo "{of}ERROR: failed to update builder last activity time: write\
+ {folder}/buildx/activity/.tmp-default: no space left on device"
+exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("of", "folder", "result", "code"),
+    [
+        ("", "", Result.SYSTEM_REFUSED, 13),
+        ("#9 ", "", Result.BUILD_FAILED, 1),
+        ("", "/srv/somebody-elses", Result.BUILD_FAILED, 1),
+    ],
+    ids=["its own", "of a step", "elsewhere"],
+)
+def test_a_folder_of_buildx_that_is_full_is_the_systems_refusal(
+    engine: MadeUpEngine,
+    target: Target,
+    tmp_path: Path,
+    of: str,
+    folder: str,
+    result: Result,
+    code: int,
+) -> None:
+    program = REFUSED.format(of=of, folder=folder or tmp_path)
+    (tmp_path / "cli-plugins" / "docker-buildx").write_text(program)
+    engine.answers["GET /images/.*/json"] = missing
+    report = run(engine, tmp_path, target)
+    assert (report.result, exit_code([report])) == (result, code)
+    assert ("make room there" in report.detail) is (code == 13)
+
+
 # What docker's own libraries say, with what is behind it in config.json and what is not.
 HELPERLESS = """\
 #!/bin/sh
