@@ -99,26 +99,34 @@ def test_the_steps_of_ci_yml_pass_in_a_clean_checkout(
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "complaint"),
+    "changes",
     [
         # zizmor: an action that its owner can change; a token that stays in the checkout.
-        (PINNED, "uses: actions/checkout@v7", "unpinned-uses"),
-        ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        {
+            PINNED: ("uses: actions/checkout@v7", "unpinned-uses"),
+            "persist-credentials: false": ("fetch-depth: 1", "artipacked"),
+        },
         # actionlint: a name that no expression has; a job that nobody defined.
-        ("matrix.python }}", "matrix.pithon }}", 'property "pithon" is not defined'),
-        ("    timeout-minutes: 15", "    needs: nobody\n    timeout-minutes: 15", "nobody"),
+        {
+            "matrix.python }}": ("matrix.pithon }}", 'property "pithon" is not defined'),
+            "    timeout-minutes: 15": ("    needs: nobody\n    timeout-minutes: 15", "nobody"),
+        },
     ],
+    ids=["zizmor", "actionlint"],
 )
 def test_lint_refuses_a_workflow_that_is_unsafe_or_wrong(
-    checkout: Path, before: str, after: str, complaint: str
+    checkout: Path, changes: Mapping[str, tuple[str, str]]
 ) -> None:
     path = checkout / ".github" / "workflows" / "ci.yml"
-    text = path.read_text()
-    assert before in text
-    path.write_text(text.replace(before, after, 1))
+    before = after = path.read_text()
+    for old, (new, _) in changes.items():
+        assert old in after
+        after = after.replace(old, new, 1)
+    path.write_text(after)
     try:
         done = run(checkout, "make lint", {})
     finally:
-        path.write_text(text)
+        path.write_text(before)
     assert done.returncode != 0
-    assert complaint in done.stdout
+    for _, complaint in changes.values():
+        assert complaint in done.stdout
